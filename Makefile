@@ -1,0 +1,59 @@
+# Two commands do everything on a fresh Debian or Raspberry Pi OS with a Rust toolchain:
+#   make demo   installs what is missing, builds, plays the main job without hardware, serves a page
+#   make test   installs what is missing, builds, tests
+# One Cargo profile (release) serves them all: tract takes minutes to build, and is built once.
+
+SHELL := /bin/bash
+CARGO := cargo
+PROFILE := --release --locked
+BIN := target/release/instored
+DEMO_LISTEN ?= 127.0.0.1:8080
+
+# What the build needs (a C compiler and libclang, for the kernel's camera interface), and what the
+# tests need on top: the real broker and a real browser.
+BUILD_PACKAGES := gcc libc6-dev libclang-dev
+TEST_PACKAGES := mosquitto mosquitto-clients chromium chromium-driver
+
+.PHONY: demo test check build config models fmt build-packages test-packages cargo-deny clean
+
+demo: build
+	@if command -v xdg-open >/dev/null && [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+	  (sleep 3; xdg-open http://$(DEMO_LISTEN)/ >/dev/null 2>&1) & fi; \
+	exec $(BIN) demo --listen $(DEMO_LISTEN)
+
+build: build-packages
+	$(CARGO) build $(PROFILE)
+
+test: build-packages test-packages
+	$(CARGO) test $(PROFILE)
+
+check: build-packages cargo-deny
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	$(CARGO) deny --all-features check licenses bans sources
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) --no-deps --document-private-items
+
+# The commented example file, made from the configuration's structs.
+config: build
+	$(BIN) config example > config/instored.toml
+
+# Makes the shipped models anew from the registries' packages, and compares.
+models:
+	@dir=$$(mktemp -d) && models/build "$$dir" && \
+	for f in models/*.onnx; do cmp "$$f" "$$dir/$${f##*/}" || exit 1; done && \
+	echo 'the committed models are what models/build makes' && rm -r "$$dir"
+
+fmt:
+	$(CARGO) fmt
+
+clean:
+	$(CARGO) clean
+
+build-packages:
+	@./.ci/packages $(BUILD_PACKAGES)
+
+test-packages:
+	@./.ci/packages $(TEST_PACKAGES)
+
+cargo-deny:
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

@@ -1,0 +1,1 @@
+"""What `models/build` is made of."""

@@ -1,0 +1,110 @@
+//! `instored customers`: who is enrolled.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use super::{office, print_json};
+use crate::config::Config;
+use crate::daemon::operator::{Request, Response};
+use crate::domain::{Customer, CustomerId, CustomerName};
+
+/// What to do.
+#[derive(clap::Subcommand)]
+pub(super) enum Action {
+    /// List everyone who is enrolled
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one customer
+    Show {
+        /// The customer's id
+        customer: CustomerId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Call a customer by another name
+    Rename {
+        /// The customer's id
+        customer: CustomerId,
+        /// The name; leave it out to take it away
+        name: Option<CustomerName>,
+    },
+    /// Print everything held about a customer, templates included, as JSON
+    Export {
+        /// The customer's id
+        customer: CustomerId,
+    },
+    /// Forget a customer: templates, consents, orders, everything
+    Forget {
+        /// The customer's id
+        customer: CustomerId,
+    },
+}
+
+pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
+    match action {
+        Action::List { json } => {
+            let Response::Customers { customers, refused } =
+                office::ask(config, Request::Customers)?
+            else {
+                bail!(UNEXPECTED);
+            };
+            if json {
+                print_json(&customers)?;
+            } else {
+                println!("{:36}  {:20}  {:>6}  last visit", "id", "name", "visits");
+                customers.iter().for_each(print);
+                println!("{} enrolled", customers.len());
+            }
+            for refused in &refused {
+                eprintln!("instored: {refused}");
+            }
+            return Ok(ExitCode::from(u8::from(!refused.is_empty())));
+        }
+        Action::Show { customer, json } => {
+            let Response::Customer(customer) = office::ask(config, Request::Customer { customer })?
+            else {
+                bail!(UNEXPECTED);
+            };
+            if json { print_json(&customer)? } else { print(&customer) }
+        }
+        Action::Rename { customer, name } => {
+            let Response::Customer(customer) =
+                office::ask(config, Request::Rename { customer, name })?
+            else {
+                bail!(UNEXPECTED);
+            };
+            print(&customer);
+        }
+        Action::Export { customer } => {
+            let Response::Export(export) = office::ask(config, Request::Export { customer })?
+            else {
+                bail!(UNEXPECTED);
+            };
+            println!("{}", serde_json::to_string_pretty(&export)?);
+        }
+        Action::Forget { customer } => {
+            let Response::Forgotten { templates, orders } =
+                office::ask(config, Request::Forget { customer })?
+            else {
+                bail!(UNEXPECTED);
+            };
+            println!("forgotten: {templates} templates, {orders} orders");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Daemon and command line are one program: only a mix of versions gets here.
+pub(super) const UNEXPECTED: &str =
+    "the daemon answers something else; it runs another version: restart it";
+
+fn print(customer: &Customer) {
+    let name = customer.name.as_ref().map_or("-", CustomerName::as_str);
+    let last = customer.last_visit.map_or("-".to_owned(), |t| t.strftime("%F %R").to_string());
+    println!("{}  {name:20}  {:>6}  {last}", customer.id, customer.visits);
+}

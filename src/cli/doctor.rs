@@ -1,0 +1,122 @@
+//! `instored doctor`: is everything there, and what is to be mended?
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::run::runtime;
+use super::{office, print_json};
+use crate::bus::{self, Heard, Trust};
+use crate::config::Config;
+use crate::daemon::ask;
+use crate::daemon::operator::Request;
+use crate::recognition::Recogniser;
+use crate::{camera, panel};
+
+/// How to say it.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Serialize)]
+struct Finding {
+    what: &'static str,
+    good: bool,
+    /// What was found, or what to mend.
+    says: String,
+}
+
+/// How long the broker may take to let us in.
+const BROKER_PATIENCE: Duration = Duration::from_secs(5);
+/// Frames until a camera has set its exposure.
+const WARM_UP: usize = 5;
+
+pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<ExitCode> {
+    let running = ask(&config.socket_path(), &Request::Customers).is_ok_and(|a| a.is_some());
+    let held = || Ok("in use by the running daemon; its state says how it is".to_owned());
+    let findings = [
+        finding("models", models(config)),
+        finding("vault", vault(config)),
+        finding("camera", if running { held() } else { camera(config) }),
+        finding("panel", if running { held() } else { panel(config) }),
+        finding("broker", broker(config)),
+    ];
+    if arguments.json {
+        print_json(&findings)?;
+    } else {
+        for Finding { what, good, says } in &findings {
+            println!("{what:8} {}  {says}", if *good { "good    " } else { "fix this" });
+        }
+    }
+    Ok(ExitCode::from(u8::from(findings.iter().any(|f| !f.good))))
+}
+
+fn finding(what: &'static str, found: anyhow::Result<String>) -> Finding {
+    match found {
+        Ok(says) => Finding { what, good: true, says },
+        Err(error) => Finding { what, good: false, says: format!("{error:#}") },
+    }
+}
+
+fn models(config: &Config) -> anyhow::Result<String> {
+    let recogniser = Recogniser::new(&config.vision, &config.recognition)?;
+    Ok(format!("{} is loaded", recogniser.model()))
+}
+
+fn vault(config: &Config) -> anyhow::Result<String> {
+    if !config.vault_path().try_exists()? {
+        return Ok(format!("none yet; the first start makes {}", config.vault_path().display()));
+    }
+    let answer = office::ask(config, Request::Customers)?;
+    let crate::daemon::operator::Response::Customers { customers, refused } = answer else {
+        anyhow::bail!(super::customers::UNEXPECTED);
+    };
+    anyhow::ensure!(refused.is_empty(), "{}", refused.join("; "));
+    Ok(format!("{} customers", customers.len()))
+}
+
+fn camera(config: &Config) -> anyhow::Result<String> {
+    let mut camera = camera::open(&config.camera)?;
+    let mut frame = camera.next_frame()?;
+    for _ in 1..WARM_UP {
+        frame = camera.next_frame()?;
+    }
+    let rgb = frame.picture.rgb();
+    let brightness = rgb.iter().map(|v| u64::from(*v)).sum::<u64>() / rgb.len() as u64;
+    anyhow::ensure!(
+        (20..=235).contains(&brightness),
+        "{} delivers, but the picture's mean is {brightness} of 255: mend the light, or the lens cap",
+        camera.describe()
+    );
+    Ok(format!("{}, brightness {brightness} of 255", camera.describe()))
+}
+
+fn panel(config: &Config) -> anyhow::Result<String> {
+    panel::open(&config.panel)?;
+    Ok(format!("driver {:?} opens button and light", config.panel.driver).to_lowercase())
+}
+
+fn broker(config: &Config) -> anyhow::Result<String> {
+    let address = format!("{}:{}", config.mqtt.host, config.mqtt.port);
+    let linked = runtime()?.block_on(async {
+        let (mut heard, _caller, connection) =
+            bus::listen(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
+        let link = async { while !matches!(heard.recv().await, Some(Heard::Link(true)) | None) {} };
+        let linked = tokio::select! {
+            () = connection.run(std::future::pending()) => false,
+            up = tokio::time::timeout(BROKER_PATIENCE, link) => up.is_ok(),
+        };
+        anyhow::Ok(linked)
+    })?;
+    anyhow::ensure!(
+        linked,
+        "no connection to {address} within {BROKER_PATIENCE:?}: does the broker run, and are [mqtt] \
+         host, port, username and tls right? The log above says what it answered"
+    );
+    Ok(format!("{address} lets this box in"))
+}

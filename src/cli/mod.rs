@@ -1,0 +1,115 @@
+//! The command line: arguments and exit codes; one thin file a subcommand.
+//!
+//! Exit codes: 0 good, 1 it failed, 2 usage or configuration.
+
+mod customers;
+mod demo;
+mod display;
+mod doctor;
+mod keys;
+mod office;
+mod orders;
+mod run;
+mod settings;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
+
+/// Greets shop customers who asked for it.
+///
+/// Customers opt in with a button; from then on the camera at the entrance recognises them, and
+/// their past orders and recommendations appear on the display. Nothing is kept of anyone else.
+#[derive(Parser)]
+#[command(name = "instored", version, max_term_width = 100)]
+struct Arguments {
+    /// Configuration file [default: /etc/instored/instored.toml, when it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "INSTORED_CONFIG")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the box: camera, button, recognition, MQTT
+    Run,
+    /// Play the whole story without any hardware, with a page to watch it on
+    Demo(demo::Arguments),
+    /// Serve the page that people look at
+    Display(display::Arguments),
+    /// Check camera, button, broker, vault and models, and say what to mend
+    Doctor(doctor::Arguments),
+    /// Who is enrolled
+    #[command(subcommand)]
+    Customers(customers::Action),
+    /// What they bought
+    #[command(subcommand)]
+    Orders(orders::Action),
+    /// The configuration
+    #[command(subcommand)]
+    Config(settings::Action),
+    /// The box's signing key
+    #[command(subcommand)]
+    Keys(keys::Action),
+}
+
+/// Where the package puts the configuration.
+const DEFAULT_CONFIG: &str = "/etc/instored/instored.toml";
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let Arguments { config, command } = Arguments::parse();
+    start_log();
+    match dispatch(config, command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("instored: {error:#}");
+            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode> {
+    let load = || {
+        let default = PathBuf::from(DEFAULT_CONFIG);
+        Config::load(path.or_else(|| default.exists().then_some(default)).as_deref())
+    };
+    match command {
+        Command::Run => run::run(&load()?),
+        Command::Demo(arguments) => demo::run(&arguments, load()?),
+        Command::Display(arguments) => display::run(&arguments, &load()?),
+        Command::Doctor(arguments) => doctor::run(&arguments, &load()?),
+        Command::Customers(action) => customers::run(action, &load()?),
+        Command::Orders(action) => orders::run(action, &load()?),
+        Command::Config(settings::Action::Example) => settings::example(),
+        Command::Config(settings::Action::Show) => settings::show(&load()?),
+        Command::Keys(action) => keys::run(&action, &load()?),
+    }
+}
+
+/// The log goes to standard error; `INSTORED_LOG` filters it, such as `instored=debug`.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("INSTORED_LOG")
+        .unwrap_or_else(|_| "warn,instored=info".into());
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr);
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        // The journal stamps each line itself.
+        log.without_time().with_ansi(false).init();
+    } else {
+        log.init();
+    }
+}
+
+/// Prints a line of JSON.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The way to the vault: through the running daemon, else by its own hand.
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+
+use crate::config::Config;
+use crate::daemon::operator::{self, Request, Response};
+use crate::daemon::{ask as ask_daemon, open_vault};
+use crate::vault::{BoxKey, Vault};
+
+/// Carries out a request, in the daemon if one runs.
+///
+/// # Errors
+/// When it is refused, or neither daemon nor vault can be reached.
+pub(super) fn ask(config: &Config, request: Request) -> anyhow::Result<Response> {
+    let socket = config.socket_path();
+    let answer = ask_daemon(&socket, &request).with_context(|| {
+        format!("the daemon at {} does not answer; are you its user, or root?", socket.display())
+    })?;
+    match answer {
+        Some(answer) => Ok(answer?),
+        None => Ok(operator::answer(&existing_vault(config)?, request, Timestamp::now())?),
+    }
+}
+
+/// The vault that a daemon made before.
+///
+/// # Errors
+/// When there is none, or it cannot be opened.
+pub(super) fn existing_vault(config: &Config) -> anyhow::Result<Vault> {
+    let path = config.vault_path();
+    if !path.try_exists().unwrap_or(true) {
+        bail!(
+            "there is no vault at {}: `instored run` makes it; is state_dir right?",
+            path.display()
+        );
+    }
+    Ok(open_vault(config)?)
+}
+
+/// The box's key, without the vault: the daemon may hold that.
+///
+/// # Errors
+/// When it was not made yet, or cannot be read.
+pub(super) fn signing_key(config: &Config) -> anyhow::Result<BoxKey> {
+    let path = config.key_path();
+    BoxKey::load(&path)?.with_context(|| {
+        format!(
+            "there is no key at {}: `instored run` makes it; is state_dir right?",
+            path.display()
+        )
+    })
+}

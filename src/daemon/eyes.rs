@@ -1,0 +1,186 @@
+//! The two threads that see: one takes frames from the camera, one looks at them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::mailbox::{Delivery, Mail, Mailbox};
+use crate::camera::{Camera, CameraError};
+use crate::domain::{CameraState, CustomerId, Embedding};
+use crate::recognition::{Recogniser, Sighting};
+use crate::vision::TrackId;
+
+/// Opens the camera, again whenever it was lost.
+pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn Camera>, CameraError> + Send>;
+
+/// What the seeing threads tell.
+#[derive(Debug)]
+pub(super) enum Glimpse {
+    /// Somebody came, went, or enrols.
+    Sighting(Sighting),
+    /// The camera came, or is in trouble.
+    Camera(CameraState),
+    /// Faces are being looked at, or no longer.
+    Looking(bool),
+    /// A replay is over.
+    Ended,
+}
+
+/// What the vision thread is asked to do between two frames.
+pub(super) enum Ask {
+    BeginEnrolment(oneshot::Sender<bool>),
+    CancelEnrolment,
+    Admit { customer: CustomerId, templates: Vec<Embedding>, track: Option<TrackId> },
+    Forget(CustomerId),
+    Dismiss(CustomerId),
+    WhoIsHere(oneshot::Sender<Vec<CustomerId>>),
+}
+
+/// A hold on the seeing threads.
+#[derive(Clone)]
+pub(super) struct Eyes {
+    mailbox: Arc<Mailbox<Ask>>,
+    stopping: Arc<AtomicBool>,
+}
+
+/// Glimpses that may wait for the daemon; the vision thread is held up when it does not read them.
+const GLIMPSES: usize = 256;
+/// How long the vision thread waits before it reports that it is alive though nothing came.
+const IDLE: Duration = Duration::from_millis(500);
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LAST_RETRY: Duration = Duration::from_secs(8);
+
+impl Eyes {
+    /// Starts both threads. `alive` is called by the vision thread whenever it has handled a frame,
+    /// or had none to handle: a vision thread that hangs does not call it.
+    pub fn open(
+        recogniser: Recogniser,
+        camera: OpenCamera,
+        delivery: Delivery,
+        alive: impl Fn() + Send + 'static,
+    ) -> std::io::Result<(Self, mpsc::Receiver<Glimpse>, JoinHandle<()>)> {
+        let (tell, glimpses) = mpsc::channel(GLIMPSES);
+        let eyes = Self {
+            mailbox: Arc::new(Mailbox::new(delivery)),
+            stopping: Arc::new(AtomicBool::new(false)),
+        };
+        let (capture_eyes, capture_tell) = (eyes.clone(), tell.clone());
+        std::thread::Builder::new()
+            .name("capture".into())
+            .spawn(move || capture_eyes.capture(camera, &capture_tell))?;
+        let looking = eyes.clone();
+        let vision = std::thread::Builder::new()
+            .name("vision".into())
+            .spawn(move || looking.look(recogniser, &tell, &alive))?;
+        Ok((eyes, glimpses, vision))
+    }
+
+    /// Asks the vision thread; it answers between two frames.
+    pub fn ask(&self, ask: Ask) {
+        self.mailbox.order(ask);
+    }
+
+    /// Ends both threads. The capture thread may be waiting for its camera, and is not waited for.
+    pub fn close(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.mailbox.close();
+    }
+
+    fn capture(&self, mut open: OpenCamera, tell: &mpsc::Sender<Glimpse>) {
+        let mut retry = FIRST_RETRY;
+        let mut last_trouble = String::new();
+        while !self.stopping.load(Ordering::Relaxed) {
+            let outcome = open().and_then(|mut camera| {
+                let mut streaming = false;
+                loop {
+                    match camera.next_frame() {
+                        Ok(frame) => {
+                            if !streaming {
+                                streaming = true;
+                                retry = FIRST_RETRY;
+                                last_trouble.clear();
+                                tracing::info!(camera = camera.describe(), "the camera delivers");
+                                let _ = tell.blocking_send(Glimpse::Camera(CameraState::Streaming));
+                            }
+                            if !self.mailbox.leave(frame) {
+                                return Ok(());
+                            }
+                        }
+                        Err(e) if e.is_transient() => tracing::warn!("{e}"),
+                        Err(e) => return Err(e),
+                    }
+                }
+            });
+            match outcome {
+                Ok(()) => return,
+                Err(e) if e.is_end() => {
+                    let _ = tell.blocking_send(Glimpse::Ended);
+                    return;
+                }
+                Err(e) => {
+                    let trouble = e.to_string();
+                    if trouble != last_trouble {
+                        tracing::error!("{trouble} (trying again)");
+                        last_trouble = trouble;
+                        let _ = tell.blocking_send(Glimpse::Camera(CameraState::Trouble));
+                    }
+                    std::thread::sleep(retry);
+                    retry = (retry * 2).min(LAST_RETRY);
+                }
+            }
+        }
+    }
+
+    fn look(&self, mut recogniser: Recogniser, tell: &mpsc::Sender<Glimpse>, alive: &dyn Fn()) {
+        let say = |glimpse| tell.blocking_send(glimpse).is_ok();
+        let mut looking = false;
+        loop {
+            alive();
+            match self.mailbox.take(IDLE) {
+                Mail::Closed => return,
+                Mail::Nothing => {}
+                Mail::Order(ask) => {
+                    if let Some(sighting) = obey(&mut recogniser, ask) {
+                        say(Glimpse::Sighting(sighting));
+                    }
+                }
+                Mail::Frame(frame) => match recogniser.see(&frame) {
+                    Ok(sightings) => {
+                        if recogniser.is_looking() != looking {
+                            looking = !looking;
+                            say(Glimpse::Looking(looking));
+                        }
+                        for sighting in sightings {
+                            say(Glimpse::Sighting(sighting));
+                        }
+                    }
+                    Err(e) => tracing::error!("{e}"),
+                },
+            }
+        }
+    }
+}
+
+fn obey(recogniser: &mut Recogniser, ask: Ask) -> Option<Sighting> {
+    match ask {
+        // Whoever asked and went away does not need the answer.
+        Ask::BeginEnrolment(reply) => {
+            let _ = reply.send(recogniser.begin_enrolment());
+        }
+        Ask::WhoIsHere(reply) => {
+            let _ = reply.send(recogniser.present());
+        }
+        Ask::CancelEnrolment => recogniser.cancel_enrolment(),
+        Ask::Admit { customer, templates, track } => recogniser.admit(customer, &templates, track),
+        Ask::Forget(customer) => {
+            return recogniser.forget(customer).then_some(Sighting::Left(customer));
+        }
+        Ask::Dismiss(customer) => {
+            return recogniser.dismiss(customer).then_some(Sighting::Left(customer));
+        }
+    }
+    None
+}

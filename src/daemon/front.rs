@@ -1,0 +1,115 @@
+//! The threads of the button and of the light.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::panel::{Button, Light, Press, PressDetector, Settings, Signal, light};
+
+/// How long the button is waited for before the thread sees whether anyone still listens.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Starts the thread of the button; it ends when nobody listens any more.
+pub(super) fn watch_button(
+    mut button: Box<dyn Button>,
+    settings: &Settings,
+) -> std::io::Result<mpsc::UnboundedReceiver<Press>> {
+    let (tell, presses) = mpsc::unbounded_channel();
+    let mut detector = PressDetector::from_settings(settings);
+    std::thread::Builder::new().name("button".into()).spawn(move || {
+        while !tell.is_closed() {
+            let now = button.now();
+            let patience =
+                detector.deadline().map_or(PATIENCE, |d| d.saturating_sub(now)).min(PATIENCE);
+            let pressed = match button.wait(patience) {
+                Ok(Some(edge)) => detector.edge(edge),
+                Ok(None) => detector.advance(button.now()),
+                Err(e) => return tracing::error!("{e}; the box goes on without its button"),
+            };
+            for press in pressed {
+                // Nobody listens: the loop ends.
+                let _ = tell.send(press);
+            }
+        }
+    })?;
+    Ok(presses)
+}
+
+/// The light, as the daemon sees it.
+pub(super) struct Lamp(Sender<Signal>);
+
+impl Lamp {
+    /// Starts the thread of the light; it ends, and leaves the light dark, with the lamp.
+    pub fn new(light: Box<dyn Light>) -> std::io::Result<Self> {
+        let (show, shown) = channel();
+        std::thread::Builder::new().name("light".into()).spawn(move || {
+            if let Err(e) = shine(light, &shown) {
+                tracing::error!("{e}; the box goes on without its light");
+            }
+        })?;
+        Ok(Self(show))
+    }
+
+    /// Shows a signal. One that does not repeat is shown once, then the one before it again.
+    pub fn show(&self, signal: Signal) {
+        // A light that broke was reported by its thread.
+        let _ = self.0.send(signal);
+    }
+}
+
+fn shine(
+    mut light: Box<dyn Light>,
+    shown: &Receiver<Signal>,
+) -> Result<(), crate::panel::PanelError> {
+    let mut lasting = Signal::Idle;
+    let mut current = Signal::Idle;
+    let mut began = Instant::now();
+    loop {
+        let elapsed = began.elapsed();
+        if current.lasts().is_some_and(|length| elapsed >= length) {
+            (current, began) = (lasting, Instant::now());
+            continue;
+        }
+        light.set(light::is_on(current, elapsed))?;
+        let pause = light::until_change(current, elapsed).unwrap_or(PATIENCE);
+        match shown.recv_timeout(pause) {
+            Ok(signal) if signal.lasts().is_some() => (current, began) = (signal, Instant::now()),
+            // A flash is finished first.
+            Ok(signal) if current.lasts().is_some() => lasting = signal,
+            Ok(signal) if signal == current => lasting = signal,
+            Ok(signal) => (lasting, current, began) = (signal, signal, Instant::now()),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return light.set(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panel::simulated;
+
+    #[test]
+    fn a_hold_is_reported_and_the_light_goes_dark_with_the_lamp() {
+        let (button, light, hand) = simulated::panel(simulated::Clock::stepped());
+        let settings = confique::Config::builder().load().unwrap();
+        let mut presses = watch_button(Box::new(button), &settings).unwrap();
+        hand.hold(Duration::from_secs(6));
+        assert_eq!(presses.blocking_recv(), Some(Press::Holding));
+        assert_eq!(presses.blocking_recv(), Some(Press::Held));
+
+        let lamp = Lamp::new(Box::new(light)).unwrap();
+        lamp.show(Signal::Done);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !hand.is_lit() {
+            assert!(Instant::now() < deadline, "the light was never lit");
+            std::thread::yield_now();
+        }
+        drop(lamp);
+        while hand.is_lit() {
+            assert!(Instant::now() < deadline, "the light stayed lit");
+            std::thread::yield_now();
+        }
+    }
+}

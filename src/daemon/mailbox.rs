@@ -1,0 +1,145 @@
+//! Where the capture thread leaves frames for the vision thread: always the newest only.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::vision::Frame;
+
+/// What happens to a frame that finds the one before it still lying there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// It takes its place: a live camera must never lag.
+    Newest,
+    /// It waits: a replay must not skip.
+    EveryFrame,
+}
+
+/// One place for a frame, and a queue of orders `O` to whoever looks at the frames.
+pub(super) struct Mailbox<O> {
+    inside: Mutex<Inside<O>>,
+    changed: Condvar,
+    delivery: Delivery,
+}
+
+struct Inside<O> {
+    frame: Option<Frame>,
+    orders: VecDeque<O>,
+    closed: bool,
+}
+
+/// What was in the box.
+pub(super) enum Mail<O> {
+    Order(O),
+    Frame(Frame),
+    Nothing,
+    Closed,
+}
+
+impl<O> Mailbox<O> {
+    pub fn new(delivery: Delivery) -> Self {
+        let inside = Inside { frame: None, orders: VecDeque::new(), closed: false };
+        Self { inside: Mutex::new(inside), changed: Condvar::new(), delivery }
+    }
+
+    /// Leaves a frame. False when the box is closed.
+    pub fn leave(&self, frame: Frame) -> bool {
+        let mut inside = self.lock();
+        while self.delivery == Delivery::EveryFrame && inside.frame.is_some() && !inside.closed {
+            inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
+        }
+        inside.frame = Some(frame);
+        self.changed.notify_all();
+        !inside.closed
+    }
+
+    /// Leaves an order; it is read before any frame.
+    pub fn order(&self, order: O) {
+        self.lock().orders.push_back(order);
+        self.changed.notify_all();
+    }
+
+    /// Takes what is there, waiting at most `patience` for it.
+    pub fn take(&self, patience: Duration) -> Mail<O> {
+        let inside = self.lock();
+        let empty = |i: &mut Inside<O>| i.frame.is_none() && i.orders.is_empty() && !i.closed;
+        let (mut inside, _) = self
+            .changed
+            .wait_timeout_while(inside, patience, empty)
+            .unwrap_or_else(PoisonError::into_inner);
+        if inside.closed {
+            return Mail::Closed;
+        }
+        if let Some(order) = inside.orders.pop_front() {
+            return Mail::Order(order);
+        }
+        let frame = inside.frame.take();
+        self.changed.notify_all();
+        frame.map_or(Mail::Nothing, Mail::Frame)
+    }
+
+    /// Nothing more is left or taken; what lies there is dropped.
+    pub fn close(&self) {
+        let mut inside = self.lock();
+        inside.closed = true;
+        inside.frame = None;
+        inside.orders.clear();
+        self.changed.notify_all();
+    }
+
+    // A panic while the lock was held left nothing half done: every change is one assignment.
+    fn lock(&self) -> MutexGuard<'_, Inside<O>> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::vision::Picture;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    fn frame(ms: u64) -> Frame {
+        Frame { picture: Picture::filled(1, 1, [0; 3]), taken: Duration::from_millis(ms) }
+    }
+
+    fn taken<O>(mail: Mail<O>) -> Option<u128> {
+        if let Mail::Frame(frame) = mail { Some(frame.taken.as_millis()) } else { None }
+    }
+
+    #[test]
+    fn a_live_camera_never_lags() {
+        let mailbox = Mailbox::<()>::new(Delivery::Newest);
+        for ms in [1, 2, 3] {
+            assert!(mailbox.leave(frame(ms)));
+        }
+        assert_eq!(taken(mailbox.take(SOON)), Some(3));
+        assert!(matches!(mailbox.take(Duration::ZERO), Mail::Nothing));
+    }
+
+    #[test]
+    fn a_replay_skips_nothing() {
+        let mailbox = Arc::new(Mailbox::<()>::new(Delivery::EveryFrame));
+        let replay = Arc::clone(&mailbox);
+        let feeder = std::thread::spawn(move || (0..50).all(|ms| replay.leave(frame(ms))));
+        let seen: Vec<_> = (0..50).filter_map(|_| taken(mailbox.take(SOON))).collect();
+        assert_eq!(seen, (0..50).collect::<Vec<_>>());
+        assert!(feeder.join().unwrap());
+    }
+
+    #[test]
+    fn orders_go_before_frames_and_closing_frees_a_waiting_replay() {
+        let mailbox = Arc::new(Mailbox::new(Delivery::EveryFrame));
+        mailbox.leave(frame(1));
+        mailbox.order("stop");
+        assert!(matches!(mailbox.take(SOON), Mail::Order("stop")));
+        let replay = Arc::clone(&mailbox);
+        let feeder = std::thread::spawn(move || replay.leave(frame(2)));
+        mailbox.close();
+        assert!(!feeder.join().unwrap());
+        assert!(matches!(mailbox.take(SOON), Mail::Closed));
+    }
+}

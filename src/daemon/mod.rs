@@ -1,0 +1,250 @@
+//! The one place that knows every part: it wires them, runs them, and takes them down.
+//!
+//! Threads: `capture` waits for the camera, `vision` looks at the newest frame, `button` and
+//! `light` drive the panel; everything else is tokio. What the threads tell is acted on by one
+//! loop, one thing at a time, at the [`desk`].
+
+mod control;
+mod desk;
+mod eyes;
+mod front;
+mod mailbox;
+pub mod operator;
+pub mod screen;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::block_in_place;
+
+pub use control::ask;
+pub use eyes::OpenCamera;
+pub use mailbox::Delivery;
+
+use crate::bus::{self, BusError, PublicKey, Signer};
+use crate::config::Config;
+use crate::domain::{CustomerId, Embedding};
+use crate::panel::{Button, Light};
+use crate::recognition::Recogniser;
+use crate::vault::{BoxKey, Vault, VaultError};
+use crate::vision::VisionError;
+use desk::Desk;
+use eyes::Eyes;
+use front::Lamp;
+
+/// The parts that differ between a shop's box, the demonstration and the tests.
+pub struct Parts {
+    /// Opens the camera.
+    pub camera: OpenCamera,
+    /// Whether frames may be skipped.
+    pub delivery: Delivery,
+    /// The button.
+    pub button: Box<dyn Button>,
+    /// The light.
+    pub light: Box<dyn Light>,
+}
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum DaemonError {
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Vision(#[from] VisionError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error("cannot make the folder {path}: {source}; check who owns the folder above")]
+    Folder { path: PathBuf, source: io::Error },
+    #[error("cannot open the control socket {path}: {source}; is runtime_dir there and yours?")]
+    Socket { path: PathBuf, source: io::Error },
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// Time that is left for each part to end.
+const FAREWELL: Duration = Duration::from_millis(1900);
+/// At least so long between two signs of life.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+
+/// Opens the vault of a box, with its key; makes both when they are not there.
+///
+/// # Errors
+/// When a folder, the key or the vault cannot be opened.
+pub fn open_vault(config: &Config) -> Result<Vault, DaemonError> {
+    make_folder(&config.state_dir)?;
+    let path = config.key_path();
+    let (key, made) = BoxKey::load_or_create(&path, random_seed)?;
+    if made {
+        tracing::warn!(
+            "a new signing key was made in {}: whoever can read this file can sign as this box; \
+             keep a copy of it apart from the vault",
+            path.display()
+        );
+    }
+    Ok(Vault::open(&config.vault_path(), key, config.box_name.clone())?)
+}
+
+/// Runs the box until `shutdown`, or until a replay is over.
+///
+/// # Errors
+/// When a part cannot start. What fails later is reported and tried again.
+pub async fn run(
+    config: &Config,
+    parts: Parts,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
+    let vault = Arc::new(block_in_place(|| open_vault(config))?);
+    let recogniser = block_in_place(|| Recogniser::new(&config.vision, &config.recognition))?;
+    let (gallery, refused) = enrolled(&vault, &recogniser)?;
+    let state = desk::first_state(recogniser.model().clone(), gallery.len() as u64, refused);
+
+    let signer = signer(&vault)?;
+    let (publisher, mut commands, connection) =
+        bus::connect(&config.mqtt, &config.box_name, signer)?;
+    let (stop_bus, bus_stopping) = tokio::sync::oneshot::channel::<()>();
+    let bus = tokio::spawn(connection.run(async {
+        let _ = bus_stopping.await;
+    }));
+
+    make_folder(&config.runtime_dir)?;
+    let path = config.socket_path();
+    let (tell, mut asked) = mpsc::channel(8);
+    let socket = control::Socket::open(&path, tell)
+        .map_err(|source| DaemonError::Socket { path, source })?;
+
+    let mut presses =
+        front::watch_button(parts.button, &config.panel).map_err(DaemonError::Thread)?;
+    let lamp = Lamp::new(parts.light).map_err(DaemonError::Thread)?;
+    let (eyes, mut glimpses, vision) =
+        Eyes::open(recogniser, parts.camera, parts.delivery, sign_of_life())
+            .map_err(DaemonError::Thread)?;
+    for (customer, templates) in gallery {
+        eyes.ask(eyes::Ask::Admit { customer, templates, track: None });
+    }
+
+    let mut desk = Desk {
+        vault,
+        publisher,
+        eyes: eyes.clone(),
+        lamp,
+        shop: config.shop.clone(),
+        box_id: config.box_name.clone(),
+        state,
+        greeted: HashMap::new(),
+        enrolling: None,
+        let_go: false,
+    };
+    desk.publish_state();
+    tracing::info!(
+        box_name = %config.box_name, model = %desk.state.model, customers = desk.state.customers, "ready"
+    );
+    notify(&[sd_notify::NotifyState::Ready]);
+
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            glimpse = glimpses.recv() => match glimpse {
+                Some(glimpse) => if !block_in_place(|| desk.glimpse(glimpse)) { break },
+                None => break,
+            },
+            Some(press) = presses.recv() => block_in_place(|| desk.press(press)),
+            Some(inbound) = commands.recv() => {
+                let answer = block_in_place(|| desk.command(inbound.command));
+                if let Some(reply) = inbound.reply {
+                    desk.publisher.reply(reply, &answer);
+                }
+            }
+            Some((request, reply)) = asked.recv() => {
+                // Whoever asked and went away does not need the answer.
+                let _ = reply.send(block_in_place(|| desk.operator(request)));
+            }
+        }
+    }
+
+    tracing::info!("stopping");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    drop(socket);
+    eyes.close();
+    let _ = stop_bus.send(());
+    let threads = tokio::task::spawn_blocking(move || vision.join());
+    let farewell = async {
+        let _ = tokio::join!(bus, threads);
+    };
+    if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+        tracing::warn!("not every part ended in time");
+    }
+    Ok(())
+}
+
+type Gallery = BTreeMap<CustomerId, Vec<Embedding>>;
+
+/// The templates in the vault that hold, a customer each, and how many do not.
+fn enrolled(vault: &Vault, recogniser: &Recogniser) -> Result<(Gallery, u64), DaemonError> {
+    let loaded = block_in_place(|| vault.templates())?;
+    for refused in &loaded.refused {
+        tracing::error!("{refused}");
+    }
+    let mut gallery = Gallery::new();
+    let mut others = 0u64;
+    for template in loaded.good {
+        if template.model == *recogniser.model() {
+            gallery.entry(template.customer).or_default().push(template.embedding);
+        } else {
+            others += 1;
+        }
+    }
+    if others > 0 {
+        tracing::warn!(
+            "{others} templates were made by another model than {} and are not used: set \
+             vision.embedder back, or have these customers enrol again",
+            recogniser.model()
+        );
+    }
+    Ok((gallery, loaded.refused.len() as u64))
+}
+
+fn signer(vault: &Arc<Vault>) -> Result<Signer, DaemonError> {
+    let public = PublicKey::from_bytes(&vault.key().public())
+        .expect("the public half of a signing key is a point of the curve");
+    let signing = Arc::clone(vault);
+    let sign = Arc::new(move |bytes: &[u8]| signing.key().sign(bytes));
+    Ok(Signer::new(vault.key().key_id(), public, sign))
+}
+
+fn random_seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).expect("a kernel without randomness cannot run this program");
+    seed
+}
+
+fn make_folder(path: &std::path::Path) -> Result<(), DaemonError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| DaemonError::Folder { path: path.to_owned(), source })
+}
+
+/// Feeds systemd's watchdog, at most once a second, when it is called.
+fn sign_of_life() -> impl Fn() + Send + 'static {
+    let last = std::cell::Cell::new(None::<Instant>);
+    move || {
+        if last.get().is_none_or(|t| t.elapsed() >= SIGN_OF_LIFE) {
+            last.set(Some(Instant::now()));
+            notify(&[sd_notify::NotifyState::Watchdog]);
+        }
+    }
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(states) {
+        tracing::warn!("systemd could not be told: {e}");
+    }
+}

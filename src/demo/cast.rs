@@ -1,0 +1,94 @@
+//! The people of the demonstration: portraits under invented names, with what they bought.
+
+use jiff::{SignedDuration, Zoned};
+
+use crate::domain::CustomerId;
+
+/// Somebody who comes in.
+pub(super) struct Person {
+    /// How the story calls them.
+    pub name: &'static str,
+    portraits: &'static [(&'static str, &'static [u8])],
+    baskets: &'static [Basket],
+}
+
+/// Days ago, hour of the day, and the lines: sku, name, quantity, price in cents.
+type Basket = (i64, i8, &'static [(&'static str, &'static str, &'static str, i64)]);
+
+macro_rules! portrait {
+    ($file:literal) => {
+        ($file, include_bytes!(concat!("portraits/", $file)))
+    };
+}
+
+const OAT_MILK: (&str, &str, &str, i64) = ("4002", "Oat milk 1 l", "2", 199);
+const RYE_BREAD: (&str, &str, &str, i64) = ("1107", "Rye bread", "1", 389);
+const PEARS: (&str, &str, &str, i64) = ("3014", "Pears, loose, kg", "0.845", 329);
+const COFFEE: (&str, &str, &str, i64) = ("5201", "Coffee beans 500 g", "1", 899);
+const GOAT_CHEESE: (&str, &str, &str, i64) = ("4411", "Goat cheese", "1", 449);
+const TOMATOES: (&str, &str, &str, i64) = ("3050", "Vine tomatoes, kg", "0.612", 399);
+const PASTA: (&str, &str, &str, i64) = ("6003", "Linguine 500 g", "2", 179);
+const OLIVE_OIL: (&str, &str, &str, i64) = ("6120", "Olive oil 750 ml", "1", 1149);
+const YOGHURT: (&str, &str, &str, i64) = ("4105", "Yoghurt 500 g", "1", 219);
+const APPLES: (&str, &str, &str, i64) = ("3001", "Apples, loose, kg", "1.230", 289);
+
+/// A customer, met first in 2014 and then in 2025.
+pub(super) const ALEX: Person = Person {
+    name: "Alex",
+    portraits: &[portrait!("person_a_1.jpg"), portrait!("person_a_2.jpg")],
+    baskets: &[
+        (3, 18, &[OAT_MILK, RYE_BREAD, PEARS]),
+        (10, 18, &[OAT_MILK, RYE_BREAD, COFFEE]),
+        (17, 17, &[OAT_MILK, RYE_BREAD, GOAT_CHEESE]),
+        (24, 18, &[OAT_MILK, PEARS, TOMATOES]),
+        (31, 19, &[OAT_MILK, RYE_BREAD, COFFEE]),
+        (38, 18, &[RYE_BREAD, YOGHURT]),
+    ],
+};
+
+/// A customer, met first in 2018 and then in 2022.
+pub(super) const BEA: Person = Person {
+    name: "Bea",
+    portraits: &[portrait!("person_b_1.jpg"), portrait!("person_b_2.jpg")],
+    baskets: &[
+        (2, 12, &[TOMATOES, PASTA, GOAT_CHEESE]),
+        (6, 12, &[YOGHURT, APPLES]),
+        (9, 11, &[TOMATOES, PASTA, OLIVE_OIL]),
+        (15, 12, &[YOGHURT, APPLES, TOMATOES]),
+        (21, 13, &[PASTA, TOMATOES, GOAT_CHEESE]),
+    ],
+};
+
+/// Two who never pressed the button.
+pub(super) const STRANGERS: [Person; 2] = [
+    Person { name: "a stranger", portraits: &[portrait!("impostor_1.jpg")], baskets: &[] },
+    Person { name: "another stranger", portraits: &[portrait!("impostor_2.jpg")], baskets: &[] },
+];
+
+impl Person {
+    /// A picture of the person; the second is years later.
+    pub fn portrait(&self, which: usize) -> (&'static str, &'static [u8]) {
+        self.portraits[which]
+    }
+
+    /// What they bought, as a till would export it: the CSV that `instored orders import` reads.
+    pub fn history(&self, customer: CustomerId, now: &Zoned) -> String {
+        let mut csv =
+            String::from("customer,order,placed,currency,sku,name,quantity,unit_price,till\n");
+        for (days, hour, lines) in self.baskets {
+            let placed = now
+                .checked_sub(SignedDuration::from_hours(24 * days))
+                .and_then(|day| {
+                    day.with().hour(*hour).minute(12).second(0).subsec_nanosecond(0).build()
+                })
+                .map_or_else(|_| now.to_string(), |placed| placed.to_string());
+            for (sku, name, quantity, price) in *lines {
+                let order = format!("{}-{days}", self.name);
+                csv += &format!(
+                    "{customer},{order},{placed},EUR,{sku},\"{name}\",{quantity},{price},till 2\n"
+                );
+            }
+        }
+        csv
+    }
+}

@@ -1,0 +1,100 @@
+//! The demonstration: the main job from a press to a greeting, with everything real but camera and
+//! button, told in plain words and shown on a page.
+
+mod cast;
+mod narrator;
+mod story;
+mod theatre;
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::bus::Trust;
+use crate::camera::Pace;
+use crate::config::Config;
+use crate::daemon::screen;
+use crate::display;
+use narrator::Narrator;
+use story::Story;
+use theatre::Theatre;
+
+/// How the demonstration is played.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// As fast as it can be, once, without the page.
+    pub once: bool,
+    /// Prints every message of the bus as a line of JSON instead of words.
+    pub json: bool,
+}
+
+/// How long a greeting may be read when somebody watches, and when nobody does.
+const READING: Duration = Duration::from_secs(8);
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// Plays the story. With a page, it stays open until `stop`.
+///
+/// # Errors
+/// When something cannot start, or the story does not end as it must.
+pub async fn run(
+    options: Options,
+    config: Config,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let narrator = if options.json { Narrator::Json } else { Narrator::Words };
+    let mut stop = std::pin::pin!(stop);
+    if options.once {
+        let mut theatre = Theatre::open(config, Pace::Fast).await?;
+        let mut story = Story { theatre: &mut theatre, narrator, reading: GLANCE };
+        let told = tokio::select! {
+            told = story.tell() => told,
+            () = &mut stop => Ok(()),
+        };
+        theatre.close().await?;
+        return Ok(told?);
+    }
+
+    let listener = display::bind(&config.display).await?;
+    let address = listener.local_addr()?;
+    let mut theatre = Theatre::open(config, Pace::RealTime).await?;
+    let page = Page::open(listener, &theatre.config);
+    narrator.say(format_args!("Watch it on http://{address}/ and end it with Ctrl-C."));
+    let mut story = Story { theatre: &mut theatre, narrator, reading: READING };
+    let told = tokio::select! {
+        told = async { story.tell().await?; story.encore().await } => told,
+        () = &mut stop => Ok(()),
+    };
+    if told.is_ok() {
+        stop.await;
+    }
+    page.close().await?;
+    theatre.close().await?;
+    Ok(told?)
+}
+
+/// The page, served beside the story.
+struct Page {
+    stop: oneshot::Sender<()>,
+    server: tokio::task::JoinHandle<Result<(), screen::ScreenError>>,
+}
+
+impl Page {
+    fn open(listener: TcpListener, config: &Config) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let config = config.clone();
+        let server = tokio::spawn(async move {
+            let Config { display, mqtt, box_name, .. } = &config;
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            screen::show(listener, display, mqtt, box_name, Trust::FirstUse, shutdown).await
+        });
+        Self { stop, server }
+    }
+
+    async fn close(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        Ok(self.server.await??)
+    }
+}

@@ -1,0 +1,108 @@
+//! What the demonstration prints: the story in plain words, or every message as a line of JSON.
+
+use std::fmt::Arguments;
+
+use serde_json::json;
+
+use crate::bus::Heard;
+use crate::domain::{
+    CustomerName, CustomerRef, EnrolmentFailure, EnrolmentStep, OrderSummary, VisitEvent, VisitKind,
+};
+
+/// Prints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Narrator {
+    /// Plain words.
+    Words,
+    /// Every message of the bus, a JSON line each.
+    Json,
+}
+
+impl Narrator {
+    /// Tells what is played.
+    pub fn say(self, words: Arguments<'_>) {
+        if self == Self::Words {
+            println!("\n{words}");
+        }
+    }
+
+    /// Tells what was heard on the bus.
+    pub fn heard(self, heard: &Heard) {
+        match self {
+            Self::Json => {
+                if let Some(message) = message(heard) {
+                    println!("{message}");
+                }
+            }
+            Self::Words => {
+                if let Some(words) = words(heard) {
+                    println!("    {words}");
+                }
+            }
+        }
+    }
+}
+
+fn message(heard: &Heard) -> Option<serde_json::Value> {
+    let (name, leaf, payload) = match heard {
+        Heard::Visit(name, event) => (name, "visit", json!(event)),
+        Heard::Enrolment(name, event) => (name, "enrolment", json!(event)),
+        Heard::State(name, state) => (name, "state", json!(state)),
+        Heard::Online(name, online) => {
+            (name, "availability", json!(if *online { "online" } else { "offline" }))
+        }
+        Heard::Link(_) => return None,
+    };
+    Some(json!({ "topic": format!("instored/{name}/{leaf}"), "payload": payload }))
+}
+
+fn words(heard: &Heard) -> Option<String> {
+    Some(match heard {
+        Heard::Visit(_, event) => match event.event {
+            VisitKind::Arrived => greeting(event),
+            VisitKind::Left => format!("{} has left.", name(&event.customer)),
+        },
+        Heard::Enrolment(_, event) => match &event.step {
+            EnrolmentStep::Started => "The box: welcome!".to_owned(),
+            EnrolmentStep::LookHere => "The box: please look here.".to_owned(),
+            EnrolmentStep::Captured { count, of } => format!("The box: view {count} of {of}."),
+            EnrolmentStep::Done { claim_code, .. } => {
+                format!("The box: done. Show {claim_code} at the till to link an order.")
+            }
+            EnrolmentStep::Failed { reason } => format!("The box: {}", failure(*reason)),
+            EnrolmentStep::Withdrawn { .. } => "The box: you are forgotten.".to_owned(),
+        },
+        Heard::State(..) | Heard::Online(..) | Heard::Link(_) => return None,
+    })
+}
+
+fn name(customer: &CustomerRef) -> &str {
+    customer.name.as_ref().map_or("A customer", CustomerName::as_str)
+}
+
+fn greeting(event: &VisitEvent) -> String {
+    let mut words = format!("The box: welcome back, {}!", name(&event.customer));
+    if let Some(order) = event.orders.first() {
+        words += &format!("\n      last time: {}", basket(order));
+    }
+    for r in &event.recommendations {
+        words += &format!("\n      again? {}, {}", r.name, r.reason);
+    }
+    words
+}
+
+fn basket(order: &OrderSummary) -> String {
+    let products: Vec<_> = order.lines.iter().map(|l| l.name.as_str()).collect();
+    format!("{} ({})", products.join(", "), order.currency.display(order.total))
+}
+
+fn failure(reason: EnrolmentFailure) -> &'static str {
+    match reason {
+        EnrolmentFailure::TimedOut => "that took too long; nothing was kept.",
+        EnrolmentFailure::SeveralFaces => "one at a time, please; nothing was kept.",
+        EnrolmentFailure::AlreadyEnrolled => "you are a customer already.",
+        EnrolmentFailure::FaceChanged => "somebody else stepped in; nothing was kept.",
+        EnrolmentFailure::NotStored => "it could not be stored; nothing was kept.",
+        EnrolmentFailure::NoCamera => "the camera is out of order; nothing was kept.",
+    }
+}

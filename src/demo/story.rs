@@ -1,0 +1,273 @@
+//! What happens in the demonstration, and what has to come of it.
+
+use std::time::Duration;
+
+use jiff::{Timestamp, Zoned};
+use tokio::task::block_in_place;
+
+use super::cast::{ALEX, BEA, Person, STRANGERS};
+use super::narrator::Narrator;
+use super::theatre::Theatre;
+use crate::bus::Heard;
+use crate::camera::scene::ActorId;
+use crate::daemon::operator::Request;
+use crate::domain::{Command, CustomerId, EnrolmentFailure, EnrolmentStep, VisitEvent, VisitKind};
+use crate::intake::{self, Format};
+
+/// What should have happened and did not, or the other way round.
+#[derive(Debug, thiserror::Error)]
+pub enum StoryError {
+    /// Something that had to happen did not.
+    #[error("{who} stood there for {waited} s and {missing} did not come")]
+    Missing {
+        /// In front of the camera.
+        who: &'static str,
+        /// The event that was waited for.
+        missing: &'static str,
+        /// Seconds on the stage.
+        waited: u64,
+    },
+    /// An enrolment kept nothing.
+    #[error("the enrolment of {who} failed: {reason:?}")]
+    NotEnrolled {
+        /// In front of the camera.
+        who: &'static str,
+        /// Why.
+        reason: EnrolmentFailure,
+    },
+    /// Somebody was greeted who must not be.
+    #[error("{who} was greeted as a customer")]
+    Greeted {
+        /// In front of the camera.
+        who: &'static str,
+    },
+    /// A greeting came that lacks what it has to bring.
+    #[error("{who} was greeted {fault}")]
+    Greeting {
+        /// In front of the camera.
+        who: &'static str,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// The box refused, or did not answer.
+    #[error("{doing}: {reason}")]
+    Refused {
+        /// What was asked.
+        doing: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The stage does not move: the daemon has stopped looking.
+    #[error("the camera's pictures are no longer looked at")]
+    Stalled,
+}
+
+type Told<T> = Result<T, StoryError>;
+
+/// How long somebody stands there before what did not happen counts as not happening.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long somebody stands there to whom nothing should happen.
+const LINGER: Duration = Duration::from_secs(6);
+/// Longer than the box takes to see that somebody has left.
+const GONE: Duration = Duration::from_secs(6);
+/// Real time in which the stage has to move.
+const STALL: Duration = Duration::from_secs(60);
+/// Longer than a press that withdraws.
+const LONG_PRESS: Duration = Duration::from_secs(6);
+const SHORT_PRESS: Duration = Duration::from_millis(250);
+
+/// Tells the story in a theatre.
+pub(super) struct Story<'a> {
+    pub theatre: &'a mut Theatre,
+    pub narrator: Narrator,
+    /// How long a greeting is left to be read, on the stage.
+    pub reading: Duration,
+}
+
+impl Story<'_> {
+    /// The whole story. At its end the stage is empty.
+    pub async fn tell(&mut self) -> Told<()> {
+        let alex = self.enrols(&ALEX).await?;
+        let bea = self.enrols(&BEA).await?;
+        self.is_greeted(&ALEX, alex, "years later").await?;
+        self.is_greeted(&BEA, bea, "years later").await?;
+        for stranger in &STRANGERS {
+            self.narrator.say(format_args!("In comes {}, who never pressed.", stranger.name));
+            self.passes_unknown(stranger, 0).await?;
+        }
+        self.withdraws(&ALEX, alex).await?;
+        self.narrator.say(format_args!("Alex comes back once more."));
+        self.passes_unknown(&ALEX, 1).await
+    }
+
+    /// Bea comes in again, and stays.
+    pub async fn encore(&mut self) -> Told<()> {
+        self.narrator.say(format_args!("Bea comes in, and stays for as long as you watch."));
+        self.enter(&BEA, 1)?;
+        let arrived = |h: &Heard| visit(h, VisitKind::Arrived).map(|_| ());
+        self.until(&BEA, "the greeting", arrived).await
+    }
+
+    async fn enrols(&mut self, person: &Person) -> Told<CustomerId> {
+        self.narrator.say(format_args!("{} comes in and presses the button.", person.name));
+        let actor = self.enter(person, 0)?;
+        self.theatre.hand.hold(SHORT_PRESS);
+        let outcome = |h: &Heard| match h {
+            Heard::Enrolment(_, event) => match &event.step {
+                EnrolmentStep::Done { customer, .. } => Some(Ok(customer.id)),
+                EnrolmentStep::Failed { reason } => Some(Err(*reason)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let outcome = self.until(person, "the end of the enrolment", outcome).await?;
+        let customer =
+            outcome.map_err(|reason| StoryError::NotEnrolled { who: person.name, reason })?;
+        let name = person.name.parse().ok();
+        self.ask("giving the customer a name", &Command::Rename { customer, name }).await?;
+        self.import(person, customer)?;
+        self.leave(actor)?;
+        Ok(customer)
+    }
+
+    fn import(&self, person: &Person, customer: CustomerId) -> Told<()> {
+        let doing = "importing the customer's orders";
+        let refused = |reason: String| StoryError::Refused { doing, reason };
+        let csv = person.history(customer, &Zoned::now());
+        let imported = intake::read(csv.as_bytes(), Format::Csv, Timestamp::now())
+            .map_err(|e| refused(e.to_string()))?;
+        if let Some(rejected) = imported.rejected.first() {
+            return Err(refused(rejected.reason.clone()));
+        }
+        let orders: Vec<_> = imported.orders.into_iter().map(|(order, _)| order).collect();
+        self.narrator.say(format_args!(
+            "The till knows {} orders of {}.",
+            orders.len(),
+            person.name
+        ));
+        block_in_place(|| self.theatre.operator(&Request::AddOrders { orders }))
+            .map_err(refused)?;
+        Ok(())
+    }
+
+    async fn is_greeted(
+        &mut self,
+        person: &Person,
+        customer: CustomerId,
+        when: &str,
+    ) -> Told<ActorId> {
+        self.narrator.say(format_args!("{} comes back, {when}.", person.name));
+        let actor = self.enter(person, 1)?;
+        let arrived = |h: &Heard| visit(h, VisitKind::Arrived).cloned();
+        let greeting = self.until(person, "the greeting", arrived).await?;
+        let faults = [
+            (greeting.customer.id != customer, "as somebody else"),
+            (greeting.orders.is_empty(), "without past orders"),
+            (greeting.recommendations.is_empty(), "without recommendations"),
+        ];
+        if let Some((_, fault)) = faults.iter().find(|(wrong, _)| *wrong) {
+            return Err(StoryError::Greeting { who: person.name, fault });
+        }
+        self.pass(self.reading)?;
+        self.leave(actor)?;
+        let left = |h: &Heard| visit(h, VisitKind::Left).map(|_| ());
+        self.until(person, "the farewell", left).await?;
+        Ok(actor)
+    }
+
+    async fn withdraws(&mut self, person: &Person, customer: CustomerId) -> Told<()> {
+        let name = person.name;
+        self.narrator.say(format_args!("{name} comes in and holds the button."));
+        let actor = self.enter(person, 1)?;
+        let arrived = |h: &Heard| visit(h, VisitKind::Arrived).map(|_| ());
+        self.until(person, "the greeting", arrived).await?;
+        self.theatre.hand.hold(LONG_PRESS);
+        let withdrawn = |h: &Heard| match h {
+            Heard::Enrolment(_, event) if event.step == EnrolmentStep::Withdrawn { customer } => {
+                Some(())
+            }
+            _ => None,
+        };
+        self.until(person, "the withdrawal", withdrawn).await?;
+        self.leave(actor)
+    }
+
+    /// Somebody comes in, stands there, leaves, and nothing may happen.
+    async fn passes_unknown(&mut self, person: &Person, portrait: usize) -> Told<()> {
+        let actor = self.enter(person, portrait)?;
+        self.pass(LINGER)?;
+        self.leave(actor)?;
+        // Whatever the box says of it was said before it answers.
+        self.ask("asking who is here", &Command::Present {}).await?;
+        while let Some(heard) = self.theatre.heard_within(Duration::from_millis(300)).await {
+            self.narrator.heard(&heard);
+            if matches!(heard, Heard::Visit(..)) {
+                return Err(StoryError::Greeted { who: person.name });
+            }
+        }
+        self.narrator.say(format_args!("Nothing happens, and nothing is kept."));
+        Ok(())
+    }
+
+    fn enter(&self, person: &Person, portrait: usize) -> Told<ActorId> {
+        let (_, file) = person.portrait(portrait);
+        let picture = crate::camera::decode_picture(file)
+            .map_err(|reason| StoryError::Refused { doing: "reading a portrait", reason })?;
+        let actor = self.theatre.director.enter(&picture);
+        let standing = block_in_place(|| self.theatre.director.wait_until_standing(actor, STALL));
+        if standing { Ok(actor) } else { Err(StoryError::Stalled) }
+    }
+
+    /// Sends somebody out, and waits until the box has seen that they are gone.
+    fn leave(&self, actor: ActorId) -> Told<()> {
+        self.theatre.director.leave(actor);
+        let empty = block_in_place(|| self.theatre.director.wait_until_empty(STALL));
+        if !empty {
+            return Err(StoryError::Stalled);
+        }
+        self.pass(GONE)
+    }
+
+    /// Lets time pass on the stage.
+    fn pass(&self, time: Duration) -> Told<()> {
+        let until = self.theatre.director.now() + time;
+        let passed = block_in_place(|| self.theatre.director.wait_until(until, STALL));
+        if passed { Ok(()) } else { Err(StoryError::Stalled) }
+    }
+
+    async fn ask(&self, doing: &'static str, command: &Command) -> Told<()> {
+        let answer = self.theatre.ask(command).await;
+        answer.map(|_| ()).map_err(|e| StoryError::Refused { doing, reason: e.to_string() })
+    }
+
+    /// Listens until something was said for which `wanted` has an answer, as long as the person
+    /// can be expected to stand there.
+    async fn until<T>(
+        &mut self,
+        person: &Person,
+        missing: &'static str,
+        wanted: impl Fn(&Heard) -> Option<T>,
+    ) -> Told<T> {
+        let deadline = self.theatre.director.now() + PATIENCE;
+        loop {
+            let Some(heard) = self.theatre.heard_within(Duration::from_millis(50)).await else {
+                if self.theatre.director.now() > deadline {
+                    let waited = PATIENCE.as_secs();
+                    return Err(StoryError::Missing { who: person.name, missing, waited });
+                }
+                continue;
+            };
+            self.narrator.heard(&heard);
+            if let Some(found) = wanted(&heard) {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+fn visit(heard: &Heard, kind: VisitKind) -> Option<&VisitEvent> {
+    match heard {
+        Heard::Visit(_, event) if event.event == kind => Some(event),
+        _ => None,
+    }
+}

@@ -1,0 +1,213 @@
+//! Names by which things are known.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A customer's pseudonym: 128 random bits that say nothing about the person.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CustomerId(pub Uuid);
+
+/// An event's name, so that a display that receives it twice shows it once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(pub Uuid);
+
+macro_rules! uuid_id {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0.as_hyphenated())
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::try_parse(text).map(Self)
+            }
+        }
+    };
+}
+uuid_id!(CustomerId);
+uuid_id!(EventId);
+
+/// The id of a model and of the way its input is prepared. Templates of two ids are never compared.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ModelId(pub String);
+
+impl fmt::Display for ModelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The till's own name of an order; the vault takes each only once.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrderId(pub String);
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of one box: a segment of every topic, 1 to 32 of `a-z`, `0-9`, `-` and `_`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BoxId(String);
+
+/// A box name that cannot be a topic segment.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` cannot name a box: use 1 to 32 of a-z, 0-9, - and _")]
+pub struct BoxIdError(String);
+
+impl BoxId {
+    /// The name as it stands in topics.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BoxId {
+    type Err = BoxIdError;
+
+    fn from_str(text: &str) -> Result<Self, BoxIdError> {
+        let allowed =
+            |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'_');
+        if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BoxIdError(text.to_owned()))
+        }
+    }
+}
+
+impl TryFrom<String> for BoxId {
+    type Error = BoxIdError;
+    fn try_from(text: String) -> Result<Self, BoxIdError> {
+        text.parse()
+    }
+}
+
+impl From<BoxId> for String {
+    fn from(id: BoxId) -> String {
+        id.0
+    }
+}
+
+impl fmt::Display for BoxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Eight letters and digits, shown when an enrolment is done, with which a till links an order to
+/// the new customer. Written `K7QM-3DXV`, read with or without the dash, in either case; the
+/// alphabet is Crockford's base 32, so that nothing is mistaken for anything else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimCode([u8; 8]);
+
+/// A text that is no claim code.
+#[derive(Debug, thiserror::Error)]
+#[error("a claim code is eight letters and digits, such as K7QM-3DXV")]
+pub struct ClaimCodeError;
+
+const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+impl ClaimCode {
+    /// The code made of 40 random bits (the low five bits of each byte).
+    pub fn from_random(bits: [u8; 8]) -> Self {
+        Self(bits.map(|b| CROCKFORD[usize::from(b & 31)]))
+    }
+
+    /// The code without its dash, as the vault keys it.
+    pub fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl FromStr for ClaimCode {
+    type Err = ClaimCodeError;
+
+    fn from_str(text: &str) -> Result<Self, ClaimCodeError> {
+        let mut code = [0; 8];
+        let mut length = 0;
+        for c in text.chars().filter(|c| *c != '-') {
+            // Crockford: O reads as 0, I and L as 1.
+            let c = match c.to_ascii_uppercase() {
+                'O' => '0',
+                'I' | 'L' => '1',
+                c => c,
+            };
+            let c = u8::try_from(c).ok().filter(|c| CROCKFORD.contains(c)).ok_or(ClaimCodeError)?;
+            *code.get_mut(length).ok_or(ClaimCodeError)? = c;
+            length += 1;
+        }
+        if length == code.len() { Ok(Self(code)) } else { Err(ClaimCodeError) }
+    }
+}
+
+impl fmt::Display for ClaimCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, second) = self.0.split_at(4);
+        for part in [first, b"-", second] {
+            f.write_str(std::str::from_utf8(part).map_err(|_| fmt::Error)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A claim code lets its reader act for a customer: it does not print by accident.
+impl fmt::Debug for ClaimCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClaimCode([redacted])")
+    }
+}
+
+impl Serialize for ClaimCode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClaimCode {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_code_is_read_as_people_write_it() {
+        let code = ClaimCode::from_random([1, 0, 31, 12, 20, 7, 9, 30]);
+        assert_eq!(code.to_string(), "10ZC-M79Y");
+        for written in ["10ZC-M79Y", "loZcM79y", "1o-zc-m7-9y"] {
+            assert_eq!(written.parse::<ClaimCode>().unwrap(), code, "{written}");
+        }
+        for wrong in ["", "10ZC-M79", "10ZC-M79YY", "10ZC-M79U", "10ZC M79Y", "10ZC-M79é"] {
+            assert!(wrong.parse::<ClaimCode>().is_err(), "{wrong}");
+        }
+        assert!(!format!("{code:?}").contains("ZC"));
+    }
+
+    #[test]
+    fn a_box_name_is_one_topic_segment() {
+        assert!("entrance-2".parse::<BoxId>().is_ok());
+        for wrong in ["", "a/b", "+", "#", "Entrance", "a b", &"x".repeat(33)] {
+            assert!(wrong.parse::<BoxId>().is_err(), "{wrong}");
+        }
+    }
+}

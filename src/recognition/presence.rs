@@ -1,0 +1,85 @@
+//! Who is here now: one visit a person, however often their track breaks.
+
+use std::time::Duration;
+
+use crate::domain::CustomerId;
+use crate::vision::TrackId;
+
+/// The customers in sight.
+pub(super) struct Presence {
+    here: Vec<Here>,
+    patience: Duration,
+}
+
+struct Here {
+    customer: CustomerId,
+    tracks: Vec<TrackId>,
+    seen: Duration,
+    /// Whether an arrival was told; who has just enrolled is here without having arrived.
+    arrived: bool,
+}
+
+impl Presence {
+    /// Customers have left when they were not seen for `patience`.
+    pub fn new(patience: Duration) -> Self {
+        Self { here: Vec::new(), patience }
+    }
+
+    /// The face of `track` is `customer`. True when that is news: they have arrived.
+    pub fn recognised(&mut self, now: Duration, track: TrackId, customer: CustomerId) -> bool {
+        let known = self.here.iter_mut().find(|h| h.customer == customer);
+        let news = known.is_none();
+        match known {
+            Some(here) => here.tracks.push(track),
+            None => self.put(now, track, customer, true),
+        }
+        self.seen(now, track);
+        news
+    }
+
+    /// `customer` has just enrolled on `track`: here, but nobody is told that they arrived.
+    pub fn enrolled(&mut self, now: Duration, track: TrackId, customer: CustomerId) {
+        self.remove(customer);
+        self.put(now, track, customer, false);
+    }
+
+    fn put(&mut self, now: Duration, track: TrackId, customer: CustomerId, arrived: bool) {
+        self.here.push(Here { customer, tracks: vec![track], seen: now, arrived });
+    }
+
+    /// `track` is in this frame.
+    pub fn seen(&mut self, now: Duration, track: TrackId) {
+        for here in self.here.iter_mut().filter(|h| h.tracks.contains(&track)) {
+            here.seen = now;
+        }
+    }
+
+    /// Takes out who was not seen for long. Returns those whose arrival was told.
+    pub fn overdue(&mut self, now: Duration) -> Vec<CustomerId> {
+        let patience = self.patience;
+        self.here
+            .extract_if(.., |h| now.saturating_sub(h.seen) > patience)
+            .filter_map(|h| h.arrived.then_some(h.customer))
+            .collect()
+    }
+
+    /// Takes a customer out. True when their arrival had been told.
+    pub fn remove(&mut self, customer: CustomerId) -> bool {
+        self.here.extract_if(.., |h| h.customer == customer).any(|h| h.arrived)
+    }
+
+    /// Who the face of `track` is.
+    pub fn customer_of(&self, track: TrackId) -> Option<CustomerId> {
+        self.here.iter().find(|h| h.tracks.contains(&track)).map(|h| h.customer)
+    }
+
+    /// Where the faces of `customer` are.
+    pub fn tracks_of(&self, customer: CustomerId) -> Vec<TrackId> {
+        self.here.iter().filter(|h| h.customer == customer).flat_map(|h| h.tracks.clone()).collect()
+    }
+
+    /// Everyone in sight.
+    pub fn customers(&self) -> Vec<CustomerId> {
+        self.here.iter().map(|h| h.customer).collect()
+    }
+}

@@ -1,0 +1,78 @@
+//! Pictures: 8-bit RGB, row by row, nothing between the rows.
+
+use std::fmt;
+use std::time::Duration;
+
+/// An RGB picture, at least one pixel each way.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+}
+
+/// A buffer that does not hold the picture it should.
+#[derive(Debug, thiserror::Error)]
+#[error("{length} bytes are not an RGB picture of {width}x{height}")]
+pub struct PictureSizeError {
+    width: u32,
+    height: u32,
+    length: usize,
+}
+
+impl Picture {
+    /// A picture of `width` x `height` from `rgb`, 3 bytes a pixel.
+    ///
+    /// # Errors
+    /// When a side is 0 or the length is not `width * height * 3`.
+    pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self, PictureSizeError> {
+        let wanted = u64::from(width) * u64::from(height) * 3;
+        if width == 0 || height == 0 || rgb.len() as u64 != wanted {
+            return Err(PictureSizeError { width, height, length: rgb.len() });
+        }
+        Ok(Self { width, height, rgb })
+    }
+
+    /// A picture of one colour; sides of 0 become 1.
+    pub fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
+        let (width, height) = (width.max(1), height.max(1));
+        let rgb = colour.repeat(width as usize * height as usize);
+        Self { width, height, rgb }
+    }
+
+    /// Pixels a row.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// The bytes, RGBRGB…
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// The bytes, to be painted on.
+    pub fn rgb_mut(&mut self) -> &mut [u8] {
+        &mut self.rgb
+    }
+}
+
+/// Pictures do not print.
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Picture({}x{})", self.width, self.height)
+    }
+}
+
+/// A picture with its moment.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// What was seen.
+    pub picture: Picture,
+    /// When: monotonic, since the camera's own beginning. Never goes back.
+    pub taken: Duration,
+}

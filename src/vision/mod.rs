@@ -1,0 +1,29 @@
+//! From a frame to faces, and from a face to a template: models, detection, alignment, quality,
+//! embedding, and the track of a face across frames.
+//!
+//! Nothing but pixels and tensors: this room does not know who anyone is.
+
+mod align;
+mod detect;
+mod embed;
+mod error;
+mod image;
+mod model;
+mod network;
+mod purpose;
+mod quality;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod track;
+
+pub use align::{ALIGNED_SIDE, Similarity, align};
+pub use detect::{Detector, Face, LANDMARKS, Rect};
+pub use embed::{Embedder, EmbeddingCount};
+pub use error::VisionError;
+pub use image::{Frame, Picture, PictureSizeError};
+pub use model::{Card, Model, Role, SHIPPED};
+pub use purpose::Purpose;
+pub use quality::{Pose, Quality, QualityLimits, Shortcoming};
+pub use settings::Settings;
+pub use track::{TrackId, Tracked, Tracker};

@@ -1,0 +1,179 @@
+//! The whole way of a face, held against OpenCV and onnxruntime on the original weights: the
+//! numbers are those that `tests/golden/make` writes.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::*;
+use crate::domain::Embedding;
+
+#[derive(Deserialize)]
+struct Golden<T> {
+    portraits: BTreeMap<String, T>,
+}
+
+#[derive(Deserialize)]
+struct Aligned {
+    landmarks: [[f32; 2]; LANDMARKS],
+    matrix: [[f64; 3]; 2],
+    crop: String,
+}
+
+#[derive(Deserialize)]
+struct Detected {
+    scale: f32,
+    faces: Vec<Found>,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(rename = "box")]
+    bounds: [f32; 4],
+    landmarks: [[f32; 2]; LANDMARKS],
+    score: f32,
+}
+
+#[derive(Deserialize)]
+struct Embedded {
+    sface: Vec<f32>,
+    mobilefacenet: Vec<f32>,
+}
+
+fn golden<T: for<'de> Deserialize<'de>>(file: &str) -> BTreeMap<String, T> {
+    let path = format!("{}/tests/golden/{file}", env!("CARGO_MANIFEST_DIR"));
+    let golden: Golden<T> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(golden.portraits.len(), 7);
+    golden.portraits
+}
+
+fn picture(path: &str) -> Picture {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    let rgb = image::open(path).unwrap().into_rgb8();
+    Picture::new(rgb.width(), rgb.height(), rgb.into_raw()).unwrap()
+}
+
+fn portrait(name: &str) -> Picture {
+    picture(&format!("src/demo/portraits/{name}"))
+}
+
+fn embedder(name: &str) -> Embedder {
+    Embedder::new(&Model::load(name, Role::Embedder).unwrap()).unwrap()
+}
+
+fn detector(width: u32, height: u32) -> Detector {
+    Detector::new(&Model::load("yunet", Role::Detector).unwrap(), width, height).unwrap()
+}
+
+fn recognition() -> Purpose<'static> {
+    Purpose::recognition(&())
+}
+
+#[test]
+fn faces_are_where_opencv_finds_them() {
+    let mut detector = detector(320, 320);
+    for (name, golden) in golden::<Detected>("detect.json") {
+        // OpenCV's numbers are those of the scaled picture; ours are the picture's own. Pictures
+        // are only ever scaled down here.
+        if golden.scale > 1.0 {
+            continue;
+        }
+        let faces = detector.detect(&portrait(&name)).unwrap();
+        assert_eq!(faces.len(), golden.faces.len(), "{name}");
+        for (face, golden_face) in faces.iter().zip(&golden.faces) {
+            let Rect { x, y, width, height } = face.bounds;
+            let ours =
+                [x, y, width, height].into_iter().chain(face.landmarks.into_iter().flatten());
+            let theirs = golden_face.bounds.iter().chain(golden_face.landmarks.as_flattened());
+            for (ours, theirs) in ours.zip(theirs) {
+                let apart = (ours * golden.scale - theirs).abs();
+                assert!(apart < 3.0, "{name}: {ours} is {apart} of 320 px off");
+            }
+            assert!((face.score - golden_face.score).abs() < 0.03, "{name}: {}", face.score);
+        }
+    }
+}
+
+#[test]
+fn a_detector_of_any_size_finds_the_same_landmarks() {
+    for (width, height) in [(256, 192), (320, 256), (640, 480), (640, 640)] {
+        let mut detector = detector(width, height);
+        for (name, golden) in golden::<Aligned>("align_crop.json") {
+            let faces = detector.detect(&portrait(&name)).unwrap();
+            let [eye, other_eye, ..] = golden.landmarks;
+            let eyes = (eye[0] - other_eye[0]).hypot(eye[1] - other_eye[1]);
+            for (ours, theirs) in faces[0].landmarks.iter().zip(&golden.landmarks) {
+                let apart = (ours[0] - theirs[0]).hypot(ours[1] - theirs[1]) / eyes;
+                assert!(apart < 0.12, "{name} at {width}x{height}: {apart} eye distances off");
+            }
+        }
+    }
+    let yunet = Model::load("yunet", Role::Detector).unwrap();
+    assert!(matches!(
+        Detector::new(&yunet, 320, 250),
+        Err(VisionError::DetectorSize { height: 250, .. })
+    ));
+}
+
+#[test]
+fn a_face_is_aligned_as_opencv_does_it() {
+    for (name, golden) in golden::<Aligned>("align_crop.json") {
+        let Similarity { a, b, tx, ty } = Similarity::to_template(&golden.landmarks).unwrap();
+        let ours = [a, -b, tx, b, a, ty];
+        for (ours, theirs) in ours.iter().zip(golden.matrix.as_flattened()) {
+            assert!((ours - theirs).abs() < 1e-3, "{name}: {ours} and {theirs}");
+        }
+        let ours = align(&portrait(&name), &golden.landmarks).unwrap();
+        let theirs = picture(&format!("tests/golden/{}", golden.crop));
+        let apart = |i: usize| f64::from(ours.rgb()[i].abs_diff(theirs.rgb()[i]));
+        let mean = (0..ours.rgb().len()).map(apart).sum::<f64>() / ours.rgb().len() as f64;
+        assert!(mean < 1.0, "{name}: {mean} of 255 apart in the mean");
+    }
+}
+
+#[test]
+fn an_embedding_is_that_of_the_original_network() {
+    let (sface, mobilefacenet) = (embedder("sface"), embedder("mobilefacenet"));
+    for (name, golden) in golden::<Embedded>("embeddings.json") {
+        let crop = picture(&format!("tests/golden/align/{}", name.replace(".jpg", ".png")));
+        for (embedder, theirs) in [(&sface, golden.sface), (&mobilefacenet, golden.mobilefacenet)] {
+            let ours = embedder.embed(&crop, &recognition()).unwrap();
+            let cosine = ours.cosine(&Embedding::normalised(theirs).unwrap());
+            assert!(cosine > 0.999, "{name} by {}: {cosine}", embedder.id());
+        }
+    }
+    let count = sface.count();
+    assert_eq!((count.enrolment, count.recognition), (0, 7));
+}
+
+#[test]
+fn people_are_told_apart_years_later() {
+    for name in ["sface", "mobilefacenet"] {
+        let (embedder, mut detector) = (embedder(name), detector(320, 256));
+        let mut of = |file: &str| {
+            let picture = portrait(file);
+            let face = detector.detect(&picture).unwrap().swap_remove(0);
+            embedder.embed(&align(&picture, &face.landmarks).unwrap(), &recognition()).unwrap()
+        };
+        let (a_then, a_now) = (of("person_a_1.jpg"), of("person_a_2.jpg"));
+        let (b_then, b_now) = (of("person_b_1.jpg"), of("person_b_2.jpg"));
+        let others = [of("impostor_1.jpg"), of("impostor_2.jpg"), of("astronaut.png")];
+        assert!(a_then.cosine(&a_now) > embedder.threshold(), "{name}: a");
+        assert!(b_then.cosine(&b_now) > embedder.threshold(), "{name}: b");
+        assert!(a_then.cosine(&b_now) < embedder.threshold(), "{name}: a and b");
+        for other in &others {
+            for person in [&a_then, &a_now, &b_then, &b_now] {
+                assert!(person.cosine(other) < embedder.threshold(), "{name}: a stranger");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_liveness_model_runs_and_its_card_fits() {
+    let model = Model::load("minifasnet", Role::Liveness).unwrap();
+    let side = model.card().input.width.unwrap();
+    let network = network::Network::new(&model, side, side).unwrap();
+    let logits = network.run(&Picture::filled(side, side, [90; 3])).unwrap();
+    assert_eq!(Some(logits[0].len()), model.card().output.dimension);
+}
