@@ -41,7 +41,7 @@ enum Command {
     /// Play the whole story without any hardware, with a page to watch it on
     Demo(demo::Arguments),
     /// Serve the page that people look at
-    Display(display::Arguments),
+    Display(Box<display::Arguments>),
     /// Check camera, button, broker, vault and models, and say what to mend
     Doctor(doctor::Arguments),
     /// Who is enrolled

@@ -23,14 +23,14 @@ macro_rules! portrait {
 
 const OAT_MILK: (&str, &str, &str, i64) = ("4002", "Oat milk 1 l", "2", 199);
 const RYE_BREAD: (&str, &str, &str, i64) = ("1107", "Rye bread", "1", 389);
-const PEARS: (&str, &str, &str, i64) = ("3014", "Pears, loose, kg", "0.845", 329);
+const PEARS: (&str, &str, &str, i64) = ("3014", "Loose pears (kg)", "0.845", 329);
 const COFFEE: (&str, &str, &str, i64) = ("5201", "Coffee beans 500 g", "1", 899);
 const GOAT_CHEESE: (&str, &str, &str, i64) = ("4411", "Goat cheese", "1", 449);
-const TOMATOES: (&str, &str, &str, i64) = ("3050", "Vine tomatoes, kg", "0.612", 399);
+const TOMATOES: (&str, &str, &str, i64) = ("3050", "Vine tomatoes (kg)", "0.612", 399);
 const PASTA: (&str, &str, &str, i64) = ("6003", "Linguine 500 g", "2", 179);
 const OLIVE_OIL: (&str, &str, &str, i64) = ("6120", "Olive oil 750 ml", "1", 1149);
 const YOGHURT: (&str, &str, &str, i64) = ("4105", "Yoghurt 500 g", "1", 219);
-const APPLES: (&str, &str, &str, i64) = ("3001", "Apples, loose, kg", "1.230", 289);
+const APPLES: (&str, &str, &str, i64) = ("3001", "Loose apples (kg)", "1.230", 289);
 
 /// A customer, met first in 2014 and then in 2025.
 pub(super) const ALEX: Person = Person {

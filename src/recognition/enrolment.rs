@@ -123,12 +123,11 @@ impl Enrolment {
         embedding: Embedding,
         gallery: &Gallery,
     ) -> Option<Step> {
-        if let Some(so_far) = mean(self.views.iter().map(|v| &v.embedding)) {
-            if so_far.cosine(&embedding) < self.rules.same_person {
-                self.strange_views += 1;
-                return (self.strange_views >= STRANGE_VIEWS)
-                    .then_some(Step::Failed(EnrolmentFailure::FaceChanged));
-            }
+        let so_far = mean(self.views.iter().map(|v| &v.embedding));
+        if so_far.is_some_and(|face| face.cosine(&embedding) < self.rules.same_person) {
+            self.strange_views += 1;
+            return (self.strange_views >= STRANGE_VIEWS)
+                .then_some(Step::Failed(EnrolmentFailure::FaceChanged));
         }
         self.strange_views = 0;
         self.views.push(View { embedding, pose, taken: now });
@@ -149,5 +148,136 @@ impl Enrolment {
         mean(self.views.iter().map(|v| &v.embedding))
             .and_then(|face| gallery.rank(&face).first)
             .is_some_and(|(_, cosine)| cosine >= self.rules.same_person)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::CustomerId;
+    use crate::vision::{Face, LANDMARKS, Tracker};
+
+    const RULES: Rules = Rules { views: 3, timeout: Duration::from_secs(20), same_person: 0.5 };
+
+    fn at(degrees: f32) -> Embedding {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        Embedding::normalised(vec![cos, sin]).unwrap()
+    }
+
+    fn pose(yaw: f32) -> Pose {
+        Pose { yaw, pitch: 0.55, roll: 0.0 }
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Faces of these widths, side by side, with tracks of their own.
+    fn faces(widths: &[f32]) -> Vec<(TrackId, Rect)> {
+        let face = |(i, width): (usize, &f32)| Face {
+            bounds: Rect { x: 200.0 * i as f32, y: 0.0, width: *width, height: 100.0 },
+            landmarks: [[0.0; 2]; LANDMARKS],
+            score: 0.9,
+        };
+        let faces = widths.iter().enumerate().map(face).collect();
+        let (tracked, _) = Tracker::new(ms(0)).update(ms(0), faces);
+        tracked.into_iter().map(|t| (t.track, t.face.bounds)).collect()
+    }
+
+    fn begun() -> Enrolment {
+        let mut enrolment = Enrolment::begin(ms(0), RULES);
+        assert!(matches!(enrolment.choose(ms(0), &[]), Err(Step::LookHere)));
+        enrolment
+    }
+
+    fn offer(enrolment: &mut Enrolment, now: u64, degrees: f32, gallery: &Gallery) -> Option<Step> {
+        let (track, _) = faces(&[100.0])[0];
+        enrolment.offer(ms(now), track, pose(degrees / 100.0), at(degrees), gallery)
+    }
+
+    #[test]
+    fn good_and_differing_views_of_one_face_complete_it() {
+        let (mut enrolment, nobody) = (begun(), Gallery::default());
+        let step = offer(&mut enrolment, 100, 0.0, &nobody);
+        assert!(matches!(step, Some(Step::Captured { count: 1, of: 3 })), "{step:?}");
+        assert!(!enrolment.wants(ms(500), &pose(0.01)), "the same view again");
+        assert!(enrolment.wants(ms(500), &pose(0.10)));
+        assert!(enrolment.wants(ms(1400), &pose(0.01)), "who holds still gets on, too");
+        offer(&mut enrolment, 500, 10.0, &nobody);
+        let Some(Step::Complete { embeddings, .. }) = offer(&mut enrolment, 900, 20.0, &nobody)
+        else {
+            panic!("not complete");
+        };
+        assert_eq!(embeddings.len(), 3);
+    }
+
+    #[test]
+    fn views_are_a_moment_apart() {
+        let mut enrolment = begun();
+        let here = faces(&[100.0]);
+        assert!(enrolment.choose(ms(100), &here).unwrap().is_some());
+        offer(&mut enrolment, 100, 0.0, &Gallery::default());
+        assert!(enrolment.choose(ms(300), &here).unwrap().is_none());
+        assert!(enrolment.choose(ms(400), &here).unwrap().is_some());
+    }
+
+    #[test]
+    fn it_times_out() {
+        let mut enrolment = begun();
+        assert!(matches!(
+            enrolment.choose(ms(20_001), &faces(&[100.0])),
+            Err(Step::Failed(EnrolmentFailure::TimedOut))
+        ));
+    }
+
+    #[test]
+    fn two_faces_side_by_side_are_refused_but_one_behind_is_not() {
+        let mut enrolment = begun();
+        for now in [100, 600, 1100] {
+            assert!(enrolment.choose(ms(now), &faces(&[100.0, 80.0])).unwrap().is_none());
+        }
+        assert!(matches!(
+            enrolment.choose(ms(1200), &faces(&[100.0, 80.0])),
+            Err(Step::Failed(EnrolmentFailure::SeveralFaces))
+        ));
+        let mut enrolment = begun();
+        for now in (100..2900).step_by(100) {
+            let here = faces(&[40.0, 100.0]);
+            assert_eq!(enrolment.choose(ms(now), &here).unwrap(), Some(here[1].0));
+        }
+    }
+
+    #[test]
+    fn nobody_there_is_asked_again_to_look() {
+        let mut enrolment = begun();
+        assert!(enrolment.choose(ms(2900), &[]).is_ok());
+        assert!(matches!(enrolment.choose(ms(3100), &[]), Err(Step::LookHere)));
+        assert!(enrolment.choose(ms(3200), &[]).is_ok());
+    }
+
+    #[test]
+    fn a_face_that_is_a_customer_already_is_refused() {
+        let mut gallery = Gallery::default();
+        gallery.admit(CustomerId(uuid::Uuid::from_u128(1)), [&at(5.0)]);
+        let mut enrolment = begun();
+        assert!(matches!(offer(&mut enrolment, 100, 0.0, &gallery), Some(Step::Captured { .. })));
+        assert!(matches!(
+            offer(&mut enrolment, 500, 10.0, &gallery),
+            Some(Step::Failed(EnrolmentFailure::AlreadyEnrolled))
+        ));
+    }
+
+    #[test]
+    fn somebody_else_stepping_in_ends_it_and_one_odd_view_does_not() {
+        let (mut enrolment, nobody) = (begun(), Gallery::default());
+        offer(&mut enrolment, 100, 0.0, &nobody);
+        assert!(offer(&mut enrolment, 500, 120.0, &nobody).is_none());
+        assert!(offer(&mut enrolment, 900, 10.0, &nobody).is_some(), "the first face again");
+        assert!(offer(&mut enrolment, 1300, 120.0, &nobody).is_none());
+        assert!(offer(&mut enrolment, 1700, 120.0, &nobody).is_none());
+        assert!(matches!(
+            offer(&mut enrolment, 2100, 120.0, &nobody),
+            Some(Step::Failed(EnrolmentFailure::FaceChanged))
+        ));
     }
 }

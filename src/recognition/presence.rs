@@ -83,3 +83,50 @@ impl Presence {
         self.here.iter().map(|h| h.customer).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vision::{Face, LANDMARKS, Rect, Tracker};
+
+    fn tracks() -> [TrackId; 2] {
+        let face = |x| Face {
+            bounds: Rect { x, y: 0.0, width: 50.0, height: 50.0 },
+            landmarks: [[0.0; 2]; LANDMARKS],
+            score: 0.9,
+        };
+        let faces = vec![face(0.0), face(500.0)];
+        let (tracked, _) = Tracker::new(Duration::ZERO).update(Duration::ZERO, faces);
+        [tracked[0].track, tracked[1].track]
+    }
+
+    const ANNA: CustomerId = CustomerId(uuid::Uuid::from_u128(1));
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_visit_is_one_however_often_the_track_breaks() {
+        let [first, second] = tracks();
+        let mut presence = Presence::new(s(4));
+        assert!(presence.recognised(s(0), first, ANNA));
+        presence.seen(s(2), first);
+        assert!(presence.overdue(s(5)).is_empty());
+        assert!(!presence.recognised(s(5), second, ANNA), "still the same visit");
+        assert!(presence.overdue(s(9)).is_empty());
+        assert_eq!(presence.overdue(s(10)), [ANNA]);
+        assert!(presence.recognised(s(11), second, ANNA), "a new visit");
+    }
+
+    #[test]
+    fn who_just_enrolled_is_here_without_having_arrived() {
+        let [track, _] = tracks();
+        let mut presence = Presence::new(s(4));
+        presence.enrolled(s(0), track, ANNA);
+        assert_eq!(presence.customers(), [ANNA]);
+        assert!(!presence.recognised(s(1), track, ANNA));
+        assert!(presence.overdue(s(6)).is_empty(), "no farewell without an arrival");
+        assert!(presence.customers().is_empty());
+    }
+}

@@ -89,10 +89,7 @@ impl Recogniser {
             models.detect_height,
         )?;
         let embedder = Embedder::new(&Model::load(&models.embedder, Role::Embedder)?)?;
-        let threshold = settings.threshold.unwrap_or(embedder.threshold());
         Ok(Self {
-            detector,
-            embedder,
             tracker: Tracker::new(TRACK_PATIENCE),
             gallery: Gallery::default(),
             presence: Presence::new(Duration::from_secs_f32(settings.leave_seconds)),
@@ -104,17 +101,19 @@ impl Recogniser {
                 ..QualityLimits::default()
             },
             evidence_rules: evidence::Rules {
-                threshold,
+                threshold: settings.threshold.unwrap_or(embedder.threshold()),
                 margin: settings.margin,
                 views: settings.views,
             },
             enrolment_rules: enrolment::Rules {
                 views: settings.enrolment_views,
                 timeout: Duration::from_secs_f32(settings.enrolment_seconds),
-                same_person: threshold,
+                same_person: embedder.threshold(),
             },
             now: Duration::ZERO,
             looking: false,
+            detector,
+            embedder,
         })
     }
 

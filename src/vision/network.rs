@@ -24,7 +24,7 @@ impl Network {
         let id = model.card().id.clone();
         let unusable =
             |e: TractError| VisionError::Unusable { id: id.0.clone(), reason: format!("{e:#}") };
-        let graph = tract_onnx::onnx().model_for_read(&mut &*model.weights()).map_err(unusable)?;
+        let graph = tract_onnx::onnx().model_for_read(&mut model.weights()).map_err(unusable)?;
         let outputs = graph
             .outputs
             .iter()

@@ -49,7 +49,7 @@ fn golden<T: for<'de> Deserialize<'de>>(file: &str) -> BTreeMap<String, T> {
 
 fn picture(path: &str) -> Picture {
     let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-    let rgb = image::open(path).unwrap().into_rgb8();
+    let rgb = ::image::open(path).unwrap().into_rgb8();
     Picture::new(rgb.width(), rgb.height(), rgb.into_raw()).unwrap()
 }
 
