@@ -1,1 +1,10 @@
+//! Drives the built program as its users do: by its command line, over a real broker, in a real
+//! browser. Nothing of the library is linked; what these tests say, a user can try.
 
+mod broker;
+mod demo;
+mod orders;
+mod page;
+mod support;
+mod tampered;
+mod trouble;

@@ -1,0 +1,80 @@
+//! Programs that end with the test that started them, also when it fails.
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use super::eventually;
+use super::lines::Lines;
+
+/// A running program.
+pub struct Process {
+    pub stdout: Lines,
+    pub stderr: Lines,
+    name: String,
+    child: Child,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Process {
+    /// Starts a program. `package` is what to install when it is missing.
+    pub fn start(command: &mut Command, package: &str) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("`{name}` does not start ({e}): install {package}"));
+        let stdout = Lines::of(child.stdout.take().expect("stdout is piped"));
+        let stderr = Lines::of(child.stderr.take().expect("stderr is piped"));
+        Self { stdout, stderr, name, child }
+    }
+
+    /// Waits until the program has ended by itself.
+    pub fn wait(mut self) -> Ended {
+        let what = format!("the end of `{}`", self.name);
+        let status = eventually(&what, || self.status());
+        Ended { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
+    }
+
+    /// Asks the program to stop (SIGTERM), and waits until it has.
+    pub fn terminate(self) -> Ended {
+        let pid = self.child.id();
+        let kill = format!("kill -TERM {pid}");
+        let sent = Command::new("sh").args(["-c", &kill]).status().expect("there is a shell");
+        assert!(sent.success(), "`{}` has ended before it was asked to", self.name);
+        self.wait()
+    }
+
+    /// Ends the program as a power cut would (SIGKILL).
+    pub fn kill(&mut self) {
+        // It may be dead already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Whether the program still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.status().is_none()
+    }
+
+    fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- `{}` said:\n{}", self.name, self.stderr.so_far());
+        }
+    }
+}

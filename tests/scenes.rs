@@ -1,0 +1,155 @@
+//! The recogniser before played scenes: whole people walk in, frame by frame, as fast as it goes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use confique::Config;
+use instored::camera::scene::{ActorId, Director, Stage};
+use instored::camera::{Camera, Pace, read_picture};
+use instored::domain::{CustomerId, Embedding, EnrolmentFailure};
+use instored::recognition::{self, Recogniser, Sighting};
+use instored::vision;
+
+const FPS: u32 = 10;
+
+struct Entrance {
+    stage: Stage,
+    director: Director,
+    recogniser: Recogniser,
+}
+
+impl Entrance {
+    fn new() -> Self {
+        let models = vision::Settings::builder().load().unwrap();
+        let settings = recognition::Settings::builder().load().unwrap();
+        let recogniser = Recogniser::new(&models, &settings).unwrap();
+        let (stage, director) = Stage::new(640, 480, FPS, Pace::Fast, 3);
+        Self { stage, director, recogniser }
+    }
+
+    fn enter(&self, portrait: &str) -> ActorId {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/demo/portraits");
+        self.director.enter(&read_picture(&folder.join(portrait)).unwrap())
+    }
+
+    fn watch(&mut self, time: Duration) -> Vec<Sighting> {
+        let frames = (time.as_secs_f32() * FPS as f32) as usize;
+        let mut sightings = Vec::new();
+        for _ in 0..frames {
+            let frame = self.stage.next_frame().unwrap();
+            sightings.extend(self.recogniser.see(&frame).unwrap());
+        }
+        sightings
+    }
+
+    /// Enrols whoever the portrait shows, and sends them out.
+    fn enrol(&mut self, portrait: &str, customer: CustomerId) -> Vec<Embedding> {
+        let actor = self.enter(portrait);
+        self.watch(s(3));
+        assert!(self.recogniser.begin_enrolment());
+        let enrolled = self.watch(s(15)).into_iter().find_map(|sighting| match sighting {
+            Sighting::Enrolled { embeddings, track } => Some((embeddings, track)),
+            Sighting::EnrolmentFailed(reason) => panic!("{reason:?}"),
+            _ => None,
+        });
+        let (embeddings, track) = enrolled.expect("enrolled within 15 s");
+        self.recogniser.admit(customer, &embeddings, Some(track));
+        self.leave(actor);
+        embeddings
+    }
+
+    fn leave(&mut self, actor: ActorId) -> Vec<Sighting> {
+        self.director.leave(actor);
+        self.watch(s(9))
+    }
+}
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const ALEX: CustomerId = CustomerId(uuid::Uuid::from_u128(1));
+
+fn visits(sightings: &[Sighting]) -> Vec<String> {
+    let visit = |s: &Sighting| match s {
+        Sighting::Arrived(customer) => Some(format!("arrived {}", customer.0.as_u128())),
+        Sighting::Left(customer) => Some(format!("left {}", customer.0.as_u128())),
+        _ => None,
+    };
+    sightings.iter().filter_map(visit).collect()
+}
+
+#[test]
+fn an_enrolled_customer_is_one_visit_and_strangers_beside_them_are_none() {
+    let mut entrance = Entrance::new();
+    entrance.enrol("person_a_1.jpg", ALEX);
+    let customer = entrance.enter("person_a_2.jpg");
+    let stranger = entrance.enter("impostor_1.jpg");
+    let mut seen = entrance.watch(s(8));
+    entrance.director.turn(customer);
+    seen.extend(entrance.watch(s(6)));
+    seen.extend(entrance.leave(customer));
+    seen.extend(entrance.leave(stranger));
+    assert_eq!(visits(&seen), ["arrived 1", "left 1"]);
+}
+
+#[test]
+fn nobody_is_embedded_while_nobody_is_enrolled() {
+    let mut entrance = Entrance::new();
+    entrance.enter("impostor_2.jpg");
+    assert!(visits(&entrance.watch(s(8))).is_empty());
+    let count = entrance.recogniser.embedding_count();
+    assert_eq!((count.enrolment, count.recognition), (0, 0));
+}
+
+#[test]
+fn two_people_at_the_button_are_refused() {
+    let mut entrance = Entrance::new();
+    entrance.enter("person_b_1.jpg");
+    entrance.enter("impostor_1.jpg");
+    entrance.watch(s(3));
+    assert!(entrance.recogniser.begin_enrolment());
+    assert!(!entrance.recogniser.begin_enrolment(), "one at a time");
+    let failed = entrance.watch(s(5)).into_iter().any(|sighting| {
+        matches!(sighting, Sighting::EnrolmentFailed(EnrolmentFailure::SeveralFaces))
+    });
+    assert!(failed);
+}
+
+#[test]
+fn a_customer_cannot_enrol_twice_and_an_empty_entrance_times_out() {
+    let mut entrance = Entrance::new();
+    entrance.enrol("person_b_1.jpg", ALEX);
+    let again = entrance.enter("person_b_2.jpg");
+    entrance.watch(s(3));
+    assert!(entrance.recogniser.begin_enrolment());
+    let reasons = |sightings: Vec<Sighting>| -> Vec<EnrolmentFailure> {
+        let reason = |s| if let Sighting::EnrolmentFailed(reason) = s { Some(reason) } else { None };
+        sightings.into_iter().filter_map(reason).collect()
+    };
+    assert_eq!(reasons(entrance.watch(s(10))), [EnrolmentFailure::AlreadyEnrolled]);
+    entrance.leave(again);
+    assert!(entrance.recogniser.begin_enrolment());
+    assert_eq!(reasons(entrance.watch(s(25))), [EnrolmentFailure::TimedOut]);
+}
+
+#[test]
+fn who_is_forgotten_or_is_not_who_was_greeted_is_not_looked_at_again() {
+    let mut entrance = Entrance::new();
+    let templates = entrance.enrol("person_a_1.jpg", ALEX);
+    let actor = entrance.enter("person_a_2.jpg");
+    assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
+    assert!(entrance.recogniser.dismiss(ALEX), "a visit ends");
+    let before = entrance.recogniser.embedding_count();
+    assert!(entrance.watch(s(5)).is_empty());
+    assert_eq!(entrance.recogniser.embedding_count(), before);
+
+    entrance.leave(actor);
+    let actor = entrance.enter("person_a_2.jpg");
+    assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
+    assert!(entrance.recogniser.forget(ALEX));
+    entrance.leave(actor);
+    entrance.enter("person_a_2.jpg");
+    assert!(visits(&entrance.watch(s(8))).is_empty(), "forgotten is forgotten");
+    assert_eq!(templates.len(), 5);
+}
