@@ -25,13 +25,16 @@ build: build-packages
 	$(CARGO) build $(PROFILE)
 
 test: build-packages test-packages
-	$(CARGO) test $(PROFILE)
+	$(CARGO) build $(PROFILE)
+	$(CARGO) test $(PROFILE) -p instored
+	$(CARGO) test $(PROFILE) -p instored-it
 
 check: build-packages cargo-deny
-	$(CARGO) fmt --check
-	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(PROFILE) -p instored --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) -p instored-it --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored --no-deps --document-private-items
 
 # The commented example file, made from the configuration's structs.
 config: build
@@ -44,7 +47,7 @@ models:
 	echo 'the committed models are what models/build makes' && rm -r "$$dir"
 
 fmt:
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 
 clean:
 	$(CARGO) clean

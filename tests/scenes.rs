@@ -124,7 +124,8 @@ fn a_customer_cannot_enrol_twice_and_an_empty_entrance_times_out() {
     entrance.watch(s(3));
     assert!(entrance.recogniser.begin_enrolment());
     let reasons = |sightings: Vec<Sighting>| -> Vec<EnrolmentFailure> {
-        let reason = |s| if let Sighting::EnrolmentFailed(reason) = s { Some(reason) } else { None };
+        let reason =
+            |s| if let Sighting::EnrolmentFailed(reason) = s { Some(reason) } else { None };
         sightings.into_iter().filter_map(reason).collect()
     };
     assert_eq!(reasons(entrance.watch(s(10))), [EnrolmentFailure::AlreadyEnrolled]);

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::DaemonError;
 use super::mailbox::{Delivery, Mail, Mailbox};
 use crate::camera::{Camera, CameraError};
-use crate::domain::{CameraState, CustomerId, Embedding};
+use crate::domain::{CameraState, CustomerId, Embedding, ModelId};
 use crate::recognition::{Recogniser, Sighting};
-use crate::vision::TrackId;
+use crate::vision::{TrackId, VisionError};
 
 /// Opens the camera, again whenever it was lost.
 pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn Camera>, CameraError> + Send>;
@@ -46,6 +47,15 @@ pub(super) struct Eyes {
     stopping: Arc<AtomicBool>,
 }
 
+/// The seeing threads, at work.
+pub(super) struct Opened {
+    pub eyes: Eyes,
+    /// The embedder's id, which templates have to bear.
+    pub model: ModelId,
+    pub glimpses: mpsc::Receiver<Glimpse>,
+    pub vision: JoinHandle<()>,
+}
+
 /// Glimpses that may wait for the daemon; the vision thread is held up when it does not read them.
 const GLIMPSES: usize = 256;
 /// How long the vision thread waits before it reports that it is alive though nothing came.
@@ -54,28 +64,42 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(8);
 
 impl Eyes {
-    /// Starts both threads. `alive` is called by the vision thread whenever it has handled a frame,
-    /// or had none to handle: a vision thread that hangs does not call it.
+    /// Starts both threads, once `load` has brought the models. `alive` is called by the vision
+    /// thread whenever it has handled a frame, or had none to handle: a vision thread that hangs
+    /// does not call it.
+    ///
+    /// The models are loaded by the thread that runs them: the allocator keeps what loading leaves
+    /// behind for that thread, and the networks' working memory finds room in it.
     pub fn open(
-        recogniser: Recogniser,
+        load: impl FnOnce() -> Result<Recogniser, VisionError> + Send + 'static,
         camera: OpenCamera,
         delivery: Delivery,
         alive: impl Fn() + Send + 'static,
-    ) -> std::io::Result<(Self, mpsc::Receiver<Glimpse>, JoinHandle<()>)> {
+    ) -> Result<Opened, DaemonError> {
         let (tell, glimpses) = mpsc::channel(GLIMPSES);
         let eyes = Self {
             mailbox: Arc::new(Mailbox::new(delivery)),
             stopping: Arc::new(AtomicBool::new(false)),
         };
-        let (capture_eyes, capture_tell) = (eyes.clone(), tell.clone());
-        std::thread::Builder::new()
-            .name("capture".into())
-            .spawn(move || capture_eyes.capture(camera, &capture_tell))?;
-        let looking = eyes.clone();
-        let vision = std::thread::Builder::new()
-            .name("vision".into())
-            .spawn(move || looking.look(recogniser, &tell, &alive))?;
-        Ok((eyes, glimpses, vision))
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let (loaded, model) = std::sync::mpsc::sync_channel(1);
+        let (looking, vision_tell) = (eyes.clone(), tell.clone());
+        let vision = thread("vision")
+            .spawn(move || match load() {
+                Ok(recogniser) => {
+                    // `open` waits for the answer.
+                    let _ = loaded.send(Ok(recogniser.model().clone()));
+                    looking.look(recogniser, &vision_tell, &alive);
+                }
+                Err(error) => drop(loaded.send(Err(error))),
+            })
+            .map_err(DaemonError::Thread)?;
+        let model = model.recv().map_err(|_| DaemonError::Broken("vision"))??;
+        let capturing = eyes.clone();
+        thread("capture")
+            .spawn(move || capturing.capture(camera, &tell))
+            .map_err(DaemonError::Thread)?;
+        Ok(Opened { eyes, model, glimpses, vision })
     }
 
     /// Asks the vision thread; it answers between two frames.

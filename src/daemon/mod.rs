@@ -2,7 +2,7 @@
 //!
 //! Threads: `capture` waits for the camera, `vision` looks at the newest frame, `button` and
 //! `light` drive the panel; everything else is tokio. What the threads tell is acted on by one
-//! loop, one thing at a time, at the [`desk`].
+//! loop, one thing at a time, at the `desk`.
 
 mod control;
 mod desk;
@@ -28,13 +28,13 @@ pub use mailbox::Delivery;
 
 use crate::bus::{self, BusError, PublicKey, Signer};
 use crate::config::Config;
-use crate::domain::{CustomerId, Embedding};
+use crate::domain::{CustomerId, Embedding, ModelId};
 use crate::panel::{Button, Light};
 use crate::recognition::Recogniser;
 use crate::vault::{BoxKey, Vault, VaultError};
 use crate::vision::VisionError;
 use desk::Desk;
-use eyes::Eyes;
+use eyes::{Eyes, Opened};
 use front::Lamp;
 
 /// The parts that differ between a shop's box, the demonstration and the tests.
@@ -65,6 +65,8 @@ pub enum DaemonError {
     Socket { path: PathBuf, source: io::Error },
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
+    #[error("the {0} thread broke down at its start; the log above says why")]
+    Broken(&'static str),
 }
 
 /// Time that is left for each part to end.
@@ -100,9 +102,16 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     let vault = Arc::new(block_in_place(|| open_vault(config))?);
-    let recogniser = block_in_place(|| Recogniser::new(&config.vision, &config.recognition))?;
-    let (gallery, refused) = enrolled(&vault, &recogniser)?;
-    let state = desk::first_state(recogniser.model().clone(), gallery.len() as u64, refused);
+    let (models, rules) = (config.vision.clone(), config.recognition.clone());
+    let load = move || Recogniser::new(&models, &rules);
+    let Parts { camera, delivery, button, light } = parts;
+    let Opened { eyes, model, mut glimpses, vision } =
+        block_in_place(|| Eyes::open(load, camera, delivery, sign_of_life()))?;
+    let (gallery, refused) = block_in_place(|| enrolled(&vault, &model))?;
+    let state = desk::first_state(model, gallery.len() as u64, refused);
+    for (customer, templates) in gallery {
+        eyes.ask(eyes::Ask::Admit { customer, templates, track: None });
+    }
 
     let signer = signer(&vault)?;
     let (publisher, mut commands, connection) =
@@ -118,15 +127,8 @@ pub async fn run(
     let socket = control::Socket::open(&path, tell)
         .map_err(|source| DaemonError::Socket { path, source })?;
 
-    let mut presses =
-        front::watch_button(parts.button, &config.panel).map_err(DaemonError::Thread)?;
-    let lamp = Lamp::new(parts.light).map_err(DaemonError::Thread)?;
-    let (eyes, mut glimpses, vision) =
-        Eyes::open(recogniser, parts.camera, parts.delivery, sign_of_life())
-            .map_err(DaemonError::Thread)?;
-    for (customer, templates) in gallery {
-        eyes.ask(eyes::Ask::Admit { customer, templates, track: None });
-    }
+    let mut presses = front::watch_button(button, &config.panel).map_err(DaemonError::Thread)?;
+    let lamp = Lamp::new(light).map_err(DaemonError::Thread)?;
 
     let mut desk = Desk {
         vault,
@@ -186,15 +188,15 @@ pub async fn run(
 type Gallery = BTreeMap<CustomerId, Vec<Embedding>>;
 
 /// The templates in the vault that hold, a customer each, and how many do not.
-fn enrolled(vault: &Vault, recogniser: &Recogniser) -> Result<(Gallery, u64), DaemonError> {
-    let loaded = block_in_place(|| vault.templates())?;
+fn enrolled(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), DaemonError> {
+    let loaded = vault.templates()?;
     for refused in &loaded.refused {
         tracing::error!("{refused}");
     }
     let mut gallery = Gallery::new();
     let mut others = 0u64;
     for template in loaded.good {
-        if template.model == *recogniser.model() {
+        if template.model == *model {
             gallery.entry(template.customer).or_default().push(template.embedding);
         } else {
             others += 1;
@@ -202,9 +204,8 @@ fn enrolled(vault: &Vault, recogniser: &Recogniser) -> Result<(Gallery, u64), Da
     }
     if others > 0 {
         tracing::warn!(
-            "{others} templates were made by another model than {} and are not used: set \
-             vision.embedder back, or have these customers enrol again",
-            recogniser.model()
+            "{others} templates were made by another model than {model} and are not used: set \
+             vision.embedder back, or have these customers enrol again"
         );
     }
     Ok((gallery, loaded.refused.len() as u64))

@@ -1,7 +1,7 @@
 //! The page that people look at: who is greeted, how an enrolment goes on, and a clock for the
 //! time between.
 //!
-//! The server keeps the situation ([`board`]) and pushes it whole, with each change, as a
+//! The server keeps the situation (`board`) and pushes it whole, with each change, as a
 //! server-sent event; a page that is opened late, or comes back, begins with the same. What has
 //! expired leaves the server and the page by itself. The page is three files inside the program
 //! and loads nothing from anywhere else.

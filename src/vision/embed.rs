@@ -48,7 +48,7 @@ impl Embedder {
         })
     }
 
-    /// Makes the embedding of a face that [`align`](super::align) cut out.
+    /// Makes the embedding of a face that [`align`](super::align()) cut out.
     ///
     /// # Errors
     /// When the network fails or its output has no direction.

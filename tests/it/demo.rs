@@ -1,18 +1,23 @@
 //! The demonstration: the whole story, with everything real but camera and button.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::support::assert_says;
-use crate::support::entrance::{program, run};
+use crate::support::entrance::{program, start};
 use crate::support::process::Ended;
 use crate::support::turns::turn;
+
+/// Half a minute of work for two cores, with room for a slow and busy machine.
+const WHOLE_STORY: Duration = Duration::from_secs(600);
 
 /// Plays it as fast as it goes, with a folder of its own for temporary files.
 fn played(folder: &std::path::Path, settings: &[(&str, &str)]) -> Ended {
     let _turn = turn();
     let mut command = program();
     command.args(["demo", "--once", "--json"]).env("TMPDIR", folder);
-    run(command.envs(settings.iter().copied()))
+    start(command.envs(settings.iter().copied())).wait_for(WHOLE_STORY)
 }
 
 fn text<'a>(value: &'a Value, what: &str) -> &'a str {
@@ -90,4 +95,20 @@ fn a_story_in_which_nobody_is_recognised_fails_and_says_what_was_missing() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert_says(&ended.stderr, &["Alex stood there for", "the greeting did not come"]);
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_demonstration_that_is_stopped_midway_ends_well_and_leaves_nothing_behind() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    command.args(["demo", "--listen", "127.0.0.1:0"]).env("TMPDIR", folder.path());
+    let demo = start(&mut command);
+    assert_says(&demo.stdout.expect("Watch it on"), &["http://127.0.0.1:"]);
+    demo.stdout.expect("The box: welcome!");
+    let ended = demo.terminate();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
 }

@@ -1,9 +1,10 @@
 //! Programs that end with the test that started them, also when it fails.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use super::eventually;
 use super::lines::Lines;
+use super::{PATIENCE, eventually_within};
 
 /// A running program.
 pub struct Process {
@@ -38,9 +39,14 @@ impl Process {
     }
 
     /// Waits until the program has ended by itself.
-    pub fn wait(mut self) -> Ended {
+    pub fn wait(self) -> Ended {
+        self.wait_for(PATIENCE)
+    }
+
+    /// Waits until a program that has much to do has ended by itself.
+    pub fn wait_for(mut self, patience: Duration) -> Ended {
         let what = format!("the end of `{}`", self.name);
-        let status = eventually(&what, || self.status());
+        let status = eventually_within(patience, &what, || self.status());
         Ended { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
     }
 
