@@ -101,6 +101,9 @@ pub enum CameraError {
         /// What the system said.
         source: io::Error,
     },
+    /// The driver did something that its library does not know.
+    #[error("the camera's driver did something unknown; the log above says what")]
+    BrokeDown,
     /// A file that is no picture.
     #[error("{path} cannot be shown: {reason}; replace or remove it", path = path.display())]
     Picture {
@@ -108,6 +111,14 @@ pub enum CameraError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A file that cannot be read.
+    #[error("{path} cannot be read: {source}; name another in camera.device", path = path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// A folder without pictures.
     #[error(
@@ -128,7 +139,7 @@ pub enum CameraError {
 impl CameraError {
     /// Whether only one frame is lost, so that the same camera can be asked for the next.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Frame(_) | Self::Picture { .. })
+        matches!(self, Self::Frame(_) | Self::Picture { .. } | Self::File { .. })
     }
 
     /// Whether there are no more frames because all were shown.

@@ -17,7 +17,8 @@ const MAX_SIDE: u32 = 16_384;
 /// When the file cannot be read or is no such picture.
 pub fn read_picture(path: &Path) -> Result<Picture, CameraError> {
     let unreadable = |reason: String| CameraError::Picture { path: path.to_owned(), reason };
-    let bytes = std::fs::read(path).map_err(|err| unreadable(err.to_string()))?;
+    let bytes = std::fs::read(path)
+        .map_err(|source| CameraError::File { path: path.to_owned(), source })?;
     decode_picture(&bytes).map_err(unreadable)
 }
 
@@ -38,7 +39,8 @@ pub fn decode_picture(bytes: &[u8]) -> Result<Picture, String> {
         picture.apply_orientation(orientation);
         Ok(picture)
     };
-    let rgb = upright().map_err(|err| err.to_string())?.into_rgb8();
+    // Some decoders end their sentence with a line break.
+    let rgb = upright().map_err(|err| err.to_string().trim_end().to_owned())?.into_rgb8();
     let (width, height) = rgb.dimensions();
     Picture::new(width, height, rgb.into_raw()).map_err(|err| err.to_string())
 }

@@ -12,6 +12,7 @@ mod orders;
 mod run;
 mod settings;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -99,10 +100,11 @@ fn start_log() {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
         // The journal stamps each line itself.
-        log.without_time().with_ansi(false).init();
+        log.without_time().init();
     } else {
         log.init();
     }

@@ -47,8 +47,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Something was seen. False when there will be nothing more to see.
-    pub fn glimpse(&mut self, glimpse: Glimpse) -> bool {
+    /// Something was seen.
+    pub fn glimpse(&mut self, glimpse: Glimpse) {
         match glimpse {
             Glimpse::Sighting(sighting) => self.sighting(sighting),
             Glimpse::Camera(camera) => {
@@ -61,9 +61,9 @@ impl Desk {
                 self.show_rest(false);
             }
             Glimpse::Looking(looking) => self.show_rest(looking),
-            Glimpse::Ended => return false,
+            // The daemon's loop ends at these.
+            Glimpse::Ended | Glimpse::Blind => {}
         }
-        true
     }
 
     fn sighting(&mut self, sighting: Sighting) {

@@ -1,9 +1,10 @@
 //! The two threads that see: one takes frames from the camera, one looks at them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -28,6 +29,8 @@ pub(super) enum Glimpse {
     Looking(bool),
     /// A replay is over.
     Ended,
+    /// The vision thread broke down: nothing more will be seen.
+    Blind,
 }
 
 /// What the vision thread is asked to do between two frames.
@@ -52,12 +55,10 @@ pub(super) struct Opened {
     pub eyes: Eyes,
     /// The embedder's id, which templates have to bear.
     pub model: ModelId,
-    pub glimpses: mpsc::Receiver<Glimpse>,
+    pub glimpses: mpsc::UnboundedReceiver<Glimpse>,
     pub vision: JoinHandle<()>,
 }
 
-/// Glimpses that may wait for the daemon; the vision thread is held up when it does not read them.
-const GLIMPSES: usize = 256;
 /// How long the vision thread waits before it reports that it is alive though nothing came.
 const IDLE: Duration = Duration::from_millis(500);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
@@ -76,7 +77,8 @@ impl Eyes {
         delivery: Delivery,
         alive: impl Fn() + Send + 'static,
     ) -> Result<Opened, DaemonError> {
-        let (tell, glimpses) = mpsc::channel(GLIMPSES);
+        // Unbounded, since the desk may be waiting for the vision thread. A frame brings few.
+        let (tell, glimpses) = mpsc::unbounded_channel();
         let eyes = Self {
             mailbox: Arc::new(Mailbox::new(delivery)),
             stopping: Arc::new(AtomicBool::new(false)),
@@ -89,7 +91,11 @@ impl Eyes {
                 Ok(recogniser) => {
                     // `open` waits for the answer.
                     let _ = loaded.send(Ok(recogniser.model().clone()));
-                    looking.look(recogniser, &vision_tell, &alive);
+                    let look = || looking.look(recogniser, &vision_tell, &alive);
+                    if catch_unwind(AssertUnwindSafe(look)).is_err() {
+                        // The daemon ends with it, and is started anew.
+                        let _ = vision_tell.send(Glimpse::Blind);
+                    }
                 }
                 Err(error) => drop(loaded.send(Err(error))),
             })
@@ -113,35 +119,50 @@ impl Eyes {
         self.mailbox.close();
     }
 
-    fn capture(&self, mut open: OpenCamera, tell: &mpsc::Sender<Glimpse>) {
+    fn capture(&self, mut open: OpenCamera, tell: &mpsc::UnboundedSender<Glimpse>) {
         let mut retry = FIRST_RETRY;
-        let mut last_trouble = String::new();
+        // Each is logged once, not at every frame or try.
+        let (mut last_trouble, mut last_glitch) = (String::new(), String::new());
+        // Each camera counts its time from its own beginning; the recogniser's never goes back.
+        let mut latest = (Duration::ZERO, Instant::now());
         while !self.stopping.load(Ordering::Relaxed) {
-            let outcome = open().and_then(|mut camera| {
+            let stream = || -> Result<(), CameraError> {
+                let mut camera = open()?;
+                let began = latest.0.saturating_add(latest.1.elapsed());
                 let mut streaming = false;
                 loop {
                     match camera.next_frame() {
-                        Ok(frame) => {
+                        Ok(mut frame) => {
+                            frame.taken = began.saturating_add(frame.taken);
+                            latest = (frame.taken, Instant::now());
                             if !streaming {
                                 streaming = true;
                                 retry = FIRST_RETRY;
                                 last_trouble.clear();
                                 tracing::info!(camera = camera.describe(), "the camera delivers");
-                                let _ = tell.blocking_send(Glimpse::Camera(CameraState::Streaming));
+                                let _ = tell.send(Glimpse::Camera(CameraState::Streaming));
                             }
                             if !self.mailbox.leave(frame) {
                                 return Ok(());
                             }
                         }
-                        Err(e) if e.is_transient() => tracing::warn!("{e}"),
+                        Err(e) if e.is_transient() => {
+                            let glitch = e.to_string();
+                            if glitch != last_glitch {
+                                tracing::warn!("{glitch}");
+                                last_glitch = glitch;
+                            }
+                        }
                         Err(e) => return Err(e),
                     }
                 }
-            });
-            match outcome {
+            };
+            // The v4l crate panics on what it does not know of a driver.
+            let outcome = catch_unwind(AssertUnwindSafe(stream));
+            match outcome.unwrap_or(Err(CameraError::BrokeDown)) {
                 Ok(()) => return,
                 Err(e) if e.is_end() => {
-                    let _ = tell.blocking_send(Glimpse::Ended);
+                    let _ = tell.send(Glimpse::Ended);
                     return;
                 }
                 Err(e) => {
@@ -149,7 +170,7 @@ impl Eyes {
                     if trouble != last_trouble {
                         tracing::error!("{trouble} (trying again)");
                         last_trouble = trouble;
-                        let _ = tell.blocking_send(Glimpse::Camera(CameraState::Trouble));
+                        let _ = tell.send(Glimpse::Camera(CameraState::Trouble));
                     }
                     std::thread::sleep(retry);
                     retry = (retry * 2).min(LAST_RETRY);
@@ -158,8 +179,13 @@ impl Eyes {
         }
     }
 
-    fn look(&self, mut recogniser: Recogniser, tell: &mpsc::Sender<Glimpse>, alive: &dyn Fn()) {
-        let say = |glimpse| tell.blocking_send(glimpse).is_ok();
+    fn look(
+        &self,
+        mut recogniser: Recogniser,
+        tell: &mpsc::UnboundedSender<Glimpse>,
+        alive: &dyn Fn(),
+    ) {
+        let say = |glimpse| tell.send(glimpse).is_ok();
         let mut looking = false;
         loop {
             alive();

@@ -34,7 +34,7 @@ use crate::recognition::Recogniser;
 use crate::vault::{BoxKey, Vault, VaultError};
 use crate::vision::VisionError;
 use desk::Desk;
-use eyes::{Eyes, Opened};
+use eyes::{Eyes, Glimpse, Opened};
 use front::Lamp;
 
 /// The parts that differ between a shop's box, the demonstration and the tests.
@@ -65,7 +65,7 @@ pub enum DaemonError {
     Socket { path: PathBuf, source: io::Error },
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
-    #[error("the {0} thread broke down at its start; the log above says why")]
+    #[error("the {0} thread broke down; the log above says why")]
     Broken(&'static str),
 }
 
@@ -149,12 +149,13 @@ pub async fn run(
     notify(&[sd_notify::NotifyState::Ready]);
 
     let mut shutdown = std::pin::pin!(shutdown);
-    loop {
+    let ended = loop {
         tokio::select! {
-            () = &mut shutdown => break,
+            () = &mut shutdown => break Ok(()),
             glimpse = glimpses.recv() => match glimpse {
-                Some(glimpse) => if !block_in_place(|| desk.glimpse(glimpse)) { break },
-                None => break,
+                Some(Glimpse::Ended) | None => break Ok(()),
+                Some(Glimpse::Blind) => break Err(DaemonError::Broken("vision")),
+                Some(glimpse) => block_in_place(|| desk.glimpse(glimpse)),
             },
             Some(press) = presses.recv() => block_in_place(|| desk.press(press)),
             Some(inbound) = commands.recv() => {
@@ -168,7 +169,7 @@ pub async fn run(
                 let _ = reply.send(block_in_place(|| desk.operator(request)));
             }
         }
-    }
+    };
 
     tracing::info!("stopping");
     notify(&[sd_notify::NotifyState::Stopping]);
@@ -182,7 +183,7 @@ pub async fn run(
     if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
         tracing::warn!("not every part ended in time");
     }
-    Ok(())
+    ended
 }
 
 type Gallery = BTreeMap<CustomerId, Vec<Embedding>>;

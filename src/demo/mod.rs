@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::daemon::screen;
 use crate::display;
 use narrator::Narrator;
-use story::Story;
+use story::{Story, StoryError};
 use theatre::Theatre;
 
 /// How the demonstration is played.
@@ -43,13 +43,12 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let narrator = if options.json { Narrator::Json } else { Narrator::Words };
-    let mut stop = std::pin::pin!(stop);
     if options.once {
         let mut theatre = Theatre::open(config, Pace::Fast).await?;
         let mut story = Story { theatre: &mut theatre, narrator, reading: GLANCE };
         let told = tokio::select! {
             told = story.tell() => told,
-            () = &mut stop => Ok(()),
+            () = stop => Ok(()),
         };
         theatre.close().await?;
         return Ok(told?);
@@ -61,13 +60,15 @@ pub async fn run(
     let page = Page::open(listener, &theatre.config);
     narrator.say(format_args!("Watch it on http://{address}/ and end it with Ctrl-C."));
     let mut story = Story { theatre: &mut theatre, narrator, reading: READING };
-    let told = tokio::select! {
-        told = async { story.tell().await?; story.encore().await } => told,
-        () = &mut stop => Ok(()),
+    let played = async {
+        story.tell().await?;
+        story.encore().await?;
+        std::future::pending().await
     };
-    if told.is_ok() {
-        stop.await;
-    }
+    let told: Result<(), StoryError> = tokio::select! {
+        told = played => told,
+        () = stop => Ok(()),
+    };
     page.close().await?;
     theatre.close().await?;
     Ok(told?)

@@ -8,8 +8,10 @@ use crate::domain::{
     CameraState, CustomerId, EnrolmentEvent, EnrolmentStep, VisitEvent, VisitKind,
 };
 
-/// How long a farewell stays, whatever its expiry says.
-const FAREWELL: SignedDuration = SignedDuration::from_secs(8);
+/// How long the end of an enrolment stays, whatever its expiry says: long enough to be read by one
+/// person, and the claim code to be noted, but not to be read by the next.
+const READING: SignedDuration = SignedDuration::from_secs(8);
+const NOTING: SignedDuration = SignedDuration::from_secs(20);
 
 /// What is known now. Pure: time comes in from above.
 #[derive(Clone, Debug)]
@@ -86,15 +88,20 @@ impl Board {
             (VisitKind::Left, _) => self.dismiss(visit.customer.id),
             _ if visit.expires <= now => {}
             (VisitKind::Arrived, Some(place)) => self.guests[place] = visit,
-            (VisitKind::Arrived, None) => self.guests.push(visit),
+            (VisitKind::Arrived, None) => {
+                self.guests.push(visit);
+                // Whoever enrolled has made room for the next.
+                self.enrolment.take_if(|event| ending(&event.step).is_some());
+            }
         }
     }
 
     fn enrolment(&mut self, mut event: EnrolmentEvent, now: Timestamp) {
         if let EnrolmentStep::Withdrawn { customer } = event.step {
             self.dismiss(customer);
-            event.expires =
-                event.expires.min(now.saturating_add(FAREWELL).unwrap_or(event.expires));
+        }
+        if let Some(stays) = ending(&event.step) {
+            event.expires = event.expires.min(now.saturating_add(stays).unwrap_or(event.expires));
         }
         // An old step must not outlive the news that it is over, even if that comes late.
         self.enrolment = Some(event).filter(|event| event.expires > now);
@@ -102,6 +109,15 @@ impl Board {
 
     fn dismiss(&mut self, customer: CustomerId) {
         self.guests.retain(|guest| guest.customer.id != customer);
+    }
+}
+
+/// How long a step stays that ends an enrolment; `None`: it goes on.
+fn ending(step: &EnrolmentStep) -> Option<SignedDuration> {
+    match step {
+        EnrolmentStep::Started | EnrolmentStep::LookHere | EnrolmentStep::Captured { .. } => None,
+        EnrolmentStep::Done { .. } => Some(NOTING),
+        EnrolmentStep::Failed { .. } | EnrolmentStep::Withdrawn { .. } => Some(READING),
     }
 }
 

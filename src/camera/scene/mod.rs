@@ -174,25 +174,20 @@ impl Director {
         self.0.lock().now
     }
 
-    /// Waits until the stage's own time is `moment`; `false` when it took longer than `timeout`.
-    pub fn wait_until(&self, moment: Duration, timeout: Duration) -> bool {
-        self.wait_for(timeout, |troupe| troupe.now >= moment)
-    }
-
     /// Waits until nobody is on the stage or on their way; `false` when it took longer
     /// than `timeout`.
     pub fn wait_until_empty(&self, timeout: Duration) -> bool {
-        self.wait_for(timeout, |troupe| troupe.actors.is_empty())
+        self.wait_until(timeout, |troupe| troupe.actors.is_empty())
     }
 
     /// Waits until somebody stands at their place; `false` when it took longer than `timeout` or
     /// they are not there.
     pub fn wait_until_standing(&self, id: ActorId, timeout: Duration) -> bool {
         let standing = |actor: &Actor| actor.id == id && actor.act.is_standing();
-        self.wait_for(timeout, |troupe| troupe.actors.iter().any(standing))
+        self.wait_until(timeout, |troupe| troupe.actors.iter().any(standing))
     }
 
-    fn wait_for(&self, timeout: Duration, met: impl Fn(&Troupe) -> bool) -> bool {
+    fn wait_until(&self, timeout: Duration, met: impl Fn(&Troupe) -> bool) -> bool {
         let deadline = Instant::now() + timeout;
         let mut troupe = self.0.lock();
         while !met(&troupe) {

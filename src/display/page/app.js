@@ -161,7 +161,7 @@ function stepTexts(event) {
     case "done":
       return {
         step: "Done. See you soon!",
-        hint: "Your code for the till today:",
+        hint: "Your code for the till:",
         code: event.claim_code,
         note: "With it, today’s basket is the first one we remember for you.",
       };

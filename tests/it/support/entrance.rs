@@ -11,9 +11,11 @@ use super::process::{Ended, Process};
 use super::repository;
 use super::turns::{Turn, turn};
 
-/// The program, without any of this machine's settings.
+/// The program as `make build` leaves it, without any of this machine's settings.
 pub fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_instored"));
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release/instored");
+    assert!(program.exists(), "{} is not there: run `make build` first", program.display());
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("INSTORED_") {
             command.env_remove(name);
@@ -25,12 +27,12 @@ pub fn program() -> Command {
 
 /// Runs the program to its end.
 pub fn run(command: &mut Command) -> Ended {
-    Process::start(command, "the program: `cargo test` builds it").wait()
+    Process::start(command, "the program: `make build` builds it").wait()
 }
 
 /// Starts the program.
 pub fn start(command: &mut Command) -> Process {
-    Process::start(command, "the program: `cargo test` builds it")
+    Process::start(command, "the program: `make build` builds it")
 }
 
 /// A box with folders of its own.
