@@ -140,7 +140,8 @@ fn who_is_forgotten_or_is_not_who_was_greeted_is_not_looked_at_again() {
     let templates = entrance.enrol("person_a_1.jpg", ALEX);
     let actor = entrance.enter("person_a_2.jpg");
     assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
-    assert!(entrance.recogniser.dismiss(ALEX), "a visit ends");
+    entrance.recogniser.dismiss(ALEX);
+    assert!(entrance.recogniser.present().is_empty(), "a visit ends");
     let before = entrance.recogniser.embedding_count();
     assert!(entrance.watch(s(5)).is_empty());
     assert_eq!(entrance.recogniser.embedding_count(), before);
@@ -148,7 +149,7 @@ fn who_is_forgotten_or_is_not_who_was_greeted_is_not_looked_at_again() {
     entrance.leave(actor);
     let actor = entrance.enter("person_a_2.jpg");
     assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
-    assert!(entrance.recogniser.forget(ALEX));
+    entrance.recogniser.forget(ALEX);
     entrance.leave(actor);
     entrance.enter("person_a_2.jpg");
     assert!(visits(&entrance.watch(s(8))).is_empty(), "forgotten is forgotten");

@@ -185,7 +185,8 @@ impl Eyes {
         tell: &mpsc::UnboundedSender<Glimpse>,
         alive: &dyn Fn(),
     ) {
-        let say = |glimpse| tell.send(glimpse).is_ok();
+        // A daemon that has ended does not listen any more.
+        let say = |glimpse| drop(tell.send(glimpse));
         let mut looking = false;
         loop {
             alive();
@@ -193,9 +194,7 @@ impl Eyes {
                 Mail::Closed => return,
                 Mail::Nothing => {}
                 Mail::Order(ask) => {
-                    if let Some(sighting) = obey(&mut recogniser, ask) {
-                        say(Glimpse::Sighting(sighting));
-                    }
+                    obey(&mut recogniser, ask);
                 }
                 Mail::Frame(frame) => match recogniser.see(&frame) {
                     Ok(sightings) => {
@@ -214,23 +213,14 @@ impl Eyes {
     }
 }
 
-fn obey(recogniser: &mut Recogniser, ask: Ask) -> Option<Sighting> {
+fn obey(recogniser: &mut Recogniser, ask: Ask) {
     match ask {
         // Whoever asked and went away does not need the answer.
-        Ask::BeginEnrolment(reply) => {
-            let _ = reply.send(recogniser.begin_enrolment());
-        }
-        Ask::WhoIsHere(reply) => {
-            let _ = reply.send(recogniser.present());
-        }
+        Ask::BeginEnrolment(reply) => drop(reply.send(recogniser.begin_enrolment())),
+        Ask::WhoIsHere(reply) => drop(reply.send(recogniser.present())),
         Ask::CancelEnrolment => recogniser.cancel_enrolment(),
         Ask::Admit { customer, templates, track } => recogniser.admit(customer, &templates, track),
-        Ask::Forget(customer) => {
-            return recogniser.forget(customer).then_some(Sighting::Left(customer));
-        }
-        Ask::Dismiss(customer) => {
-            return recogniser.dismiss(customer).then_some(Sighting::Left(customer));
-        }
+        Ask::Forget(customer) => recogniser.forget(customer),
+        Ask::Dismiss(customer) => recogniser.dismiss(customer),
     }
-    None
 }

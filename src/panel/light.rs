@@ -7,7 +7,7 @@
 //! | `working` | on 0.12 s, off 0.12 s, again and again | good, hold still |
 //! | `done` | on 2 s, then dark | done: you are known, or forgotten |
 //! | `no` | on 0.15 s, off 0.15 s, on 0.15 s, off 0.15 s, on 0.15 s, then dark | it did not work, and nothing was kept |
-//! | `trouble` | on 0.1 s, off 0.2 s, on 0.1 s, off 1.6 s, again and again | out of order: no camera or no broker |
+//! | `trouble` | on 0.1 s, off 0.2 s, on 0.1 s, off 1.6 s, again and again | out of order: no camera |
 //! | `withdrawing` | on 0.9 s, off 0.1 s, again and again | keep holding to be forgotten, let go to stay |
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub enum Signal {
     Done,
     /// It did not work.
     No,
-    /// The box is out of order.
+    /// There is no picture from the camera.
     Trouble,
     /// The button is being held: a withdrawal is coming.
     Withdrawing,

@@ -63,9 +63,9 @@ impl Presence {
             .collect()
     }
 
-    /// Takes a customer out. True when their arrival had been told.
-    pub fn remove(&mut self, customer: CustomerId) -> bool {
-        self.here.extract_if(.., |h| h.customer == customer).any(|h| h.arrived)
+    /// Takes a customer out.
+    pub fn remove(&mut self, customer: CustomerId) {
+        self.here.retain(|h| h.customer != customer);
     }
 
     /// Who the face of `track` is.

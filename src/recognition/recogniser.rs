@@ -244,19 +244,18 @@ impl Recogniser {
     }
 
     /// Takes a customer out of the gallery, and does not look again at the face that stands there.
-    /// True when their arrival had been told.
-    pub fn forget(&mut self, customer: CustomerId) -> bool {
+    pub fn forget(&mut self, customer: CustomerId) {
         self.gallery.remove(customer);
-        self.dismiss(customer)
+        self.dismiss(customer);
     }
 
-    /// Ends a customer's presence: the face that stands there is not theirs, and is not looked at
-    /// again. True when their arrival had been told.
-    pub fn dismiss(&mut self, customer: CustomerId) -> bool {
+    /// Ends a customer's presence, without a [`Sighting::Left`]: the face that stands there is not
+    /// theirs, and is not looked at again.
+    pub fn dismiss(&mut self, customer: CustomerId) {
         for track in self.presence.tracks_of(customer) {
             self.unknown.insert(track, Unknown { evidence: Evidence::default(), left_alone: true });
         }
-        self.presence.remove(customer)
+        self.presence.remove(customer);
     }
 
     /// Whether the latest frame showed a face.

@@ -233,3 +233,21 @@ fn a_log_that_is_no_terminal_has_no_colours() {
     let line = daemon.logs("ready");
     assert!(!line.contains('\u{1b}'), "{line:?}");
 }
+
+#[test]
+fn the_doctor_says_what_to_mend_and_what_is_good() {
+    let ended = entrance().run(["doctor"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let says =
+        ["camera   fix this", "/dev/video99 does not exist", "broker   fix this", "vault    good"];
+    assert_says(&ended.stdout, &says);
+
+    let broker = Mosquitto::start();
+    let entrance = Entrance::with_a_visitor(&broker);
+    let ended = entrance.run(["doctor", "--json"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&ended.stdout).unwrap();
+    let what: Vec<_> = findings.iter().filter_map(|f| f["what"].as_str()).collect();
+    assert_eq!(what, ["models", "vault", "camera", "panel", "broker"]);
+    assert!(findings.iter().all(|f| f["good"] == true), "{}", ended.stdout);
+}
