@@ -545,7 +545,7 @@ async fn the_log_says_what_is_wrong_with_the_broker() {
     assert!(warning.contains("cannot be resolved"), "{warning}");
 }
 
-/// Puts the files of an authority, a broker for `localhost` and a client into `folder`.
+/// Puts the files of an authority, a broker at 127.0.0.1, one elsewhere and a client into `folder`.
 fn certificates(folder: &Path) {
     let named = |names: Vec<String>, name: &str| {
         let mut parameters = CertificateParams::new(names).unwrap();
@@ -559,7 +559,9 @@ fn certificates(folder: &Path) {
     let write = |name: &str, pem: String| std::fs::write(folder.join(name), pem).unwrap();
     write("ca.pem", authority.pem());
     let issuer = Issuer::new(parameters, authority_key);
-    for (name, host) in [("broker", "localhost"), ("client", "door-1")] {
+    for (name, host) in
+        [("broker", "127.0.0.1"), ("elsewhere", "broker.example"), ("client", "door-1")]
+    {
         let key = KeyPair::generate().unwrap();
         let certificate = named(vec![host.to_owned()], name).signed_by(&key, &issuer).unwrap();
         write(&format!("{name}.pem"), certificate.pem());
@@ -572,15 +574,17 @@ async fn tls_needs_both_ends_to_prove_themselves() {
     let lines = "allow_anonymous true\ncafile DIR/ca.pem\ncertfile DIR/broker.pem\n\
                  keyfile DIR/broker.key\nrequire_certificate true";
     let broker = Mosquitto::start_prepared(lines, certificates);
-    let file = |name: &str| Some(broker.directory().join(name));
-    let good = Settings {
-        host: "localhost".into(),
-        tls: true,
-        ca_file: file("ca.pem"),
-        client_cert: file("client.pem"),
-        client_key: file("client.key"),
-        ..settings(broker.port)
+    let known_at = |broker: &Mosquitto| {
+        let file = |name: &str| Some(broker.directory().join(name));
+        Settings {
+            tls: true,
+            ca_file: file("ca.pem"),
+            client_cert: file("client.pem"),
+            client_key: file("client.key"),
+            ..settings(broker.port)
+        }
     };
+    let good = known_at(&broker);
     let trust = Trust::Pinned(signer(1).1);
     let (mut heard, _caller, connection) = listen(&good, None, trust).unwrap();
     let running = tokio::spawn(connection.run(std::future::pending()));
@@ -591,8 +595,9 @@ async fn tls_needs_both_ends_to_prove_themselves() {
     certificates(stranger.path());
     let deceived = Settings { ca_file: Some(stranger.path().join("ca.pem")), ..good.clone() };
     assert!(first_warning(&deceived).await.contains("TLS failed"));
-    let other_name = Settings { host: "127.0.0.1".into(), ..good.clone() };
-    assert!(first_warning(&other_name).await.contains("TLS failed"));
+    let elsewhere = lines.replace("DIR/broker", "DIR/elsewhere");
+    let elsewhere = Mosquitto::start_prepared(&elsewhere, certificates);
+    assert!(first_warning(&known_at(&elsewhere)).await.contains("TLS failed"));
     let anonymous = Settings { client_cert: None, client_key: None, ..good };
     assert!(first_warning(&anonymous).await.contains("TLS failed"));
 }
