@@ -43,7 +43,9 @@ impl Browser {
             port.trim_end_matches('.').parse::<u16>().ok()
         };
         let (_, port) = driver.stdout.find(0, "chromedriver's port", port);
+        // By a pipe: the driver's other way needs a hosts file that knows localhost.
         let options = json!({ "args": [
+            "--remote-debugging-pipe",
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--disable-dev-shm-usage", "--hide-scrollbars", "--lang=en-GB",
