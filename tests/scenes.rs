@@ -20,8 +20,11 @@ struct Entrance {
 
 impl Entrance {
     fn new() -> Self {
+        Self::with(recognition::Settings::builder().load().unwrap())
+    }
+
+    fn with(settings: recognition::Settings) -> Self {
         let models = vision::Settings::builder().load().unwrap();
-        let settings = recognition::Settings::builder().load().unwrap();
         let recogniser = Recogniser::new(&models, &settings).unwrap();
         let (stage, director) = Stage::new(640, 480, FPS, Pace::Fast, 3);
         Self { stage, director, recogniser }
@@ -46,9 +49,9 @@ impl Entrance {
     fn enrol(&mut self, portrait: &str, customer: CustomerId) -> Vec<Embedding> {
         let actor = self.enter(portrait);
         self.watch(s(3));
-        assert!(self.recogniser.begin_enrolment());
+        assert!(self.recogniser.begin_enrolment(false));
         let enrolled = self.watch(s(15)).into_iter().find_map(|sighting| match sighting {
-            Sighting::Enrolled { embeddings, track } => Some((embeddings, track)),
+            Sighting::Enrolled { embeddings, track, .. } => Some((embeddings, track)),
             Sighting::EnrolmentFailed(reason) => panic!("{reason:?}"),
             _ => None,
         });
@@ -95,6 +98,55 @@ fn an_enrolled_customer_is_one_visit_and_strangers_beside_them_are_none() {
 }
 
 #[test]
+fn where_two_people_cross_the_one_enrolled_is_one_visit() {
+    let mut entrance = Entrance::new();
+    entrance.enrol("person_a_1.jpg", ALEX);
+    // The first in stands in the middle, the next two to the left and the right.
+    let middle = entrance.enter("impostor_2.jpg");
+    entrance.watch(s(1));
+    let (customer, stranger) = (entrance.enter("person_a_2.jpg"), entrance.enter("impostor_1.jpg"));
+    let mut seen = entrance.watch(s(6));
+    for _ in 0..4 {
+        entrance.director.cross(customer, stranger);
+        seen.extend(entrance.watch(s(4)));
+    }
+    assert_eq!(visits(&seen), ["arrived 1"]);
+    assert_eq!(entrance.recogniser.present(), [ALEX]);
+    // The stranger alone does not pass for the customer, nor keeps them there.
+    entrance.director.cross(customer, stranger);
+    entrance.director.leave(customer);
+    assert_eq!(visits(&entrance.watch(s(12))), ["left 1"]);
+    entrance.leave(stranger);
+    entrance.leave(middle);
+}
+
+#[test]
+fn whoever_did_not_ask_is_not_looked_at_in_the_mode_on_request() {
+    let settings = recognition::Settings::builder().load().unwrap();
+    let mode = recognition::Mode::OnRequest;
+    let mut entrance = Entrance::with(recognition::Settings { mode, ..settings });
+    entrance.enrol("person_a_1.jpg", ALEX);
+    let after_enrolment = entrance.recogniser.embedding_count();
+    assert_eq!(after_enrolment.recognition, 0);
+
+    let customer = entrance.enter("person_a_2.jpg");
+    let stranger = entrance.enter("impostor_1.jpg");
+    assert!(visits(&entrance.watch(s(100))).is_empty());
+    assert_eq!(entrance.recogniser.embedding_count(), after_enrolment, "1,000 frames");
+
+    assert!(entrance.recogniser.open_window() && !entrance.recogniser.open_window());
+    assert_eq!(visits(&entrance.watch(s(5))), ["arrived 1"]);
+    let asked = entrance.recogniser.embedding_count();
+    assert_eq!(visits(&entrance.leave(customer)), ["left 1"]);
+    assert_eq!(entrance.recogniser.embedding_count(), asked, "the window closed with the answer");
+
+    assert!(entrance.recogniser.open_window());
+    let seen = entrance.watch(s(10));
+    assert!(matches!(seen[..], [Sighting::NotRecognised]), "{seen:?}");
+    entrance.leave(stranger);
+}
+
+#[test]
 fn nobody_is_embedded_while_nobody_is_enrolled() {
     let mut entrance = Entrance::new();
     entrance.enter("impostor_2.jpg");
@@ -109,8 +161,8 @@ fn two_people_at_the_button_are_refused() {
     entrance.enter("person_b_1.jpg");
     entrance.enter("impostor_1.jpg");
     entrance.watch(s(3));
-    assert!(entrance.recogniser.begin_enrolment());
-    assert!(!entrance.recogniser.begin_enrolment(), "one at a time");
+    assert!(entrance.recogniser.begin_enrolment(false));
+    assert!(!entrance.recogniser.begin_enrolment(false), "one at a time");
     let failed = entrance.watch(s(5)).into_iter().any(|sighting| {
         matches!(sighting, Sighting::EnrolmentFailed(EnrolmentFailure::SeveralFaces))
     });
@@ -123,7 +175,7 @@ fn a_customer_cannot_enrol_twice_and_an_empty_entrance_times_out() {
     entrance.enrol("person_b_1.jpg", ALEX);
     let again = entrance.enter("person_b_2.jpg");
     entrance.watch(s(3));
-    assert!(entrance.recogniser.begin_enrolment());
+    assert!(entrance.recogniser.begin_enrolment(false));
     let reasons = |sightings: Vec<Sighting>| -> Vec<EnrolmentFailure> {
         let reason =
             |s| if let Sighting::EnrolmentFailed(reason) = s { Some(reason) } else { None };
@@ -131,7 +183,7 @@ fn a_customer_cannot_enrol_twice_and_an_empty_entrance_times_out() {
     };
     assert_eq!(reasons(entrance.watch(s(10))), [EnrolmentFailure::AlreadyEnrolled]);
     entrance.leave(again);
-    assert!(entrance.recogniser.begin_enrolment());
+    assert!(entrance.recogniser.begin_enrolment(false));
     assert_eq!(reasons(entrance.watch(s(25))), [EnrolmentFailure::TimedOut]);
 }
 

@@ -25,3 +25,10 @@ def agrees(name: str, model: bytes) -> bool:
     lines = path(name).read_text(encoding="utf-8").splitlines()
     digest = hashlib.sha256(model).hexdigest()
     return f'sha256 = "{digest}"' in lines and f"bytes = {len(model)}" in lines
+
+
+def is_centred(name: str, centre: list[float]) -> bool:
+    card = path(name).read_text(encoding="utf-8")
+    values = re.search(r"^centre = \[(.*?)\]", card, flags=re.MULTILINE | re.DOTALL)
+    written = [float(value) for value in values[1].split(",") if value.strip()] if values else []
+    return len(written) == len(centre) and all(abs(a - b) < 2e-6 for a, b in zip(written, centre))

@@ -23,6 +23,13 @@ def product(name: str) -> bytes:
     return network.model().SerializeToString(deterministic=True)
 
 
+def centre(name: str) -> list[float]:
+    """Twice the shift of the last batch normalisation: where faces lie in the output."""
+    network = source(name)
+    last = [node for node in network.nodes if node.op_type == "BatchNormalization"][-1]
+    return [round(2 * float(value), 6) for value in network.constants[last.input[2]]]
+
+
 def source(name: str) -> graph.Graph:
     path = fetch.weights(name)
     if name == "mobilefacenet":

@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(parse("present", b" {}\n"), Ok(Command::Present {}));
         assert_eq!(
             parse("enrol", br#"{"language":"de"}"#),
-            Ok(Command::Enrol { language: Some("de".into()) })
+            Ok(Command::Enrol { language: Some("de".into()), another_person: false })
         );
         assert_eq!(code("present", br#"{"verb":"forget"}"#), RefusalCode::Malformed);
     }

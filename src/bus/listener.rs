@@ -203,14 +203,21 @@ impl Ear {
         }
     }
 
-    fn learn(&mut self, box_id: BoxId, payload: &[u8]) {
+    fn learn(&mut self, box_id: BoxId, message: &Received) {
         if matches!(self.trust, Trust::Pinned(_)) {
             return;
         }
-        let Ok(note) = serde_json::from_slice::<KeyNote>(payload) else {
+        let Ok(note) = serde_json::from_slice::<KeyNote>(&message.payload) else {
             return tracing::warn!("the key that {box_id} shows cannot be read");
         };
         match self.keys.get(&box_id) {
+            Some(known)
+                if *known != note.ed25519
+                    && Self::verified::<KeyNote>(known, message).is_some() =>
+            {
+                tracing::info!("{box_id} signs with the key {} from now on", note.ed25519);
+                self.keys.insert(box_id, note.ed25519);
+            }
             Some(known) if *known != note.ed25519 => tracing::warn!(
                 "{box_id} shows another key than before; it is not believed. If the key was changed on purpose, start the display again"
             ),
@@ -317,7 +324,7 @@ impl Peer for Ear {
         // What the broker kept may come before the last subscription is acknowledged.
         self.linked(true);
         match leaf {
-            topics::KEY => self.learn(box_id, &message.payload),
+            topics::KEY => self.learn(box_id, &message),
             topics::AVAILABILITY => {
                 self.tell(Heard::Online(box_id, message.payload == topics::ONLINE.as_bytes()));
             }

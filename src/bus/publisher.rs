@@ -1,6 +1,6 @@
 //! The box's end of the bus: it speaks, and is asked.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub struct Reply {
 
 struct Shared {
     box_id: BoxId,
-    signer: Signer,
+    signer: RwLock<Signer>,
     queue: Mutex<Queue>,
     wake: Arc<Notify>,
 }
@@ -74,6 +74,7 @@ pub fn connect(
         Arc::clone(&wake),
     )?;
     let queue = Mutex::new(Queue::default());
+    let signer = RwLock::new(signer);
     let shared = Arc::new(Shared { box_id: box_id.clone(), signer, queue, wake });
     let (commands, inbound) = mpsc::channel(COMMANDS);
     let peer = BoxPeer { shared: Arc::clone(&shared), commands, farewell: Some(offline) };
@@ -108,6 +109,20 @@ impl Publisher {
         self.event(topics::ENROLMENT, event, event.expires);
     }
 
+    /// Signs with another key from now on. The old key vouches for the new one once, so that
+    /// displays that are listening go along.
+    pub fn rekey(&self, signer: Signer) {
+        let old = {
+            let mut signing = self.0.signer.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *signing, signer)
+        };
+        let key = self.0.key();
+        let user_properties = old.properties(&key.topic, &key.payload);
+        let online = availability(&self.0.box_id, topics::ONLINE);
+        self.0.queue().announce([Outgoing { user_properties, ..key }, online]);
+        self.0.wake.notify_one();
+    }
+
     /// Answers a command.
     pub fn reply(&self, reply: Reply, answer: &Result<Answer, Refusal>) {
         let payload = match commands::encode_answer(answer) {
@@ -140,24 +155,32 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn signer(&self) -> RwLockReadGuard<'_, Signer> {
+        self.signer.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self) -> Outgoing {
+        Outgoing {
+            topic: topics::of(&self.box_id, topics::KEY),
+            payload: serde_json::to_vec(&self.signer().note()).unwrap_or_default(),
+            retain: true,
+            ..Outgoing::default()
+        }
+    }
+
     fn signed(&self, leaf: &str, event: &impl Serialize) -> Option<Outgoing> {
         let topic = topics::of(&self.box_id, leaf);
         let payload = serde_json::to_vec(event)
             .inspect_err(|error| tracing::error!("an event for {topic} is no JSON: {error}"))
             .ok()?;
-        let user_properties = self.signer.properties(&topic, &payload);
+        let user_properties = self.signer().properties(&topic, &payload);
         Some(Outgoing { topic, payload, user_properties, ..Outgoing::default() })
     }
 }
 
 impl Peer for BoxPeer {
     fn up(&mut self) {
-        let key = Outgoing {
-            topic: topics::of(&self.shared.box_id, topics::KEY),
-            payload: serde_json::to_vec(&self.shared.signer.note()).unwrap_or_default(),
-            retain: true,
-            ..Outgoing::default()
-        };
+        let key = self.shared.key();
         let mut queue = self.shared.queue();
         let dropped = queue.take_dropped();
         if dropped > 0 {

@@ -18,8 +18,9 @@ use uuid::Uuid;
 use super::mosquitto::{Mosquitto, PATIENCE, Watcher, free_port, publish};
 use super::*;
 use crate::domain::{
-    Answer, BoxId, BoxState, CameraState, Command, CustomerId, CustomerRef, EnrolmentEvent,
-    EnrolmentStep, EventId, Mode, ModelId, Refusal, RefusalCode, VisitEvent, VisitKind,
+    Answer, BoxId, BoxState, CameraState, Command, CustomerId, CustomerRef, EmbeddingCount,
+    EnrolmentEvent, EnrolmentStep, EventId, Mode, ModelId, Refusal, RefusalCode, VisitEvent,
+    VisitKind,
 };
 
 enum TestBroker {
@@ -111,6 +112,8 @@ fn state(customers: u64) -> BoxState {
         model: ModelId("test".into()),
         customers,
         refused_templates: 0,
+        embeddings: EmbeddingCount { enrolment: 5, recognition: 12 },
+        suspected_pictures: 0,
         version: "0".into(),
     }
 }
@@ -341,7 +344,10 @@ async fn a_command_is_answered_with_its_correlation(broker: TestBroker) {
         ["-D", "publish", "response-topic", "till/7", "-D", "publish", "correlation-data", "c-1"];
     publish(broker.port(), "instored/door-1/cmd/enrol", r#"{"language":"de"}"#, &ask);
     let inbound = test_box.asked().await;
-    assert_eq!(inbound.command, Command::Enrol { language: Some("de".into()) });
+    assert_eq!(
+        inbound.command,
+        Command::Enrol { language: Some("de".into()), another_person: false }
+    );
     test_box.publisher.reply(inbound.reply.unwrap(), &Ok(Answer::Enrolling {}));
     let answer = watcher.next_on("till/7");
     assert_eq!((answer[3].as_str(), answer[6].as_str()), ("c-1", r#"{"enrolling":{}}"#));

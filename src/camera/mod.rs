@@ -1,7 +1,7 @@
 //! Where pictures come from.
 //!
-//! One port, [`Camera`]; behind it a V4L2 device, a folder of pictures ([`Replay`]) or a played
-//! scene ([`scene::Stage`]). [`open`] tells them apart by the configured device.
+//! One port, [`Camera`]; behind it a V4L2 device, a folder of pictures ([`Replay`]), a [`Video`] or a
+//! played scene ([`scene::Stage`]). [`open`] tells them apart by the configured device.
 
 mod formats;
 mod mjpeg;
@@ -12,9 +12,10 @@ pub mod scene;
 mod settings;
 mod still;
 mod v4l2;
+mod video;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::vision::Frame;
@@ -23,6 +24,7 @@ pub use pace::Pace;
 pub use replay::Replay;
 pub use settings::Settings;
 pub use still::{decode_picture, read_picture};
+pub use video::Video;
 
 /// A source of frames.
 pub trait Camera: Send {
@@ -131,6 +133,18 @@ pub enum CameraError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A video that cannot be shown.
+    #[error(
+        "the video {path} cannot be replayed: {reason}; `sudo apt install ffmpeg` brings what reads \
+         videos, and a folder of .jpg or .png files needs nothing",
+        path = path.display()
+    )]
+    Video {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// One damaged buffer.
     #[error("a frame was damaged: {0}; the next may be good")]
     Frame(String),
@@ -159,11 +173,14 @@ pub fn open(settings: &Settings) -> Result<Box<dyn Camera>, CameraError> {
 
 fn open_device(settings: &Settings) -> Result<Box<dyn Camera>, CameraError> {
     let device = settings.device.as_str();
-    if let Some(folder) = device.strip_prefix("replay:") {
-        let (folder, repeat) =
-            folder.strip_suffix("?loop").map_or((folder, false), |folder| (folder, true));
-        let replay = Replay::open(folder.as_ref(), settings.fps, Pace::RealTime, repeat)?;
-        Ok(Box::new(replay))
+    if let Some(path) = device.strip_prefix("replay:") {
+        let (path, repeat) = path.strip_suffix("?loop").map_or((path, false), |path| (path, true));
+        let path = Path::new(path);
+        Ok(if path.is_file() {
+            Box::new(Video::open(path, settings.fps, Pace::RealTime, repeat)?)
+        } else {
+            Box::new(Replay::open(path, settings.fps, Pace::RealTime, repeat)?)
+        })
     } else if let Some(portrait) = device.strip_prefix("scene:") {
         let portrait = read_picture(portrait.as_ref())?;
         Ok(Box::new(scene::Visits::new(settings, portrait, Pace::RealTime)))
@@ -178,7 +195,7 @@ struct Mirrored(Box<dyn Camera>);
 impl Camera for Mirrored {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         let mut frame = self.0.next_frame()?;
-        pixels::mirror(&mut frame.picture);
+        frame.picture = frame.picture.mirrored();
         Ok(frame)
     }
 

@@ -43,21 +43,6 @@ pub(super) fn yuyv(
     Picture::new(width, height, rgb).map_err(|err| damaged(err.to_string()))
 }
 
-/// Swaps left and right.
-pub(super) fn mirror(picture: &mut Picture) {
-    let row = picture.width() as usize * 3;
-    for row in picture.rgb_mut().chunks_exact_mut(row) {
-        let (mut left, mut right) = (0, row.len() - 3);
-        while left < right {
-            for channel in 0..3 {
-                row.swap(left + channel, right + channel);
-            }
-            left += 3;
-            right -= 3;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -124,17 +109,6 @@ mod tests {
                 Ok(seen) => prop_assert_eq!((seen.width(), seen.height()), (width, height)),
                 Err(err) => prop_assert!(err.is_transient()),
             }
-        }
-
-        #[test]
-        fn mirroring_twice_changes_nothing(width in 1u32..9, height in 1u32..5, seed in any::<u8>()) {
-            let bytes = (0..width * height * 3).map(|i| (i as u8).wrapping_mul(31) ^ seed).collect();
-            let picture = Picture::new(width, height, bytes).unwrap();
-            let mut mirrored = picture.clone();
-            mirror(&mut mirrored);
-            prop_assert_eq!(&mirrored.rgb()[..3], &picture.rgb()[width as usize * 3 - 3..][..3]);
-            mirror(&mut mirrored);
-            prop_assert_eq!(mirrored, picture);
         }
     }
 }

@@ -6,8 +6,9 @@ use serde::Serialize;
 #[derive(Debug, Clone, confique::Config, Serialize)]
 pub struct Settings {
     /// "/dev/video0" or another V4L2 device; "replay:/folder" shows the .jpg and .png files of a
-    /// folder by name, and "replay:/folder?loop" again and again; "scene:/portrait.jpg" plays that
-    /// person coming in and leaving again and again.
+    /// folder by name, "replay:/video.mp4" a video (by ffmpeg, when it is installed), and with
+    /// "?loop" behind it again and again; "scene:/portrait.jpg" plays that person coming in and
+    /// leaving again and again.
     #[config(default = "/dev/video0", env = "INSTORED_CAMERA_DEVICE")]
     pub device: String,
 

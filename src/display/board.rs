@@ -117,7 +117,9 @@ fn ending(step: &EnrolmentStep) -> Option<SignedDuration> {
     match step {
         EnrolmentStep::Started | EnrolmentStep::LookHere | EnrolmentStep::Captured { .. } => None,
         EnrolmentStep::Done { .. } => Some(NOTING),
-        EnrolmentStep::Failed { .. } | EnrolmentStep::Withdrawn { .. } => Some(READING),
+        EnrolmentStep::Offered | EnrolmentStep::Failed { .. } | EnrolmentStep::Withdrawn { .. } => {
+            Some(READING)
+        }
     }
 }
 

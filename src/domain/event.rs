@@ -4,7 +4,7 @@ use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClaimCode, Currency, CustomerId, CustomerName, EventId, ModelId, OrderId, OrderLine,
+    ClaimCode, Currency, CustomerId, CustomerName, EventId, ModelId, OrderId, OrderLine, Receipt,
     Recommendation,
 };
 
@@ -82,6 +82,8 @@ pub struct EnrolmentEvent {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EnrolmentStep {
+    /// Somebody asked to be recognised and is not known: pressing again opts in.
+    Offered,
     /// The button was pressed: the opted-in moment begins.
     Started,
     /// Nobody, or nobody well enough, is seen: please look at the camera.
@@ -99,6 +101,12 @@ pub enum EnrolmentStep {
         customer: CustomerRef,
         /// With it, a till links the first order.
         claim_code: ClaimCode,
+        /// What they keep of their consent.
+        receipt: Receipt,
+        /// They look much like another customer: either is greeted only where there is no doubt,
+        /// so that it may take longer, or not happen. Withdrawing is the way out.
+        #[serde(default, skip_serializing_if = "is_false")]
+        resembles_another: bool,
     },
     /// Nothing was kept.
     Failed {
@@ -110,6 +118,10 @@ pub enum EnrolmentStep {
         /// The pseudonym that no longer means anyone.
         customer: CustomerId,
     },
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Why an enrolment kept nothing.
@@ -128,6 +140,8 @@ pub enum EnrolmentFailure {
     NotStored,
     /// There is no camera picture.
     NoCamera,
+    /// It may be a picture of a face.
+    NotLive,
 }
 
 /// What the box is doing. Topic `state`, retained; nothing personal.
@@ -143,8 +157,23 @@ pub struct BoxState {
     pub customers: u64,
     /// Templates whose signature did not hold, and which are not used.
     pub refused_templates: u64,
+    /// Embeddings made since the start, by purpose.
+    #[serde(default)]
+    pub embeddings: EmbeddingCount,
+    /// Faces since the start that may have been pictures held to the camera.
+    #[serde(default)]
+    pub suspected_pictures: u64,
     /// Version of the program.
     pub version: String,
+}
+
+/// How many embeddings were made, by purpose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct EmbeddingCount {
+    /// For people who pressed the button to enrol.
+    pub enrolment: u64,
+    /// To find out whether someone is a customer.
+    pub recognition: u64,
 }
 
 /// What the box does.
@@ -153,6 +182,8 @@ pub struct BoxState {
 pub enum Mode {
     /// Watching for customers.
     Watching,
+    /// Looking at nobody until the button is pressed.
+    Waiting,
     /// Enrolling one.
     Enrolling,
 }

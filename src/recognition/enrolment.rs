@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::Gallery;
 use super::gallery::mean;
-use crate::domain::{Embedding, EnrolmentFailure};
+use super::liveness::Liveness;
+use crate::domain::{CustomerId, Embedding, EnrolmentFailure};
 use crate::vision::{Pose, Purpose, Rect, TrackId};
 
 /// What makes an enrolment.
@@ -14,8 +15,12 @@ pub(super) struct Rules {
     pub views: u32,
     /// When it is given up.
     pub timeout: Duration,
-    /// Cosine from which two faces are one person's.
+    /// Cosine from which two views are one person's.
     pub same_person: f32,
+    /// Cosine from which a face is a customer's already.
+    pub customer: f32,
+    /// From so much below `customer` on, a face resembles a customer.
+    pub margin: f32,
 }
 
 /// At least so long between two views, so that they are not one moment twice.
@@ -34,6 +39,9 @@ const STRANGE_VIEWS: u32 = 3;
 /// An enrolment under way. Dropping it zeroes what was captured.
 pub(super) struct Enrolment {
     rules: Rules,
+    /// Somebody vouches that this is nobody who is enrolled, however alike they look.
+    another_person: bool,
+    liveness: Liveness,
     began: Duration,
     views: Vec<View>,
     asked: Option<Duration>,
@@ -57,13 +65,15 @@ pub(super) enum Step {
     /// It is over, nothing is kept.
     Failed(EnrolmentFailure),
     /// All views are there.
-    Complete { embeddings: Vec<Embedding>, track: TrackId },
+    Complete { embeddings: Vec<Embedding>, track: TrackId, resembles: Option<CustomerId> },
 }
 
 impl Enrolment {
-    pub fn begin(now: Duration, rules: Rules) -> Self {
+    pub fn begin(now: Duration, rules: Rules, another_person: bool) -> Self {
         Self {
             rules,
+            another_person,
+            liveness: Liveness::default(),
             began: now,
             views: Vec::new(),
             asked: None,
@@ -114,6 +124,11 @@ impl Enrolment {
             || self.views.iter().all(|v| v.pose.differs_from(pose))
     }
 
+    /// The signs of life of the views.
+    pub fn liveness(&mut self) -> &mut Liveness {
+        &mut self.liveness
+    }
+
     /// Takes a good view of the face of `track`.
     pub fn offer(
         &mut self,
@@ -133,21 +148,19 @@ impl Enrolment {
         self.views.push(View { embedding, pose, taken: now });
 
         let count = u32::try_from(self.views.len()).unwrap_or(u32::MAX);
+        let nearest = mean(self.views.iter().map(|v| &v.embedding))
+            .and_then(|face| gallery.rank(&face).first);
+        let at_least = |cosine| nearest.filter(|(_, found)| *found >= cosine).map(|(who, _)| who);
         let enough_to_tell = count >= self.rules.views.min(2);
-        if enough_to_tell && self.is_customer(gallery) {
+        if enough_to_tell && !self.another_person && at_least(self.rules.customer).is_some() {
             return Some(Step::Failed(EnrolmentFailure::AlreadyEnrolled));
         }
         if count < self.rules.views {
             return Some(Step::Captured { count, of: self.rules.views });
         }
+        let resembles = at_least(self.rules.customer - self.rules.margin);
         let embeddings = self.views.drain(..).map(|v| v.embedding).collect();
-        Some(Step::Complete { embeddings, track })
-    }
-
-    fn is_customer(&self, gallery: &Gallery) -> bool {
-        mean(self.views.iter().map(|v| &v.embedding))
-            .and_then(|face| gallery.rank(&face).first)
-            .is_some_and(|(_, cosine)| cosine >= self.rules.same_person)
+        Some(Step::Complete { embeddings, track, resembles })
     }
 }
 
@@ -157,7 +170,13 @@ mod tests {
     use crate::domain::CustomerId;
     use crate::vision::{Face, LANDMARKS, Tracker};
 
-    const RULES: Rules = Rules { views: 3, timeout: Duration::from_secs(20), same_person: 0.5 };
+    const RULES: Rules = Rules {
+        views: 3,
+        timeout: Duration::from_secs(20),
+        same_person: 0.5,
+        customer: 0.5,
+        margin: 0.1,
+    };
 
     fn at(degrees: f32) -> Embedding {
         let (sin, cos) = degrees.to_radians().sin_cos();
@@ -185,7 +204,7 @@ mod tests {
     }
 
     fn begun() -> Enrolment {
-        let mut enrolment = Enrolment::begin(ms(0), RULES);
+        let mut enrolment = Enrolment::begin(ms(0), RULES, false);
         assert!(matches!(enrolment.choose(ms(0), &[]), Err(Step::LookHere)));
         enrolment
     }
@@ -265,6 +284,30 @@ mod tests {
             offer(&mut enrolment, 500, 10.0, &gallery),
             Some(Step::Failed(EnrolmentFailure::AlreadyEnrolled))
         ));
+    }
+
+    #[test]
+    fn who_only_looks_like_a_customer_can_enrol_all_the_same_and_is_told() {
+        let mut gallery = Gallery::default();
+        let twin = CustomerId(uuid::Uuid::from_u128(1));
+        for (degrees, another_person, enrols, resembles) in [
+            (5.0, true, true, Some(twin)),
+            (5.0, false, false, None),
+            (74.0, false, true, Some(twin)),
+            (80.0, false, true, None),
+        ] {
+            gallery.admit(twin, [&at(degrees + 10.0)]);
+            let mut enrolment = Enrolment::begin(ms(0), RULES, another_person);
+            let steps: Vec<_> = [(100, 0.0), (500, 10.0), (900, 20.0)]
+                .into_iter()
+                .filter_map(|(now, view)| offer(&mut enrolment, now, view, &gallery))
+                .collect();
+            let told = steps.iter().find_map(|step| match step {
+                Step::Complete { resembles, .. } => Some(*resembles),
+                _ => None,
+            });
+            assert_eq!(told, enrols.then_some(resembles), "{degrees} {another_person}");
+        }
     }
 
     #[test]

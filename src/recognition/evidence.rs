@@ -1,33 +1,41 @@
-//! What the views of one track say about who it is.
+//! What the views of one track say about who it is: a sequential test, which answers as soon as the
+//! evidence suffices.
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::Gallery;
-use super::gallery::mean;
 use crate::domain::{CustomerId, Embedding};
 
 /// From where the evidence is enough.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Cosine of the mean view to the customer.
-    pub threshold: f32,
+    /// Cosine of the mean view to the customer, for each of the [`STAGES`].
+    pub thresholds: [f32; STAGES.len()],
     /// By how much the first customer has to lead.
     pub margin: f32,
     /// Views before anything is decided.
     pub views: u32,
 }
 
-/// The evidence of one track; its embeddings are zeroed when it is dropped.
+/// A test that may stop at any view is many tests, and each could go wrong. So each stage may use up
+/// only its share of the wanted rate of strangers greeted (alpha spending; Lan and DeMets, "Discrete
+/// sequential boundaries for clinical trials", 1983): the views from which it begins, and its
+/// share; the shares add up to 1. The mean of a stage's views hardly moves, so that a stage counts
+/// as one test.
+pub(super) const STAGES: [(u32, f64); 4] = [(1, 0.125), (2, 0.125), (4, 0.25), (8, 0.5)];
+
+/// The evidence of one track; what it adds up is zeroed when it is dropped.
 #[derive(Default)]
 pub(super) struct Evidence {
-    /// The latest views, at most [`KEPT`]: a face that came nearer is judged by how it looks now.
-    recent: Vec<Embedding>,
+    /// Sum of all views, each a unit vector.
+    sum: Zeroizing<Vec<f32>>,
     views: u32,
+    /// Who was the nearest customer, and how often.
+    votes: Vec<(CustomerId, u32)>,
     next_look: Duration,
 }
-
-/// Views that are kept: beyond these a mean hardly moves.
-const KEPT: usize = 8;
 
 /// A face that stays unknown is looked at every time at first, then once a second.
 const EAGER_VIEWS: u32 = 12;
@@ -41,12 +49,12 @@ impl Evidence {
 
     /// Adds a view. Returns the customer when that settles it.
     ///
-    /// The mean view must reach the threshold and lead by the margin, and most single views must
-    /// name the same customer: two people in one broken track do not add up to a third.
+    /// The mean view must reach the stage's threshold and lead by the margin, and most single views
+    /// must name the same customer: two people in one track do not add up to a third.
     pub fn add(
         &mut self,
         now: Duration,
-        view: Embedding,
+        view: &Embedding,
         gallery: &Gallery,
         rules: &Rules,
     ) -> Option<CustomerId> {
@@ -54,23 +62,33 @@ impl Evidence {
         if self.views >= EAGER_VIEWS {
             self.next_look = now + RELAXED_LOOK;
         }
-        if self.recent.len() == KEPT {
-            self.recent.remove(0);
+        self.sum.resize(view.values().len(), 0.0);
+        for (sum, value) in self.sum.iter_mut().zip(view.values()) {
+            *sum += value;
         }
-        self.recent.push(view);
+        self.vote(gallery.rank(view).first?.0);
         if self.views < rules.views {
             return None;
         }
-        let ranking = gallery.rank(&mean(&self.recent)?);
+        let mean = Embedding::normalised(self.sum.to_vec()).ok()?;
+        let ranking = gallery.rank(&mean);
         let (customer, cosine) = ranking.first?;
         let leads = ranking.second.is_none_or(|second| cosine - second >= rules.margin);
-        let votes = self
-            .recent
-            .iter()
-            .filter(|view| gallery.rank(view).first.is_some_and(|(who, _)| who == customer))
-            .count();
-        let agreed = votes * 3 >= self.recent.len() * 2;
-        (cosine >= rules.threshold && leads && agreed).then_some(customer)
+        let votes = self.votes.iter().find(|(who, _)| *who == customer).map_or(0, |(_, n)| *n);
+        let agreed = votes * 3 >= self.views * 2;
+        (cosine >= self.threshold(rules) && leads && agreed).then_some(customer)
+    }
+
+    fn vote(&mut self, customer: CustomerId) {
+        match self.votes.iter_mut().find(|(who, _)| *who == customer) {
+            Some((_, votes)) => *votes += 1,
+            None => self.votes.push((customer, 1)),
+        }
+    }
+
+    fn threshold(&self, rules: &Rules) -> f32 {
+        let stages = STAGES.iter().zip(rules.thresholds);
+        stages.take_while(|((from, _), _)| self.views >= *from).last().map_or(1.0, |(_, t)| t)
     }
 }
 
@@ -78,7 +96,8 @@ impl Evidence {
 mod tests {
     use super::*;
 
-    const RULES: Rules = Rules { threshold: 0.9, margin: 0.05, views: 3 };
+    /// Cosines of 12, 18, 25 and 32 degrees.
+    const RULES: Rules = Rules { thresholds: [0.978, 0.951, 0.906, 0.848], margin: 0.05, views: 2 };
 
     fn id(n: u128) -> CustomerId {
         CustomerId(uuid::Uuid::from_u128(n))
@@ -97,23 +116,28 @@ mod tests {
         gallery
     }
 
-    fn decide(gallery: &Gallery, views: &[f32]) -> Option<CustomerId> {
+    /// Who it is, and after how many views.
+    fn decide(gallery: &Gallery, views: &[f32]) -> Option<(CustomerId, usize)> {
         let mut evidence = Evidence::default();
-        let mut seconds = 0..;
-        views
-            .iter()
-            .filter_map(|v| {
-                let now = Duration::from_secs(seconds.next().unwrap_or(0));
-                evidence.add(now, at(*v), gallery, &RULES)
-            })
-            .last()
+        views.iter().enumerate().find_map(|(n, view)| {
+            let now = Duration::from_secs(n as u64);
+            Some((evidence.add(now, &at(*view), gallery, &RULES)?, n + 1))
+        })
     }
 
     #[test]
-    fn a_customer_is_known_after_enough_views_and_not_before() {
+    fn the_clearer_the_face_the_sooner_the_answer() {
         let gallery = gallery(&[0.0, 90.0]);
-        assert_eq!(decide(&gallery, &[5.0, -5.0]), None);
-        assert_eq!(decide(&gallery, &[5.0, -5.0, 8.0]), Some(id(0)));
+        assert_eq!(decide(&gallery, &[2.0]), None, "never on one view");
+        for (degrees, views) in [(5.0, 2), (15.0, 2), (22.0, 4), (30.0, 8)] {
+            assert_eq!(decide(&gallery, &[degrees; 30]), Some((id(0), views)), "{degrees}");
+        }
+    }
+
+    #[test]
+    fn the_shares_of_the_stages_add_up_to_the_whole() {
+        assert!((STAGES.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(STAGES.is_sorted_by_key(|(from, _)| *from));
     }
 
     #[test]
@@ -141,9 +165,9 @@ mod tests {
             let now = Duration::from_millis(tenth * 100);
             if evidence.wants_view(now) {
                 looks += 1;
-                evidence.add(now, at(80.0), &gallery, &RULES);
+                evidence.add(now, &at(90.0), &gallery, &RULES);
             }
         }
-        assert_eq!(looks, 12 + 18);
+        assert!((25..40).contains(&looks), "{looks} looks in 20 s");
     }
 }

@@ -75,7 +75,7 @@ impl Gallery {
 
 /// The direction in which the embeddings point together; `None` when there are none, or they cancel
 /// each other out.
-pub(super) fn mean<'a>(embeddings: impl IntoIterator<Item = &'a Embedding>) -> Option<Embedding> {
+pub fn mean<'a>(embeddings: impl IntoIterator<Item = &'a Embedding>) -> Option<Embedding> {
     let mut embeddings = embeddings.into_iter();
     let mut sum = embeddings.next()?.values().to_vec();
     for embedding in embeddings {

@@ -7,10 +7,12 @@
 mod enrolment;
 mod evidence;
 mod gallery;
+mod liveness;
 mod presence;
 mod recogniser;
 mod settings;
+mod window;
 
-pub use gallery::{Gallery, Ranking};
+pub use gallery::{Gallery, Ranking, mean};
 pub use recogniser::{Recogniser, Sighting};
-pub use settings::Settings;
+pub use settings::{LivenessGate, Mode, Settings};

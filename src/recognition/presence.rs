@@ -8,8 +8,14 @@ use crate::vision::TrackId;
 /// The customers in sight.
 pub(super) struct Presence {
     here: Vec<Here>,
+    /// Who was said not to be here, and when.
+    dismissed: Vec<(CustomerId, Duration)>,
     patience: Duration,
 }
+
+/// Whoever was taken for a customer and said no is not called by that name again for so long,
+/// however often their track breaks.
+const DISMISSED: Duration = Duration::from_secs(60);
 
 struct Here {
     customer: CustomerId,
@@ -22,7 +28,7 @@ struct Here {
 impl Presence {
     /// Customers have left when they were not seen for `patience`.
     pub fn new(patience: Duration) -> Self {
-        Self { here: Vec::new(), patience }
+        Self { here: Vec::new(), dismissed: Vec::new(), patience }
     }
 
     /// The face of `track` is `customer`. True when that is news: they have arrived.
@@ -63,6 +69,18 @@ impl Presence {
             .collect()
     }
 
+    /// Takes out a customer who is not here, whatever their face says for a while.
+    pub fn dismiss(&mut self, now: Duration, customer: CustomerId) {
+        self.remove(customer);
+        self.dismissed.push((customer, now));
+    }
+
+    /// Whether it was said of late that `customer` is not here.
+    pub fn is_dismissed(&mut self, now: Duration, customer: CustomerId) -> bool {
+        self.dismissed.retain(|(_, when)| now.saturating_sub(*when) < DISMISSED);
+        self.dismissed.iter().any(|(who, _)| *who == customer)
+    }
+
     /// Takes a customer out.
     pub fn remove(&mut self, customer: CustomerId) {
         self.here.retain(|h| h.customer != customer);
@@ -76,6 +94,11 @@ impl Presence {
     /// Where the faces of `customer` are.
     pub fn tracks_of(&self, customer: CustomerId) -> Vec<TrackId> {
         self.here.iter().filter(|h| h.customer == customer).flat_map(|h| h.tracks.clone()).collect()
+    }
+
+    /// Whether nobody is in sight.
+    pub fn is_empty(&self) -> bool {
+        self.here.is_empty()
     }
 
     /// Everyone in sight.
@@ -117,6 +140,18 @@ mod tests {
         assert!(presence.overdue(s(9)).is_empty());
         assert_eq!(presence.overdue(s(10)), [ANNA]);
         assert!(presence.recognised(s(11), second, ANNA), "a new visit");
+    }
+
+    #[test]
+    fn who_is_not_the_customer_is_not_taken_for_them_again_soon() {
+        let [track, _] = tracks();
+        let mut presence = Presence::new(s(4));
+        assert!(presence.recognised(s(0), track, ANNA));
+        assert!(!presence.is_dismissed(s(1), ANNA));
+        presence.dismiss(s(1), ANNA);
+        assert!(presence.is_empty() && presence.overdue(s(9)).is_empty());
+        assert!(presence.is_dismissed(s(60), ANNA));
+        assert!(!presence.is_dismissed(s(61), ANNA));
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::enrolment::{self, Enrolment, Step};
-use super::evidence::{self, Evidence};
+use super::evidence::{self, Evidence, STAGES};
+use super::liveness::Liveness;
 use super::presence::Presence;
-use super::{Gallery, Settings};
-use crate::domain::{CustomerId, Embedding, EnrolmentFailure, ModelId};
+use super::window::Window;
+use super::{Gallery, LivenessGate, Mode, Settings};
+use crate::domain::{CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, ModelId};
 use crate::vision::{
-    self, Detector, Embedder, EmbeddingCount, Face, Frame, Model, Picture, Purpose, Quality,
+    self, Calibration, Detector, Embedder, Face, Frame, LivenessModel, Model, Picture, Quality,
     QualityLimits, Role, TrackId, Tracked, Tracker, VisionError, align,
 };
 
@@ -20,6 +22,10 @@ pub enum Sighting {
     Arrived(CustomerId),
     /// A customer that had come in is out of sight.
     Left(CustomerId),
+    /// Somebody asked to be recognised, and is nobody who is enrolled.
+    NotRecognised,
+    /// A face may be a picture that somebody holds up.
+    Presented,
     /// The person who is enrolling should look at the camera.
     LookHere,
     /// One more good view of the person who is enrolling.
@@ -37,6 +43,8 @@ pub enum Sighting {
         embeddings: Vec<Embedding>,
         /// Where the person stands.
         track: TrackId,
+        /// A customer whom they look much like: either is greeted only where there is no doubt.
+        resembles: Option<CustomerId>,
     },
 }
 
@@ -44,15 +52,16 @@ pub enum Sighting {
 pub struct Recogniser {
     detector: Detector,
     embedder: Embedder,
+    liveness: Option<LivenessModel>,
+    settings: Settings,
+    calibration: Calibration,
     tracker: Tracker,
     gallery: Gallery,
     presence: Presence,
     unknown: HashMap<TrackId, Unknown>,
     enrolment: Option<Enrolment>,
-    window: Window,
+    window: Option<Window>,
     limits: QualityLimits,
-    evidence_rules: evidence::Rules,
-    enrolment_rules: enrolment::Rules,
     now: Duration,
     looking: bool,
 }
@@ -61,21 +70,17 @@ pub struct Recogniser {
 #[derive(Default)]
 struct Unknown {
     evidence: Evidence,
+    liveness: Liveness,
+    /// It was told that this may be a picture.
+    presented: bool,
     /// Somebody said that this is not who we thought, or withdrew: not looked at again.
     left_alone: bool,
 }
 
-/// While it exists, whoever comes in is recognised if they opted in.
-struct Window;
-
-impl Window {
-    fn purpose(&self) -> Purpose<'_> {
-        Purpose::recognition(self)
-    }
-}
-
-/// A face that was not followed for so long is a new one.
-const TRACK_PATIENCE: Duration = Duration::from_millis(1500);
+/// A face that was not followed for so long is a new one: somebody else may have taken its place.
+const TRACK_PATIENCE: Duration = Duration::from_millis(700);
+/// Two views are of one person where a single stranger would pass for them this seldom.
+const SAME_PERSON_FMR: f64 = 1e-3;
 
 impl Recogniser {
     /// Loads the models. The gallery is empty until customers are [`admit`](Self::admit)ted.
@@ -88,32 +93,33 @@ impl Recogniser {
             models.detect_width,
             models.detect_height,
         )?;
-        let embedder = Embedder::new(&Model::load(&models.embedder, Role::Embedder)?)?;
+        let embedder = Embedder::load(&models.embedder)?;
+        let calibration = embedder.calibration().cloned().ok_or_else(|| VisionError::Unusable {
+            id: embedder.id().0.clone(),
+            reason: "its card has no [calibration]; `instored evaluate calibrate` makes one"
+                .to_owned(),
+        })?;
+        let liveness = (settings.liveness != LivenessGate::Off)
+            .then(|| LivenessModel::new(&Model::load(&models.liveness, Role::Liveness)?))
+            .transpose()?;
         Ok(Self {
+            detector,
+            embedder,
+            liveness,
+            calibration,
             tracker: Tracker::new(TRACK_PATIENCE),
             gallery: Gallery::default(),
             presence: Presence::new(Duration::from_secs_f32(settings.leave_seconds)),
             unknown: HashMap::new(),
             enrolment: None,
-            window: Window,
+            window: (settings.mode == Mode::Entrance).then(Window::open),
             limits: QualityLimits {
                 eye_distance: models.min_eye_distance,
                 ..QualityLimits::default()
             },
-            evidence_rules: evidence::Rules {
-                threshold: settings.threshold.unwrap_or(embedder.threshold()),
-                margin: settings.margin,
-                views: settings.views,
-            },
-            enrolment_rules: enrolment::Rules {
-                views: settings.enrolment_views,
-                timeout: Duration::from_secs_f32(settings.enrolment_seconds),
-                same_person: embedder.threshold(),
-            },
+            settings: settings.clone(),
             now: Duration::ZERO,
             looking: false,
-            detector,
-            embedder,
         })
     }
 
@@ -123,21 +129,36 @@ impl Recogniser {
     /// When a network fails; the next frame may be looked at all the same.
     pub fn see(&mut self, frame: &Frame) -> Result<Vec<Sighting>, VisionError> {
         self.now = frame.taken;
-        let faces = self.detector.detect(&frame.picture)?;
-        let (tracked, ended) = self.tracker.update(self.now, faces);
+        let mut sightings = Vec::new();
+        if self.window.take_if(|window| window.is_over(frame.taken)).is_some() {
+            sightings.push(Sighting::NotRecognised);
+        }
+        let tracked = if self.may_look() { self.track(&frame.picture)? } else { Vec::new() };
         self.looking = !tracked.is_empty();
+        sightings.extend(match self.enrolment.take() {
+            Some(enrolment) => self.enrol(enrolment, &frame.picture, &tracked)?,
+            None => self.recognise(&frame.picture, &tracked)?,
+        });
+        sightings.extend(self.presence.overdue(self.now).into_iter().map(Sighting::Left));
+        Ok(sightings)
+    }
+
+    /// Whether faces may be looked for: somebody may be recognised, enrols, or has to be seen
+    /// leaving.
+    fn may_look(&self) -> bool {
+        self.window.is_some() || self.enrolment.is_some() || !self.presence.is_empty()
+    }
+
+    fn track(&mut self, picture: &Picture) -> Result<Vec<Tracked>, VisionError> {
+        let faces = self.detector.detect(picture)?;
+        let (tracked, ended) = self.tracker.update(self.now, faces);
         for track in ended {
             self.unknown.remove(&track);
         }
         for face in &tracked {
             self.presence.seen(self.now, face.track);
         }
-        let mut sightings = match self.enrolment.take() {
-            Some(enrolment) => self.enrol(enrolment, &frame.picture, &tracked)?,
-            None => self.recognise(&frame.picture, &tracked)?,
-        };
-        sightings.extend(self.presence.overdue(self.now).into_iter().map(Sighting::Left));
-        Ok(sightings)
+        Ok(tracked)
     }
 
     fn recognise(
@@ -146,11 +167,14 @@ impl Recogniser {
         tracked: &[Tracked],
     ) -> Result<Vec<Sighting>, VisionError> {
         let mut sightings = Vec::new();
+        let Some(window) = &self.window else { return Ok(sightings) };
         // With nobody to recognise, nobody's embedding is made.
         if self.gallery.is_empty() {
             return Ok(sightings);
         }
-        for Tracked { track, face } in tracked {
+        let rules = self.evidence_rules();
+        let mut answered = false;
+        for Tracked { track, face } in before_the_camera(window, tracked) {
             if self.presence.customer_of(*track).is_some() {
                 continue;
             }
@@ -159,15 +183,37 @@ impl Recogniser {
                 continue;
             }
             let Some((aligned, _)) = good_view(face, picture, &self.limits) else { continue };
-            let probe = self.embedder.embed(&aligned, &self.window.purpose())?;
-            let settled =
-                unknown.evidence.add(self.now, probe, &self.gallery, &self.evidence_rules);
-            if let Some(customer) = settled {
-                self.unknown.remove(track);
-                if self.presence.recognised(self.now, *track, customer) {
-                    sightings.push(Sighting::Arrived(customer));
+            let probe = self.embedder.embed(&aligned, &window.purpose())?;
+            let settled = unknown.evidence.add(self.now, &probe, &self.gallery, &rules);
+            let presented = match &mut self.liveness {
+                Some(model) => {
+                    unknown.liveness.add(model.live(picture, &face.bounds)?, &face.landmarks);
+                    unknown.liveness.is_presented(model.threshold())
                 }
+                None => false,
+            };
+            if presented && !unknown.presented {
+                unknown.presented = true;
+                sightings.push(Sighting::Presented);
             }
+            // Views that are too few to be called a picture are too few to rule one out.
+            let enforced = self.settings.liveness == LivenessGate::Enforce;
+            let Some(customer) = settled else { continue };
+            if enforced && (presented || !unknown.liveness.has_seen_enough()) {
+                continue;
+            }
+            if self.presence.is_dismissed(self.now, customer) {
+                unknown.left_alone = true;
+                continue;
+            }
+            self.unknown.remove(track);
+            if self.presence.recognised(self.now, *track, customer) {
+                sightings.push(Sighting::Arrived(customer));
+            }
+            answered = true;
+        }
+        if answered {
+            self.window.take_if(|window| window.was_asked_for());
         }
         Ok(sightings)
     }
@@ -189,10 +235,10 @@ impl Recogniser {
         };
         let sightings = match step {
             Ok(Some(Step::Failed(reason))) => return Ok(vec![Sighting::EnrolmentFailed(reason)]),
-            Ok(Some(Step::Complete { embeddings, track })) => {
-                let of = self.enrolment_rules.views;
+            Ok(Some(Step::Complete { embeddings, track, resembles })) => {
+                let of = self.settings.enrolment_views;
                 let all = Sighting::Captured { count: of, of };
-                return Ok(vec![all, Sighting::Enrolled { embeddings, track }]);
+                return Ok(vec![all, Sighting::Enrolled { embeddings, track, resembles }]);
             }
             Ok(Some(Step::LookHere)) => Ok(vec![Sighting::LookHere]),
             Ok(Some(Step::Captured { count, of })) => Ok(vec![Sighting::Captured { count, of }]),
@@ -204,7 +250,7 @@ impl Recogniser {
     }
 
     fn capture(
-        &self,
+        &mut self,
         enrolment: &mut Enrolment,
         picture: &Picture,
         Tracked { track, face }: &Tracked,
@@ -215,15 +261,61 @@ impl Recogniser {
         if !enrolment.wants(self.now, &quality.pose) {
             return Ok(None);
         }
+        if let Some(model) = &mut self.liveness {
+            let live = model.live(picture, &face.bounds)?;
+            let liveness = enrolment.liveness();
+            liveness.add(live, &face.landmarks);
+            let presented = liveness.is_presented(model.threshold());
+            if presented && self.settings.liveness == LivenessGate::Enforce {
+                return Ok(Some(Step::Failed(EnrolmentFailure::NotLive)));
+            }
+        }
         let embedding = self.embedder.embed(&aligned, &enrolment.purpose())?;
         Ok(enrolment.offer(self.now, *track, quality.pose, embedding, &self.gallery))
     }
 
-    /// Begins an enrolment. False when one is under way.
-    pub fn begin_enrolment(&mut self) -> bool {
+    /// The threshold for a share of the wanted rate of strangers greeted.
+    fn threshold(&self, share: f64) -> f32 {
+        self.settings.threshold.unwrap_or_else(|| {
+            self.calibration.threshold(self.settings.fpir * share, self.gallery.len())
+        })
+    }
+
+    fn evidence_rules(&self) -> evidence::Rules {
+        let Settings { margin, views, .. } = self.settings;
+        let thresholds = STAGES.map(|(_, share)| self.threshold(share));
+        evidence::Rules { thresholds, margin, views }
+    }
+
+    fn enrolment_rules(&self) -> enrolment::Rules {
+        enrolment::Rules {
+            views: self.settings.enrolment_views,
+            timeout: Duration::from_secs_f32(self.settings.enrolment_seconds),
+            same_person: self.calibration.threshold(SAME_PERSON_FMR, 1),
+            customer: self.threshold(1.0),
+            margin: self.settings.margin,
+        }
+    }
+
+    /// Opens the recognition window for who has just asked for it. False when it is open already.
+    /// [`Sighting::NotRecognised`] tells when it closes without an answer.
+    pub fn open_window(&mut self) -> bool {
+        let closed = self.window.is_none();
+        if closed {
+            let lasts = Duration::from_secs_f32(self.settings.request_seconds);
+            self.window = Some(Window::until(self.now + lasts));
+        }
+        closed
+    }
+
+    /// Begins an enrolment. False when one is under way. `another_person`: somebody vouches that
+    /// whoever enrols is not enrolled, however much they look like a customer.
+    pub fn begin_enrolment(&mut self, another_person: bool) -> bool {
         let free = self.enrolment.is_none();
         if free {
-            self.enrolment = Some(Enrolment::begin(self.now, self.enrolment_rules));
+            self.window.take_if(|window| window.was_asked_for());
+            let rules = self.enrolment_rules();
+            self.enrolment = Some(Enrolment::begin(self.now, rules, another_person));
         }
         free
     }
@@ -253,9 +345,9 @@ impl Recogniser {
     /// theirs, and is not looked at again.
     pub fn dismiss(&mut self, customer: CustomerId) {
         for track in self.presence.tracks_of(customer) {
-            self.unknown.insert(track, Unknown { evidence: Evidence::default(), left_alone: true });
+            self.unknown.insert(track, Unknown { left_alone: true, ..Unknown::default() });
         }
-        self.presence.remove(customer);
+        self.presence.dismiss(self.now, customer);
     }
 
     /// Whether the latest frame showed a face.
@@ -277,6 +369,19 @@ impl Recogniser {
     pub fn embedding_count(&self) -> EmbeddingCount {
         self.embedder.count()
     }
+}
+
+/// The faces that may be recognised: where somebody asked for it, only the nearest, which is theirs.
+fn before_the_camera<'a>(
+    window: &Window,
+    tracked: &'a [Tracked],
+) -> impl Iterator<Item = &'a Tracked> {
+    let nearest = tracked
+        .iter()
+        .max_by(|a, b| a.face.bounds.width.total_cmp(&b.face.bounds.width))
+        .map(|t| t.track);
+    let all = !window.was_asked_for();
+    tracked.iter().filter(move |t| all || Some(t.track) == nearest)
 }
 
 /// The face cut out, if the view is good enough to say anything.

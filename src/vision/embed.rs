@@ -2,47 +2,47 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use zeroize::Zeroizing;
+
 use super::network::Network;
 use super::purpose::Kind;
-use super::{ALIGNED_SIDE, Model, Picture, Purpose, VisionError};
-use crate::domain::{Embedding, ModelId};
+use super::recipe::{Ingredient, Recipe};
+use super::{ALIGNED_SIDE, Calibration, Picture, Purpose, VisionError};
+use crate::domain::{Embedding, EmbeddingCount, ModelId};
 
-/// Makes embeddings of aligned faces.
+/// Makes embeddings of aligned faces, by one network or by several together.
 pub struct Embedder {
-    network: Network,
     id: ModelId,
-    threshold: f32,
+    calibration: Option<Calibration>,
+    parts: Vec<Part>,
     enrolment: AtomicU64,
     recognition: AtomicU64,
 }
 
-/// How many embeddings were made, by purpose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct EmbeddingCount {
-    /// For people who pressed the button.
-    pub enrolment: u64,
-    /// To find out whether someone is a customer.
-    pub recognition: u64,
+/// One network and its share in the embedding.
+struct Part {
+    network: Network,
+    /// The root of its weight: the cosine of two embeddings is then the weighted mean of the
+    /// cosines of their parts.
+    root: f32,
+    mirrored: bool,
+    centre: Vec<f32>,
+    steady: f32,
 }
 
 impl Embedder {
-    /// Prepares an embedder that takes 112 x 112 pixels.
+    /// Prepares the embedder that the recipe of that name says, or the one model of that name or
+    /// card.
     ///
     /// # Errors
-    /// When the model takes another size or tract cannot use it.
-    pub fn new(model: &Model) -> Result<Self, VisionError> {
-        let card = model.card();
-        let side = Some(ALIGNED_SIDE);
-        if card.input.width != side || card.input.height != side {
-            return Err(VisionError::Unusable {
-                id: card.id.0.clone(),
-                reason: format!("an embedder takes {ALIGNED_SIDE}x{ALIGNED_SIDE} pixels"),
-            });
-        }
+    /// When a model is missing, not what its card says, takes another size than 112 x 112 pixels,
+    /// or tract cannot use it.
+    pub fn load(name: &str) -> Result<Self, VisionError> {
+        let Recipe { id, calibration, ingredients } = Recipe::load(name)?;
         Ok(Self {
-            network: Network::new(model, ALIGNED_SIDE, ALIGNED_SIDE)?,
-            id: card.id.clone(),
-            threshold: card.decision.threshold,
+            id,
+            calibration,
+            parts: ingredients.iter().map(Part::new).collect::<Result<_, _>>()?,
             enrolment: AtomicU64::new(0),
             recognition: AtomicU64::new(0),
         })
@@ -51,15 +51,23 @@ impl Embedder {
     /// Makes the embedding of a face that [`align`](super::align()) cut out.
     ///
     /// # Errors
-    /// When the network fails or its output has no direction.
+    /// When a network fails or its output has no direction.
     pub fn embed(&self, face: &Picture, purpose: &Purpose<'_>) -> Result<Embedding, VisionError> {
         let count = match purpose.kind() {
             Kind::Enrolment => &self.enrolment,
             Kind::Recognition => &self.recognition,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        let values = self.network.run(face)?.swap_remove(0);
-        Embedding::normalised(values).map_err(|e| self.network.broken(&e.to_string()))
+        let mut values = Zeroizing::new(Vec::new());
+        for part in &self.parts {
+            let unit = part.embed(face)?;
+            values.extend(unit.values().iter().map(|v| v * part.root));
+        }
+        let broken = |e: crate::domain::EmbeddingError| VisionError::Inference {
+            id: self.id.0.clone(),
+            reason: e.to_string(),
+        };
+        Embedding::normalised(std::mem::take(&mut values)).map_err(broken)
     }
 
     /// The model, as templates name it.
@@ -67,9 +75,10 @@ impl Embedder {
         &self.id
     }
 
-    /// Cosine from which two embeddings are one person's, as the model's card says.
-    pub fn threshold(&self) -> f32 {
-        self.threshold
+    /// Thresholds for a wanted rate of strangers greeted, as measured for this embedder; `None`
+    /// when its card has none.
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// Embeddings made so far.
@@ -78,5 +87,48 @@ impl Embedder {
             enrolment: self.enrolment.load(Ordering::Relaxed),
             recognition: self.recognition.load(Ordering::Relaxed),
         }
+    }
+}
+
+impl Part {
+    fn new(ingredient: &Ingredient) -> Result<Self, VisionError> {
+        let card = ingredient.model.card();
+        let side = Some(ALIGNED_SIDE);
+        if card.input.width != side || card.input.height != side {
+            return Err(VisionError::Unusable {
+                id: card.id.0.clone(),
+                reason: format!("an embedder takes {ALIGNED_SIDE}x{ALIGNED_SIDE} pixels"),
+            });
+        }
+        let centre = card.output.centre.clone();
+        if !centre.is_empty() && Some(centre.len()) != card.output.dimension {
+            let reason = "its card has a centre of another dimension than its output".to_owned();
+            return Err(VisionError::Unusable { id: card.id.0.clone(), reason });
+        }
+        Ok(Self {
+            network: Network::new(&ingredient.model, ALIGNED_SIDE, ALIGNED_SIDE)?,
+            root: ingredient.weight.sqrt(),
+            mirrored: ingredient.mirrored,
+            centre,
+            steady: card.output.steady,
+        })
+    }
+
+    fn embed(&self, face: &Picture) -> Result<Embedding, VisionError> {
+        let mut values = Zeroizing::new(self.network.run(face)?.swap_remove(0));
+        if self.mirrored {
+            let mirrored = Zeroizing::new(self.network.run(&face.mirrored())?.swap_remove(0));
+            for (value, mirrored) in values.iter_mut().zip(mirrored.iter()) {
+                *value = (*value + mirrored) / 2.0;
+            }
+        }
+        for (value, centre) in values.iter_mut().zip(&self.centre) {
+            *value -= centre;
+        }
+        if self.steady > 0.0 {
+            values.push(self.steady);
+        }
+        Embedding::normalised(std::mem::take(&mut values))
+            .map_err(|e| self.network.broken(&e.to_string()))
     }
 }

@@ -40,6 +40,18 @@ impl Picture {
         Self { width, height, rgb }
     }
 
+    /// The picture as a mirror shows it.
+    pub fn mirrored(&self) -> Self {
+        let row = self.width as usize * 3;
+        let rgb = self
+            .rgb
+            .chunks_exact(row)
+            .flat_map(|row| row.as_chunks::<3>().0.iter().rev().flatten())
+            .copied()
+            .collect();
+        Self { rgb, ..*self }
+    }
+
     /// Pixels a row.
     pub fn width(&self) -> u32 {
         self.width
@@ -75,4 +87,17 @@ pub struct Frame {
     pub picture: Picture,
     /// When: monotonic, since the camera's own beginning. Never goes back.
     pub taken: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_swaps_left_and_right_and_twice_is_as_before() {
+        let picture = Picture::new(3, 2, (0..18).collect()).unwrap();
+        let mirrored = picture.mirrored();
+        assert_eq!(mirrored.rgb()[..9], [6, 7, 8, 3, 4, 5, 0, 1, 2]);
+        assert_eq!(mirrored.mirrored(), picture);
+    }
 }

@@ -4,24 +4,30 @@
 //! Nothing but pixels and tensors: this room does not know who anyone is.
 
 mod align;
+#[path = "../recognition/calibration.rs"]
+mod calibration;
 mod detect;
 mod embed;
 mod error;
 mod image;
+mod liveness;
 mod model;
 mod network;
 mod purpose;
 mod quality;
+mod recipe;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod track;
 
 pub use align::{ALIGNED_SIDE, Similarity, align};
+pub use calibration::{Calibration, CalibrationError};
 pub use detect::{Detector, Face, LANDMARKS, Rect};
-pub use embed::{Embedder, EmbeddingCount};
+pub use embed::Embedder;
 pub use error::VisionError;
 pub use image::{Frame, Picture, PictureSizeError};
+pub use liveness::LivenessModel;
 pub use model::{Card, Model, Role, SHIPPED};
 pub use purpose::Purpose;
 pub use quality::{Pose, Quality, QualityLimits, Shortcoming};

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::VisionError;
+use super::{Calibration, VisionError};
 use crate::domain::ModelId;
 
 /// A model's card: `models/README.md` tells what each field means.
@@ -29,7 +29,9 @@ pub struct Card {
     pub input: Input,
     #[serde(default)]
     pub output: Output,
-    pub decision: DecisionPoint,
+    pub decision: Option<DecisionPoint>,
+    /// Embedders only: thresholds for a wanted rate of strangers greeted.
+    pub calibration: Option<Calibration>,
 }
 
 /// How pixels become the network's input.
@@ -65,15 +67,27 @@ pub enum Colour {
 pub struct Output {
     /// Values of a template, or classes of a liveness model.
     pub dimension: Option<usize>,
+    /// Embedders only: the mean of the outputs over faces, which is subtracted; a value a dimension.
+    /// Empty: nothing is.
+    #[serde(default)]
+    pub centre: Vec<f32>,
+    /// Embedders only: a constant value behind the output, in its unit. The shorter an output is,
+    /// the less the network saw; beside a constant it then says less.
+    #[serde(default)]
+    pub steady: f32,
+    /// Embedders only: whether a face is embedded together with its mirror image, and the mean
+    /// taken; twice the work, fewer mistakes.
+    #[serde(default)]
+    pub mirrored: bool,
     /// Liveness only: the class that means a live face.
     pub live_class: Option<usize>,
 }
 
-/// Where yes begins.
+/// Where yes begins, for a detector or a liveness model.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionPoint {
-    /// Cosine of an embedder, probability of a liveness model, score of a detector.
+    /// Probability of a liveness model, score of a detector.
     pub threshold: f32,
 }
 
@@ -174,6 +188,15 @@ impl Model {
             });
         }
         Ok(Self { card, weights })
+    }
+
+    /// Where yes begins, as the card says.
+    pub(super) fn threshold(&self) -> Result<f32, VisionError> {
+        let decision = self.card.decision.as_ref().ok_or_else(|| VisionError::Unusable {
+            id: self.card.id.0.clone(),
+            reason: "its card has no [decision] with a threshold".to_owned(),
+        })?;
+        Ok(decision.threshold)
     }
 
     /// What the weights are.

@@ -7,10 +7,15 @@ pub struct Settings {
     #[config(default = "yunet", env = "INSTORED_VISION_DETECTOR")]
     pub detector: String,
 
-    /// Face embedder: `sface` (the default) or `mobilefacenet` (a third of the work, more mistakes),
-    /// or the path of a card. Customers enrolled with another embedder have to enrol again.
-    #[config(default = "sface", env = "INSTORED_VISION_EMBEDDER")]
+    /// Face embedder: `blend` (the most accurate), `sface` (a third of the work), `mobilefacenet`
+    /// (a quarter, for small boxes), or the path of a card. Customers who enrolled with another
+    /// embedder have to enrol again.
+    #[config(default = "blend", env = "INSTORED_VISION_EMBEDDER")]
     pub embedder: String,
+
+    /// Liveness model: the name of a shipped model, or the path of a card.
+    #[config(default = "minifasnet", env = "INSTORED_VISION_LIVENESS")]
+    pub liveness: String,
 
     /// Width at which faces are looked for, in pixels; a multiple of 32. Frames are scaled to fit.
     #[config(default = 320, env = "INSTORED_VISION_DETECT_WIDTH")]

@@ -26,6 +26,9 @@ struct Track {
 }
 
 /// Follows faces by where they are: the pairs that overlap most, or are nearest, are the same face.
+///
+/// Where it cannot be told which of two faces is which, as when two people cross, their tracks end
+/// and new ones begin: a track never carries one person's name over to another.
 pub struct Tracker {
     tracks: Vec<Track>,
     next: u64,
@@ -46,34 +49,45 @@ impl Tracker {
             .partition(|t| taken.saturating_sub(t.seen) <= self.patience);
         self.tracks = kept;
 
-        let mut pairs: Vec<(f32, usize, usize)> = Vec::new();
+        let mut pairs: Vec<Pair> = Vec::new();
         for (t, track) in self.tracks.iter().enumerate() {
             let expected = track.expected_at(taken);
             for (f, face) in faces.iter().enumerate() {
                 if let Some(likeness) = likeness(&expected, &face.bounds) {
-                    pairs.push((likeness, t, f));
+                    pairs.push(Pair { likeness, t, f });
                 }
             }
         }
-        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        pairs.sort_by(|a, b| b.likeness.total_cmp(&a.likeness));
         let mut track_of = vec![None; faces.len()];
         let mut taken_tracks = vec![false; self.tracks.len()];
-        for (_, t, f) in pairs {
-            if !taken_tracks[t] && track_of[f].is_none() {
-                taken_tracks[t] = true;
-                track_of[f] = Some(t);
+        let mut doubtful = vec![false; self.tracks.len()];
+        for (i, pair) in pairs.iter().enumerate() {
+            if taken_tracks[pair.t] || track_of[pair.f].is_some() {
+                continue;
+            }
+            taken_tracks[pair.t] = true;
+            track_of[pair.f] = Some(pair.t);
+            for rival in pairs[i + 1..].iter().filter(|rival| pair.is_contested_by(rival)) {
+                doubtful[pair.t] = true;
+                doubtful[rival.t] = true;
             }
         }
 
         let mut tracked = Vec::with_capacity(faces.len());
         for (face, track) in faces.into_iter().zip(track_of) {
-            let id = match track {
+            let id = match track.filter(|t| !doubtful[*t]) {
                 Some(t) => self.tracks[t].follow(taken, face.bounds),
                 None => self.begin(taken, face.bounds),
             };
             tracked.push(Tracked { track: id, face });
         }
-        (tracked, ended.into_iter().map(|t| t.id).collect())
+        let mut ended: Vec<_> = ended.into_iter().map(|t| t.id).collect();
+        // The tracks that began in this frame stand behind those that could be in doubt.
+        doubtful.resize(self.tracks.len(), false);
+        let mut doubtful = doubtful.into_iter();
+        ended.extend(self.tracks.extract_if(.., |_| doubtful.next() == Some(true)).map(|t| t.id));
+        (tracked, ended)
     }
 
     fn begin(&mut self, taken: Duration, bounds: Rect) -> TrackId {
@@ -81,6 +95,25 @@ impl Tracker {
         self.next += 1;
         self.tracks.push(Track { id, bounds, velocity: [0.0; 2], seen: taken });
         id
+    }
+}
+
+/// A track and a face that may belong together.
+struct Pair {
+    likeness: f32,
+    t: usize,
+    f: usize,
+}
+
+/// How far behind the better pair another has to be, so that there is no doubt. A face that another
+/// hides for a moment lies almost where that other lies; two heads side by side do not.
+const CLEAR_LEAD: f32 = 0.35;
+
+impl Pair {
+    /// Whether `rival`, the less likely pair, claims the same face or the same track nearly as well.
+    fn is_contested_by(&self, rival: &Self) -> bool {
+        let same = (rival.t == self.t) != (rival.f == self.f);
+        same && self.likeness - rival.likeness < CLEAR_LEAD
     }
 }
 
@@ -168,6 +201,31 @@ mod tests {
         let (_, ended) = tracker.update(Duration::from_millis(2000), Vec::new());
         assert_eq!(ended, [TrackId(0)]);
         assert_eq!(ids(&mut tracker, 2100, &[110.0]), [1]);
+    }
+
+    #[test]
+    fn where_two_faces_cross_neither_keeps_its_track() {
+        let mut tracker = tracker();
+        let mut before = Vec::new();
+        for step in 0..8 {
+            let x = step as f32 * 20.0;
+            before = ids(&mut tracker, step * 100, &[x, 300.0 - x]);
+        }
+        assert_eq!(before, [0, 1]);
+        // The one in front hides the other.
+        let front = ids(&mut tracker, 800, &[150.0]);
+        let apart = ids(&mut tracker, 900, &[185.0, 115.0]);
+        let all: Vec<_> = front.into_iter().chain(apart).collect();
+        assert!(all.iter().all(|track| *track > 1), "{all:?}");
+    }
+
+    #[test]
+    fn heads_close_together_keep_their_tracks() {
+        let mut tracker = tracker();
+        for step in 0..20 {
+            let sway = if step % 2 == 0 { 6.0 } else { 0.0 };
+            assert_eq!(ids(&mut tracker, step * 100, &[100.0 + sway, 165.0 - sway]), [0, 1]);
+        }
     }
 
     #[test]

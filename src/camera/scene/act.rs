@@ -71,12 +71,14 @@ pub(super) struct Act {
     /// Time since the first step.
     age: Duration,
     turned: Option<Duration>,
+    /// From where they changed their place, and when.
+    moved: Option<(Place, Duration)>,
 }
 
 impl Act {
     /// Somebody who is about to come in.
     pub(super) fn new() -> Self {
-        Self { way: 0.0, leaving: false, age: Duration::ZERO, turned: None }
+        Self { way: 0.0, leaving: false, age: Duration::ZERO, turned: None, moved: None }
     }
 
     pub(super) fn leave(&mut self) {
@@ -85,6 +87,11 @@ impl Act {
 
     pub(super) fn turn(&mut self) {
         self.turned = Some(self.age);
+    }
+
+    /// They walk over from `place` to another.
+    pub(super) fn move_from(&mut self, place: Place) {
+        self.moved = Some((place, self.age));
     }
 
     pub(super) fn advance(&mut self, step: Duration) {
@@ -108,7 +115,7 @@ impl Act {
         let walking = 4.0 * self.way * (1.0 - self.way);
         let age = self.age.as_secs_f32();
         let sway = |hertz: f32, nth: u64| (TAU * (age * hertz + phase(seed, nth))).sin();
-        let (x, scale) = place.standing();
+        let (x, scale) = self.standing(place);
         let scale = FAR + (scale - FAR) * way;
         let step = sway(1.9, 0).abs() * walking;
         Pose {
@@ -120,6 +127,15 @@ impl Act {
             light: 0.86 + 0.14 * way + 0.03 * sway(0.13, 5),
             blurred: walking > 0.3,
         }
+    }
+
+    fn standing(&self, place: Place) -> (f32, f32) {
+        let (x, scale) = place.standing();
+        let Some((from, when)) = self.moved else { return (x, scale) };
+        let part = (self.age - when).as_secs_f32() / WALK.as_secs_f32();
+        let left = 1.0 - smooth(part.clamp(0.0, 1.0));
+        let (from_x, from_scale) = from.standing();
+        (x + (from_x - x) * left, scale + (from_scale - scale) * left)
     }
 
     /// How far they are turned aside, 0 to 1.
@@ -170,6 +186,20 @@ mod tests {
         assert!((after(&mut act, 1.0).aspect - ASIDE).abs() < 1e-3);
         assert!(after(&mut act, 1.5).aspect > 0.999);
         assert!(after(&mut act, 60.0).aspect > 0.999);
+    }
+
+    #[test]
+    fn somebody_who_changes_places_walks_over() {
+        let mut act = Act::new();
+        let x = |act: &mut Act, seconds| {
+            act.advance(Duration::from_secs_f32(seconds));
+            act.pose(Place::Right, 1).x
+        };
+        assert!((x(&mut act, 3.0) - 0.8).abs() < 0.02);
+        act.move_from(Place::Left);
+        assert!((x(&mut act, 0.0) - 0.2).abs() < 0.02);
+        assert!((x(&mut act, 1.0) - 0.5).abs() < 0.03);
+        assert!((x(&mut act, 1.0) - 0.8).abs() < 0.02);
     }
 
     #[test]

@@ -164,6 +164,20 @@ impl Director {
         }
     }
 
+    /// Has two people who stand there change their places, so that one hides the other on the way.
+    pub fn cross(&self, first: ActorId, second: ActorId) {
+        let mut troupe = self.0.lock();
+        let find = |id| troupe.actors.iter().position(|actor| actor.id == id);
+        let (Some(first), Some(second)) = (find(first), find(second)) else { return };
+        let places = [first, second].map(|i| troupe.actors[i].place);
+        let [Some(of_first), Some(of_second)] = places else { return };
+        for (actor, from, to) in [(first, of_first, of_second), (second, of_second, of_first)] {
+            let actor = &mut troupe.actors[actor];
+            actor.place = Some(to);
+            actor.act.move_from(from);
+        }
+    }
+
     /// How many are on the stage or on their way.
     pub fn on_stage(&self) -> usize {
         self.0.lock().actors.len()

@@ -1,0 +1,87 @@
+//! Does this look like a face of flesh, or like a printed one? By MiniFASNetV2 (Minivision AI,
+//! "Silent-Face-Anti-Spoofing", 2020), one frame at a time.
+
+use fast_image_resize as fir;
+
+use super::network::Network;
+use super::{Model, Picture, Rect, VisionError};
+
+/// Tells live faces from presented ones.
+pub struct LivenessModel {
+    network: Network,
+    side: u32,
+    box_scale: f32,
+    live_class: usize,
+    threshold: f32,
+    resizer: fir::Resizer,
+}
+
+impl LivenessModel {
+    /// Prepares a liveness model.
+    ///
+    /// # Errors
+    /// When its card lacks what it needs, or tract cannot use it.
+    pub fn new(model: &Model) -> Result<Self, VisionError> {
+        let card = model.card();
+        let (Some(side), Some(height), Some(box_scale), Some(live_class)) =
+            (card.input.width, card.input.height, card.input.box_scale, card.output.live_class)
+        else {
+            let reason = "its card names no input size, box_scale or live_class".to_owned();
+            return Err(VisionError::Unusable { id: card.id.0.clone(), reason });
+        };
+        Ok(Self {
+            network: Network::new(model, side, height)?,
+            side,
+            box_scale,
+            live_class,
+            threshold: model.threshold()?,
+            resizer: fir::Resizer::new(),
+        })
+    }
+
+    /// The probability, 0 to 1, that the face at `bounds` is live.
+    ///
+    /// # Errors
+    /// When the network fails.
+    pub fn live(&mut self, picture: &Picture, bounds: &Rect) -> Result<f32, VisionError> {
+        let crop = self.crop(picture, bounds);
+        let logits = self.network.run(&crop)?.swap_remove(0);
+        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = logits.iter().map(|logit| (logit - highest).exp()).sum();
+        let live = logits.get(self.live_class).map(|logit| (logit - highest).exp() / sum);
+        live.filter(|live| live.is_finite())
+            .ok_or_else(|| self.network.broken("its output has no live class"))
+    }
+
+    /// Probability from which a face counts as live, as the model's card says.
+    pub fn threshold(&self) -> f32 {
+        self.threshold
+    }
+
+    /// The grown box, moved into the picture and no larger than it, as the authors cut it; not
+    /// smoothed while it is scaled, as the network learned it.
+    fn crop(&mut self, picture: &Picture, bounds: &Rect) -> Picture {
+        let (width, height) = (picture.width() as f32, picture.height() as f32);
+        let grown = self.box_scale.min(width / bounds.width).min(height / bounds.height);
+        // Whole pixels, as the authors have it.
+        let side = |length: f32, limit: f32| (length * grown).floor().clamp(1.0, limit);
+        let (across, down) = (side(bounds.width, width), side(bounds.height, height));
+        let [x, y] = bounds.centre();
+        let left = (x - across / 2.0).floor().clamp(0.0, width - across);
+        let top = (y - down / 2.0).floor().clamp(0.0, height - down);
+
+        let pixel = fir::PixelType::U8x3;
+        let mut small = fir::images::Image::new(self.side, self.side, pixel);
+        let options = fir::ResizeOptions::new()
+            .resize_alg(fir::ResizeAlg::Interpolation(fir::FilterType::Bilinear))
+            .crop(left.into(), top.into(), across.into(), down.into());
+        fir::images::ImageRef::new(picture.width(), picture.height(), picture.rgb(), pixel)
+            .map_err(|e| e.to_string())
+            .and_then(|picture| {
+                self.resizer.resize(&picture, &mut small, &options).map_err(|e| e.to_string())
+            })
+            .expect("the crop was moved into the picture, and both images are RGB");
+        Picture::new(self.side, self.side, small.into_vec())
+            .expect("an RGB image has the bytes of its size")
+    }
+}
