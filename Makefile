@@ -12,9 +12,9 @@ DEMO_LISTEN ?= 127.0.0.1:8080
 # What the build needs (a C compiler and libclang, for the kernel's camera interface), and what the
 # tests need on top: the real broker and a real browser.
 BUILD_PACKAGES := gcc libc6-dev libclang-dev
-TEST_PACKAGES := mosquitto mosquitto-clients chromium chromium-driver
+TEST_PACKAGES := mosquitto mosquitto-clients chromium chromium-driver ffmpeg
 
-.PHONY: demo test check build config models fmt build-packages test-packages cargo-deny clean
+.PHONY: demo test check build accuracy config models fmt build-packages test-packages cargo-deny clean
 
 demo: build
 	@if command -v xdg-open >/dev/null && [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
@@ -35,6 +35,11 @@ check: build-packages cargo-deny
 	$(CARGO) clippy $(PROFILE) -p instored-it --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored --no-deps --document-private-items
+
+# Measures recognition on pictures that are not part of the project: FACES names a folder with lfw/,
+# nuaa/ and protocol/, laid out as docs/accuracy.md says. Reports go to target/accuracy.
+accuracy: build
+	@tests/accuracy "$(FACES)" $(BIN) target/accuracy
 
 # The commented example file, made from the configuration's structs.
 config: build
