@@ -1,7 +1,5 @@
 //! `instored orders`: what customers bought.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,11 +7,13 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 
 use super::customers::UNEXPECTED;
+use super::files::{self, LeftOut};
+use super::receipt::{self, Table};
 use super::{office, print_json};
 use crate::config::Config;
-use crate::daemon::operator::{Request, Response};
-use crate::domain::{CustomerId, Order};
-use crate::intake::{self, Format, Imported, Rejected};
+use crate::daemon::operator::{Request, Response, not_taken};
+use crate::domain::{CustomerId, History, HistoryBy, HistoryList, Order, OrderId, Page};
+use crate::intake::{self, Rejected, Rules};
 use crate::vault::OrderAdded;
 
 /// What to do.
@@ -22,11 +22,12 @@ pub(super) enum Action {
     /// Take in a file of orders; bad lines are named and left out, known orders change nothing
     ///
     /// CSV has a line a product and the columns customer, order, placed, currency, sku, name,
-    /// quantity, unit_price (in minor units) and, if you like, till. JSON lines have an order a line.
+    /// quantity, unit_price (in minor units) and, if known, unit, void, total, till, replaces. JSON
+    /// lines have an order a line.
     Import {
         /// A .csv, .jsonl or .ndjson file, or - for JSON lines from standard input
         file: PathBuf,
-        /// Read and check only
+        /// Read and check the file only
         #[arg(long)]
         dry_run: bool,
         /// Print JSON
@@ -40,46 +41,86 @@ pub(super) enum Action {
         /// "total":398}
         order: String,
     },
-    /// List a customer's orders, newest first
+    /// Make an order void, as if it had never been placed
+    Void {
+        /// The customer's id
+        customer: CustomerId,
+        /// The order's id
+        order: OrderId,
+    },
+    /// Look back on what a customer bought
     List {
         /// The customer's id
         customer: CustomerId,
-        /// At most so many
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
+        /// Orders by time, products by what was spent, or what is bought again and again
+        #[arg(long, value_enum, default_value_t = By::Time)]
+        by: By,
+        /// Which page, from 1
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        page: u32,
+        /// Entries a page
+        #[arg(long, default_value_t = 20,
+              value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::LONGEST)))]
+        limit: u32,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Orders a request: far inside what the control socket takes.
-const BATCH: usize = 1000;
+/// How to look back.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum By {
+    /// Order by order, the newest first
+    Time,
+    /// Product by product, the one most was spent on first
+    Product,
+    /// What was bought more than once, the most frequent first
+    Again,
+}
+
+impl From<By> for HistoryBy {
+    fn from(by: By) -> Self {
+        match by {
+            By::Time => Self::Time,
+            By::Product => Self::Product,
+            By::Again => Self::Again,
+        }
+    }
+}
 
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
         Action::Import { file, dry_run, json } => import(config, &file, dry_run, json),
         Action::Add { order } => {
             let order: Order = serde_json::from_str(&order).context("this is no order")?;
-            let id = order.id.clone();
-            match add(config, vec![order])?[..] {
-                [OrderAdded::Added] => println!("order {id} added"),
-                [OrderAdded::AlreadyKnown] => println!("order {id} was known"),
-                [OrderAdded::Conflict] => bail!(conflict(&id.0)),
-                _ => bail!("order {id}: no such customer is enrolled"),
+            match send(config, Request::AddOrders { orders: vec![order.clone()] })?[..] {
+                [OrderAdded::Added] => println!("order {} added", order.id),
+                [OrderAdded::AlreadyKnown] => println!("order {} was known", order.id),
+                [outcome] => bail!(not_taken(&order, outcome)),
+                _ => bail!(UNEXPECTED),
             }
             Ok(ExitCode::SUCCESS)
         }
-        Action::List { customer, limit, json } => {
-            let Response::Orders { orders, refused } =
-                office::ask(config, Request::Orders { customer, limit })?
+        Action::Void { customer, order } => {
+            let void = Request::VoidOrder { customer, order: order.clone() };
+            match send(config, void)?[..] {
+                [OrderAdded::Added] => println!("order {order} is void"),
+                _ => bail!("order {order} changed meanwhile, or has been made void before"),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::List { customer, by, page, limit, json } => {
+            let (by, page) = (by.into(), Page { page, limit });
+            let Response::History { history, refused } =
+                office::ask(config, Request::History { customer, by, page })?
             else {
                 bail!(UNEXPECTED);
             };
             if json {
-                print_json(&orders)?
+                list_as_json(history)?
             } else {
-                orders.iter().for_each(print)
+                print(&history)
             }
             for refused in &refused {
                 eprintln!("instored: {refused}");
@@ -89,86 +130,112 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What an import comes to.
+#[derive(Default)]
+struct Report {
+    orders: u64,
+    added: u64,
+    known: u64,
+    left_out: LeftOut,
+}
+
 fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let Imported { orders, mut rejected } = read(file)?;
-    let (mut added, mut known) = (0u64, 0u64);
-    for batch in orders.chunks(BATCH) {
-        if dry_run {
-            continue;
-        }
-        let outcomes = add(config, batch.iter().map(|(order, _)| order.clone()).collect())?;
-        for ((order, lines), outcome) in batch.iter().zip(outcomes) {
-            let reason = match outcome {
-                OrderAdded::Added => {
-                    added += 1;
-                    continue;
-                }
-                OrderAdded::AlreadyKnown => {
-                    known += 1;
-                    continue;
-                }
-                OrderAdded::Conflict => conflict(&order.id.0),
-                OrderAdded::NoSuchCustomer => {
-                    format!("no customer {} is enrolled", order.customer)
-                }
-            };
-            let line = |line: &u64| Rejected { line: *line, reason: reason.clone() };
-            rejected.extend(lines.iter().map(line));
-        }
+    let rules = Rules { now: Timestamp::now(), currency: config.shop.currency };
+    if files::is_table(file) && !dry_run {
+        // An order whose lines stand too far apart is found out before half of it is stored.
+        let read = |input, format| intake::orders(input, format, rules);
+        files::in_batches(file, "checking", read, |_, _| Ok(()))?;
     }
-    rejected.sort_by_key(|r| r.line);
+    let doing = if dry_run { "checking" } else { "taking in" };
+    let mut report = Report::default();
+    let read = |input, format| intake::orders(input, format, rules);
+    files::in_batches(file, doing, read, |batch, bar| {
+        let mut rejected = batch.rejected;
+        report.orders += batch.good.len() as u64;
+        if !dry_run && !batch.good.is_empty() {
+            let (orders, lines): (Vec<_>, Vec<_>) = batch.good.into_iter().unzip();
+            let outcomes = send(config, Request::AddOrders { orders: orders.clone() })?;
+            for ((order, lines), outcome) in orders.iter().zip(lines).zip(outcomes) {
+                match outcome {
+                    OrderAdded::Added => report.added += 1,
+                    OrderAdded::AlreadyKnown => report.known += 1,
+                    outcome => {
+                        let reason = not_taken(order, outcome);
+                        let line = |line| Rejected { line, reason: reason.clone() };
+                        rejected.extend(lines.into_iter().map(line));
+                    }
+                }
+            }
+        }
+        report.left_out.add(rejected, bar, json);
+        Ok(())
+    })?;
+    let Report { orders, added, known, left_out } = report;
     if json {
-        let lines: Vec<_> = rejected
-            .iter()
-            .map(|r| serde_json::json!({ "line": r.line, "reason": r.reason }))
-            .collect();
         print_json(&serde_json::json!({
-            "orders": orders.len(), "added": added, "already_known": known, "rejected": lines,
+            "orders": orders, "added": added, "already_known": known,
+            "left_out": left_out.count, "rejected": left_out.as_json(),
         }))?;
     } else {
-        for Rejected { line, reason } in &rejected {
-            eprintln!("line {line}: {reason}");
-        }
         let what = if dry_run { "orders could be read" } else { "orders read" };
-        let left_out = rejected.len();
-        println!(
-            "{} {what}, {added} added, {known} known before, {left_out} lines left out",
-            orders.len()
-        );
+        let left_out = left_out.count;
+        println!("{orders} {what}, {added} added, {known} known before, {left_out} lines left out");
     }
-    Ok(ExitCode::from(u8::from(!rejected.is_empty())))
+    Ok(ExitCode::from(u8::from(left_out.count > 0)))
 }
 
-fn read(file: &Path) -> anyhow::Result<Imported> {
-    let now = Timestamp::now();
-    if file == Path::new("-") {
-        return Ok(intake::read(std::io::stdin().lock(), Format::JsonLines, now)?);
-    }
-    let format = Format::of_path(file).with_context(|| {
-        format!("{}: the name has to end in .csv, .jsonl or .ndjson", file.display())
-    })?;
-    let input: Box<dyn BufRead> = Box::new(BufReader::new(
-        File::open(file).with_context(|| format!("cannot open {}", file.display()))?,
-    ));
-    intake::read(input, format, now).with_context(|| file.display().to_string())
-}
-
-fn add(config: &Config, orders: Vec<Order>) -> anyhow::Result<Vec<OrderAdded>> {
-    match office::ask(config, Request::AddOrders { orders })? {
+fn send(config: &Config, request: Request) -> anyhow::Result<Vec<OrderAdded>> {
+    match office::ask(config, request)? {
         Response::Added(outcomes) => Ok(outcomes),
         _ => bail!(UNEXPECTED),
     }
 }
 
-fn conflict(id: &str) -> String {
-    format!("order {id} is known with other content; that one stays")
+/// The entries alone, as a list.
+fn list_as_json(history: History) -> anyhow::Result<()> {
+    match history.list {
+        HistoryList::Orders(orders) => {
+            let of = |order: crate::domain::TillOrder| order.of(history.customer);
+            print_json(&orders.into_iter().map(of).collect::<Vec<_>>())
+        }
+        HistoryList::Products(products) => print_json(&products),
+        HistoryList::Again(products) => print_json(&products),
+    }
 }
 
-fn print(order: &Order) {
-    let when = order.placed.strftime("%F %R");
-    println!("{}  {when}  {}", order.id, order.currency.display(order.total));
-    for line in &order.lines {
-        let each = order.currency.display(line.unit_price);
-        println!("    {} x {} ({}), {each} each", line.quantity, line.name, line.sku);
+fn print(history: &History) {
+    match &history.list {
+        HistoryList::Orders(orders) => orders.iter().for_each(receipt::print),
+        HistoryList::Products(products) => {
+            let mut table = Table::new(["product", "sku", ">bought", ">orders", ">spent", "last"]);
+            for p in products {
+                table.row([
+                    p.name.clone(),
+                    p.sku.clone(),
+                    receipt::quantity(p.quantity, p.unit),
+                    p.orders.to_string(),
+                    p.currency.display(p.spent).to_string(),
+                    p.last.strftime("%F").to_string(),
+                ]);
+            }
+            print!("{table}");
+        }
+        HistoryList::Again(products) => {
+            let mut table =
+                Table::new(["product", "sku", ">usually", ">orders", ">every", ">days ago"]);
+            for p in products {
+                table.row([
+                    p.name.clone(),
+                    p.sku.clone(),
+                    receipt::quantity(p.quantity, p.unit),
+                    p.orders.to_string(),
+                    p.every_days.map_or("-".to_owned(), |days| format!("{days} days")),
+                    p.days_since.to_string(),
+                ]);
+            }
+            print!("{table}");
+        }
     }
+    let History { page, pages, entries, .. } = history;
+    println!("page {page} of {pages}, {entries} in all");
 }

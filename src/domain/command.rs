@@ -1,10 +1,15 @@
 //! What the outside may ask of a box, and what it is told.
 
-use jiff::Zoned;
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::order::text;
 use super::{
-    ClaimCode, Currency, CustomerId, CustomerName, CustomerRef, Order, OrderId, OrderLine,
+    Allergen, CatalogueChange, ClaimCode, CustomerId, CustomerName, CustomerRef, History,
+    HistoryBy, OrderId, Page, Preferences, Product, TillOrder,
 };
 
 /// A request of a till, a display or Home Assistant. Topic `cmd/<verb>`; the verb is the topic's,
@@ -19,6 +24,10 @@ pub enum Command {
         /// Language of the consent text shown, a BCP 47 tag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
+        /// Somebody of the shop vouches that whoever enrols is not enrolled yet, however much they
+        /// look like a customer.
+        #[serde(default)]
+        another_person: bool,
     },
     /// Forget a customer.
     Forget {
@@ -38,13 +47,56 @@ pub enum Command {
         #[serde(default)]
         name: Option<CustomerName>,
     },
-    /// A basket was paid.
+    /// What a customer wants to see; what is absent stays as it is.
+    Preferences {
+        /// Whose.
+        customer: CustomerId,
+        /// Whether products are recommended to them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        recommendations: Option<bool>,
+        /// Whether a display shows their past orders.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        history: Option<bool>,
+        /// What they must not be recommended; takes the place of the whole list.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        allergens: Option<BTreeSet<Allergen>>,
+    },
+    /// What did a customer buy?
+    History {
+        /// Whose orders.
+        customer: CustomerId,
+        /// How to look back.
+        #[serde(default)]
+        by: HistoryBy,
+        /// Which entries.
+        #[serde(flatten)]
+        page: Page,
+    },
+    /// A customer stands at a till: for some minutes, or until they paid, its baskets are theirs.
+    AtTill {
+        /// Who.
+        #[serde(flatten)]
+        buyer: Buyer,
+        /// The till's name, 1 to 64 characters.
+        #[serde(deserialize_with = "till_name")]
+        till: String,
+    },
+    /// A basket was paid, or one that was paid is corrected.
     Order {
         /// By whom.
         #[serde(flatten)]
         buyer: Buyer,
         /// What.
         order: TillOrder,
+    },
+    /// Products that the shop has, or has no longer.
+    Catalogue {
+        /// New ones, and those that changed.
+        #[serde(default)]
+        products: Vec<Product>,
+        /// Article numbers of those that are gone.
+        #[serde(default)]
+        remove: Vec<String>,
     },
 }
 
@@ -56,29 +108,14 @@ pub enum Buyer {
     Customer(CustomerId),
     /// By the code shown after the enrolment.
     ClaimCode(ClaimCode),
+    /// Whoever was last said to be at this till.
+    AtTill(String),
 }
 
-/// A basket as a till sends it: an [`Order`] that does not name its customer yet.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct TillOrder {
-    pub id: OrderId,
-    #[serde(with = "super::order::order_time")]
-    pub placed: Zoned,
-    pub currency: Currency,
-    pub lines: Vec<OrderLine>,
-    pub total: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub till: Option<String>,
-}
-
-impl TillOrder {
-    /// The order of `customer`.
-    pub fn of(self, customer: CustomerId) -> Order {
-        let Self { id, placed, currency, lines, total, till } = self;
-        Order { id, customer, placed, currency, lines, total, till }
-    }
+fn till_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    text("the till's name", &name, 64).map_err(D::Error::custom)?;
+    Ok(name)
 }
 
 /// The answer to a [`Command`] that was carried out.
@@ -95,10 +132,32 @@ pub enum Answer {
     Dismissed(CustomerId),
     /// The customer's new name.
     Renamed(CustomerRef),
+    /// What the customer wants to see now.
+    Preferences {
+        /// Whose.
+        customer: CustomerId,
+        /// All of it.
+        preferences: Preferences,
+    },
+    /// A page of what the customer bought.
+    History(History),
+    /// The customer stands at the till.
+    AtTill {
+        /// Who.
+        customer: CustomerId,
+        /// Which.
+        till: String,
+        /// When this ends, should no order end it before.
+        until: Timestamp,
+    },
+    /// The catalogue is as was asked.
+    Catalogue(CatalogueChange),
     /// The order is in the vault, now or already before.
     Order {
         /// Which.
         id: OrderId,
+        /// Whose; a correction may name them so when they have left the till.
+        customer: CustomerId,
         /// Whether this request brought it.
         added: bool,
     },
@@ -122,10 +181,12 @@ pub enum RefusalCode {
     UnknownCommand,
     /// The payload is not what the verb takes.
     Malformed,
-    /// No such customer, claim code or visit.
+    /// No such customer, claim code or visit, nobody at the till, or no order to replace.
     NotFound,
     /// Something stands in the way: an enrolment under way, an order id with other content.
     Conflict,
+    /// The customer does not want it: their history is switched off.
+    SwitchedOff,
     /// The box could not do it; its log says why.
     Internal,
 }
@@ -141,17 +202,68 @@ impl Refusal {
 mod tests {
     use super::*;
 
+    const ORDER: &str = r#"{"id":"T1-9","placed":"2026-03-29T09:15:00+02:00","currency":"EUR",
+        "total":120,"lines":[{"sku":"1","name":"Milk","quantity":1,"unit_price":120}]}"#;
+
+    fn read(verb: &str, fields: &str) -> Result<Command, String> {
+        let json = format!(r#"{{"verb":"{verb}",{fields}}}"#);
+        serde_json::from_str(&json).map_err(|e| e.to_string())
+    }
+
     #[test]
-    fn a_till_names_the_buyer_one_way_or_the_other() {
-        let order = r#"{"id":"T1-9","placed":"2026-03-29T09:15:00+02:00","currency":"EUR","total":120,
-            "lines":[{"sku":"1","name":"Milk","quantity":1,"unit_price":120}]}"#;
-        let by_code = format!(r#"{{"verb":"order","claim_code":"10ZC-M79Y","order":{order}}}"#);
-        let Ok(Command::Order { buyer: Buyer::ClaimCode(_), order: till }) =
-            serde_json::from_str(&by_code)
+    fn a_till_names_the_buyer_in_one_of_three_ways() {
+        let customer = CustomerId(uuid::Uuid::from_u128(1));
+        for (named, wanted) in [
+            (r#""claim_code":"10ZC-M79Y""#, Buyer::ClaimCode("10ZC-M79Y".parse().unwrap())),
+            (r#""customer":"00000000-0000-0000-0000-000000000001""#, Buyer::Customer(customer)),
+            (r#""at_till":"2""#, Buyer::AtTill("2".into())),
+        ] {
+            let read = read("order", &format!(r#"{named},"order":{ORDER}"#));
+            let Ok(Command::Order { buyer, order }) = read else { panic!("{read:?}") };
+            assert_eq!(buyer, wanted);
+            assert_eq!(order.of(customer).lines[0].amount(), 120);
+        }
+    }
+
+    #[test]
+    fn an_order_has_one_buyer_who_stands_beside_it() {
+        let (one, other) = (r#""claim_code":"10ZC-M79Y""#, r#""at_till":"2""#);
+        assert!(read("order", &format!(r#"{one},{other},"order":{ORDER}"#)).is_err());
+        assert!(read("order", &format!(r#""order":{ORDER}"#)).is_err());
+        let inside = ORDER.replacen('{', r#"{"customer":"me","#, 1);
+        let error = read("order", &format!(r#"{one},"order":{inside}"#)).unwrap_err();
+        assert!(error.contains("beside the order"), "{error}");
+        let misspelt = ORDER.replacen('{', r#"{"replace":"T1-8","#, 1);
+        let error = read("order", &format!(r#"{one},"order":{misspelt}"#)).unwrap_err();
+        assert!(error.contains("unknown field `replace`"), "{error}");
+    }
+
+    #[test]
+    fn a_till_has_a_short_name() {
+        let at =
+            |till: &str| read("at-till", &format!(r#""claim_code":"10ZC-M79Y","till":"{till}""#));
+        assert!(at("2").is_ok());
+        for wrong in ["", " ", &"2".repeat(65)] {
+            assert!(at(wrong).unwrap_err().contains("the till's name"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_a_command_does_not_say_has_its_usual_value() {
+        let customer = r#""customer":"00000000-0000-0000-0000-000000000001""#;
+        let Ok(Command::History { by, page, .. }) = read("history", customer) else { panic!() };
+        assert_eq!((by, page), (HistoryBy::Time, Page { page: 1, limit: 20 }));
+        let fields = format!(r#"{customer},"by":"again","page":2"#);
+        let Ok(Command::History { by, page, .. }) = read("history", &fields) else { panic!() };
+        assert_eq!((by, page), (HistoryBy::Again, Page { page: 2, limit: 20 }));
+        assert!(read("history", &format!(r#"{customer},"pages":2"#)).is_err());
+        let fields = format!(r#"{customer},"allergens":["nuts"]"#);
+        let Ok(Command::Preferences { recommendations, history, allergens, .. }) =
+            read("preferences", &fields)
         else {
-            panic!("{:?}", serde_json::from_str::<Command>(&by_code));
+            panic!()
         };
-        let order = till.of(CustomerId(uuid::Uuid::from_u128(1)));
-        assert_eq!(order.lines[0].amount(), 120);
+        assert_eq!((recommendations, history), (None, None));
+        assert_eq!(allergens, Some(BTreeSet::from([Allergen::Nuts])));
     }
 }

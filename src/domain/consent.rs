@@ -1,9 +1,12 @@
 //! What a customer agreed to.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxId, CustomerId};
+use super::{BoxId, ClaimCode, ClaimCodeError, CustomerId};
 
 /// A person's agreement to be recognised. Nothing about anyone is stored without one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -20,6 +23,29 @@ pub struct Consent {
     pub text_version: String,
     /// Language of that text, a BCP 47 tag.
     pub language: String,
+    /// What they were given to keep.
+    pub receipt: Receipt,
+}
+
+/// What a customer keeps of their consent: a code by which they can be found when they ask for
+/// their data or withdraw, without a name and without their face. Written as a claim code is, and
+/// as silent in logs; unlike one it holds until they are forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Receipt(pub ClaimCode);
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Receipt {
+    type Err = ClaimCodeError;
+
+    fn from_str(text: &str) -> Result<Self, ClaimCodeError> {
+        text.parse().map(Self)
+    }
 }
 
 /// The act by which consent was given.

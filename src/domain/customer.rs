@@ -1,12 +1,13 @@
 //! A person who opted in.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::CustomerId;
+use super::{Allergen, CustomerId};
 
 /// A person who opted in, as the shop knows them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -21,6 +22,33 @@ pub struct Customer {
     pub visits: u64,
     /// When they last came in.
     pub last_visit: Option<Timestamp>,
+    /// What they want to see.
+    #[serde(default)]
+    pub preferences: Preferences,
+}
+
+/// What a customer wants to see. Does not print: an allergy is a matter of health.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Preferences {
+    /// Whether products are recommended to them.
+    pub recommendations: bool,
+    /// Whether a display shows their past orders.
+    pub history: bool,
+    /// What they must not be recommended.
+    pub allergens: BTreeSet<Allergen>,
+}
+
+impl Default for Preferences {
+    fn default() -> Self {
+        Self { recommendations: true, history: true, allergens: BTreeSet::new() }
+    }
+}
+
+impl fmt::Debug for Preferences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Preferences([redacted])")
+    }
 }
 
 /// What a customer wants to be called: 1 to 40 characters on one line.
@@ -91,5 +119,15 @@ mod tests {
         for wrong in ["", "   ", "a\nb", &"x".repeat(41)] {
             assert!(wrong.parse::<CustomerName>().is_err());
         }
+    }
+    #[test]
+    fn who_said_nothing_sees_everything_and_allergies_do_not_print() {
+        let preferences: Preferences = serde_json::from_str(r#"{"allergens":["milk"]}"#).unwrap();
+        assert!(preferences.recommendations && preferences.history);
+        assert!(!format!("{preferences:?}").contains("ilk"));
+        let record = r#"{"id":"00000000-0000-4000-8000-00000000000a","name":null,
+            "enrolled":"2026-03-29T09:15:00Z","visits":3,"last_visit":null}"#;
+        let customer: Customer = serde_json::from_str(record).unwrap();
+        assert_eq!(customer.preferences, Preferences::default());
     }
 }

@@ -55,6 +55,12 @@ impl fmt::Display for ModelId {
 #[serde(transparent)]
 pub struct OrderId(pub String);
 
+impl From<String> for OrderId {
+    fn from(id: String) -> Self {
+        Self(id)
+    }
+}
+
 impl fmt::Display for OrderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,41 +1,38 @@
-//! JSON lines: an order a line.
+//! JSON lines: an order or a product a line.
 
-use std::io::{self, BufRead};
+use std::io::BufRead;
 
-use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 
-use crate::domain::Order;
+use crate::domain::OrderError;
 
-use super::lines::Lines;
-use super::{Imported, Rejected};
+use super::lines::{self, Lines};
+use super::{Found, IntakeError, Rejected};
 
-pub(super) fn read(input: impl BufRead, now: Timestamp) -> io::Result<Imported> {
-    let mut imported = Imported::default();
+pub(super) fn read<T: DeserializeOwned>(
+    input: impl BufRead,
+    check: impl Fn(&T) -> Result<(), OrderError>,
+) -> impl Iterator<Item = Result<Found<T>, IntakeError>> {
     let mut lines = Lines::new(input);
-    while let Some(line) = lines.next()? {
-        if line.text.trim_ascii().is_empty() {
-            continue;
-        }
-        let read = match line.fault {
-            Some(fault) => Err(fault.to_owned()),
-            None => order(&line.text, now),
-        };
-        match read {
-            Ok(order) => imported.orders.push((order, vec![line.number])),
-            Err(reason) => imported.rejected.push(Rejected { line: line.number, reason }),
-        }
-    }
-    Ok(imported)
+    lines::until_error(move || {
+        let Some(line) = lines.next_filled()? else { return Ok(None) };
+        let number = line.number;
+        let parsed = line.text().and_then(parse).and_then(|value: T| {
+            check(&value).map_err(|e| e.to_string())?;
+            Ok(value)
+        });
+        Ok(Some(match parsed {
+            Ok(value) => Found::Good(value, vec![number]),
+            Err(reason) => Found::Rejected(Rejected { line: number, reason }),
+        }))
+    })
 }
 
-fn order(text: &[u8], now: Timestamp) -> Result<Order, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "is not UTF-8".to_owned())?;
-    let order: Order = serde_json::from_str(text).map_err(|e| {
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|e| {
         // serde_json counts lines within the text it is given, and a line has one.
         let reason = e.to_string();
         let reason = reason.split(" at line ").next().unwrap_or_default();
-        format!("is not an order: {reason}, at column {}", e.column())
-    })?;
-    order.check(now).map_err(|e| e.to_string())?;
-    Ok(order)
+        format!("cannot be taken: {reason}, at column {}", e.column())
+    })
 }

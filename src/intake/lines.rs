@@ -1,10 +1,15 @@
 //! A file, line by line, without ever holding more of a line than an order can need.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 
 /// The longest line that is read, in bytes.
 pub(super) const LONGEST: usize = 64 * 1024;
+
+pub(super) const TOO_LONG: &str =
+    "is longer than 64 KiB; is a line's end or a closing quote missing?";
+pub(super) const OPEN_QUOTE: &str =
+    "opens a quote that is not closed; close it, and write a quote within a quoted field twice";
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -13,10 +18,46 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 pub(super) struct Line {
     /// The number of the first.
     pub(super) number: u64,
-    /// The text without its end; the first [`LONGEST`] bytes of a line that is longer.
-    pub(super) text: Vec<u8>,
+    /// The bytes without the line's end; the first [`LONGEST`] of a line that is longer.
+    pub(super) bytes: Vec<u8>,
     /// What is wrong with it already.
     pub(super) fault: Option<&'static str>,
+}
+
+impl Line {
+    /// The line as text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn text(&self) -> Result<&str, String> {
+        match self.fault {
+            Some(fault) => Err(fault.to_owned()),
+            None => utf8(&self.bytes),
+        }
+    }
+}
+
+/// Bytes of a file as text.
+///
+/// # Errors
+/// What is wrong with them, for the one whose file it is.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "is not UTF-8; save the file as UTF-8".to_owned())
+}
+
+/// What `next` gives, up to its end or its first error.
+pub(super) fn until_error<T, E>(
+    mut next: impl FnMut() -> Result<Option<T>, E>,
+) -> impl Iterator<Item = Result<T, E>> {
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        if failed {
+            return None;
+        }
+        let item = next().transpose();
+        failed = matches!(item, Some(Err(_)));
+        item
+    })
 }
 
 /// The lines of a file.
@@ -40,79 +81,72 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// The next CSV record: lines are joined while a quoted field goes on. Where a quote is never
+    /// The next line that is not blank; `None` at the end.
+    pub(super) fn next_filled(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            match self.next()? {
+                Some(line) if line.bytes.trim_ascii().is_empty() && line.fault.is_none() => {}
+                line => return Ok(line),
+            }
+        }
+    }
+
+    /// The next CSV record that is not blank: lines are joined while a quoted field goes on. Where a quote is never
     /// closed, its line alone is at fault, and the next one begins a record.
     pub(super) fn next_record(&mut self) -> io::Result<Option<Line>> {
-        let Some(first) = self.next()? else { return Ok(None) };
+        let Some(first) = self.next_filled()? else { return Ok(None) };
         let mut quotes = Quotes::default();
-        quotes.feed(&first.text);
+        quotes.feed(&first.bytes);
         if first.fault.is_some() || !quotes.open() {
             return Ok(Some(first));
         }
-        let mut length = first.text.len();
+        let mut length = first.bytes.len();
         let mut joined: VecDeque<Line> = VecDeque::new();
         while quotes.open() {
             let next = self.next()?;
             let ends = next.as_ref().is_none_or(|line| line.fault.is_some());
             if let Some(line) = next {
-                length += 1 + line.text.len();
+                length += 1 + line.bytes.len();
                 quotes.feed(b"\n");
-                quotes.feed(&line.text);
+                quotes.feed(&line.bytes);
                 joined.push_back(line);
             }
             if ends || length > LONGEST {
                 joined.append(&mut self.ahead);
                 self.ahead = joined;
-                let fault = Some("opens a quote that is not closed");
+                let fault = Some(OPEN_QUOTE);
                 return Ok(Some(Line { fault, ..first }));
             }
         }
         let mut record = first;
         for line in joined {
-            record.text.push(b'\n');
-            record.text.extend_from_slice(&line.text);
+            record.bytes.push(b'\n');
+            record.bytes.extend_from_slice(&line.bytes);
         }
         Ok(Some(record))
     }
 
     fn read_line(&mut self) -> io::Result<Option<Line>> {
-        let mut text = Vec::new();
-        let mut fault = None;
-        let mut seen = false;
-        loop {
-            let chunk = match self.input.fill_buf() {
-                Ok(chunk) => chunk,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            if chunk.is_empty() {
-                break;
-            }
-            seen = true;
-            let end = chunk.iter().position(|byte| *byte == b'\n');
-            let part = &chunk[..end.unwrap_or(chunk.len())];
-            let room = LONGEST - text.len();
-            if part.len() > room {
-                fault = Some("is longer than 64 KiB");
-            }
-            text.extend_from_slice(&part[..part.len().min(room)]);
-            let used = end.map_or(chunk.len(), |end| end + 1);
-            self.input.consume(used);
-            if end.is_some() {
-                break;
-            }
-        }
-        if !seen {
+        let mut bytes = Vec::new();
+        // Room for the longest line and its end.
+        let room = LONGEST as u64 + 2;
+        if self.input.by_ref().take(room).read_until(b'\n', &mut bytes)? == 0 {
             return Ok(None);
         }
         self.read += 1;
-        if text.last() == Some(&b'\r') && fault.is_none() {
-            text.pop();
+        let ended = bytes.pop_if(|byte| *byte == b'\n').is_some();
+        bytes.pop_if(|byte| *byte == b'\r' && ended);
+        let fault = (bytes.len() > LONGEST).then_some(TOO_LONG);
+        if fault.is_some() {
+            bytes.truncate(LONGEST);
+            if !ended {
+                self.input.skip_until(b'\n')?;
+            }
         }
-        if self.read == 1 && text.starts_with(BOM) {
-            text.drain(..BOM.len());
+        if self.read == 1 && bytes.starts_with(BOM) {
+            bytes.drain(..BOM.len());
         }
-        Ok(Some(Line { number: self.read, text, fault }))
+        Ok(Some(Line { number: self.read, bytes, fault }))
     }
 }
 
@@ -155,7 +189,7 @@ mod tests {
         let mut lines = Lines::new(BufReader::with_capacity(3, text));
         let mut all = Vec::new();
         while let Some(line) = lines.next_record().unwrap() {
-            let text = String::from_utf8(line.text).unwrap();
+            let text = String::from_utf8(line.bytes).unwrap();
             all.push((line.number, text, line.fault.is_some()));
         }
         all
@@ -169,7 +203,6 @@ mod tests {
             [
                 (1, "a,b".into(), false),
                 (2, "\"x\ny \"\"z\"\"\",2".into(), false),
-                (4, String::new(), false),
                 (5, "last".into(), false)
             ]
         );
@@ -205,10 +238,10 @@ mod tests {
         let input = io::repeat(b'x').take(32 << 20).chain(&b"\nnext\n"[..]);
         let mut lines = Lines::new(BufReader::new(input));
         let long = lines.next().unwrap().unwrap();
-        assert_eq!((long.text.len(), long.fault.is_some()), (LONGEST, true));
-        assert!(long.text.capacity() <= 2 * LONGEST);
+        assert_eq!((long.bytes.len(), long.fault.is_some()), (LONGEST, true));
+        assert!(long.bytes.capacity() <= 2 * LONGEST);
         let next = lines.next().unwrap().unwrap();
-        assert_eq!((next.number, next.text.as_slice()), (2, b"next".as_slice()));
+        assert_eq!((next.number, next.bytes.as_slice()), (2, b"next".as_slice()));
         assert_eq!(lines.next().unwrap(), None);
     }
 
@@ -217,6 +250,6 @@ mod tests {
         let mut text = vec![b'x'; LONGEST];
         text.push(b'\n');
         let line = Lines::new(text.as_slice()).next().unwrap().unwrap();
-        assert_eq!((line.text.len(), line.fault), (LONGEST, None));
+        assert_eq!((line.bytes.len(), line.fault), (LONGEST, None));
     }
 }

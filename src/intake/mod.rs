@@ -1,9 +1,13 @@
-//! Files of past orders: CSV or JSON lines in, orders out. What cannot be read is named by its
-//! line and reason, and the rest is kept.
+//! Files of past orders and of the catalogue: CSV or JSON lines in, orders and products out, one
+//! after the other, whatever the file's size. What cannot be read is named by its line and reason,
+//! and the rest is kept.
 
-mod csv;
+mod baskets;
 mod json_lines;
 mod lines;
+mod order_table;
+mod product_table;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -12,16 +16,22 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::domain::Order;
+use crate::domain::{Currency, Order, OrderId, Product};
 
 /// The formats that are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
-    /// A product a line, under a header that names the columns `customer`, `order`, `placed`,
-    /// `currency`, `sku`, `name`, `quantity`, `unit_price` (in minor units) and, if it likes,
-    /// `till`, in any order. The lines of an order need not be together.
+    /// A table under a header that names its columns, in any order.
+    ///
+    /// Orders: a product a line, with `customer`, `order`, `placed`, `currency`, `sku`, `name`,
+    /// `quantity`, `unit_price` (in minor units), and `unit`, `void`, `total`, `till`, `replaces`
+    /// where they are known. The lines of an order need not be together, but within
+    /// [`WINDOW`] lines.
+    ///
+    /// Products: `sku`, `name`, and `category`, `available`, `age_restricted`, `allergens` where
+    /// they are known.
     Csv,
-    /// An [`Order`] a line, as JSON.
+    /// An [`Order`] or a [`Product`] a line, as JSON.
     JsonLines,
 }
 
@@ -36,13 +46,16 @@ impl Format {
     }
 }
 
-/// What a file gave.
-#[derive(Debug, Default)]
-pub struct Imported {
-    /// Orders that passed [`Order::check`], each with the lines it came from, in the file's order.
-    pub orders: Vec<(Order, Vec<u64>)>,
-    /// Lines that gave none, in the file's order.
-    pub rejected: Vec<Rejected>,
+/// How far apart two lines of an order may stand in a CSV file. So many lines are held at once.
+pub const WINDOW: u64 = 10_000;
+
+/// What a file gives, piece by piece.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Found<T> {
+    /// An order or a product that passed its check, and the lines it came from.
+    Good(T, Vec<u64>),
+    /// A line that gave none.
+    Rejected(Rejected),
 }
 
 /// A line that was left out.
@@ -54,26 +67,66 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// Why a file could not be read at all.
+/// Why a file cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
 pub enum IntakeError {
     #[error("the file could not be read: {0}")]
     Read(#[from] io::Error),
-    #[error("the header, line 1, {0}; it has to name {columns}", columns = csv::COLUMNS)]
-    Header(String),
+    #[error("the header {fault}; it has to name {columns}")]
+    Header { fault: String, columns: &'static str },
+    #[error(
+        "line {line} belongs to order `{order}`, whose other lines stand more than {WINDOW} lines \
+         before; sort the file by the order's id"
+    )]
+    Scattered { line: u64, order: OrderId },
 }
 
-/// Reads a file of orders. Memory grows with the orders, never with the length of a line.
+/// What every order of a file is held to.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The moment after which no order can have been placed.
+    pub now: Timestamp,
+    /// The shop's currency; where it has set none, each is taken.
+    pub currency: Option<Currency>,
+}
+
+/// The entries of a file; after an error there are none.
+pub type Entries<'a, T> = Box<dyn Iterator<Item = Result<Found<T>, IntakeError>> + 'a>;
+
+/// Reads a file of orders. Memory is bounded by [`WINDOW`] and the longest line that is read, 64
+/// KiB, and for a CSV file by 16 bytes an order, to notice lines that stand too far apart.
 ///
 /// An order of which one line is wrong is left out whole: a basket with a hole would be a false
-/// history. `now` bounds the dates.
+/// history.
 ///
 /// # Errors
-/// When the file cannot be read, or a CSV file has no proper header.
-pub fn read(input: impl BufRead, format: Format, now: Timestamp) -> Result<Imported, IntakeError> {
-    match format {
-        Format::Csv => csv::read(input, now),
-        Format::JsonLines => Ok(json_lines::read(input, now)?),
-    }
+/// When a CSV file has no proper header. The entries end with an error when the file cannot be
+/// read, or an order's lines stand too far apart.
+pub fn orders<'a>(
+    input: impl BufRead + 'a,
+    format: Format,
+    rules: Rules,
+) -> Result<Entries<'a, Order>, IntakeError> {
+    Ok(match format {
+        Format::Csv => Box::new(baskets::read(input, rules)?),
+        Format::JsonLines => Box::new(json_lines::read(input, move |order: &Order| {
+            order.check(rules.now, rules.currency)
+        })),
+    })
+}
+
+/// Reads a file of products. Memory is bounded by the longest line that is read, 64 KiB.
+///
+/// # Errors
+/// When a CSV file has no proper header. The entries end with an error when the file cannot be
+/// read.
+pub fn products<'a>(
+    input: impl BufRead + 'a,
+    format: Format,
+) -> Result<Entries<'a, Product>, IntakeError> {
+    Ok(match format {
+        Format::Csv => Box::new(product_table::read(input)?),
+        Format::JsonLines => Box::new(json_lines::read(input, Product::check)),
+    })
 }
