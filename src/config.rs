@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use confique::meta::{FieldKind, Meta};
 use confique::{Config as _, Layer as _};
 
-use crate::domain::BoxId;
+use crate::domain::{BoxId, Currency};
+use crate::vault::KeyFolders;
 use crate::{bus, camera, display, panel, recognition, vision};
 
 /// Configuration of instored. Every value has a default; what is set in the environment wins over
@@ -18,7 +19,7 @@ pub struct Config {
     #[config(default = "entrance", env = "INSTORED_BOX_NAME")]
     pub box_name: BoxId,
 
-    /// Folder of the vault and the box's signing key.
+    /// Folder of the vault and the box's keys.
     #[config(default = "/var/lib/instored", env = "INSTORED_STATE_DIR")]
     pub state_dir: PathBuf,
 
@@ -78,6 +79,18 @@ pub struct Shop {
     #[config(default = 300, env = "INSTORED_SHOP_GREETING_SECONDS")]
     pub greeting_seconds: u32,
 
+    /// Currency of the shop's tills, an ISO 4217 code. Set: orders in any other are refused.
+    #[config(env = "INSTORED_SHOP_CURRENCY")]
+    pub currency: Option<Currency>,
+
+    /// Minutes for which a customer who was said to be at a till counts as being there.
+    #[config(default = 10, env = "INSTORED_SHOP_AT_TILL_MINUTES")]
+    pub at_till_minutes: u32,
+
+    /// Months after the last visit when a customer is forgotten; 0: never by itself.
+    #[config(default = 12, env = "INSTORED_SHOP_RETENTION_MONTHS")]
+    pub retention_months: u32,
+
     /// Days for which the claim code shown after an enrolment links orders to the customer.
     #[config(default = 30, env = "INSTORED_SHOP_CLAIM_DAYS")]
     pub claim_days: u32,
@@ -130,9 +143,12 @@ impl Config {
         self.state_dir.join("vault.redb")
     }
 
-    /// The signing key's file.
-    pub fn key_path(&self) -> PathBuf {
-        self.state_dir.join("signing.key")
+    /// Where the box's keys lie: in the state folder, or with systemd's credentials.
+    pub fn key_folders(&self) -> KeyFolders {
+        KeyFolders {
+            state: self.state_dir.clone(),
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        }
     }
 
     /// The control socket.

@@ -6,9 +6,9 @@
 //! | floor | modules |
 //! |---|---|
 //! | 5 | [`cli`], [`demo`] |
-//! | 4 | [`daemon`], [`config`] |
+//! | 4 | [`daemon`], [`evaluate`], [`config`] |
 //! | 3 | [`camera`], [`panel`], [`bus`], [`display`] |
-//! | 2 | [`recognition`], [`recommend`], [`vault`], [`intake`] |
+//! | 2 | [`recognition`], [`recommend`], [`history`], [`vault`], [`intake`] |
 //! | 1 | [`vision`] |
 //! | 0 | [`domain`] |
 
@@ -22,6 +22,8 @@ pub mod daemon;
 pub mod demo;
 pub mod display;
 pub mod domain;
+pub mod evaluate;
+pub mod history;
 pub mod intake;
 pub mod panel;
 pub mod recognition;

@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::{office, print_json};
 use crate::config::Config;
 use crate::daemon::operator::{Request, Response};
-use crate::domain::{Customer, CustomerId, CustomerName};
+use crate::domain::{Customer, CustomerId, CustomerName, Receipt};
 
 /// What to do.
 #[derive(clap::Subcommand)]
@@ -20,8 +20,9 @@ pub(super) enum Action {
     },
     /// Show one customer
     Show {
-        /// The customer's id
-        customer: CustomerId,
+        /// The customer's id, or the receipt of their consent
+        #[arg(value_parser = whom)]
+        customer: Whom,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -45,6 +46,19 @@ pub(super) enum Action {
     },
 }
 
+/// How a customer is named.
+#[derive(Clone)]
+pub(super) enum Whom {
+    Id(CustomerId),
+    Receipt(Receipt),
+}
+
+fn whom(text: &str) -> Result<Whom, String> {
+    let id = text.parse().map(Whom::Id);
+    id.or_else(|_| text.parse().map(Whom::Receipt))
+        .map_err(|_| "neither an id nor a receipt such as K7QM-3DXV".to_owned())
+}
+
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
         Action::List { json } => {
@@ -66,8 +80,11 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(u8::from(!refused.is_empty())));
         }
         Action::Show { customer, json } => {
-            let Response::Customer(customer) = office::ask(config, Request::Customer { customer })?
-            else {
+            let request = match customer {
+                Whom::Id(customer) => Request::Customer { customer },
+                Whom::Receipt(receipt) => Request::CustomerOf { receipt },
+            };
+            let Response::Customer(customer) = office::ask(config, request)? else {
                 bail!(UNEXPECTED);
             };
             if json { print_json(&customer)? } else { print(&customer) }

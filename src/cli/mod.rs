@@ -2,15 +2,20 @@
 //!
 //! Exit codes: 0 good, 1 it failed, 2 usage or configuration.
 
+mod catalogue;
 mod customers;
 mod demo;
 mod display;
 mod doctor;
+mod evaluate;
+mod files;
 mod keys;
 mod office;
 mod orders;
+mod receipt;
 mod run;
 mod settings;
+mod vault;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -51,10 +56,19 @@ enum Command {
     /// What they bought
     #[command(subcommand)]
     Orders(orders::Action),
+    /// What the shop sells
+    #[command(subcommand)]
+    Catalogue(catalogue::Action),
+    /// The vault: check it, back it up, bring it back
+    #[command(subcommand)]
+    Vault(vault::Action),
+    /// How often is it right?
+    #[command(subcommand)]
+    Evaluate(evaluate::Action),
     /// The configuration
     #[command(subcommand)]
     Config(settings::Action),
-    /// The box's signing key
+    /// The box's keys
     #[command(subcommand)]
     Keys(keys::Action),
 }
@@ -87,6 +101,9 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
         Command::Doctor(arguments) => doctor::run(&arguments, &load()?),
         Command::Customers(action) => customers::run(action, &load()?),
         Command::Orders(action) => orders::run(action, &load()?),
+        Command::Catalogue(action) => catalogue::run(action, &load()?),
+        Command::Vault(action) => vault::run(action, &load()?),
+        Command::Evaluate(action) => evaluate::run(&action, load()?),
         Command::Config(settings::Action::Example) => settings::example(),
         Command::Config(settings::Action::Show) => settings::show(&load()?),
         Command::Keys(action) => keys::run(&action, &load()?),

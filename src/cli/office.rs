@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::daemon::operator::{self, Request, Response};
 use crate::daemon::{ask as ask_daemon, open_vault};
-use crate::vault::{BoxKey, Vault};
+use crate::vault::{Act, Means, Vault};
 
 /// Carries out a request, in the daemon if one runs.
 ///
@@ -19,7 +19,10 @@ pub(super) fn ask(config: &Config, request: Request) -> anyhow::Result<Response>
     })?;
     match answer {
         Some(answer) => Ok(answer?),
-        None => Ok(operator::answer(&existing_vault(config)?, request, Timestamp::now())?),
+        None => {
+            let act = Act { at: Timestamp::now(), by: Means::Operator };
+            Ok(operator::answer(&existing_vault(config)?, request, act, config.shop.currency)?)
+        }
     }
 }
 
@@ -36,18 +39,4 @@ pub(super) fn existing_vault(config: &Config) -> anyhow::Result<Vault> {
         );
     }
     Ok(open_vault(config)?)
-}
-
-/// The box's key, without the vault: the daemon may hold that.
-///
-/// # Errors
-/// When it was not made yet, or cannot be read.
-pub(super) fn signing_key(config: &Config) -> anyhow::Result<BoxKey> {
-    let path = config.key_path();
-    BoxKey::load(&path)?.with_context(|| {
-        format!(
-            "there is no key at {}: `instored run` makes it; is state_dir right?",
-            path.display()
-        )
-    })
 }

@@ -3,28 +3,27 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Zoned};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::advisor::Advisor;
+use super::chores::Chores;
 use super::eyes::{Ask, Eyes, Glimpse};
 use super::front::Lamp;
-use super::operator::{self, Request, Response, found, internal};
 use crate::bus::Publisher;
 use crate::config::Shop;
 use crate::domain::{
-    Answer, BoxId, BoxState, Buyer, CameraState, ClaimCode, Command, Consent, ConsentMethod,
-    CustomerId, CustomerRef, Embedding, EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId,
-    Mode, ModelId, OrderSummary, Refusal, RefusalCode, TillOrder, VisitEvent, VisitKind,
+    BoxId, BoxState, CameraState, ClaimCode, Consent, ConsentMethod, CustomerId, CustomerRef,
+    Embedding, EmbeddingCount, EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, Mode,
+    ModelId, OrderSummary, Receipt, Refusal, RefusalCode, Tills, VisitEvent, VisitKind,
 };
 use crate::panel::{Press, Signal};
 use crate::recognition::Sighting;
-use crate::recommend::recommend;
-use crate::vault::{NewEnrolment, OrderAdded, Vault};
+use crate::vault::{Means, NewEnrolment, Vault, VaultError};
 use crate::vision::TrackId;
 
-/// Orders that a recommendation looks back on.
-const HISTORY: usize = 500;
+const NO_PICTURES: &str = "the camera delivers no pictures";
 /// Draws of a claim code until one is free; more than one is needed once in a billion enrolments.
 const DRAWS: usize = 4;
 
@@ -42,9 +41,22 @@ pub(super) struct Desk {
     pub greeted: HashMap<CustomerId, (CustomerRef, u64)>,
     /// How the enrolment under way was asked for, and in which language.
     pub enrolling: Option<(ConsentMethod, String)>,
+    /// Who is at which till.
+    pub tills: Tills,
+    /// What customers may want.
+    pub advisor: Advisor,
+    /// What is done beside.
+    pub chores: Chores,
     /// The press that follows was held for a while and let go: it stops a withdrawal.
     pub let_go: bool,
+    /// Faces are recognised for who asks only.
+    pub on_request: bool,
+    /// Who asked and was not known may opt in by another press until then.
+    pub offered_until: Option<Timestamp>,
 }
+
+/// How long a press opts in whoever was not recognised.
+const OFFER: SignedDuration = SignedDuration::from_secs(15);
 
 impl Desk {
     /// Something was seen.
@@ -70,6 +82,17 @@ impl Desk {
         match sighting {
             Sighting::Arrived(customer) => self.arrived(customer),
             Sighting::Left(customer) => self.left(customer),
+            Sighting::NotRecognised => {
+                self.offered_until = Timestamp::now().checked_add(OFFER).ok();
+                self.lamp.show(Signal::No);
+                self.say(EnrolmentStep::Offered);
+                self.rest();
+            }
+            Sighting::Presented => {
+                tracing::warn!("a face may be a picture that somebody holds up");
+                self.state.suspected_pictures += 1;
+                self.publish_state();
+            }
             Sighting::LookHere => {
                 self.lamp.show(Signal::LookHere);
                 self.say(EnrolmentStep::LookHere);
@@ -79,15 +102,22 @@ impl Desk {
                 self.say(EnrolmentStep::Captured { count, of });
             }
             Sighting::EnrolmentFailed(reason) => self.enrolment_failed(reason),
-            Sighting::Enrolled { embeddings, track } => self.enrolled(embeddings, track),
+            Sighting::Enrolled { embeddings, track, resembles } => {
+                self.enrolled(embeddings, track, resembles);
+            }
         }
     }
 
     fn arrived(&mut self, id: CustomerId) {
+        if self.on_request {
+            self.lamp.show(Signal::Done);
+            self.rest();
+        }
         let now = Timestamp::now();
         let greeting = self.vault.record_visit(id, now).and_then(|customer| {
             let Some(customer) = customer else { return Ok(None) };
-            Ok(Some((customer, self.vault.orders(id, HISTORY)?)))
+            let shown = if customer.preferences.history { self.shop.orders_shown } else { 0 };
+            Ok(Some((customer, self.vault.orders(id, shown)?)))
         });
         let (customer, orders) = match greeting {
             Ok(Some(greeting)) => greeting,
@@ -98,8 +128,8 @@ impl Desk {
         for refused in &orders.refused {
             tracing::error!("{refused}");
         }
-        let recommendations = recommend(&orders.good, now, self.shop.recommendations_shown);
-        let shown = orders.good.into_iter().take(self.shop.orders_shown);
+        let limit = self.shop.recommendations_shown;
+        let recommendations = self.advisor.advise(&customer, &Zoned::now(), limit);
         let who = CustomerRef { id, name: customer.name };
         self.greeted.insert(id, (who.clone(), customer.visits));
         tracing::info!(customer = %id, "a customer arrived");
@@ -108,7 +138,9 @@ impl Desk {
             event: VisitKind::Arrived,
             customer: who,
             visits: customer.visits,
-            orders: shown
+            orders: orders
+                .good
+                .into_iter()
                 .map(|o| OrderSummary {
                     id: o.id,
                     placed: o.placed,
@@ -123,7 +155,7 @@ impl Desk {
         });
     }
 
-    fn left(&mut self, id: CustomerId) {
+    pub fn left(&mut self, id: CustomerId) {
         // Whoever was forgotten or sent away was said to have left then.
         let Some((customer, visits)) = self.greeted.remove(&id) else { return };
         let now = Timestamp::now();
@@ -140,22 +172,29 @@ impl Desk {
         });
     }
 
-    fn enrolled(&mut self, embeddings: Vec<Embedding>, track: TrackId) {
+    fn enrolled(
+        &mut self,
+        embeddings: Vec<Embedding>,
+        track: TrackId,
+        resembles: Option<CustomerId>,
+    ) {
         let Some((how, language)) = self.enrolling.clone() else { return };
         let now = Timestamp::now();
-        let consent = Consent {
+        let mut consent = Consent {
             customer: CustomerId(Uuid::new_v4()),
             given: now,
             how,
             box_id: self.box_id.clone(),
             text_version: self.shop.consent_text_version.clone(),
             language,
+            receipt: Receipt(random_code()),
         };
         let days = SignedDuration::from_hours(24 * i64::from(self.shop.claim_days));
         let claim_expires = now.checked_add(days).unwrap_or(Timestamp::MAX);
         let model = self.state.model.clone();
         let stored = (0..DRAWS).find_map(|draw| {
-            let claim = random_claim();
+            let claim = random_code();
+            consent.receipt = Receipt(random_code());
             let new = NewEnrolment {
                 consent: &consent,
                 model: &model,
@@ -164,7 +203,7 @@ impl Desk {
                 claim_expires,
             };
             match self.vault.enrol(&new) {
-                Err(crate::vault::VaultError::ClaimTaken) if draw + 1 < DRAWS => None,
+                Err(VaultError::CodeTaken) if draw + 1 < DRAWS => None,
                 result => Some(result.map(|customer| (customer, claim))),
             }
         });
@@ -179,11 +218,19 @@ impl Desk {
                 self.enrolling = None;
                 self.lamp.show(Signal::Done);
                 tracing::info!(customer = %id, "a customer enrolled");
+                if let Some(other) = resembles {
+                    tracing::warn!(
+                        customer = %id, resembles = %other,
+                        "two customers look much alike: they are greeted only where there is no \
+                         doubt; if they are one person, forget one of the two"
+                    );
+                }
                 let customer = CustomerRef { id, name: customer.name };
-                self.say(EnrolmentStep::Done { customer, claim_code });
+                let resembles_another = resembles.is_some();
+                let receipt = consent.receipt;
+                self.say(EnrolmentStep::Done { customer, claim_code, receipt, resembles_another });
                 self.state.customers += 1;
-                self.state.mode = Mode::Watching;
-                self.publish_state();
+                self.rest();
                 self.show_rest(true);
             }
             Some(Err(e)) => {
@@ -198,9 +245,14 @@ impl Desk {
         self.enrolling = None;
         self.lamp.show(Signal::No);
         self.say(EnrolmentStep::Failed { reason });
-        self.state.mode = Mode::Watching;
-        self.publish_state();
+        self.rest();
         self.show_rest(false);
+    }
+
+    /// Nothing is asked of anybody any more.
+    pub fn rest(&mut self) {
+        self.state.mode = if self.on_request { Mode::Waiting } else { Mode::Watching };
+        self.publish_state();
     }
 
     /// Somebody pressed the button.
@@ -213,13 +265,18 @@ impl Desk {
             }
             Press::Short if std::mem::take(&mut self.let_go) => {}
             Press::Short => {
-                if let Err(refusal) = self.begin_enrolment(ConsentMethod::Button, None) {
+                let outcome = if self.asks_to_be_recognised() {
+                    self.open_window()
+                } else {
+                    self.begin_enrolment(ConsentMethod::Button, None, false)
+                };
+                if let Err(refusal) = outcome {
                     tracing::info!("{refusal}");
                 }
             }
             Press::Held => match *self.who_is_here() {
                 // Only who is alone and known can mean themselves.
-                [customer] => match self.forget(customer) {
+                [customer] => match self.forget(customer, Means::Button) {
                     Ok(_) => self.lamp.show(Signal::Done),
                     Err(refusal) => {
                         tracing::error!("{refusal}");
@@ -231,17 +288,39 @@ impl Desk {
         }
     }
 
-    fn begin_enrolment(
+    /// Whether a press means "do you know me?", and not "I want to opt in".
+    fn asks_to_be_recognised(&mut self) -> bool {
+        let offered = self.offered_until.take().is_some_and(|until| Timestamp::now() < until);
+        self.on_request && self.state.customers > 0 && !offered && self.enrolling.is_none()
+    }
+
+    fn open_window(&mut self) -> Result<(), Refusal> {
+        if self.state.camera != CameraState::Streaming {
+            self.lamp.show(Signal::Trouble);
+            return Err(Refusal::new(RefusalCode::Conflict, NO_PICTURES));
+        }
+        if !self.asked(Ask::OpenWindow).unwrap_or(false) {
+            return Err(Refusal::new(RefusalCode::Conflict, "faces are being looked at already"));
+        }
+        self.lamp.show(Signal::LookHere);
+        self.state.mode = Mode::Watching;
+        self.publish_state();
+        Ok(())
+    }
+
+    pub fn begin_enrolment(
         &mut self,
         how: ConsentMethod,
         language: Option<String>,
+        another_person: bool,
     ) -> Result<(), Refusal> {
         if self.state.camera != CameraState::Streaming {
             self.say(EnrolmentStep::Started);
             self.enrolment_failed(EnrolmentFailure::NoCamera);
-            return Err(Refusal::new(RefusalCode::Conflict, "the camera delivers no pictures"));
+            return Err(Refusal::new(RefusalCode::Conflict, NO_PICTURES));
         }
-        if self.enrolling.is_some() || !self.asked(Ask::BeginEnrolment).unwrap_or(false) {
+        let begin = |reply| Ask::BeginEnrolment { another_person, reply };
+        if self.enrolling.is_some() || !self.asked(begin).unwrap_or(false) {
             return Err(Refusal::new(RefusalCode::Conflict, "an enrolment is under way"));
         }
         self.enrolling = Some((how, language.unwrap_or_else(|| self.shop.language.clone())));
@@ -252,91 +331,21 @@ impl Desk {
         Ok(())
     }
 
-    /// A till, a display or the home automation asks.
-    pub fn command(&mut self, command: Command) -> Result<Answer, Refusal> {
-        Ok(match command {
-            Command::Present {} => {
-                let here = self.who_is_here().into_iter();
-                let known = here.map(|id| self.vault.customer(id).map_err(internal));
-                let known = known.collect::<Result<Vec<_>, _>>()?;
-                let name = |c: crate::domain::Customer| CustomerRef { id: c.id, name: c.name };
-                Answer::Present(known.into_iter().flatten().map(name).collect())
-            }
-            Command::Enrol { language } => {
-                self.begin_enrolment(ConsentMethod::Command, language)?;
-                Answer::Enrolling {}
-            }
-            Command::Forget { customer } => {
-                self.forget(customer)?;
-                Answer::Forgotten(customer)
-            }
-            Command::NotMe { customer } => {
-                if !self.greeted.contains_key(&customer) {
-                    let message = format!("no customer {customer} is being greeted");
-                    return Err(Refusal::new(RefusalCode::NotFound, message));
-                }
-                self.eyes.ask(Ask::Dismiss(customer));
-                self.left(customer);
-                Answer::Dismissed(customer)
-            }
-            Command::Rename { customer, name } => {
-                let customer = found(customer, self.vault.rename(customer, name))?;
-                let who = CustomerRef { id: customer.id, name: customer.name };
-                if let Some((greeted, _)) = self.greeted.get_mut(&customer.id) {
-                    *greeted = who.clone();
-                }
-                Answer::Renamed(who)
-            }
-            Command::Order { buyer, order } => self.order(&buyer, order)?,
-        })
-    }
-
-    fn order(&mut self, buyer: &Buyer, order: TillOrder) -> Result<Answer, Refusal> {
-        let now = Timestamp::now();
-        let customer = match buyer {
-            Buyer::Customer(customer) => *customer,
-            Buyer::ClaimCode(code) => {
-                self.vault.claim(code, now).map_err(internal)?.ok_or_else(|| {
-                    Refusal::new(RefusalCode::NotFound, "this claim code names nobody (any more)")
-                })?
-            }
-        };
-        let order = order.of(customer);
-        order.check(now).map_err(|e| Refusal::new(RefusalCode::Malformed, e.to_string()))?;
-        match self.vault.add_order(&order).map_err(internal)? {
-            OrderAdded::Added => Ok(Answer::Order { id: order.id, added: true }),
-            OrderAdded::AlreadyKnown => Ok(Answer::Order { id: order.id, added: false }),
-            OrderAdded::Conflict => Err(Refusal::new(
-                RefusalCode::Conflict,
-                format!("order {} is known with other content", order.id),
-            )),
-            OrderAdded::NoSuchCustomer => found(customer, Ok(None)),
-        }
-    }
-
-    /// The operator asks by the command line.
-    pub fn operator(&mut self, request: Request) -> Result<Response, Refusal> {
-        match request {
-            Request::Forget { customer } => self.forget(customer),
-            request => operator::answer(&self.vault, request, Timestamp::now()),
-        }
-    }
-
-    /// Forgets a customer everywhere, and only then says so.
-    fn forget(&mut self, customer: CustomerId) -> Result<Response, Refusal> {
-        let response =
-            operator::answer(&self.vault, Request::Forget { customer }, Timestamp::now())?;
+    /// A customer is forgotten: nobody knows them any more, and it is said.
+    pub fn forgotten(&mut self, customer: CustomerId) {
         self.eyes.ask(Ask::Forget(customer));
         self.left(customer);
-        tracing::info!(customer = %customer, "a customer withdrew");
+        self.tills.forget(customer);
+        self.advisor.forget(customer);
+        tracing::info!(customer = %customer, "a customer was forgotten");
         self.say(EnrolmentStep::Withdrawn { customer });
         self.state.customers = self.state.customers.saturating_sub(1);
         self.publish_state();
-        Ok(response)
     }
 
     /// Publishes what the box is doing.
-    pub fn publish_state(&self) {
+    pub fn publish_state(&mut self) {
+        self.state.embeddings = self.eyes.embeddings();
         self.publisher.state(&self.state);
     }
 
@@ -364,7 +373,7 @@ impl Desk {
         }
     }
 
-    fn who_is_here(&self) -> Vec<CustomerId> {
+    pub fn who_is_here(&self) -> Vec<CustomerId> {
         self.asked(Ask::WhoIsHere).unwrap_or_default()
     }
 
@@ -379,11 +388,13 @@ impl Desk {
 /// The state of a box that has just started.
 pub(super) fn first_state(model: ModelId, customers: u64, refused_templates: u64) -> BoxState {
     BoxState {
-        mode: Mode::Watching,
+        mode: Mode::Waiting,
         camera: CameraState::Starting,
         model,
         customers,
         refused_templates,
+        embeddings: EmbeddingCount::default(),
+        suspected_pictures: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
@@ -392,8 +403,8 @@ fn new_event_id() -> EventId {
     EventId(Uuid::new_v4())
 }
 
-fn random_claim() -> ClaimCode {
-    // A claim code takes the low five bits of each byte; all those of a version 4 UUID's last
+fn random_code() -> ClaimCode {
+    // A code takes the low five bits of each byte; all those of a version 4 UUID's last
     // eight bytes are random.
     let (_, bits) = Uuid::new_v4().as_u64_pair();
     ClaimCode::from_random(bits.to_be_bytes())

@@ -1,8 +1,8 @@
 //! The two threads that see: one takes frames from the camera, one looks at them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::DaemonError;
 use super::mailbox::{Delivery, Mail, Mailbox};
 use crate::camera::{Camera, CameraError};
-use crate::domain::{CameraState, CustomerId, Embedding, ModelId};
+use crate::domain::{CameraState, CustomerId, Embedding, EmbeddingCount, ModelId};
 use crate::recognition::{Recogniser, Sighting};
 use crate::vision::{TrackId, VisionError};
 
@@ -35,9 +35,19 @@ pub(super) enum Glimpse {
 
 /// What the vision thread is asked to do between two frames.
 pub(super) enum Ask {
-    BeginEnrolment(oneshot::Sender<bool>),
+    /// Answers whether the window was closed before.
+    OpenWindow(oneshot::Sender<bool>),
+    /// Answers whether no enrolment was under way.
+    BeginEnrolment {
+        another_person: bool,
+        reply: oneshot::Sender<bool>,
+    },
     CancelEnrolment,
-    Admit { customer: CustomerId, templates: Vec<Embedding>, track: Option<TrackId> },
+    Admit {
+        customer: CustomerId,
+        templates: Vec<Embedding>,
+        track: Option<TrackId>,
+    },
     Forget(CustomerId),
     Dismiss(CustomerId),
     WhoIsHere(oneshot::Sender<Vec<CustomerId>>),
@@ -48,6 +58,7 @@ pub(super) enum Ask {
 pub(super) struct Eyes {
     mailbox: Arc<Mailbox<Ask>>,
     stopping: Arc<AtomicBool>,
+    embeddings: Arc<Mutex<EmbeddingCount>>,
 }
 
 /// The seeing threads, at work.
@@ -82,6 +93,7 @@ impl Eyes {
         let eyes = Self {
             mailbox: Arc::new(Mailbox::new(delivery)),
             stopping: Arc::new(AtomicBool::new(false)),
+            embeddings: Arc::default(),
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let (loaded, model) = std::sync::mpsc::sync_channel(1);
@@ -111,6 +123,11 @@ impl Eyes {
     /// Asks the vision thread; it answers between two frames.
     pub fn ask(&self, ask: Ask) {
         self.mailbox.order(ask);
+    }
+
+    /// Embeddings made so far, by purpose.
+    pub fn embeddings(&self) -> EmbeddingCount {
+        *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends both threads. The capture thread may be waiting for its camera, and is not waited for.
@@ -198,6 +215,8 @@ impl Eyes {
                 }
                 Mail::Frame(frame) => match recogniser.see(&frame) {
                     Ok(sightings) => {
+                        *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner) =
+                            recogniser.embedding_count();
                         if recogniser.is_looking() != looking {
                             looking = !looking;
                             say(Glimpse::Looking(looking));
@@ -216,7 +235,10 @@ impl Eyes {
 fn obey(recogniser: &mut Recogniser, ask: Ask) {
     match ask {
         // Whoever asked and went away does not need the answer.
-        Ask::BeginEnrolment(reply) => drop(reply.send(recogniser.begin_enrolment())),
+        Ask::OpenWindow(reply) => drop(reply.send(recogniser.open_window())),
+        Ask::BeginEnrolment { another_person, reply } => {
+            let _ = reply.send(recogniser.begin_enrolment(another_person));
+        }
         Ask::WhoIsHere(reply) => drop(reply.send(recogniser.present())),
         Ask::CancelEnrolment => recogniser.cancel_enrolment(),
         Ask::Admit { customer, templates, track } => recogniser.admit(customer, &templates, track),

@@ -4,12 +4,15 @@
 //! `light` drive the panel; everything else is tokio. What the threads tell is acted on by one
 //! loop, one thing at a time, at the `desk`.
 
+mod advisor;
+mod chores;
 mod control;
 mod desk;
 mod eyes;
 mod front;
 mod mailbox;
 pub mod operator;
+mod requests;
 pub mod screen;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,23 +22,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 
 pub use control::ask;
 pub use eyes::OpenCamera;
 pub use mailbox::Delivery;
 
-use crate::bus::{self, BusError, PublicKey, Signer};
+use crate::bus::{self, BusError, KeyNote, Signer};
 use crate::config::Config;
-use crate::domain::{CustomerId, Embedding, ModelId};
+use crate::domain::{CustomerId, Embedding, ModelId, Tills};
 use crate::panel::{Button, Light};
-use crate::recognition::Recogniser;
-use crate::vault::{BoxKey, Vault, VaultError};
+use crate::recognition::{self, Recogniser};
+use crate::vault::{Keys, Means, Vault, VaultError};
 use crate::vision::VisionError;
+use advisor::Advisor;
+use chores::Chores;
 use desk::Desk;
 use eyes::{Eyes, Glimpse, Opened};
 use front::Lamp;
+use operator::{Request, Response};
+use requests::act;
 
 /// The parts that differ between a shop's box, the demonstration and the tests.
 pub struct Parts {
@@ -71,25 +79,31 @@ pub enum DaemonError {
 
 /// Time that is left for each part to end.
 const FAREWELL: Duration = Duration::from_millis(1900);
+/// How often the desk looks after what nobody asks for.
+const TENDED: Duration = Duration::from_secs(60);
 /// At least so long between two signs of life.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// Opens the vault of a box, with its key; makes both when they are not there.
+/// Opens the vault of a box, with its keys; makes what is not there.
 ///
 /// # Errors
-/// When a folder, the key or the vault cannot be opened.
+/// When a folder, a key or the vault cannot be opened.
 pub fn open_vault(config: &Config) -> Result<Vault, DaemonError> {
     make_folder(&config.state_dir)?;
-    let path = config.key_path();
-    let (key, made) = BoxKey::load_or_create(&path, random_seed)?;
-    if made {
+    let path = config.vault_path();
+    let (keys, made) = Keys::load_or_create(&config.key_folders(), &path)?;
+    for key in made {
         tracing::warn!(
-            "a new signing key was made in {}: whoever can read this file can sign as this box; \
-             keep a copy of it apart from the vault",
-            path.display()
+            "a new key was made in {}: whoever can read this file can sign as this box, or read \
+             the vault; keep a copy of it apart from the vault",
+            key.display()
         );
     }
-    Ok(Vault::open(&config.vault_path(), key, config.box_name.clone())?)
+    let vault = Vault::open(&path, keys, config.box_name.clone(), Timestamp::now())?;
+    for notice in vault.notices() {
+        tracing::error!("{notice}");
+    }
+    Ok(vault)
 }
 
 /// Runs the box until `shutdown`, or until a replay is over.
@@ -108,12 +122,13 @@ pub async fn run(
     let Opened { eyes, model, mut glimpses, vision } =
         block_in_place(|| Eyes::open(load, camera, delivery, sign_of_life()))?;
     let (gallery, refused) = block_in_place(|| enrolled(&vault, &model))?;
+    let advisor = block_in_place(|| Advisor::of(&vault))?;
     let state = desk::first_state(model, gallery.len() as u64, refused);
     for (customer, templates) in gallery {
         eyes.ask(eyes::Ask::Admit { customer, templates, track: None });
     }
 
-    let signer = signer(&vault)?;
+    let signer = signer_of(&vault);
     let (publisher, mut commands, connection) =
         bus::connect(&config.mqtt, &config.box_name, signer)?;
     let (stop_bus, bus_stopping) = tokio::sync::oneshot::channel::<()>();
@@ -140,14 +155,38 @@ pub async fn run(
         state,
         greeted: HashMap::new(),
         enrolling: None,
+        tills: Tills::new(SignedDuration::from_mins(config.shop.at_till_minutes.into())),
+        advisor,
+        chores: Chores::default(),
         let_go: false,
+        on_request: config.recognition.mode == recognition::Mode::OnRequest,
+        offered_until: None,
     };
-    desk.publish_state();
+    desk.rest();
     tracing::info!(
         box_name = %config.box_name, model = %desk.state.model, customers = desk.state.customers, "ready"
     );
     notify(&[sd_notify::NotifyState::Ready]);
 
+    if desk.vault.sweep_due()? {
+        desk.chores.sweep(&desk.vault);
+    }
+    let (done, mut ready) = mpsc::unbounded_channel();
+    let vault = Arc::clone(&desk.vault);
+    let beside = |request: Request, reply| {
+        let (vault, done) = (Arc::clone(&vault), done.clone());
+        let currency = config.shop.currency;
+        tokio::task::spawn_blocking(move || {
+            let answer = operator::answer(&vault, request, act(Means::Operator), currency);
+            // The loop has ended when nobody listens.
+            let _ = done.send((answer, reply));
+        });
+    };
+    if desk.vault.rotation_due() {
+        beside(Request::RotateKeys, oneshot::channel().0);
+    }
+
+    let mut now_and_then = tokio::time::interval(TENDED);
     let mut shutdown = std::pin::pin!(shutdown);
     let ended = loop {
         tokio::select! {
@@ -165,13 +204,30 @@ pub async fn run(
                 }
             }
             Some((request, reply)) = asked.recv() => {
-                // Whoever asked and went away does not need the answer.
-                let _ = reply.send(block_in_place(|| desk.operator(request)));
+                if request.takes_long() {
+                    beside(request, reply);
+                } else {
+                    // Whoever asked and went away does not need the answer.
+                    let _ = reply.send(block_in_place(|| desk.operator(request)));
+                }
             }
+            Some((answer, reply)) = ready.recv() => {
+                if let Ok(Response::Rotated(_)) = answer {
+                    desk.publisher.rekey(signer_of(&desk.vault));
+                }
+                let _ = reply.send(answer);
+            }
+            _ = now_and_then.tick() => block_in_place(|| desk.tend()),
         }
     };
 
-    tracing::info!("stopping");
+    let made = desk.eyes.embeddings();
+    tracing::info!(
+        enrolment = made.enrolment,
+        recognition = made.recognition,
+        "stopping; embeddings made since the start, by purpose"
+    );
+    desk.publish_state();
     notify(&[sd_notify::NotifyState::Stopping]);
     drop(socket);
     eyes.close();
@@ -188,20 +244,19 @@ pub async fn run(
 
 type Gallery = BTreeMap<CustomerId, Vec<Embedding>>;
 
-/// The templates in the vault that hold, a customer each, and how many do not.
+/// The templates in the vault that hold, a customer each, and how many records do not.
 fn enrolled(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), DaemonError> {
-    let loaded = vault.templates()?;
-    for refused in &loaded.refused {
-        tracing::error!("{refused}");
-    }
     let mut gallery = Gallery::new();
     let mut others = 0u64;
-    for template in loaded.good {
+    let refused = vault.for_each_template(|template| {
         if template.model == *model {
             gallery.entry(template.customer).or_default().push(template.embedding);
         } else {
             others += 1;
         }
+    })?;
+    for refused in &refused {
+        tracing::error!("{refused}");
     }
     if others > 0 {
         tracing::warn!(
@@ -209,21 +264,13 @@ fn enrolled(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), DaemonErro
              vision.embedder back, or have these customers enrol again"
         );
     }
-    Ok((gallery, loaded.refused.len() as u64))
+    Ok((gallery, (refused.len() + vault.notices().len()) as u64))
 }
 
-fn signer(vault: &Arc<Vault>) -> Result<Signer, DaemonError> {
-    let public = PublicKey::from_bytes(&vault.key().public())
-        .expect("the public half of a signing key is a point of the curve");
+fn signer_of(vault: &Arc<Vault>) -> Signer {
+    let KeyNote { key_id, ed25519 } = operator::key_note(vault);
     let signing = Arc::clone(vault);
-    let sign = Arc::new(move |bytes: &[u8]| signing.key().sign(bytes));
-    Ok(Signer::new(vault.key().key_id(), public, sign))
-}
-
-fn random_seed() -> [u8; 32] {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed).expect("a kernel without randomness cannot run this program");
-    seed
+    Signer::new(key_id, ed25519, Arc::new(move |bytes: &[u8]| signing.key().sign(bytes)))
 }
 
 fn make_folder(path: &std::path::Path) -> Result<(), DaemonError> {

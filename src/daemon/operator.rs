@@ -1,10 +1,21 @@
 //! What the shop's operator asks of the vault by the command line, and what they are told.
 
-use jiff::Timestamp;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Customer, CustomerId, CustomerName, Order, Refusal, RefusalCode};
-use crate::vault::{OrderAdded, Vault, VaultError};
+use crate::bus::{KeyNote, PublicKey};
+use crate::domain::{
+    CatalogueChange, Currency, Customer, CustomerId, CustomerName, History, HistoryBy, Order,
+    OrderId, Page, Product, Receipt, Refusal, RefusalCode,
+};
+use crate::history::history;
+use crate::vault::{
+    Act, AuditEntry, BackedUp, Loaded, OrderAdded, Passphrase, Rotated, Vault, VaultError, Verified,
+};
 
 /// A request of the operator.
 #[derive(Debug, Serialize, Deserialize)]
@@ -13,11 +24,29 @@ use crate::vault::{OrderAdded, Vault, VaultError};
 pub enum Request {
     Customers,
     Customer { customer: CustomerId },
+    CustomerOf { receipt: Receipt },
     Rename { customer: CustomerId, name: Option<CustomerName> },
     Forget { customer: CustomerId },
     Export { customer: CustomerId },
-    Orders { customer: CustomerId, limit: usize },
+    History { customer: CustomerId, by: HistoryBy, page: Page },
     AddOrders { orders: Vec<Order> },
+    VoidOrder { customer: CustomerId, order: OrderId },
+    Products,
+    PutProducts { products: Vec<Product> },
+    RemoveProducts { skus: Vec<String> },
+    Key,
+    RotateKeys,
+    Verify,
+    AuditLog { limit: usize },
+    Compact,
+    Backup { passphrase: Passphrase },
+}
+
+impl Request {
+    /// Whether it may take longer than the desk can wait.
+    pub(super) fn takes_long(&self) -> bool {
+        matches!(self, Self::RotateKeys | Self::Verify | Self::Compact | Self::Backup { .. })
+    }
 }
 
 /// The answer to a [`Request`].
@@ -37,54 +66,196 @@ pub enum Response {
     },
     /// Everything held about the customer.
     Export(serde_json::Value),
-    Orders {
-        orders: Vec<Order>,
+    /// A page, and a sentence for each order that was refused.
+    History {
+        history: History,
         refused: Vec<String>,
     },
     /// One for each given order, in their order.
     Added(Vec<OrderAdded>),
+    /// The catalogue, and a sentence for each product that was refused.
+    Products {
+        products: Vec<Product>,
+        refused: Vec<String>,
+    },
+    Catalogue(CatalogueChange),
+    Key(KeyNote),
+    Rotated(Rotated),
+    Verified(Verified),
+    AuditLog(Vec<AuditEntry>),
+    Compacted,
+    /// The file lies in the state folder until it is taken away.
+    BackedUp {
+        file: PathBuf,
+        backup: BackedUp,
+    },
 }
 
-/// Carries out a request on the vault.
+/// Carries out a request on the vault; `currency` is the only one taken, where the shop has set one.
 ///
 /// # Errors
-/// When there is no such customer, an order is none, or the vault cannot do it.
-pub fn answer(vault: &Vault, request: Request, now: Timestamp) -> Result<Response, Refusal> {
+/// When there is no such customer, an order or a product is none, or the vault cannot do it.
+pub fn answer(
+    vault: &Vault,
+    request: Request,
+    act: Act,
+    currency: Option<Currency>,
+) -> Result<Response, Refusal> {
     Ok(match request {
         Request::Customers => {
-            let loaded = vault.customers().map_err(internal)?;
-            let refused = loaded.refused.iter().map(ToString::to_string).collect();
-            Response::Customers { customers: loaded.good, refused }
+            let (customers, refused) = loaded(vault.customers())?;
+            Response::Customers { customers, refused }
         }
         Request::Customer { customer } => {
             Response::Customer(found(customer, vault.customer(customer))?)
         }
+        Request::CustomerOf { receipt } => {
+            let customer = vault.receipt(&receipt).map_err(internal)?;
+            let customer = customer
+                .ok_or_else(|| not_found("this receipt names nobody (any more)".to_owned()))?;
+            Response::Customer(found(customer, vault.customer(customer))?)
+        }
         Request::Rename { customer, name } => {
-            Response::Customer(found(customer, vault.rename(customer, name))?)
+            Response::Customer(found(customer, vault.rename(customer, name, act))?)
         }
         Request::Forget { customer } => {
-            let forgotten = found(customer, vault.forget(customer))?;
+            let forgotten = found(customer, vault.forget(customer, act))?;
             Response::Forgotten { templates: forgotten.templates, orders: forgotten.orders }
         }
         Request::Export { customer } => {
             let export = found(customer, vault.export(customer))?;
             Response::Export(serde_json::to_value(export).map_err(internal)?)
         }
-        Request::Orders { customer, limit } => {
+        Request::History { customer, by, page } => {
             found(customer, vault.customer(customer))?;
-            let loaded = vault.orders(customer, limit).map_err(internal)?;
-            let refused = loaded.refused.iter().map(ToString::to_string).collect();
-            Response::Orders { orders: loaded.good, refused }
+            let (history, refused) = look_back(vault, customer, by, page, act.at)?;
+            Response::History { history, refused }
         }
         Request::AddOrders { orders } => {
             for order in &orders {
-                order.check(now).map_err(|e| {
-                    Refusal::new(RefusalCode::Malformed, format!("order {}: {e}", order.id))
-                })?;
+                order
+                    .check(act.at, currency)
+                    .map_err(|e| malformed(format!("order {}: {e}", order.id)))?;
             }
-            Response::Added(vault.add_orders(&orders).map_err(internal)?)
+            Response::Added(vault.add_orders(&orders, act).map_err(internal)?)
         }
+        Request::VoidOrder { customer, order } => {
+            found(customer, vault.customer(customer))?;
+            let (orders, _) = loaded(vault.orders(customer, usize::MAX))?;
+            let replaced = orders
+                .into_iter()
+                .find(|known| known.id == order)
+                .ok_or_else(|| not_found(format!("customer {customer} has no order {order}")))?;
+            let void = Order {
+                id: OrderId(format!("{order}/void")),
+                placed: act.at.to_zoned(TimeZone::UTC),
+                lines: Vec::new(),
+                total: 0,
+                till: None,
+                replaces: Some(order),
+                ..replaced
+            };
+            void.check(act.at, None).map_err(malformed)?;
+            Response::Added(vec![vault.add_order(&void, act).map_err(internal)?])
+        }
+        Request::Products => {
+            let (products, refused) = loaded(vault.products())?;
+            Response::Products { products, refused }
+        }
+        Request::PutProducts { products } => {
+            Response::Catalogue(change_catalogue(vault, &products, &[], act)?)
+        }
+        Request::RemoveProducts { skus } => {
+            Response::Catalogue(change_catalogue(vault, &[], &skus, act)?)
+        }
+        Request::Key => Response::Key(key_note(vault)),
+        Request::RotateKeys => Response::Rotated(vault.rotate(act).map_err(internal)?),
+        Request::Verify => Response::Verified(vault.verify().map_err(internal)?),
+        Request::AuditLog { limit } => {
+            Response::AuditLog(vault.audit_log(limit).map_err(internal)?)
+        }
+        Request::Compact => {
+            vault.sweep().map_err(internal)?;
+            Response::Compacted
+        }
+        Request::Backup { passphrase } => back_up(vault, &passphrase, act)?,
     })
+}
+
+/// By which key displays know the box.
+pub(super) fn key_note(vault: &Vault) -> KeyNote {
+    let key = vault.key();
+    let public = PublicKey::from_bytes(&key.public())
+        .expect("the public half of a signing key is a point of the curve");
+    KeyNote { key_id: key.key_id(), ed25519: public }
+}
+
+/// Writes a backup beside the vault, from where the command line takes it.
+fn back_up(vault: &Vault, passphrase: &Passphrase, act: Act) -> Result<Response, Refusal> {
+    let file = vault.path().with_file_name("backup.tmp");
+    let cannot = |e: std::io::Error| internal(format!("cannot write {}: {e}", file.display()));
+    // What lies there is left of a caller that went away.
+    let _ = std::fs::remove_file(&file);
+    let mut options = OpenOptions::new();
+    let mut to = options.write(true).create_new(true).mode(0o600).open(&file).map_err(cannot)?;
+    let backup = vault.backup(&mut to, passphrase, act).map_err(internal)?;
+    to.sync_all().map_err(cannot)?;
+    Ok(Response::BackedUp { file, backup })
+}
+
+/// Why the vault did not take an order, for people.
+pub fn not_taken(order: &Order, outcome: OrderAdded) -> String {
+    let Order { id, customer, replaces, .. } = order;
+    match (outcome, replaces) {
+        (OrderAdded::NoSuchCustomer, _) => format!("no customer {customer} is enrolled"),
+        (OrderAdded::NothingToReplace, Some(replaced)) => format!(
+            "order {id} replaces {replaced}, which is no order of this customer, or no longer"
+        ),
+        _ => format!(
+            "order {id} is known with other content; that one stays, and a correction needs an id \
+             of its own"
+        ),
+    }
+}
+
+/// A page of a customer's history, and a sentence for each order that was refused.
+///
+/// # Errors
+/// When there can be no such page, or the vault cannot be read.
+pub(super) fn look_back(
+    vault: &Vault,
+    customer: CustomerId,
+    by: HistoryBy,
+    page: Page,
+    now: Timestamp,
+) -> Result<(History, Vec<String>), Refusal> {
+    page.check().map_err(malformed)?;
+    let (orders, refused) = loaded(vault.orders(customer, usize::MAX))?;
+    Ok((history(customer, orders, by, page, now), refused))
+}
+
+/// Puts products into the catalogue, and takes others out.
+///
+/// # Errors
+/// When one is no product; then nothing changes.
+pub(super) fn change_catalogue(
+    vault: &Vault,
+    products: &[Product],
+    gone: &[String],
+    act: Act,
+) -> Result<CatalogueChange, Refusal> {
+    for product in products {
+        product.check().map_err(|e| malformed(format!("product {}: {e}", product.sku)))?;
+    }
+    let put = vault.put_products(products, act).map_err(internal)?;
+    let removed = vault.remove_products(gone, act).map_err(internal)?;
+    let (added, changed, unchanged) = (put.added, put.changed, put.unchanged);
+    Ok(CatalogueChange { added, changed, unchanged, removed })
+}
+
+fn loaded<T>(result: Result<Loaded<T>, VaultError>) -> Result<(Vec<T>, Vec<String>), Refusal> {
+    let loaded = result.map_err(internal)?;
+    Ok((loaded.good, loaded.refused.iter().map(ToString::to_string).collect()))
 }
 
 /// The customer's part, or the refusal that there is no such customer.
@@ -92,9 +263,18 @@ pub(super) fn found<T>(
     customer: CustomerId,
     result: Result<Option<T>, VaultError>,
 ) -> Result<T, Refusal> {
-    result.map_err(internal)?.ok_or_else(|| {
-        Refusal::new(RefusalCode::NotFound, format!("no customer {customer} is enrolled"))
-    })
+    result
+        .map_err(internal)?
+        .ok_or_else(|| not_found(format!("no customer {customer} is enrolled")))
+}
+
+fn not_found(message: String) -> Refusal {
+    Refusal::new(RefusalCode::NotFound, message)
+}
+
+/// The refusal of what is no such thing.
+pub(super) fn malformed(error: impl std::fmt::Display) -> Refusal {
+    Refusal::new(RefusalCode::Malformed, error.to_string())
 }
 
 /// The refusal of a box that could not do it.

@@ -63,6 +63,9 @@ fn words(heard: &Heard) -> Option<String> {
             VisitKind::Left => format!("{} has left.", name(&event.customer)),
         },
         Heard::Enrolment(_, event) => match &event.step {
+            EnrolmentStep::Offered => {
+                "The box: we do not know you yet; press once more to opt in.".to_owned()
+            }
             EnrolmentStep::Started => "The box: welcome!".to_owned(),
             EnrolmentStep::LookHere => "The box: please look here.".to_owned(),
             EnrolmentStep::Captured { count, of } => format!("The box: view {count} of {of}."),
@@ -103,6 +106,7 @@ fn failure(reason: EnrolmentFailure) -> &'static str {
         EnrolmentFailure::AlreadyEnrolled => "you are a customer already.",
         EnrolmentFailure::FaceChanged => "somebody else stepped in; nothing was kept.",
         EnrolmentFailure::NotStored => "it could not be stored; nothing was kept.",
+        EnrolmentFailure::NotLive => "that looks like a picture; nothing was kept.",
         EnrolmentFailure::NoCamera => "the camera is out of order; nothing was kept.",
     }
 }

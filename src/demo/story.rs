@@ -12,7 +12,7 @@ use crate::bus::Heard;
 use crate::camera::scene::{ActorId, Director};
 use crate::daemon::operator::Request;
 use crate::domain::{Command, CustomerId, EnrolmentFailure, EnrolmentStep, VisitEvent, VisitKind};
-use crate::intake::{self, Format};
+use crate::intake::{self, Format, Found, Rules};
 
 /// What should have happened and did not, or the other way round.
 #[derive(Debug, thiserror::Error)]
@@ -136,12 +136,14 @@ impl Story<'_> {
         let doing = "importing the customer's orders";
         let refused = |reason: String| StoryError::Refused { doing, reason };
         let csv = person.history(customer, &Zoned::now());
-        let imported = intake::read(csv.as_bytes(), Format::Csv, Timestamp::now())
-            .map_err(|e| refused(e.to_string()))?;
-        if let Some(rejected) = imported.rejected.first() {
-            return Err(refused(rejected.reason.clone()));
-        }
-        let orders: Vec<_> = imported.orders.into_iter().map(|(order, _)| order).collect();
+        let rules = Rules { now: Timestamp::now(), currency: None };
+        let orders = intake::orders(csv.as_bytes(), Format::Csv, rules)
+            .map_err(|e| refused(e.to_string()))?
+            .map(|entry| match entry.map_err(|e| refused(e.to_string()))? {
+                Found::Good(order, _) => Ok(order),
+                Found::Rejected(rejected) => Err(refused(rejected.reason)),
+            })
+            .collect::<Told<Vec<_>>>()?;
         self.narrator.say(format_args!(
             "The till knows {} orders of {}.",
             orders.len(),

@@ -10,6 +10,7 @@
 //! addressed to loopback: a web site that points its own name at this machine learns nothing.
 
 mod board;
+mod receipt;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::WatchStream;
 
 use super::board::Board;
-use super::{DisplayError, Settings, Shown};
+use super::{DisplayError, Settings, Shown, receipt};
 
 /// How long open pages may take to close.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -131,6 +131,7 @@ fn router(page: Page) -> Router {
         .route("/style.css", file("text/css; charset=utf-8", include_str!("page/style.css")))
         .route("/app.js", file("text/javascript; charset=utf-8", include_str!("page/app.js")))
         .route("/icon.svg", file("image/svg+xml", include_str!("page/icon.svg")))
+        .route("/receipt/{code}", get(receipt::draw))
         .route("/events", get(events))
         .with_state(page)
         .layer(middleware::from_fn(guard))

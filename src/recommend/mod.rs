@@ -1,104 +1,143 @@
-//! What a customer may want today, from their own baskets alone, with a reason that is true.
+//! What a customer may want today: the usual, what is due, and something new, each with a reason
+//! that is true.
 //!
-//! A product counts once a basket, and a basket counts less the older it is. Nothing is learned
-//! from other customers.
+//! A [`Recommender`] holds the orders of all customers in memory, packed. How likely a product is
+//! comes from the customer's own habits (how often, how lately, in which rhythm, at which hour),
+//! from customers who buy alike, and from what the shop sells at the time; how much each of these
+//! counts is learned from the shop's own past visits ([`Recommender::learn`]), on the box.
+//!
+//! No I/O, no clock, no chance: the same orders and the same moment give the same answer, in
+//! whatever order the orders came. What is known of others reaches a customer only as a count over
+//! three people at the least. `docs/recommendations.md` tells the method and its measurements.
 
+mod catalogue;
+mod favourites;
+mod forest;
+mod habits;
+mod ledger;
+mod neighbours;
+mod ranker;
+mod reasons;
 #[cfg(test)]
 mod tests;
+mod view;
 
-use std::collections::HashMap;
+use jiff::Zoned;
 
-use jiff::{SignedDuration, Timestamp};
+use crate::domain::{CustomerId, Order, Preferences, Reason, Recommendation};
 
-use crate::domain::{Order, Recommendation};
+pub use catalogue::Catalogue;
+pub use ranker::Ranker;
 
-/// After this many days a basket counts half. About two months: long enough for goods bought once
-/// a month to stay, short enough for the seasons to pass.
-const HALF_LIFE_DAYS: f64 = 60.0;
+use habits::{Habits, Moment};
+use ledger::{Clock, Ledger, ProductNo};
+use view::View;
 
-/// What was bought this recently is in the bag already.
-const JUST_BOUGHT: SignedDuration = SignedDuration::from_hours(2);
+/// What was bought this recently is in the bag already, in seconds.
+const JUST_BOUGHT: i64 = 2 * 3_600;
 
-/// A product is usual from so many baskets on; one may be chance.
-const USUAL_BASKETS: usize = 2;
-
-/// The baskets that a reason looks back on; more than a customer remembers would not convince.
-const REMEMBERED_BASKETS: usize = 8;
-
-/// A product in one customer's history.
-struct Habit<'a> {
-    sku: &'a str,
-    /// As in the newest basket.
-    name: &'a str,
-    /// Places of the baskets that hold it, 0 the newest; rising.
-    baskets: Vec<usize>,
-    score: f64,
-    just_bought: bool,
-}
-
-/// At most `limit` products, the likeliest first, for the customer whose whole history `orders`
-/// is, newest first. The same history and time give the same answer.
+/// All that is known of purchases, and what has been learned of them.
 ///
-/// Usual products are those in at least two baskets; a customer who has none yet is shown the
-/// last basket. What was bought in the last two hours is left out.
-pub fn recommend(orders: &[Order], now: Timestamp, limit: usize) -> Vec<Recommendation> {
-    let mut habits: Vec<_> =
-        habits(orders, now).into_iter().filter(|habit| !habit.just_bought).collect();
-    if habits.iter().any(|habit| habit.baskets.len() >= USUAL_BASKETS) {
-        habits.retain(|habit| habit.baskets.len() >= USUAL_BASKETS);
-    } else {
-        habits.retain(|habit| habit.baskets[0] == 0);
-    }
-    habits.sort_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then_with(|| a.baskets[0].cmp(&b.baskets[0]))
-            .then_with(|| a.sku.cmp(b.sku))
-    });
-    habits
-        .iter()
-        .take(limit)
-        .map(|habit| Recommendation {
-            sku: habit.sku.to_owned(),
-            name: habit.name.to_owned(),
-            reason: reason(&habit.baskets, orders.len()),
-        })
-        .collect()
+/// 150,000 baskets of 68,000 products take about 50 MB; a clone as much again.
+#[derive(Clone, Default)]
+pub struct Recommender {
+    ledger: Ledger,
+    ranker: Ranker,
 }
 
-/// Every product of the history.
-fn habits(orders: &[Order], now: Timestamp) -> Vec<Habit<'_>> {
-    let mut habits: HashMap<&str, Habit<'_>> = HashMap::new();
-    for (basket, order) in orders.iter().enumerate() {
-        let age = now.duration_since(order.placed.timestamp());
-        let weight = (-age.as_secs_f64().max(0.0) / 86_400.0 / HALF_LIFE_DAYS).exp2();
-        for line in &order.lines {
-            let habit = habits.entry(&line.sku).or_insert_with(|| Habit {
-                sku: &line.sku,
-                name: &line.name,
-                baskets: Vec::new(),
-                score: 0.0,
-                just_bought: false,
-            });
-            if habit.baskets.last() != Some(&basket) {
-                habit.baskets.push(basket);
-                habit.score += weight;
-                habit.just_bought |= age < JUST_BOUGHT;
+impl Recommender {
+    /// Takes an order in. One that replaces another takes its place; one that is known already, or
+    /// a void of one that is not, changes nothing. Says whether anything changed.
+    pub fn take(&mut self, order: &Order) -> bool {
+        self.ledger.add(order)
+    }
+
+    /// Takes a customer's orders out. What was learned may still show them: learn anew.
+    pub fn forget(&mut self, customer: CustomerId) {
+        self.ledger.forget(customer);
+    }
+
+    /// How many orders are known.
+    pub fn orders(&self) -> u64 {
+        self.ledger.baskets()
+    }
+
+    /// Learns from all orders how much each clue counts. Takes seconds of one core for a hundred
+    /// thousand orders: to be called on a clone, on another thread.
+    pub fn learn(&self) -> Ranker {
+        Ranker::learn(&self.ledger)
+    }
+
+    /// Goes by what was learned from now on.
+    pub fn adopt(&mut self, ranker: Ranker) {
+        self.ranker = ranker;
+    }
+
+    /// At most `limit` products for a customer who is in the shop at `now`, on the clock of its
+    /// tills; the likeliest first.
+    ///
+    /// Nothing for those who want none. Left out are products that the catalogue says cannot be
+    /// bought, are for adults only or contain what the customer avoids, and what they bought in the
+    /// last two hours. Whoever has not bought anything yet is shown what others buy at this hour.
+    pub fn next_basket(
+        &self,
+        customer: CustomerId,
+        now: &Zoned,
+        limit: usize,
+        preferences: &Preferences,
+        catalogue: &Catalogue,
+    ) -> Vec<Recommendation> {
+        if !preferences.recommendations || limit == 0 {
+            return Vec::new();
+        }
+        let moment = Moment { second: now.timestamp().as_second(), clock: Clock::of(now) };
+        let me = self.ledger.number(customer);
+        let history = me.map_or(&[][..], |me| &self.ledger.people()[me as usize].baskets);
+        let just_bought =
+            &history[history.partition_point(|b| b.placed <= moment.second - JUST_BOUGHT)..];
+        let allowed = |product: ProductNo| {
+            catalogue.allows(&self.ledger.shelf_of(product).sku, &preferences.allergens)
+                && !just_bought.iter().any(|basket| basket.holds(product))
+        };
+        let mut shown: Vec<(ProductNo, Reason)> = Vec::with_capacity(limit);
+        if let Some(me) = me {
+            let habits = Habits::new(history, moment, self.ledger.shelves().len());
+            let view = View::new(&self.ledger, me, &habits, &habits, moment);
+            let likely = self.ranked(&view).into_iter().filter(|product| allowed(*product));
+            shown.extend(likely.take(limit).map(|product| {
+                let why = match habits.of(product) {
+                    Some(habit) => reasons::own(habit, history, moment),
+                    None => reasons::new(&self.ledger, catalogue, me, &habits, product),
+                };
+                (product, why)
+            }));
+        }
+        if shown.len() < limit {
+            let favourites = favourites::favourites(&self.ledger, me, moment);
+            for (product, why) in favourites.filter(|(product, _)| allowed(*product)) {
+                if shown.len() == limit {
+                    break;
+                }
+                if shown.iter().all(|(other, _)| *other != product) {
+                    shown.push((product, why));
+                }
             }
         }
+        let named = shown.into_iter().map(|(product, why)| {
+            let shelf = self.ledger.shelf_of(product);
+            let name = catalogue.name(&shelf.sku).unwrap_or(&shelf.name);
+            Recommendation::new(&shelf.sku, name, why)
+        });
+        named.collect()
     }
-    habits.into_values().collect()
-}
 
-/// Why a product in `baskets` of `all` is shown.
-fn reason(baskets: &[usize], all: usize) -> String {
-    let remembered = all.min(REMEMBERED_BASKETS);
-    let of_those = baskets.iter().filter(|basket| **basket < remembered).count();
-    if of_those >= USUAL_BASKETS {
-        format!("in {of_those} of your last {remembered} baskets")
-    } else if baskets.first() == Some(&0) {
-        "you bought it last time".into()
-    } else {
-        format!("in {} of your {all} baskets", baskets.len())
+    /// The candidates of a visit, the likeliest first.
+    fn ranked(&self, view: &View<'_>) -> Vec<ProductNo> {
+        let candidates = view.candidates();
+        let mut scored: Vec<_> =
+            candidates.iter().map(|c| (self.ranker.score(view, c), c.product)).collect();
+        // Stable: candidates come in an order of their own.
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+        scored.into_iter().map(|(_, product)| product).collect()
     }
 }

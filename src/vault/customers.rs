@@ -1,21 +1,20 @@
 //! Customers: enrolling, reading, renaming, counting visits.
 
 use jiff::Timestamp;
-use redb::{ReadableTable, WriteTransaction};
 
 use crate::domain::{
-    ClaimCode, Consent, Customer, CustomerId, CustomerName, Embedding, ModelId, Template,
+    ClaimCode, Consent, ConsentMethod, Customer, CustomerId, CustomerName, Embedding, ModelId,
+    Preferences, Template,
 };
 
-use super::claims;
+use super::Vault;
+use super::audit::{Act, Done, Means};
+use super::change::Change;
+use super::codes;
 use super::error::{Fault, VaultError};
-use super::loaded::{Loaded, Refused};
-use super::record::Seal;
-use super::schema::{
-    CLAIMS, CONSENTS, CUSTOMERS, TEMPLATES, claim_key, consent_key, customer_key, leading_customer,
-    template_key,
-};
-use super::{Vault, record};
+use super::loaded::Loaded;
+use super::record::Claim;
+use super::schema::{ACCOUNTS, Rows, Slot, customer_key, numbered};
 
 /// A person who just opted in. There is no other way into the vault for a template, and this one
 /// asks for the consent.
@@ -33,28 +32,35 @@ pub struct NewEnrolment<'a> {
 }
 
 impl Vault {
-    /// Stores a new customer with consent, templates and claim code, all or nothing. Claim codes
-    /// that expired before the consent was given are thrown out on the way.
+    /// Stores a new customer with consent, templates, receipt and claim code, all or nothing.
     ///
     /// # Errors
-    /// When there is no embedding, the id is taken, or another customer holds the claim code.
+    /// When there is no embedding, the id is taken, or another customer holds the claim code or the
+    /// receipt. A claim code that has expired can be given again.
     pub fn enrol(&self, new: &NewEnrolment<'_>) -> Result<Customer, VaultError> {
         let (id, given) = (new.consent.customer, new.consent.given);
         if new.embeddings.is_empty() {
             return Err(VaultError::NoTemplates(id));
         }
-        let customer = Customer { id, name: None, enrolled: given, visits: 0, last_visit: None };
-        self.storage.write(|txn| {
-            if txn.open_table(CUSTOMERS)?.get(customer_key(id).as_slice())?.is_some() {
+        let customer = Customer {
+            id,
+            name: None,
+            enrolled: given,
+            visits: 0,
+            last_visit: None,
+            preferences: Preferences::default(),
+        };
+        let by = match new.consent.how {
+            ConsentMethod::Button => Means::Button,
+            ConsentMethod::Command => Means::Command,
+        };
+        self.change(Act { at: given, by }, |change| {
+            if change.is_known(id)? {
                 return Err(VaultError::AlreadyEnrolled(id).into());
             }
-            put_customer(txn, &self.seal, &customer)?;
-
-            let key = consent_key(new.consent);
-            let record = self.seal.sign(&key, new.consent)?;
-            txn.open_table(CONSENTS)?.insert(key.as_slice(), record.as_slice())?;
-
-            let mut templates = txn.open_table(TEMPLATES)?;
+            change.open_account(id)?;
+            change.put(id, Slot::Customer, &numbered(0), &customer)?;
+            codes::put_receipt(change, new.consent)?;
             for (sequence, embedding) in (0..).zip(new.embeddings) {
                 let template = Template {
                     customer: id,
@@ -63,18 +69,11 @@ impl Vault {
                     created: given,
                     embedding: embedding.clone(),
                 };
-                let key = template_key(&template);
-                templates.insert(key.as_slice(), self.seal.sign(&key, &template)?.as_slice())?;
+                change.put(id, Slot::Template, &numbered(sequence), &template)?;
             }
-
-            let mut table = txn.open_table(CLAIMS)?;
-            claims::drop_expired(&mut table, &self.seal, given)?;
-            if claims::is_taken(&table, &new.claim)? {
-                return Err(VaultError::ClaimTaken.into());
-            }
-            let key = claim_key(&new.claim, id);
-            let claim = record::Claim { customer: id, expires: new.claim_expires };
-            table.insert(key.as_slice(), self.seal.sign(&key, &claim)?.as_slice())?;
+            let claim = Claim { code: new.claim, expires: new.claim_expires };
+            codes::put_claim(change, id, &claim, given)?;
+            change.note(Done::Enrolled, new.embeddings.len() as u64, Some(id));
             Ok(())
         })?;
         Ok(customer)
@@ -85,12 +84,17 @@ impl Vault {
     /// # Errors
     /// When the vault cannot be read; a record that does not verify is refused by itself.
     pub fn customers(&self) -> Result<Loaded<Customer>, VaultError> {
-        self.storage.read(|txn| {
+        self.read(|reader| {
             let mut loaded = Loaded::default();
-            for entry in txn.open_table(CUSTOMERS)?.iter()? {
-                let (key, value) = entry?;
-                loaded.push(read_customer(&self.seal, key.value(), value.value()));
-            }
+            reader.accounts(|account| {
+                match account {
+                    Ok(account) => reader.records(&account, Slot::Customer, |_, read| {
+                        loaded.push(read);
+                    })?,
+                    Err(refused) => loaded.refused.push(refused),
+                }
+                Ok(())
+            })?;
             Ok(loaded)
         })
     }
@@ -100,7 +104,10 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Refused`] when the record does not verify.
     pub fn customer(&self, id: CustomerId) -> Result<Option<Customer>, VaultError> {
-        self.storage.read(|txn| get_customer(&txn.open_table(CUSTOMERS)?, &self.seal, id))
+        self.read(|reader| {
+            let Some(account) = reader.account(id)? else { return Ok(None) };
+            Ok(reader.record(&account, Slot::Customer, &numbered(0))??)
+        })
     }
 
     /// Calls a customer by another name, or by none. `None`: there is no such customer.
@@ -111,11 +118,33 @@ impl Vault {
         &self,
         id: CustomerId,
         name: Option<CustomerName>,
+        act: Act,
     ) -> Result<Option<Customer>, VaultError> {
-        self.change(id, |customer| customer.name = name)
+        self.change(act, |change| {
+            let renamed = change.alter(id, |customer| customer.name = name)?;
+            change.note_some(Done::Renamed, renamed.as_ref());
+            Ok(renamed)
+        })
     }
 
-    /// Counts a visit. `None`: there is no such customer.
+    /// Keeps what a customer wants to see. `None`: there is no such customer.
+    ///
+    /// # Errors
+    /// [`VaultError::Refused`] when the record does not verify.
+    pub fn set_preferences(
+        &self,
+        id: CustomerId,
+        preferences: Preferences,
+        act: Act,
+    ) -> Result<Option<Customer>, VaultError> {
+        self.change(act, |change| {
+            let changed = change.alter(id, |customer| customer.preferences = preferences)?;
+            change.note_some(Done::Preferences, changed.as_ref());
+            Ok(changed)
+        })
+    }
+
+    /// Counts a visit, and throws out claim codes that have expired. `None`: there is no such customer.
     ///
     /// # Errors
     /// [`VaultError::Refused`] when the record does not verify.
@@ -124,52 +153,42 @@ impl Vault {
         id: CustomerId,
         at: Timestamp,
     ) -> Result<Option<Customer>, VaultError> {
-        self.change(id, |customer| {
-            customer.visits = customer.visits.saturating_add(1);
-            customer.last_visit = Some(at);
+        self.change(Act { at, by: Means::Camera }, |change| {
+            let counted = change.alter(id, |customer| {
+                customer.visits = customer.visits.saturating_add(1);
+                customer.last_visit = Some(at);
+            })?;
+            codes::drop_expired(change, id, at)?;
+            Ok(counted)
         })
     }
+}
 
-    fn change(
-        &self,
+impl Change<'_> {
+    /// Whether a customer of this id is here, readable or not.
+    pub(super) fn is_known(&self, id: CustomerId) -> Result<bool, Fault> {
+        Ok(self.tx().row(ACCOUNTS, &customer_key(id))?.is_some())
+    }
+
+    fn alter(
+        &mut self,
         id: CustomerId,
-        change: impl FnOnce(&mut Customer),
-    ) -> Result<Option<Customer>, VaultError> {
-        self.storage.write(|txn| {
-            let found = get_customer(&txn.open_table(CUSTOMERS)?, &self.seal, id)?;
-            let Some(mut customer) = found else { return Ok(None) };
-            change(&mut customer);
-            put_customer(txn, &self.seal, &customer)?;
-            Ok(Some(customer))
-        })
+        alter: impl FnOnce(&mut Customer),
+    ) -> Result<Option<Customer>, Fault> {
+        if self.account(id)?.is_none() {
+            return Ok(None);
+        }
+        let Some(mut customer) = self.get::<Customer>(id, Slot::Customer, &numbered(0))? else {
+            return Ok(None);
+        };
+        alter(&mut customer);
+        self.put(id, Slot::Customer, &numbered(0), &customer)?;
+        Ok(Some(customer))
     }
-}
 
-fn put_customer(txn: &WriteTransaction, seal: &Seal, customer: &Customer) -> Result<(), Fault> {
-    let key = customer_key(customer.id);
-    let record = seal.sign(&key, customer)?;
-    txn.open_table(CUSTOMERS)?.insert(key.as_slice(), record.as_slice())?;
-    Ok(())
-}
-
-fn get_customer(
-    table: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    seal: &Seal,
-    id: CustomerId,
-) -> Result<Option<Customer>, Fault> {
-    let key = customer_key(id);
-    let Some(value) = table.get(key.as_slice())? else { return Ok(None) };
-    let read = read_customer(seal, &key, value.value());
-    Ok(Some(read.map_err(VaultError::Refused)?))
-}
-
-pub(super) fn read_customer(seal: &Seal, key: &[u8], value: &[u8]) -> Result<Customer, Refused> {
-    seal.verify(key, value)
-        .map_err(|fault| Refused::person(format!("record of {}", whose(key)), &fault))
-}
-
-/// "customer 67e5…", from the id that leads a key.
-pub(super) fn whose(key: &[u8]) -> String {
-    leading_customer(key)
-        .map_or_else(|| "an unknown customer".into(), |id| format!("customer {id}"))
+    fn note_some(&mut self, done: Done, customer: Option<&Customer>) {
+        if let Some(customer) = customer {
+            self.note(done, 1, Some(customer.id));
+        }
+    }
 }

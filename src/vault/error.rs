@@ -23,10 +23,22 @@ pub enum VaultError {
          open the old vault"
     )]
     KeyLength { path: PathBuf },
+    #[error(
+        "the vault {vault} is there and its key {path} is not: put the key file back; a new key \
+         cannot open the old vault"
+    )]
+    KeyMissing { path: PathBuf, vault: PathBuf },
+    #[error(
+        "the key comes from the credential {name}: give the service a credential {name}.next too, \
+         restart it, and rotate then"
+    )]
+    RotateCredential { name: &'static str },
     #[error("the vault {path} is in use by another instored; stop it, or let it do the work")]
     InUse { path: PathBuf },
     #[error("cannot open the vault {path}: {source}; check that its folder exists and is yours")]
     Open { path: PathBuf, source: io::Error },
+    #[error("cannot read or write {path}, which belongs to the vault: {source}; check the disk")]
+    Sidecar { path: PathBuf, source: io::Error },
     #[error(
         "the vault {path} is damaged ({detail}): put a backup in its place, or move it away to \
          start empty"
@@ -44,6 +56,23 @@ pub enum VaultError {
          file back, or move the vault away to start empty"
     )]
     OtherKey { path: PathBuf, theirs: String, ours: String },
+    #[error(
+        "the vault {path} does not open with this box's vault key: put the right key file back, or \
+         move the vault away to start empty"
+    )]
+    OtherVaultKey { path: PathBuf },
+    #[error(
+        "the vault {path} is a copy from before somebody was forgotten, and the key it needs was \
+         destroyed then: move it away, start, and restore a backup"
+    )]
+    Unwrappable { path: PathBuf },
+    #[error(
+        "the vault's manifest cannot be used ({0}): nothing in it can be trusted; move the vault \
+         away, start, and restore a backup"
+    )]
+    Manifest(String),
+    #[error("the disk of {path} is full: nothing was stored; make room and ask again")]
+    Full { path: PathBuf },
     #[error("the vault {path} could not be read or written: {source}; check the disk")]
     Storage { path: PathBuf, source: Box<redb::Error> },
     #[error("{0}")]
@@ -52,15 +81,28 @@ pub enum VaultError {
     NoTemplates(CustomerId),
     #[error("customer {0} is enrolled already: forget them first, or use another id")]
     AlreadyEnrolled(CustomerId),
-    #[error("the claim code is in use: draw another one")]
-    ClaimTaken,
+    #[error("the claim code or the receipt is in use: draw another one")]
+    CodeTaken,
     #[error("a record could not be written as CBOR: {0}")]
     Encode(String),
+    #[error("cannot {doing} the backup: {source}")]
+    BackupFile { doing: &'static str, source: io::Error },
+    #[error("this is no backup of instored, or one of a newer version")]
+    NoBackup,
+    #[error("a backup's passphrase has at least {0} characters")]
+    Passphrase(usize),
     #[error(
-        "the customer is forgotten, but traces may remain in the file {path} until the vault is \
-         opened again: {source}"
+        "the backup does not open: the passphrase is not the one it was made with, or the file's \
+         beginning is damaged"
     )]
-    TracesRemain { path: PathBuf, source: Box<VaultError> },
+    BackupLocked,
+    #[error("the backup is damaged or cut short: nothing was restored; take another copy of it")]
+    BackupDamaged,
+    #[error(
+        "the backup was signed with the key {0}, which is not this box's: if you trust it, name \
+         the key when you restore"
+    )]
+    BackupSigner(String),
 }
 
 /// A failure inside a transaction, before it is known on which file.
@@ -72,16 +114,21 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Whether the disk failed, after which redb has to be opened anew.
+    pub(super) fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Storage(redb::Error::Io(_) | redb::Error::PreviousIo))
+    }
+
     /// The failure as callers see it.
     pub(super) fn at(self, path: &Path) -> VaultError {
+        let path = path.to_owned();
         match self {
             Self::Vault(error) => error,
-            Self::Storage(redb::Error::Corrupted(detail)) => {
-                VaultError::Damaged { path: path.to_owned(), detail }
+            Self::Storage(redb::Error::Corrupted(detail)) => VaultError::Damaged { path, detail },
+            Self::Storage(redb::Error::Io(e)) if e.kind() == io::ErrorKind::StorageFull => {
+                VaultError::Full { path }
             }
-            Self::Storage(source) => {
-                VaultError::Storage { path: path.to_owned(), source: Box::new(source) }
-            }
+            Self::Storage(source) => VaultError::Storage { path, source: Box::new(source) },
         }
     }
 }
@@ -89,6 +136,12 @@ impl Fault {
 impl From<VaultError> for Fault {
     fn from(error: VaultError) -> Self {
         Self::Vault(error)
+    }
+}
+
+impl From<Refused> for Fault {
+    fn from(refused: Refused) -> Self {
+        Self::Vault(VaultError::Refused(refused))
     }
 }
 

@@ -1,35 +1,34 @@
 //! Everything of one customer, for the customer.
 
 use jiff::Timestamp;
-use redb::{ReadTransaction, ReadableTable};
 use serde::{Serialize, Serializer};
 
-use crate::domain::{ClaimCode, Consent, Customer, CustomerId, Embedding, ModelId, Order};
+use crate::domain::{
+    ClaimCode, Consent, Customer, CustomerId, Embedding, ModelId, Order, OrderId, Template,
+};
 
 use super::Vault;
-use super::claims::read_claim;
-use super::customers::{read_customer, whose};
-use super::error::{Fault, VaultError};
+use super::error::VaultError;
 use super::loaded::Refused;
-use super::orders::read_order;
-use super::schema::{
-    Bytes, CLAIMS, CONSENTS, CUSTOMERS, ORDERS, TEMPLATES, claim_parts, customer_key, with_prefix,
-};
-use super::templates::read_template;
+use super::orders;
+use super::record::{Claim, ReplacedOrder};
+use super::schema::{Slot, numbered};
 
 /// All that the vault keeps of a customer. It is their data, so it holds the faces too.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Export {
     /// Who.
     pub customer: CustomerId,
-    /// Their record; absent when it does not verify.
+    /// Their record, with what they want to see; absent when it does not verify.
     pub record: Option<Customer>,
-    /// What they agreed to.
+    /// What they agreed to, each with its receipt.
     pub consents: Vec<Consent>,
     /// Their face.
     pub templates: Vec<ExportedTemplate>,
-    /// What they bought, newest first.
+    /// What they bought, newest first; with what makes an order void.
     pub orders: Vec<Order>,
+    /// Orders that others took the place of; their contents are gone.
+    pub replaced_orders: Vec<OrderId>,
     /// Codes by which a till may name them.
     pub claim_codes: Vec<ExportedClaim>,
     /// What is kept and cannot be read, a sentence each.
@@ -67,78 +66,59 @@ impl Vault {
     /// Everything of a customer, from one moment. `None`: there is no such customer.
     ///
     /// # Errors
-    /// When the vault cannot be read; what does not verify is named in [`Export::unreadable`].
+    /// When the vault or the customer's key cannot be read; a record that does not verify is named
+    /// in [`Export::unreadable`].
     pub fn export(&self, id: CustomerId) -> Result<Option<Export>, VaultError> {
-        self.storage.read(|txn| {
-            let prefix = customer_key(id);
+        self.read(|reader| {
+            let Some(account) = reader.account(id)? else { return Ok(None) };
             let mut unreadable = Vec::new();
             let mut keep = |refused: Refused| unreadable.push(refused.to_string());
-
-            let mut record = None;
-            match txn.open_table(CUSTOMERS)?.get(prefix.as_slice())? {
-                None => return Ok(None),
-                Some(value) => match read_customer(&self.seal, &prefix, value.value()) {
-                    Ok(customer) => record = Some(customer),
+            let mut export = Export {
+                customer: id,
+                record: None,
+                consents: Vec::new(),
+                templates: Vec::new(),
+                orders: Vec::new(),
+                replaced_orders: Vec::new(),
+                claim_codes: Vec::new(),
+                unreadable: Vec::new(),
+            };
+            match reader.record(&account, Slot::Customer, &numbered(0))? {
+                Ok(record) => export.record = record,
+                Err(refused) => keep(refused),
+            }
+            reader.records(&account, Slot::Consent, |_, read| match read {
+                Ok(consent) => export.consents.push(consent),
+                Err(refused) => keep(refused),
+            })?;
+            reader.records(
+                &account,
+                Slot::Template,
+                |_, read: Result<Template, _>| match read {
+                    Ok(t) => export.templates.push(ExportedTemplate {
+                        model: t.model,
+                        sequence: t.sequence,
+                        created: t.created,
+                        embedding: t.embedding,
+                    }),
                     Err(refused) => keep(refused),
                 },
-            }
-            let consents = gather(txn, CONSENTS, &prefix, &mut keep, |key, value| {
-                self.seal
-                    .verify(key, value)
-                    .map_err(|fault| Refused::person(format!("consent of {}", whose(key)), &fault))
-            })?;
-            let templates = gather(txn, TEMPLATES, &prefix, &mut keep, |key, value| {
-                let t = read_template(&self.seal, key, value)?;
-                Ok(ExportedTemplate {
-                    model: t.model,
-                    sequence: t.sequence,
-                    created: t.created,
-                    embedding: t.embedding,
-                })
-            })?;
-            let mut orders = gather(txn, ORDERS, &prefix, &mut keep, read_order)?;
-            orders.reverse();
-            let mut claim_codes = Vec::new();
-            for entry in txn.open_table(CLAIMS)?.iter()? {
-                let (key, value) = entry?;
-                let Some((code, _)) = claim_parts(key.value()).filter(|(_, of)| *of == id) else {
-                    continue;
-                };
-                match read_claim(&self.seal, key.value(), value.value()) {
-                    Ok(claim) => claim_codes.push(ExportedClaim { code, expires: claim.expires }),
-                    Err(refused) => keep(refused),
+            )?;
+            reader.records(&account, Slot::Claim, |_, read: Result<Claim, _>| match read {
+                Ok(Claim { code, expires }) => {
+                    export.claim_codes.push(ExportedClaim { code, expires });
                 }
-            }
-            let customer = id;
-            Ok(Some(Export {
-                customer,
-                record,
-                consents,
-                templates,
-                orders,
-                claim_codes,
-                unreadable,
-            }))
+                Err(refused) => keep(refused),
+            })?;
+            reader.records(&account, Slot::Replaced, |_, read| match read {
+                Ok(ReplacedOrder(id)) => export.replaced_orders.push(id),
+                Err(refused) => keep(refused),
+            })?;
+            let orders = orders::all_of(reader, &account)?;
+            export.orders = orders.good;
+            orders.refused.into_iter().for_each(keep);
+            export.unreadable = unreadable;
+            Ok(Some(export))
         })
     }
-}
-
-/// The records of one customer in `table`; those that are refused go to `keep`.
-fn gather<T>(
-    txn: &ReadTransaction,
-    table: Bytes,
-    prefix: &[u8],
-    keep: &mut impl FnMut(Refused),
-    read: impl Fn(&[u8], &[u8]) -> Result<T, Refused>,
-) -> Result<Vec<T>, Fault> {
-    let mut records = Vec::new();
-    let table = txn.open_table(table)?;
-    for entry in with_prefix(&table, prefix)? {
-        let (key, value) = entry?;
-        match read(key.value(), value.value()) {
-            Ok(record) => records.push(record),
-            Err(refused) => keep(refused),
-        }
-    }
-    Ok(records)
 }

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use crate::domain::CustomerId;
+
 use super::record::RecordFault;
+use super::schema::{NAME_LENGTH, Name, Slot};
 
 /// Records that were read: the good ones, and the refused ones, which are not used.
 #[derive(Debug)]
@@ -28,31 +31,67 @@ impl<T> Loaded<T> {
     }
 }
 
-/// A record that is there and is not used. Displays as one line that says what to do.
+/// Something that is not as the box left it, and is not used. Displays as one line that says what
+/// to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
-    /// Which, in words: "template 2 of customer 67e5…".
-    pub record: String,
+    /// Which, in words: "the template 2 of customer 67e5…".
+    pub what: String,
     /// Why.
     pub reason: String,
     advice: &'static str,
 }
 
 impl Refused {
-    /// A record of a person's enrolment.
-    pub(super) fn person(record: String, fault: &RecordFault) -> Self {
-        let advice = "have the customer enrol again, or forget them";
-        Self { record, reason: fault.to_string(), advice }
+    /// A record of a customer.
+    pub(super) fn record(id: CustomerId, slot: Slot, name: &Name, fault: &RecordFault) -> Self {
+        let number = match slot {
+            Slot::Template => format!(" {}", number(name)),
+            _ => String::new(),
+        };
+        let advice = match slot {
+            Slot::Order | Slot::Replaced => "import the customer's orders again",
+            _ => "have the customer enrol again, or forget them; a backup may have it",
+        };
+        let what = format!("the {}{number} of customer {id}", slot.word());
+        Self { what, reason: fault.to_string(), advice }
     }
 
-    /// An order.
-    pub(super) fn order(record: String, fault: &RecordFault) -> Self {
-        Self { record, reason: fault.to_string(), advice: "import the order again" }
+    /// A customer of whom nothing can be read.
+    pub(super) fn account(id: CustomerId, fault: &RecordFault) -> Self {
+        Self {
+            what: format!("everything of customer {id}"),
+            reason: fault.to_string(),
+            advice: "forget them and have them enrol again; a backup may have it",
+        }
     }
+
+    /// A product of the catalogue.
+    pub(super) fn product(sku: &str, fault: &RecordFault) -> Self {
+        Self {
+            what: format!("the product {sku}"),
+            reason: fault.to_string(),
+            advice: "import the catalogue again",
+        }
+    }
+
+    /// The vault as a whole.
+    pub(super) fn vault(what: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            reason: reason.into(),
+            advice: "find out who had access to the box; restore a backup if in doubt",
+        }
+    }
+}
+
+fn number(name: &Name) -> u32 {
+    let [a, b, c, d] = [0, 1, 2, 3].map(|i| name[NAME_LENGTH - 4 + i]);
+    u32::from_be_bytes([a, b, c, d])
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} is refused: {}; {}", self.record, self.reason, self.advice)
+        write!(f, "{} is refused: {}; {}", self.what, self.reason, self.advice)
     }
 }

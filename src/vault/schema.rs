@@ -1,222 +1,289 @@
-//! The tables and the shape of their keys.
-//!
-//! A customer's id leads every key but those of `claims`, where it ends it, and of `order_ids`,
-//! where it leads the value: a customer can be forgotten by keys alone, whatever the records say.
+//! What lies where: the tables, their keys, and what the file says of itself. A customer is
+//! forgotten by these keys alone, whatever the records say.
 
 use std::path::Path;
 
-use jiff::Timestamp;
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
+    WriteTransaction,
+};
 use uuid::Uuid;
 
-use crate::domain::{BoxId, ClaimCode, Consent, CustomerId, Order, OrderId, Template};
+use crate::domain::{BoxId, CustomerId};
 
 use super::error::{Fault, VaultError};
 
 /// A table from bytes to bytes.
 pub(super) type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
-/// customer → signed customer.
-pub(super) const CUSTOMERS: Bytes = TableDefinition::new("customers");
-/// customer, time given → signed consent.
-pub(super) const CONSENTS: Bytes = TableDefinition::new("consents");
-/// customer, sequence → signed template.
-pub(super) const TEMPLATES: Bytes = TableDefinition::new("templates");
-/// code, customer → signed expiry.
-pub(super) const CLAIMS: Bytes = TableDefinition::new("claims");
-/// customer, time placed, order id → order.
-pub(super) const ORDERS: Bytes = TableDefinition::new("orders");
-/// order id → customer, time placed: where the order lies.
+/// customer → their key, sealed under the wrapping key.
+pub(super) const ACCOUNTS: Bytes = TableDefinition::new("accounts");
+/// customer, kind, name → a record, sealed under its customer's key.
+pub(super) const RECORDS: Bytes = TableDefinition::new("records");
+/// tag of a claim code or receipt → customer.
+pub(super) const CODES: Bytes = TableDefinition::new("codes");
+/// tag of an order id → customer.
 pub(super) const ORDER_IDS: Bytes = TableDefinition::new("order_ids");
-const RECORDS: [Bytes; 6] = [CUSTOMERS, CONSENTS, TEMPLATES, CLAIMS, ORDERS, ORDER_IDS];
+/// sku → product.
+pub(super) const PRODUCTS: Bytes = TableDefinition::new("products");
+/// digest of a forgotten customer's id → nothing.
+pub(super) const TOMBSTONES: Bytes = TableDefinition::new("tombstones");
+/// number → what happened.
+pub(super) const AUDIT: Bytes = TableDefinition::new("audit");
 /// What the file is.
-const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
+pub(super) const META: Bytes = TableDefinition::new("meta");
 
-const FORMAT: u8 = 1;
-const FORMAT_KEY: &str = "format";
-const BOX_KEY: &str = "box";
-const KEY_ID_KEY: &str = "key";
-const REWRITE_DUE_KEY: &str = "rewrite_due";
+pub(super) const TABLES: [Bytes; 8] =
+    [ACCOUNTS, RECORDS, CODES, ORDER_IDS, PRODUCTS, TOMBSTONES, AUDIT, META];
 
-const ID_LENGTH: usize = 16;
-const TIME_LENGTH: usize = 8;
-const CODE_LENGTH: usize = 8;
+const FORMAT: u8 = 2;
+const FORMAT_KEY: &[u8] = b"format";
+const BOX_KEY: &[u8] = b"box";
+const SIGNER_KEY: &[u8] = b"signer";
+const NEXT_SIGNER_KEY: &[u8] = b"next_signer";
+/// The root of the keys that are not a customer's, sealed under the vault key.
+pub(super) const ROOT_KEY: &[u8] = b"root";
+/// The signed, sealed manifest.
+pub(super) const MANIFEST_KEY: &[u8] = b"manifest";
+/// There when deleted data may still lie in free pages.
+pub(super) const SWEEP_DUE_KEY: &[u8] = b"sweep_due";
 
-/// Whose vault this is.
-pub(super) struct Identity {
-    pub(super) box_id: BoxId,
-    pub(super) key_id: String,
+/// Bytes of a customer's pseudonym.
+pub(super) const ID_LENGTH: usize = 16;
+/// Bytes of a record's name among those of its kind.
+pub(super) const NAME_LENGTH: usize = 16;
+/// Bytes of a key in `records`.
+pub(super) const RECORD_KEY_LENGTH: usize = ID_LENGTH + 1 + NAME_LENGTH;
+
+/// A record's name among those of its kind: zero, a number, or a tag.
+pub(super) type Name = [u8; NAME_LENGTH];
+
+/// What a row of `records` is. The order is that of the keys: what recognition needs comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub(super) enum Slot {
+    /// The list of the customer's other rows.
+    Roll = 0,
+    Customer = 1,
+    Consent = 2,
+    Template = 3,
+    Claim = 4,
+    Order = 5,
+    /// An order id that another order took the place of; nothing but the name.
+    Replaced = 6,
 }
 
-/// Whose vault the file says it is.
-pub(super) struct StoredIdentity {
-    format: u8,
-    box_id: String,
-    key_id: String,
-}
+impl Slot {
+    pub(super) fn from_byte(byte: u8) -> Option<Self> {
+        [
+            Self::Roll,
+            Self::Customer,
+            Self::Consent,
+            Self::Template,
+            Self::Claim,
+            Self::Order,
+            Self::Replaced,
+        ]
+        .into_iter()
+        .find(|slot| *slot as u8 == byte)
+    }
 
-impl StoredIdentity {
-    pub(super) fn check(self, ours: &Identity, path: &Path) -> Result<(), VaultError> {
-        let path = path.to_owned();
-        if self.format != FORMAT {
-            return Err(VaultError::Format { path, found: self.format });
+    /// What people call it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Roll => "list of records",
+            Self::Customer => "record",
+            Self::Consent => "consent",
+            Self::Template => "template",
+            Self::Claim => "claim code",
+            Self::Order => "order",
+            Self::Replaced => "replaced order",
         }
-        if self.box_id != ours.box_id.as_str() {
-            let ours = ours.box_id.to_string();
-            return Err(VaultError::OtherBox { path, theirs: self.box_id, ours });
-        }
-        if self.key_id != ours.key_id {
-            let ours = ours.key_id.clone();
-            return Err(VaultError::OtherKey { path, theirs: self.key_id, ours });
-        }
-        Ok(())
     }
 }
 
-/// Makes every table of an empty file.
-pub(super) fn create(txn: &WriteTransaction, identity: &Identity) -> Result<(), Fault> {
-    for table in RECORDS {
-        txn.open_table(table)?;
-    }
-    let mut meta = txn.open_table(META)?;
-    meta.insert(FORMAT_KEY, [FORMAT].as_slice())?;
-    meta.insert(BOX_KEY, identity.box_id.as_str().as_bytes())?;
-    meta.insert(KEY_ID_KEY, identity.key_id.as_bytes())?;
-    Ok(())
-}
-
-/// What the file says it is; `None` when it is new.
-pub(super) fn read_identity(txn: &ReadTransaction) -> Result<Option<StoredIdentity>, Fault> {
-    let meta = match txn.open_table(META) {
-        Ok(meta) => meta,
-        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let text = |key: &str| -> Result<String, Fault> {
-        let value = meta.get(key)?;
-        Ok(value.map(|v| String::from_utf8_lossy(v.value()).into_owned()).unwrap_or_default())
-    };
-    let format = meta.get(FORMAT_KEY)?.and_then(|v| v.value().first().copied()).unwrap_or(0);
-    Ok(Some(StoredIdentity { format, box_id: text(BOX_KEY)?, key_id: text(KEY_ID_KEY)? }))
-}
-
-/// Whether something was deleted and the file not rewritten since.
-pub(super) fn rewrite_due(txn: &ReadTransaction) -> Result<bool, Fault> {
-    Ok(txn.open_table(META)?.get(REWRITE_DUE_KEY)?.is_some())
-}
-
-/// Notes that the file holds deleted data.
-pub(super) fn set_rewrite_due(txn: &WriteTransaction) -> Result<(), Fault> {
-    txn.open_table(META)?.insert(REWRITE_DUE_KEY, [1].as_slice())?;
-    Ok(())
-}
-
-/// Copies every record into an empty file, which then holds nothing else.
-pub(super) fn copy(from: &ReadTransaction, to: &WriteTransaction) -> Result<(), Fault> {
-    for table in RECORDS {
-        let mut copy = to.open_table(table)?;
-        for entry in from.open_table(table)?.iter()? {
-            let (key, value) = entry?;
-            copy.insert(key.value(), value.value())?;
-        }
-    }
-    let mut copy = to.open_table(META)?;
-    for entry in from.open_table(META)?.iter()? {
-        let (key, value) = entry?;
-        if key.value() != REWRITE_DUE_KEY {
-            copy.insert(key.value(), value.value())?;
-        }
-    }
-    Ok(())
+/// The name of the only one, or of the `n`th.
+pub(super) fn numbered(n: u32) -> Name {
+    let mut name = [0; NAME_LENGTH];
+    name[NAME_LENGTH - 4..].copy_from_slice(&n.to_be_bytes());
+    name
 }
 
 pub(super) fn customer_key(id: CustomerId) -> [u8; ID_LENGTH] {
     id.0.into_bytes()
 }
 
-pub(super) fn consent_key(consent: &Consent) -> Vec<u8> {
-    [customer_key(consent.customer).as_slice(), &time_key(consent.given)].concat()
-}
-
-pub(super) fn template_key(template: &Template) -> Vec<u8> {
-    [customer_key(template.customer).as_slice(), &template.sequence.to_be_bytes()].concat()
-}
-
-pub(super) fn claim_key(code: &ClaimCode, customer: CustomerId) -> Vec<u8> {
-    [code.as_bytes().as_slice(), &customer_key(customer)].concat()
-}
-
-/// Where an order lies: customer and time.
-pub(super) fn order_place(order: &Order) -> Vec<u8> {
-    [customer_key(order.customer).as_slice(), &time_key(order.placed.timestamp())].concat()
-}
-
-pub(super) fn order_key(place: &[u8], id: &OrderId) -> Vec<u8> {
-    [place, id.0.as_bytes()].concat()
-}
-
-/// Microseconds, biased so that bytes sort as times do.
-fn time_key(time: Timestamp) -> [u8; TIME_LENGTH] {
-    (time.as_microsecond().cast_unsigned() ^ (1 << 63)).to_be_bytes()
-}
-
-/// The customer that leads a key.
+/// The customer that leads a key or is a value.
 pub(super) fn leading_customer(key: &[u8]) -> Option<CustomerId> {
     key.first_chunk().map(|id| CustomerId(Uuid::from_bytes(*id)))
 }
 
-/// The sequence in a template's key.
-pub(super) fn template_sequence(key: &[u8]) -> Option<u32> {
-    key.get(ID_LENGTH..)?.try_into().ok().map(u32::from_be_bytes)
+pub(super) fn record_key(id: CustomerId, slot: Slot, name: &Name) -> [u8; RECORD_KEY_LENGTH] {
+    let mut key = [0; RECORD_KEY_LENGTH];
+    key[..ID_LENGTH].copy_from_slice(&customer_key(id));
+    key[ID_LENGTH] = slot as u8;
+    key[ID_LENGTH + 1..].copy_from_slice(name);
+    key
 }
 
-/// The order id in an order's key.
-pub(super) fn order_id(key: &[u8]) -> Option<&str> {
-    std::str::from_utf8(key.get(ID_LENGTH + TIME_LENGTH..)?).ok()
+/// Slot and name of a key in `records`.
+pub(super) fn record_parts(key: &[u8]) -> Option<(Slot, Name)> {
+    let (slot, name) = key.get(ID_LENGTH..)?.split_first()?;
+    Some((Slot::from_byte(*slot)?, name.try_into().ok()?))
 }
 
-/// The code and the customer of a claim's key.
-pub(super) fn claim_parts(key: &[u8]) -> Option<(ClaimCode, CustomerId)> {
-    let (code, customer) = key.split_at_checked(CODE_LENGTH)?;
-    let code = std::str::from_utf8(code).ok()?.parse().ok()?;
-    Some((code, CustomerId(Uuid::from_slice(customer).ok()?)))
+/// From the first to behind the last key of a customer's rows in `slots`.
+pub(super) fn record_range(id: CustomerId, first: Slot, last: Slot) -> (Vec<u8>, Vec<u8>) {
+    let start = [customer_key(id).as_slice(), &[first as u8]].concat();
+    let end = [customer_key(id).as_slice(), &[last as u8 + 1]].concat();
+    (start, end)
 }
 
-/// Everything in `table` whose key begins with `prefix`, in the order of the keys.
-pub(super) fn with_prefix<'t>(
-    table: &'t impl ReadableTable<&'static [u8], &'static [u8]>,
-    prefix: &[u8],
-) -> Result<redb::Range<'t, &'static [u8], &'static [u8]>, Fault> {
-    Ok(table.range::<&[u8]>(prefix..after(prefix).as_slice())?)
+/// What a value is bound to: its table's name, a zero byte, its key.
+pub(super) fn place(table: Bytes, key: &[u8]) -> Vec<u8> {
+    use redb::TableHandle;
+    [table.name().as_bytes(), &[0], key].concat()
 }
 
-/// Above every key that begins with `prefix`: it, followed by more 0xFF than any key goes on for.
-pub(super) fn after(prefix: &[u8]) -> Vec<u8> {
-    let mut end = prefix.to_vec();
-    end.resize(prefix.len() + LONGEST_REST, 0xFF);
-    end
+/// What is shown a key and a row.
+pub(super) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>;
+
+/// Rows, in a transaction that reads or one that writes.
+pub(super) trait Rows {
+    fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Rows from `from` on and before `to`, in the order of their keys. In a transaction that
+    /// writes, `visit` must not touch `table`.
+    fn rows(
+        &self,
+        table: Bytes,
+        from: &[u8],
+        to: Option<&[u8]>,
+        visit: Visit<'_>,
+    ) -> Result<(), Fault>;
+
+    fn count(&self, table: Bytes) -> Result<u64, Fault>;
 }
 
-/// More than a time (8 bytes) and an order id (64 characters of up to 4).
-const LONGEST_REST: usize = 512;
+macro_rules! rows {
+    ($transaction:ty) => {
+        impl Rows for $transaction {
+            fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+                Ok(self.open_table(table)?.get(key)?.map(|value| value.value().to_vec()))
+            }
+
+            fn rows(
+                &self,
+                table: Bytes,
+                from: &[u8],
+                to: Option<&[u8]>,
+                visit: Visit<'_>,
+            ) -> Result<(), Fault> {
+                let table = self.open_table(table)?;
+                let range = match to {
+                    Some(to) => table.range::<&[u8]>(from..to)?,
+                    None => table.range::<&[u8]>(from..)?,
+                };
+                for entry in range {
+                    let (key, value) = entry?;
+                    visit(key.value(), value.value())?;
+                }
+                Ok(())
+            }
+
+            fn count(&self, table: Bytes) -> Result<u64, Fault> {
+                Ok(self.open_table(table)?.len()?)
+            }
+        }
+    };
+}
+rows!(ReadTransaction);
+rows!(WriteTransaction);
+
+/// Whose vault the file says it is.
+pub(super) struct Identity {
+    format: u8,
+    box_id: String,
+    /// Id of the key that signs.
+    pub(super) signer: Vec<u8>,
+    /// Id of the key that a rotation brings.
+    pub(super) next_signer: Option<Vec<u8>>,
+}
+
+impl Identity {
+    /// What the file says it is; `None` when it is new.
+    pub(super) fn read(txn: &ReadTransaction) -> Result<Option<Self>, Fault> {
+        match txn.open_table(META) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            // The first format kept its meta data under text.
+            Err(TableError::TableTypeMismatch { .. }) => return Ok(Some(Self::of_format(1))),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+        }
+        let format = txn.row(META, FORMAT_KEY)?.and_then(|v| v.first().copied()).unwrap_or(0);
+        if format != FORMAT {
+            return Ok(Some(Self::of_format(format)));
+        }
+        let name = txn.row(META, BOX_KEY)?.unwrap_or_default();
+        Ok(Some(Self {
+            format,
+            box_id: String::from_utf8_lossy(&name).into_owned(),
+            signer: txn.row(META, SIGNER_KEY)?.unwrap_or_default(),
+            next_signer: txn.row(META, NEXT_SIGNER_KEY)?,
+        }))
+    }
+
+    fn of_format(format: u8) -> Self {
+        Self { format, box_id: String::new(), signer: Vec::new(), next_signer: None }
+    }
+
+    pub(super) fn check(&self, ours: &BoxId, path: &Path) -> Result<(), VaultError> {
+        let path = path.to_owned();
+        if self.format != FORMAT {
+            return Err(VaultError::Format { path, found: self.format });
+        }
+        if self.box_id != ours.as_str() {
+            let (theirs, ours) = (self.box_id.clone(), ours.to_string());
+            return Err(VaultError::OtherBox { path, theirs, ours });
+        }
+        Ok(())
+    }
+}
+
+/// Makes every table of an empty file.
+pub(super) fn create(
+    txn: &WriteTransaction,
+    box_id: &BoxId,
+    signer: &[u8],
+    root: &[u8],
+) -> Result<(), Fault> {
+    for table in TABLES {
+        txn.open_table(table)?;
+    }
+    let mut meta = txn.open_table(META)?;
+    meta.insert(FORMAT_KEY, [FORMAT].as_slice())?;
+    meta.insert(BOX_KEY, box_id.as_str().as_bytes())?;
+    meta.insert(SIGNER_KEY, signer)?;
+    meta.insert(ROOT_KEY, root)?;
+    Ok(())
+}
+
+/// The rows of `meta` that say who signs.
+pub(super) const SIGNER_ROWS: (&[u8], &[u8]) = (SIGNER_KEY, NEXT_SIGNER_KEY);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_sort_as_their_bytes() {
-        let times = [i64::MIN / 1_000_000 / 100, -1, 0, 1, 1_800_000_000];
-        let keys: Vec<_> =
-            times.iter().map(|s| time_key(Timestamp::from_second(*s).unwrap())).collect();
-        assert!(keys.is_sorted_by(|a, b| a < b));
-    }
-
-    #[test]
-    fn a_claim_key_gives_back_its_parts() {
-        let code = ClaimCode::from_random([1, 0, 31, 12, 20, 7, 9, 30]);
-        let customer = CustomerId(Uuid::from_u128(7));
-        assert_eq!(claim_parts(&claim_key(&code, customer)), Some((code, customer)));
-        assert_eq!(claim_parts(b"short"), None);
+    fn a_record_key_gives_back_its_parts_and_lies_in_its_range() {
+        let id = CustomerId(Uuid::from_u128(7));
+        let key = record_key(id, Slot::Template, &numbered(3));
+        assert_eq!(leading_customer(&key), Some(id));
+        assert_eq!(record_parts(&key), Some((Slot::Template, numbered(3))));
+        let (start, end) = record_range(id, Slot::Roll, Slot::Template);
+        assert!(start.as_slice() <= key.as_slice() && key.as_slice() < end.as_slice());
+        assert!(record_key(id, Slot::Claim, &numbered(0)).as_slice() >= end.as_slice());
+        assert_eq!(record_parts(b"short"), None);
     }
 }

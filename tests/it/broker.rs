@@ -59,9 +59,9 @@ fn a_customer_enrols_is_linked_to_an_order_is_greeted_with_it_and_is_forgotten()
 
     let bearer = json!({ "claim_code": code });
     let answer = broker.ask("order", &paid(&bearer, "T2-77", 2));
-    assert_eq!(answer, json!({ "order": { "id": "T2-77", "added": true } }));
+    assert_eq!(answer, json!({ "order": { "id": "T2-77", "customer": id, "added": true } }));
     let again = broker.ask("order", &paid(&bearer, "T2-77", 2));
-    assert_eq!(again, json!({ "order": { "id": "T2-77", "added": false } }));
+    assert_eq!(again, json!({ "order": { "id": "T2-77", "customer": id, "added": false } }));
     let (refused, says) = broker.ask_in_vain("order", &paid(&bearer, "T2-77", 3));
     assert_eq!(refused, "conflict");
     assert_says(&says, &["T2-77", "other content"]);

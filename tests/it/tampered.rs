@@ -8,19 +8,25 @@ use crate::support::assert_says;
 use crate::support::entrance::Entrance;
 use crate::support::mosquitto::{Mosquitto, enrol};
 
-/// Turns one bit of each copy of `wanted` in the file; how many there were.
-fn tamper(file: &std::path::Path, wanted: &[u8]) -> usize {
-    let mut bytes = fs::read(file).unwrap();
-    let places: Vec<_> = bytes
-        .windows(wanted.len())
-        .enumerate()
-        .filter_map(|(at, window)| (window == wanted).then_some(at))
-        .collect();
-    for at in &places {
-        bytes[at + wanted.len() / 2] ^= 0x10;
+/// Turns one bit of the vault's file, at one place after the other, until `vault verify` says that a
+/// template and nothing else is broken; what it says of it. Everything is sealed: nobody can tell by
+/// looking where a template lies.
+fn break_a_template(entrance: &Entrance) -> String {
+    let file = entrance.vault();
+    let whole = fs::read(&file).unwrap();
+    for at in (0..whole.len()).step_by(1000) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&file, &bytes).unwrap();
+        let verified = entrance.run(["vault", "verify", "--json"]);
+        let Ok(found) = serde_json::from_str::<Value>(&verified.stdout) else { continue };
+        if let [Value::String(fault)] = &found["faults"].as_array().unwrap()[..]
+            && fault.contains("template")
+        {
+            return fault.clone();
+        }
     }
-    fs::write(file, bytes).unwrap();
-    places.len()
+    panic!("no place of {} bytes belongs to a template", whole.len());
 }
 
 #[test]
@@ -34,22 +40,11 @@ fn a_template_that_was_changed_is_refused_and_the_others_still_recognise() {
     let customer = done["customer"]["id"].as_str().unwrap();
     daemon.stop();
 
-    let exported = entrance.run(["customers", "export", customer]);
-    let export: Value = serde_json::from_str(&exported.stdout).unwrap();
-    let values = export["templates"][2]["embedding"].as_array().unwrap();
-    let stored: Vec<u8> =
-        values.iter().flat_map(|v| (v.as_f64().unwrap() as f32).to_le_bytes()).collect();
-    assert!(tamper(&entrance.vault(), &stored) > 0, "the template is not in the file");
-
-    let listed = entrance.run(["customers", "export", customer]);
-    assert_says(&listed.stdout, &["template 2 of customer", "its signature does not hold"]);
+    let fault = break_a_template(&entrance);
+    assert_says(&fault, &[customer, "is refused", "enrol again, or forget them"]);
 
     let daemon = entrance.open();
-    let line = daemon.logs("template 2 of customer");
-    assert_says(
-        &line,
-        &[customer, "is refused", "its signature does not hold", "enrol again, or forget them"],
-    );
+    assert_says(&daemon.logs(&fault), &["ERROR"]);
     let state = ear.state("one template is refused", |s| s["refused_templates"] == 1);
     assert_eq!(state["customers"], 1);
     assert_eq!(ear.visit("arrived").json()["customer"]["id"], customer);

@@ -189,7 +189,7 @@ fn without_daemon_and_vault_the_operator_is_told_so() {
     let says = ["there is no vault at", &*vault, "instored run"];
     assert_ended(&entrance.run(["customers", "list"]), 1, &says);
     assert!(!entrance.state().exists(), "a look must not make anything");
-    assert_ended(&entrance.run(["keys", "show"]), 1, &["there is no key at"]);
+    assert_ended(&entrance.run(["keys", "show"]), 1, &["there is no vault at"]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ const FAILURES = {
   face_changed: "Somebody else came into view.",
   not_stored: "Something went wrong on our side.",
   no_camera: "Our camera is not working just now.",
+  not_live: "That looked like a picture of a face.",
 };
 
 let situation = { title: "", guests: [], enrolment: null, camera: null, online: true, link: true };
@@ -150,6 +151,12 @@ function showGuests(guests) {
 
 function stepTexts(event) {
   switch (event.event) {
+    case "offered":
+      return {
+        step: "We do not know you yet",
+        hint: "Press the button once more to join.",
+        note: "Nothing was kept.",
+      };
     case "started":
       return { step: "Hello!", hint: "Please look at the camera." };
     case "look_here":
@@ -163,7 +170,10 @@ function stepTexts(event) {
         step: "Done. See you soon!",
         hint: "Your code for the till:",
         code: event.claim_code,
-        note: "With it, today’s basket is the first one we remember for you.",
+        receipt: event.receipt,
+        note: event.resembles_another
+          ? "You look much like another customer: we greet you only when we are sure. To leave again, hold the button."
+          : "With it, today’s basket is the first one we remember for you.",
       };
     case "failed":
       return {
@@ -190,13 +200,26 @@ function showDots(progress) {
   if (of > 0) dots.setAttribute("aria-label", `${progress.count} of ${progress.of}`);
 }
 
+function showReceipt(receipt) {
+  byId("receipt").hidden = !receipt;
+  const [picture, words] = byId("receipt").children;
+  if (!receipt) {
+    picture.removeAttribute("src");
+    words.textContent = "";
+    return;
+  }
+  picture.src = `/receipt/${receipt}`;
+  words.textContent = `Your receipt: ${receipt}. With it we find your data, should you want to see it or have it deleted.`;
+}
+
 function showEnrolment(event) {
-  const { step, hint, code, note, dots } = stepTexts(event);
+  const { step, hint, code, note, dots, receipt } = stepTexts(event);
   byId("step").textContent = step;
   byId("hint").textContent = hint;
   byId("code").textContent = code ?? "";
   byId("note").textContent = note ?? "";
   showDots(dots);
+  showReceipt(receipt);
   document.body.dataset.step = event.event;
 }
 

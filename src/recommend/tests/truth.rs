@@ -1,0 +1,126 @@
+//! Each reason that is shown, counted anew from the orders, in a shop drawn at random.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Orders of a few customers who buy of few products, so that much is bought together.
+fn shops() -> impl Strategy<Value = Vec<Order>> {
+    let drawn = (1..7u128, 0..90i64, 0..24i64, proptest::collection::btree_set(0..14u8, 1..6));
+    proptest::collection::vec(drawn, 0..90).prop_map(|drawn| {
+        drawn
+            .into_iter()
+            .map(|(customer, day, hour, products)| {
+                let skus: Vec<_> = products.iter().map(|product| format!("p{product}")).collect();
+                let skus: Vec<_> = skus.iter().map(String::as_str).collect();
+                order(customer, day * DAY + hour * HOUR, &skus)
+            })
+            .map(|order| (order.id.clone(), order))
+            .collect::<BTreeMap<_, _>>()
+            .into_values()
+            .collect()
+    })
+}
+
+fn holds(order: &Order, sku: &str) -> bool {
+    order.lines.iter().any(|line| line.sku == sku)
+}
+
+/// What is true of `sku` for `customer`, or what a reason says that is not.
+fn check(why: &Reason, sku: &str, customer: CustomerId, orders: &[Order]) -> Result<(), String> {
+    let mut mine: Vec<_> = orders.iter().filter(|order| order.customer == customer).collect();
+    mine.sort_by_key(|order| std::cmp::Reverse((order.placed.timestamp(), order.id.clone())));
+    let theirs: Vec<_> = orders.iter().filter(|order| order.customer != customer).collect();
+    let with: Vec<_> = mine.iter().filter(|order| holds(order, sku)).collect();
+    let days = |order: &Order| (NOW - order.placed.timestamp().as_second()) / DAY;
+    let buyers = |orders: &mut dyn Iterator<Item = &&Order>| {
+        orders.filter(|o| holds(o, sku)).map(|o| o.customer).collect::<BTreeSet<_>>().len() as u32
+    };
+    let truth = match why {
+        Reason::Usual { baskets, of } => {
+            *baskets >= 2
+                && *of as usize <= mine.len()
+                && mine.iter().take(*of as usize).filter(|o| holds(o, sku)).count()
+                    == *baskets as usize
+        }
+        Reason::LastTime => holds(mine[0], sku),
+        Reason::Once { days_ago } => with.len() == 1 && days(with[0]) == i64::from(*days_ago),
+        Reason::Due { every_days, since_days } => {
+            let times: Vec<_> = with.iter().map(|o| o.placed.timestamp().as_second()).collect();
+            let mut gaps: Vec<_> = times.windows(2).map(|w| (w[0] - w[1]) as f64).collect();
+            gaps.sort_by(f64::total_cmp);
+            let n = gaps.len();
+            let median =
+                if n % 2 == 1 { gaps[n / 2] } else { (gaps[n / 2 - 1] + gaps[n / 2]) / 2.0 };
+            n >= 3
+                && (median / DAY as f64).round() as u32 == *every_days
+                && days(with[0]) == i64::from(*since_days)
+        }
+        Reason::BoughtTogether { with: name, with_sku, baskets, of } => {
+            let mut holding: Vec<_> = theirs.iter().filter(|o| holds(o, sku)).collect();
+            holding.sort_by_key(|order| std::cmp::Reverse(order.placed.timestamp()));
+            let both: Vec<_> = holding.iter().filter(|o| holds(o, with_sku)).collect();
+            let people: BTreeSet<_> = both.iter().map(|order| order.customer).collect();
+            with.is_empty()
+                && mine.iter().any(|order| holds(order, with_sku))
+                && *name == format!("the {with_sku}")
+                && holding.len() == *of as usize
+                && both.len() == *baskets as usize
+                && people.len() >= 3
+        }
+        Reason::LikedHere { customers } => {
+            *customers >= 3 && buyers(&mut theirs.iter()) == *customers
+        }
+        Reason::PopularAtThisHour { customers, from_hour, to_hour, days: within } => {
+            let hours: Vec<_> = (0..3).map(|n| (from_hour + n) % 24).collect();
+            let mut lately = theirs.iter().filter(|o| {
+                hours.contains(&u8::try_from(o.placed.hour()).unwrap())
+                    && o.placed.timestamp().as_second() >= NOW - i64::from(*within) * DAY
+            });
+            *customers >= 3
+                && (from_hour + 3) % 24 == *to_hour
+                && hours[1] == 12
+                && buyers(&mut lately) == *customers
+        }
+    };
+    let unknown = with.is_empty() && buyers(&mut theirs.iter()) < 3;
+    if truth && !unknown { Ok(()) } else { Err(format!("{sku}: {why:?}")) }
+}
+
+proptest! {
+    #[test]
+    fn every_reason_is_true(orders in shops()) {
+        let recommender = of(&orders);
+        for customer in 0..8 {
+            let shown = ask(&recommender, customer);
+            prop_assert!(shown.len() <= 10);
+            for one in &shown {
+                prop_assert_eq!(check(&one.why, &one.sku, id(customer), &orders), Ok(()));
+                prop_assert_eq!(&one.reason, &one.why.to_string());
+            }
+            let skus: BTreeSet<_> = shown.iter().map(|shown| &shown.sku).collect();
+            prop_assert_eq!(skus.len(), shown.len(), "no product twice");
+            prop_assert_eq!(ask(&recommender, customer), shown, "the same answer twice");
+        }
+    }
+
+    #[test]
+    fn taking_out_undoes_putting_in(orders in shops(), more in shops()) {
+        let mut changed = of(&orders);
+        for order in &more {
+            let mut theirs = order.clone();
+            theirs.customer = CustomerId(uuid::Uuid::from_u128(100 + order.customer.0.as_u128()));
+            changed.take(&theirs);
+        }
+        for customer in 100..110 {
+            changed.forget(id(customer));
+        }
+        let plain = of(&orders);
+        prop_assert_eq!(changed.orders(), plain.orders());
+        for customer in 0..8 {
+            prop_assert_eq!(ask(&changed, customer), ask(&plain, customer));
+        }
+    }
+}
