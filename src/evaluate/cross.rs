@@ -213,3 +213,26 @@ impl Highest {
 fn descending(a: &Compared, b: &Compared) -> std::cmp::Ordering {
     b.score.total_cmp(&a.score).then(a.pictures.cmp(&b.pictures))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_threads_found_is_brought_together() {
+        let found = |scores: [f32; 5], first: usize| {
+            let mut highest = Highest::new(3);
+            for (i, score) in scores.into_iter().enumerate() {
+                highest.offer(Compared { score, pictures: [first + i, 99] });
+            }
+            highest
+        };
+        let one = found([0.1, 0.9, 0.2, 0.5, 0.3], 0);
+        let other = found([0.4, 0.0, 0.8, 0.5, 0.7], 10);
+        let (highest, histogram) = one.merge(other).finish();
+        let told: Vec<_> = highest.iter().map(|c| (c.score, c.pictures[0])).collect();
+        assert_eq!(told, [(0.9, 1), (0.8, 12), (0.7, 14)]);
+        let counted = histogram.shares().iter().filter(|s| s.2 > 0.0).count();
+        assert_eq!(counted, 9, "0.5 twice, the others once, those that are not kept among them");
+    }
+}

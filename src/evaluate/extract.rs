@@ -61,7 +61,7 @@ impl Extract for Eyes {
         let Some((picture, face)) = self.find(path)? else { return Ok(None) };
         let Some(aligned) = align(&picture, &face.landmarks) else { return Ok(None) };
         let purpose = Purpose::recognition(&self.detector);
-        self.embedder.embed(&aligned, &purpose).map(Some).map_err(looking_at(path))
+        self.embedder.embed(&aligned, &purpose).map_err(looking_at(path))
     }
 
     fn liveness(&mut self, path: &Path) -> Result<Option<f32>, EvaluateError> {

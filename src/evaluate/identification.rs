@@ -188,7 +188,7 @@ fn decided(
     let decide = |gate: LivenessGate| {
         let greeted = |p: &Probe| {
             let live = || lets_pass(gate, seen.liveness[p.picture], seen.live_from);
-            p.score >= calibration.threshold(rate, p.gallery)
+            p.score >= calibration.gallery_threshold(rate, p.gallery)
                 && (gate == LivenessGate::Off || live())
         };
         let share = |probes: &[Probe], hit: &dyn Fn(&Probe) -> bool| {
@@ -197,7 +197,7 @@ fn decided(
         let probes = known.iter().chain(strangers).chain(spoofs);
         let largest = probes.map(|p| p.gallery).max().unwrap_or(0);
         Decided {
-            threshold: calibration.threshold(rate, largest),
+            threshold: calibration.gallery_threshold(rate, largest),
             fnir: share(known, &|p| !(p.named_rightly && greeted(p))),
             fpir: share(strangers, &greeted),
             spoofs_greeted: share(spoofs, &greeted),

@@ -293,7 +293,7 @@ mod tests {
         for (degrees, another_person, enrols, resembles) in [
             (5.0, true, true, Some(twin)),
             (5.0, false, false, None),
-            (74.0, false, true, Some(twin)),
+            (64.0, false, true, Some(twin)),
             (80.0, false, true, None),
         ] {
             gallery.admit(twin, [&at(degrees + 10.0)]);

@@ -8,27 +8,31 @@ use crate::vision::TrackId;
 /// The customers in sight.
 pub(super) struct Presence {
     here: Vec<Here>,
-    /// Who was said not to be here, and when.
-    dismissed: Vec<(CustomerId, Duration)>,
     patience: Duration,
 }
-
-/// Whoever was taken for a customer and said no is not called by that name again for so long,
-/// however often their track breaks.
-const DISMISSED: Duration = Duration::from_secs(60);
 
 struct Here {
     customer: CustomerId,
     tracks: Vec<TrackId>,
     seen: Duration,
-    /// Whether an arrival was told; who has just enrolled is here without having arrived.
-    arrived: bool,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// The arrival was told.
+    Arrived,
+    /// Has just enrolled: is here without having arrived.
+    Enrolled,
+    /// Whoever stands there is not this customer, or not any more: they are left alone until they
+    /// have left, however often their track breaks.
+    Dismissed,
 }
 
 impl Presence {
     /// Customers have left when they were not seen for `patience`.
     pub fn new(patience: Duration) -> Self {
-        Self { here: Vec::new(), dismissed: Vec::new(), patience }
+        Self { here: Vec::new(), patience }
     }
 
     /// The face of `track` is `customer`. True when that is news: they have arrived.
@@ -37,7 +41,7 @@ impl Presence {
         let news = known.is_none();
         match known {
             Some(here) => here.tracks.push(track),
-            None => self.put(now, track, customer, true),
+            None => self.put(now, track, customer, Standing::Arrived),
         }
         self.seen(now, track);
         news
@@ -45,12 +49,12 @@ impl Presence {
 
     /// `customer` has just enrolled on `track`: here, but nobody is told that they arrived.
     pub fn enrolled(&mut self, now: Duration, track: TrackId, customer: CustomerId) {
-        self.remove(customer);
-        self.put(now, track, customer, false);
+        self.here.retain(|h| h.customer != customer);
+        self.put(now, track, customer, Standing::Enrolled);
     }
 
-    fn put(&mut self, now: Duration, track: TrackId, customer: CustomerId, arrived: bool) {
-        self.here.push(Here { customer, tracks: vec![track], seen: now, arrived });
+    fn put(&mut self, now: Duration, track: TrackId, customer: CustomerId, standing: Standing) {
+        self.here.push(Here { customer, tracks: vec![track], seen: now, standing });
     }
 
     /// `track` is in this frame.
@@ -65,45 +69,31 @@ impl Presence {
         let patience = self.patience;
         self.here
             .extract_if(.., |h| now.saturating_sub(h.seen) > patience)
-            .filter_map(|h| h.arrived.then_some(h.customer))
+            .filter_map(|h| (h.standing == Standing::Arrived).then_some(h.customer))
             .collect()
     }
 
-    /// Takes out a customer who is not here, whatever their face says for a while.
-    pub fn dismiss(&mut self, now: Duration, customer: CustomerId) {
-        self.remove(customer);
-        self.dismissed.push((customer, now));
+    /// A customer is not here, whatever the face says that stands there.
+    pub fn dismiss(&mut self, customer: CustomerId) {
+        for here in self.here.iter_mut().filter(|h| h.customer == customer) {
+            here.standing = Standing::Dismissed;
+        }
     }
 
-    /// Whether it was said of late that `customer` is not here.
-    pub fn is_dismissed(&mut self, now: Duration, customer: CustomerId) -> bool {
-        self.dismissed.retain(|(_, when)| now.saturating_sub(*when) < DISMISSED);
-        self.dismissed.iter().any(|(who, _)| *who == customer)
+    /// Whether the face of `track` needs no more looking at.
+    pub fn is_settled(&self, track: TrackId) -> bool {
+        self.here.iter().any(|h| h.tracks.contains(&track))
     }
 
-    /// Takes a customer out.
-    pub fn remove(&mut self, customer: CustomerId) {
-        self.here.retain(|h| h.customer != customer);
-    }
-
-    /// Who the face of `track` is.
-    pub fn customer_of(&self, track: TrackId) -> Option<CustomerId> {
-        self.here.iter().find(|h| h.tracks.contains(&track)).map(|h| h.customer)
-    }
-
-    /// Where the faces of `customer` are.
-    pub fn tracks_of(&self, customer: CustomerId) -> Vec<TrackId> {
-        self.here.iter().filter(|h| h.customer == customer).flat_map(|h| h.tracks.clone()).collect()
-    }
-
-    /// Whether nobody is in sight.
+    /// Whether nobody has to be seen leaving.
     pub fn is_empty(&self) -> bool {
         self.here.is_empty()
     }
 
     /// Everyone in sight.
     pub fn customers(&self) -> Vec<CustomerId> {
-        self.here.iter().map(|h| h.customer).collect()
+        let present = self.here.iter().filter(|h| h.standing != Standing::Dismissed);
+        present.map(|h| h.customer).collect()
     }
 }
 
@@ -143,15 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_the_customer_is_not_taken_for_them_again_soon() {
-        let [track, _] = tracks();
+    fn who_is_not_the_customer_is_left_alone_until_they_have_left() {
+        let [first, second] = tracks();
         let mut presence = Presence::new(s(4));
-        assert!(presence.recognised(s(0), track, ANNA));
-        assert!(!presence.is_dismissed(s(1), ANNA));
-        presence.dismiss(s(1), ANNA);
-        assert!(presence.is_empty() && presence.overdue(s(9)).is_empty());
-        assert!(presence.is_dismissed(s(60), ANNA));
-        assert!(!presence.is_dismissed(s(61), ANNA));
+        assert!(presence.recognised(s(0), first, ANNA));
+        presence.dismiss(ANNA);
+        assert!(presence.customers().is_empty() && presence.is_settled(first));
+        assert!(!presence.recognised(s(3), second, ANNA), "their track broke");
+        assert!(presence.is_settled(second));
+        assert!(presence.overdue(s(8)).is_empty() && presence.is_empty(), "nobody said farewell");
+        assert!(presence.recognised(s(9), second, ANNA), "and now it may be Anna");
     }
 
     #[test]

@@ -73,8 +73,6 @@ struct Unknown {
     liveness: Liveness,
     /// It was told that this may be a picture.
     presented: bool,
-    /// Somebody said that this is not who we thought, or withdrew: not looked at again.
-    left_alone: bool,
 }
 
 /// A face that was not followed for so long is a new one: somebody else may have taken its place.
@@ -175,15 +173,15 @@ impl Recogniser {
         let rules = self.evidence_rules();
         let mut answered = false;
         for Tracked { track, face } in before_the_camera(window, tracked) {
-            if self.presence.customer_of(*track).is_some() {
+            if self.presence.is_settled(*track) {
                 continue;
             }
             let unknown = self.unknown.entry(*track).or_default();
-            if unknown.left_alone || !unknown.evidence.wants_view(self.now) {
+            if !unknown.evidence.wants_view(self.now) {
                 continue;
             }
             let Some((aligned, _)) = good_view(face, picture, &self.limits) else { continue };
-            let probe = self.embedder.embed(&aligned, &window.purpose())?;
+            let Some(probe) = self.embedder.embed(&aligned, &window.purpose())? else { continue };
             let settled = unknown.evidence.add(self.now, &probe, &self.gallery, &rules);
             let presented = match &mut self.liveness {
                 Some(model) => {
@@ -200,10 +198,6 @@ impl Recogniser {
             let enforced = self.settings.liveness == LivenessGate::Enforce;
             let Some(customer) = settled else { continue };
             if enforced && (presented || !unknown.liveness.has_seen_enough()) {
-                continue;
-            }
-            if self.presence.is_dismissed(self.now, customer) {
-                unknown.left_alone = true;
                 continue;
             }
             self.unknown.remove(track);
@@ -270,14 +264,16 @@ impl Recogniser {
                 return Ok(Some(Step::Failed(EnrolmentFailure::NotLive)));
             }
         }
-        let embedding = self.embedder.embed(&aligned, &enrolment.purpose())?;
+        let Some(embedding) = self.embedder.embed(&aligned, &enrolment.purpose())? else {
+            return Ok(None);
+        };
         Ok(enrolment.offer(self.now, *track, quality.pose, embedding, &self.gallery))
     }
 
     /// The threshold for a share of the wanted rate of strangers greeted.
     fn threshold(&self, share: f64) -> f32 {
         self.settings.threshold.unwrap_or_else(|| {
-            self.calibration.threshold(self.settings.fpir * share, self.gallery.len())
+            self.calibration.gallery_threshold(self.settings.fpir * share, self.gallery.len())
         })
     }
 
@@ -344,10 +340,7 @@ impl Recogniser {
     /// Ends a customer's presence, without a [`Sighting::Left`]: the face that stands there is not
     /// theirs, and is not looked at again.
     pub fn dismiss(&mut self, customer: CustomerId) {
-        for track in self.presence.tracks_of(customer) {
-            self.unknown.insert(track, Unknown { left_alone: true, ..Unknown::default() });
-        }
-        self.presence.dismiss(self.now, customer);
+        self.presence.dismiss(customer);
     }
 
     /// Whether the latest frame showed a face.

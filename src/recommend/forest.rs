@@ -8,7 +8,7 @@ const BINS: usize = 64;
 /// Leaves of a tree.
 const LEAVES: usize = 15;
 /// Trees.
-const TREES: usize = 60;
+const TREES: usize = 100;
 /// What a tree is believed.
 const RATE: f64 = 0.15;
 /// Weight of "no change" in a leaf, in units of its curvature.

@@ -7,13 +7,13 @@ use super::ledger::{Ledger, PersonNo};
 use super::view::{CLUES, Candidate, View};
 
 /// Visits that are learned from, at most; the newest of each customer first.
-const VISITS: usize = 6_000;
+const VISITS: usize = 10_000;
 /// Visits of one customer that are learned from.
 const VISITS_EACH: usize = 10;
 /// Baskets before a visit that is learned from.
 const BASKETS_BEFORE: usize = 2;
 /// Candidates of a visit that were not bought and are learned from, about.
-const MISSES: u64 = 32;
+const MISSES: u64 = 20;
 /// Bought candidates below which nothing is learned: the first guess is better than chance.
 const HITS: usize = 200;
 

@@ -9,9 +9,9 @@ pub(super) const CLUES: usize = 26;
 
 /// Products of the customer's own that are ranked; whoever bought more has not bought the others
 /// for long.
-const OWN: usize = 300;
+const OWN: usize = 200;
 /// Products that are ranked although the customer never bought them.
-const NEW: usize = 100;
+const NEW: usize = 60;
 /// A product that is new to a customer has been bought by so many others: what one or two people
 /// do is nobody's business.
 pub(super) const SUPPORT: usize = 3;
@@ -61,17 +61,28 @@ impl<'a> View<'a> {
     pub fn candidates(&self) -> Vec<Candidate> {
         let mut own: Vec<_> = self.habits.all.iter().map(|h| self.candidate(h.product)).collect();
         self.best(&mut own, OWN);
-        let products = 0..self.ledger.shelves().len();
-        let mut new: Vec<_> = products
-            .filter(|&product| self.liking[product] > 0.0)
-            .filter_map(|product| ProductNo::try_from(product).ok())
-            .filter(|&product| self.habits.of(product).is_none())
-            .filter(|&product| self.is_supported(product))
+        let mut new: Vec<_> = self
+            .liked()
+            .into_iter()
+            .filter(|&product| self.habits.of(product).is_none() && self.is_supported(product))
             .map(|product| self.candidate(product))
             .collect();
         self.best(&mut new, NEW);
         own.append(&mut new);
         own
+    }
+
+    /// The products that the neighbours like most, the customer's own among them: more than are
+    /// looked for, and all that are liked as much as the last.
+    fn liked(&self) -> Vec<ProductNo> {
+        let mut best: Vec<_> = self.liking.iter().copied().filter(|liking| *liking > 0.0).collect();
+        let enough = self.habits.all.len() + 4 * NEW;
+        let least = if best.len() > enough {
+            *best.select_nth_unstable_by(enough, |a, b| b.total_cmp(a)).1
+        } else {
+            f32::MIN_POSITIVE
+        };
+        self.liking.iter().zip(0..).filter(|(l, _)| **l >= least).map(|(_, no)| no).collect()
     }
 
     fn is_supported(&self, product: ProductNo) -> bool {

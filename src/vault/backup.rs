@@ -182,7 +182,7 @@ impl<W: Write> Items<'_, W> {
 }
 
 /// An item behind its length, 32 bits, big-endian.
-fn framed(item: &Item) -> Result<Vec<u8>, VaultError> {
+pub(super) fn framed(item: &Item) -> Result<Vec<u8>, VaultError> {
     let body = cbor(item)?;
     let length = u32::try_from(body.len()).map_err(|e| VaultError::Encode(e.to_string()))?;
     Ok([length.to_be_bytes().as_slice(), &body].concat())

@@ -18,6 +18,8 @@ mod error;
 mod export;
 mod files;
 mod forget;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod keys;
 mod loaded;
 mod manifest;

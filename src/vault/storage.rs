@@ -196,7 +196,8 @@ impl Storage {
             fs::rename(&beside, &self.path)
                 .and_then(|()| sync_folder(&self.path))
                 .map_err(open_error)?;
-            *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(new);
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            close(database.replace(new));
             remove_if_there(&aside(&self.path)).map_err(open_error)
         });
         if moved.is_err() {
@@ -221,9 +222,8 @@ impl Storage {
             return Ok(());
         }
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // The old one holds the file's lock, and may panic on the way out.
-        let old = database.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+        // The old one holds the file's lock.
+        close(database.take());
         *database = Some(open_database(&self.open, &self.path)?);
         self.failed.store(false, Ordering::Release);
         Ok(())
@@ -244,6 +244,17 @@ impl Storage {
             }
         }
     }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Closes a database. Of a damaged file, redb may panic even then.
+fn close(database: Option<Database>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
 }
 
 /// Whether a transaction is to be kept.

@@ -58,17 +58,17 @@ impl LivenessModel {
         self.threshold
     }
 
-    /// The grown box, moved into the picture and no larger than it, as the authors cut it; not
-    /// smoothed while it is scaled, as the network learned it.
+    /// The grown box as far as it lies in the picture, not smoothed while it is scaled. Measured: boxes
+    /// that are moved into the picture, filled up or smoothed make live faces look printed.
     fn crop(&mut self, picture: &Picture, bounds: &Rect) -> Picture {
-        let (width, height) = (picture.width() as f32, picture.height() as f32);
-        let grown = self.box_scale.min(width / bounds.width).min(height / bounds.height);
-        // Whole pixels, as the authors have it.
-        let side = |length: f32, limit: f32| (length * grown).floor().clamp(1.0, limit);
-        let (across, down) = (side(bounds.width, width), side(bounds.height, height));
         let [x, y] = bounds.centre();
-        let left = (x - across / 2.0).floor().clamp(0.0, width - across);
-        let top = (y - down / 2.0).floor().clamp(0.0, height - down);
+        let side = |middle: f32, length: f32, limit: u32| {
+            let (limit, half) = (limit as f32, length * self.box_scale / 2.0);
+            let from = (middle - half).round().clamp(0.0, limit - 1.0);
+            (from, (middle + half).round().clamp(from + 1.0, limit) - from)
+        };
+        let (left, across) = side(x, bounds.width, picture.width());
+        let (top, down) = side(y, bounds.height, picture.height());
 
         let pixel = fir::PixelType::U8x3;
         let mut small = fir::images::Image::new(self.side, self.side, pixel);
@@ -80,7 +80,7 @@ impl LivenessModel {
             .and_then(|picture| {
                 self.resizer.resize(&picture, &mut small, &options).map_err(|e| e.to_string())
             })
-            .expect("the crop was moved into the picture, and both images are RGB");
+            .expect("the crop lies in the picture, and both images are RGB");
         Picture::new(self.side, self.side, small.into_vec())
             .expect("an RGB image has the bytes of its size")
     }

@@ -4,7 +4,6 @@
 //! Nothing but pixels and tensors: this room does not know who anyone is.
 
 mod align;
-#[path = "../recognition/calibration.rs"]
 mod calibration;
 mod detect;
 mod embed;

@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn a_model_alone_is_a_recipe_and_one_that_is_not_there_is_named() {
         let recipe = Recipe::load("sface").unwrap();
-        assert_eq!((recipe.ingredients.len(), recipe.id.0.as_str()), (1, "sface-w8-centred"));
+        assert_eq!(
+            (recipe.ingredients.len(), recipe.id.0.as_str()),
+            (1, "sface-2021dec-w8-centred")
+        );
         let error = Recipe::load("resnet").map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("resnet") && error.contains("sface"), "{error}");
     }

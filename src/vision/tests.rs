@@ -82,13 +82,15 @@ fn faces_are_where_opencv_finds_them() {
         assert_eq!(faces.len(), golden.faces.len(), "{name}");
         for (face, golden_face) in faces.iter().zip(&golden.faces) {
             let Rect { x, y, width, height } = face.bounds;
-            let ours =
-                [x, y, width, height].into_iter().chain(face.landmarks.into_iter().flatten());
-            let theirs = golden_face.bounds.iter().chain(golden_face.landmarks.as_flattened());
-            for (ours, theirs) in ours.zip(theirs) {
-                let apart = (ours * golden.scale - theirs).abs();
-                assert!(apart < 3.0, "{name}: {ours} is {apart} of 320 px off");
-            }
+            let close = |ours: &[f32], theirs: &[f32], limit: f32| {
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    let apart = (ours * golden.scale - theirs).abs();
+                    assert!(apart < limit, "{name}: {ours} is {apart} of 320 px off");
+                }
+            };
+            close(&[x, y, width, height], &golden_face.bounds, 3.0);
+            // Ours are means over several boxes.
+            close(face.landmarks.as_flattened(), golden_face.landmarks.as_flattened(), 5.0);
             assert!((face.score - golden_face.score).abs() < 0.03, "{name}: {}", face.score);
         }
     }
@@ -166,12 +168,12 @@ fn a_blend_compares_by_the_weighted_mean_of_its_parts() {
     let [a, b] = ["person_a_1.png", "impostor_1.png"]
         .map(|name| picture(&format!("tests/golden/align/{name}")));
     let cosine = |embedder: &Embedder| {
-        let [a, b] = [&a, &b].map(|face| embedder.embed(face, &recognition()).unwrap());
+        let [a, b] = [&a, &b].map(|face| embedder.embed(face, &recognition()).unwrap().unwrap());
         a.cosine(&b)
     };
     let expected = 0.6 * cosine(&sface) + 0.4 * mobilefacenet(&a).cosine(&mobilefacenet(&b));
     assert!((cosine(&blend) - expected).abs() < 1e-4, "{} is not {expected}", cosine(&blend));
-    assert_eq!(blend.count().recognition, 4);
+    assert_eq!(blend.count().recognition, 2);
     assert_eq!(blend.count().enrolment, 0);
 }
 
@@ -179,8 +181,8 @@ fn a_blend_compares_by_the_weighted_mean_of_its_parts() {
 fn a_face_and_its_mirror_image_are_one_where_both_are_embedded() {
     let mobilefacenet = embedder("mobilefacenet");
     let face = picture("tests/golden/align/person_a_1.png");
-    let [straight, mirrored] =
-        [face.clone(), face.mirrored()].map(|f| mobilefacenet.embed(&f, &recognition()).unwrap());
+    let [straight, mirrored] = [face.clone(), face.mirrored()]
+        .map(|f| mobilefacenet.embed(&f, &recognition()).unwrap().unwrap());
     assert!(straight.cosine(&mirrored) > 0.999_9);
 }
 
@@ -192,7 +194,8 @@ fn people_are_told_apart_years_later() {
         let mut of = |file: &str| {
             let picture = portrait(file);
             let face = detector.detect(&picture).unwrap().swap_remove(0);
-            embedder.embed(&align(&picture, &face.landmarks).unwrap(), &recognition()).unwrap()
+            let aligned = align(&picture, &face.landmarks).unwrap();
+            embedder.embed(&aligned, &recognition()).unwrap().unwrap()
         };
         let (a_then, a_now) = (of("person_a_1.jpg"), of("person_a_2.jpg"));
         let (b_then, b_now) = (of("person_b_1.jpg"), of("person_b_2.jpg"));
@@ -215,4 +218,15 @@ fn the_liveness_model_runs_and_its_card_fits() {
     let network = network::Network::new(&model, side, side).unwrap();
     let logits = network.run(&Picture::filled(side, side, [90; 3])).unwrap();
     assert_eq!(Some(logits[0].len()), model.card().output.dimension);
+}
+
+#[test]
+fn what_is_no_face_makes_no_embedding() {
+    for name in ["blend", "sface", "mobilefacenet"] {
+        let embedder = embedder(name);
+        for colour in [[0; 3], [128; 3], [255, 200, 180]] {
+            let nothing = Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, colour);
+            assert!(embedder.embed(&nothing, &recognition()).unwrap().is_none(), "{name}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Liveness: frames of live faces and of attacks. Columns `image`, `live` (1 or 0) and, to bring the
 //! frames of one track together, `person` and `session`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -62,13 +63,13 @@ impl Frames {
     /// `length` frames; what is left over at an end is a track too if it is at least half as long.
     pub fn tracks(&self, length: usize) -> Vec<Vec<&LiveFrame>> {
         let mut shots: Vec<Vec<&LiveFrame>> = Vec::new();
-        let key = |f: &LiveFrame| (f.live, f.person.clone(), f.session.clone());
-        let mut places = std::collections::HashMap::new();
+        let mut places = HashMap::new();
         for frame in &self.frames {
-            let place = *places.entry(key(frame)).or_insert_with(|| {
-                shots.push(Vec::new());
-                shots.len() - 1
-            });
+            let place =
+                *places.entry((frame.live, &frame.person, &frame.session)).or_insert_with(|| {
+                    shots.push(Vec::new());
+                    shots.len() - 1
+                });
             shots[place].push(frame);
         }
         let whole = |track: &&[&LiveFrame]| track.len() * 2 >= length;

@@ -22,6 +22,11 @@ struct Table {
     thresholds: Vec<Vec<f32>>,
 }
 
+/// A gallery smaller than this has no need of the low threshold that would be enough for it, and is
+/// safer without: people who resemble each other more than those who were measured do (a calibration
+/// holds for the groups of people in it) still do not pass for each other.
+pub const FEWEST: usize = 20;
+
 /// A table that is no calibration.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
@@ -82,6 +87,12 @@ impl Calibration {
         thresholds: Vec<Vec<f32>>,
     ) -> Result<Self, CalibrationError> {
         Table { people, customers, fpir, thresholds }.try_into()
+    }
+
+    /// The threshold for a gallery of so many customers, which counts as one of [`FEWEST`] at the
+    /// least.
+    pub fn gallery_threshold(&self, fpir: f64, customers: usize) -> f32 {
+        self.threshold(fpir, customers.max(FEWEST))
     }
 
     /// The cosine from which a face is a customer's, so that of strangers the share `fpir` is taken

@@ -1,0 +1,5 @@
+use instored::domain::Consent;
+
+fn main() {
+    let _ = Consent::default();
+}

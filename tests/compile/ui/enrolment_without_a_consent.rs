@@ -1,0 +1,9 @@
+use instored::domain::{ClaimCode, Customer, Embedding, ModelId};
+use instored::vault::{NewEnrolment, Vault};
+
+fn enrol(vault: &Vault, model: &ModelId, customer: &Customer, claim: ClaimCode, face: Embedding) {
+    let claim_expires = customer.enrolled;
+    let _ = vault.enrol(&NewEnrolment { model, embeddings: &[face], claim, claim_expires });
+}
+
+fn main() {}

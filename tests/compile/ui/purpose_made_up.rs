@@ -1,0 +1,5 @@
+use instored::vision::Purpose;
+
+fn main() {
+    let _ = Purpose::recognition(&());
+}
