@@ -123,9 +123,9 @@ impl Desk {
     }
 
     fn order(&mut self, buyer: &Buyer, order: TillOrder, act: Act) -> Result<Answer, Refusal> {
+        order.check(act.at, self.shop.currency).map_err(malformed)?;
         let customer = self.buyer(buyer, Some(&order), act.at)?;
         let order: Order = order.of(customer);
-        order.check(act.at, self.shop.currency).map_err(malformed)?;
         let outcome = self.vault.add_order(&order, act).map_err(internal)?;
         let added = match outcome {
             OrderAdded::Added => {

@@ -155,7 +155,7 @@ pub struct BoxState {
     pub model: ModelId,
     /// How many customers are enrolled.
     pub customers: u64,
-    /// Templates whose signature did not hold, and which are not used.
+    /// Templates and other parts of the vault that did not hold, and are not used.
     pub refused_templates: u64,
     /// Embeddings made since the start, by purpose.
     #[serde(default)]

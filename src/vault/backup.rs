@@ -126,7 +126,7 @@ impl<W: Write> Items<'_, W> {
             Ok(())
         })?;
         reader.rows.rows(PRODUCTS, &[], None, &mut |key, row| {
-            match check_out(key, row) {
+            match check_out(&reader.ring.catalogue, key, row) {
                 Ok(product) => self.put(&Item::Product(product))?,
                 Err(refused) => self.left_out.push(refused.to_string()),
             }

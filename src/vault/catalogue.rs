@@ -1,8 +1,7 @@
 //! The catalogue: what the shop sells. Nothing in it is anybody's, so it is neither signed nor
-//! sealed; a checksum shows damage.
+//! sealed; a MAC stops others from changing a product, whose allergens somebody may rely on.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::domain::Product;
 
@@ -12,9 +11,10 @@ use super::error::VaultError;
 use super::loaded::{Loaded, Refused};
 use super::record::{RecordFault, cbor};
 use super::schema::{PRODUCTS, Rows};
+use super::secret::Secret;
 
 const CHECKED: u8 = 3;
-const CHECKSUM_LENGTH: usize = 16;
+const MAC_LENGTH: usize = 16;
 
 /// What became of products that were put into the catalogue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Vault {
             let mut put = ProductsPut::default();
             for product in products {
                 let key = product.sku.as_bytes();
-                let row = check_in(product)?;
+                let row = check_in(&change.reader.ring.catalogue, product)?;
                 match change.tx().row(PRODUCTS, key)? {
                     Some(known) if known == row => {
                         put.unchanged += 1;
@@ -75,12 +75,12 @@ impl Vault {
     /// The catalogue, by sku.
     ///
     /// # Errors
-    /// When the vault cannot be read; a damaged product is refused by itself.
+    /// When the vault cannot be read; a product that was changed is refused by itself.
     pub fn products(&self) -> Result<Loaded<Product>, VaultError> {
-        self.storage.read(|txn| {
+        self.read(|reader| {
             let mut loaded = Loaded::default();
-            txn.rows(PRODUCTS, &[], None, &mut |key, row| {
-                loaded.push(check_out(key, row));
+            reader.rows.rows(PRODUCTS, &[], None, &mut |key, row| {
+                loaded.push(check_out(&reader.ring.catalogue, key, row));
                 Ok(())
             })?;
             Ok(loaded)
@@ -89,36 +89,26 @@ impl Vault {
 }
 
 /// The row of a product.
-pub(super) fn check_in(product: &Product) -> Result<Vec<u8>, VaultError> {
+pub(super) fn check_in(secret: &Secret, product: &Product) -> Result<Vec<u8>, VaultError> {
     let body = cbor(product)?;
-    Ok([[CHECKED].as_slice(), &checksum(product.sku.as_bytes(), &body), &body].concat())
+    let mac = secret.mac(&[product.sku.as_bytes(), &body]);
+    Ok([[CHECKED].as_slice(), &mac[..MAC_LENGTH], &body].concat())
 }
 
 /// The product in a row.
-pub(super) fn check_out(key: &[u8], row: &[u8]) -> Result<Product, Refused> {
+pub(super) fn check_out(secret: &Secret, key: &[u8], row: &[u8]) -> Result<Product, Refused> {
     let read = || {
         let rest = match row.split_first() {
             Some((&CHECKED, rest)) => rest,
             Some((&other, _)) => return Err(RecordFault::Format(other)),
             None => return Err(RecordFault::Malformed),
         };
-        let (sum, body) = rest.split_at_checked(CHECKSUM_LENGTH).ok_or(RecordFault::Malformed)?;
-        if sum != checksum(key, body) {
-            return Err(RecordFault::Checksum);
+        let (mac, body) = rest.split_at_checked(MAC_LENGTH).ok_or(RecordFault::Malformed)?;
+        // Who could time this comparison is in the program already.
+        if mac != &secret.mac(&[key, body])[..MAC_LENGTH] {
+            return Err(RecordFault::Mac);
         }
         ciborium::from_reader(body).map_err(|_| RecordFault::Malformed)
     };
     read().map_err(|fault| Refused::product(&String::from_utf8_lossy(key), &fault))
-}
-
-fn checksum(key: &[u8], body: &[u8]) -> [u8; CHECKSUM_LENGTH] {
-    let digest: [u8; 32] = Sha256::new()
-        .chain_update((key.len() as u64).to_be_bytes())
-        .chain_update(key)
-        .chain_update(body)
-        .finalize()
-        .into();
-    let mut sum = [0; CHECKSUM_LENGTH];
-    sum.copy_from_slice(&digest[..CHECKSUM_LENGTH]);
-    sum
 }

@@ -34,7 +34,7 @@ pub fn record(data: &[u8]) {
     let key = Secret::from_bytes(&[2; 32]);
     assert!(key.open(b"place", data).is_err());
     assert!(open_key(&key, customer(), data).is_err());
-    let _ = check_out(b"sku", data);
+    assert!(check_out(&key, b"sku", data).is_err());
     let mut roll = Roll::from_bytes(data).unwrap_or_default();
     assert_eq!(Roll::from_bytes(&roll.to_bytes()), Ok(roll.clone()));
     roll.set(Slot::Template, numbered(0), data);

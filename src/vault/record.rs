@@ -34,8 +34,8 @@ pub(super) enum RecordFault {
     ForeignKey(String),
     #[error("its signature does not hold")]
     Signature,
-    #[error("its checksum does not hold")]
-    Checksum,
+    #[error("it was changed")]
+    Mac,
     #[error("it is not the one that was written last")]
     Stale,
     #[error("it is gone, and nobody removed it")]

@@ -148,7 +148,7 @@ impl Into<'_, '_> {
             Item::Tombstone(tombstone) => self.change.bury(&tombstone)?,
             Item::Product(product) => {
                 if self.change.tx().row(PRODUCTS, product.sku.as_bytes())?.is_none() {
-                    let row = check_in(&product)?;
+                    let row = check_in(&self.change.reader.ring.catalogue, &product)?;
                     self.change.tx().put(PRODUCTS, product.sku.as_bytes(), &row)?;
                     self.restored.products += 1;
                 }

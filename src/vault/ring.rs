@@ -16,6 +16,7 @@ pub(super) struct Ring {
     pub(super) sums: Secret,
     pub(super) audit: Secret,
     pub(super) manifest: Secret,
+    pub(super) catalogue: Secret,
 }
 
 impl Ring {
@@ -26,6 +27,7 @@ impl Ring {
             sums: root.derive("instored sums"),
             audit: root.derive("instored audit"),
             manifest: root.derive("instored manifest"),
+            catalogue: root.derive("instored catalogue"),
             root,
         }
     }

@@ -24,7 +24,7 @@ pub(super) const RECORDS: Bytes = TableDefinition::new("records");
 pub(super) const CODES: Bytes = TableDefinition::new("codes");
 /// tag of an order id → customer.
 pub(super) const ORDER_IDS: Bytes = TableDefinition::new("order_ids");
-/// sku → product.
+/// sku → product, with a MAC.
 pub(super) const PRODUCTS: Bytes = TableDefinition::new("products");
 /// digest of a forgotten customer's id → nothing.
 pub(super) const TOMBSTONES: Bytes = TableDefinition::new("tombstones");

@@ -81,7 +81,7 @@ pub(super) fn verify(reader: &Reader<'_, impl Rows>) -> Result<Verified, Fault> 
     customers(reader, &mut found)?;
     without_account(reader, &mut found)?;
     reader.rows.rows(PRODUCTS, &[], None, &mut |key, row| {
-        match check_out(key, row) {
+        match check_out(&reader.ring.catalogue, key, row) {
             Ok(_) => found.products += 1,
             Err(fault) => found.fault(fault),
         }

@@ -15,8 +15,8 @@ fn replay(entrance: &Entrance, broker: &Mosquitto) -> Value {
     ear.availability("offline");
     let ended = daemon.process.wait();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let states = ear.heard().into_iter().filter(|m| m.leaf == "state");
-    states.last().expect("a last state").json()["embeddings"].clone()
+    let mut states = ear.heard().into_iter().filter(|m| m.leaf == "state");
+    states.next_back().expect("a last state").json()["embeddings"].clone()
 }
 
 #[test]

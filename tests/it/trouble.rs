@@ -216,7 +216,7 @@ fn a_lost_signing_key_is_not_replaced_under_an_old_vault() {
     daemon.stop();
     fs::remove_file(entrance.state().join("signing.key")).unwrap();
     let ended = entrance.run(["run"]);
-    assert_ended(&ended, 1, &["put the old key file back"]);
+    assert_ended(&ended, 1, &["put the key file back"]);
 }
 
 #[test]

@@ -55,6 +55,14 @@ fn memory(which: &str) -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
 }
 
+/// What this process has kept processors busy, so that others do not count.
+fn worked() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The fields after the name in brackets; the twelfth is the user time in hundredths.
+    let hundredths = stat.rsplit(')').next()?.split_whitespace().nth(11)?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(hundredths * 10))
+}
+
 fn percentile_95(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() * 95 / 100]
@@ -73,10 +81,10 @@ fn a_large_shop_stays_within_its_limits() {
             start.elapsed()
         })
         .collect();
-    let taken_in = start.elapsed();
+    let taken_in = worked().unwrap_or_else(|| start.elapsed());
     let held = memory("VmRSS:");
     recommender.adopt(recommender.clone().learn());
-    let built = start.elapsed();
+    let built = worked().unwrap_or_else(|| start.elapsed());
     let adding = percentile_95(adding);
 
     let served = memory("VmRSS:");

@@ -28,6 +28,8 @@ struct Thief {
     sealed: Vec<([u8; 12], Vec<u8>)>,
     /// Every 32 bytes of the key files and of what lies beside the vault.
     windows: HashSet<[u8; KEY_LENGTH]>,
+    /// Number and sealed key of everything that lies in the file of the wrapping key.
+    slots: Vec<([u8; 8], Vec<u8>)>,
 }
 
 impl Thief {
@@ -39,28 +41,35 @@ impl Thief {
             .flat_map(|(_, bytes)| bytes.windows(KEY_LENGTH))
             .map(|window| window.try_into().unwrap())
             .collect();
+        let (_, wrap) = copy.iter().find(|(path, _)| path.ends_with("vault.redb.wrap")).unwrap();
+        let slots = (0..wrap.len() - 10)
+            .filter(|at| wrap[at + 10] == 2)
+            .map(|at| {
+                let length = usize::from(u16::from_be_bytes([wrap[at + 8], wrap[at + 9]]));
+                let sealed = wrap[at + 10..].iter().take(length).copied().collect();
+                (wrap[at..at + 8].try_into().unwrap(), sealed)
+            })
+            .collect();
         let files: Vec<_> = copy.into_iter().map(|(_, bytes)| bytes).collect();
         let sealed = files.iter().flat_map(|file| sealed_values(file)).collect();
-        Self { files, sealed, windows }
+        Self { files, sealed, windows, slots }
     }
 
     /// Every key that can be had: windows as vault keys, what they open as wrapping keys, and what
     /// those open as customers' keys.
     fn keys(&self) -> HashSet<[u8; KEY_LENGTH]> {
         let mut keys = HashSet::new();
-        let vault_keys: Vec<_> = self.windows.iter().map(Secret::from_bytes).collect();
         let short: Vec<_> =
             self.sealed.iter().filter(|(_, c)| c.len() == KEY_LENGTH + 16).collect();
         let mut second = Vec::new();
-        for (nonce, ciphertext) in &short {
-            for key in &vault_keys {
-                let places = (0..400u64)
-                    .map(|n| [b"wrap\0".as_slice(), &n.to_be_bytes()].concat())
-                    .chain([place(META, ROOT_KEY)]);
-                // The seal is tried first without its place: few keys give a tag that could be.
-                if let Some(found) = open_anywhere(key, nonce, ciphertext, places) {
-                    second.push(found);
-                }
+        for key in self.windows.iter().map(Secret::from_bytes) {
+            for (nonce, ciphertext) in &short {
+                second.extend(opened(&key, &place(META, ROOT_KEY), &cose(nonce, ciphertext)));
+            }
+            // A slot says the number of its key before the key itself.
+            for (number, sealed) in &self.slots {
+                let place = [b"wrap\0".as_slice(), number].concat();
+                second.extend(opened(&key, &place, sealed));
             }
         }
         for wrapping in &second {
@@ -128,14 +137,8 @@ fn cose(nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8> {
     [&head[..], nonce, &[0x58, u8::try_from(ciphertext.len()).unwrap()], ciphertext].concat()
 }
 
-fn open_anywhere(
-    key: &Secret,
-    nonce: &[u8; 12],
-    ciphertext: &[u8],
-    mut places: impl Iterator<Item = Vec<u8>>,
-) -> Option<[u8; KEY_LENGTH]> {
-    let row = cose(nonce, ciphertext);
-    places.find_map(|place| key.open(&place, &row).ok()?.as_slice().try_into().ok())
+fn opened(key: &Secret, place: &[u8], sealed: &[u8]) -> Option<[u8; KEY_LENGTH]> {
+    key.open(place, sealed).ok()?.as_slice().try_into().ok()
 }
 
 /// The ciphertext decrypted whether or not its tag holds: sealing zeros gives the key stream.
