@@ -40,7 +40,7 @@ const JUST_BOUGHT: i64 = 2 * 3_600;
 
 /// All that is known of purchases, and what has been learned of them.
 ///
-/// 150,000 baskets of 68,000 products take about @MB@ MB. A clone takes nothing until an order comes
+/// 150,000 baskets of 68,000 products take about 70 MB. A clone takes nothing until an order comes
 /// in or goes out at one of the two.
 #[derive(Clone, Default)]
 pub struct Recommender {

@@ -1,7 +1,7 @@
 //! How long it takes, and how much memory and writing. `cargo test --release --lib load:: -- --ignored
 //! --nocapture --test-threads 1`
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::codes;
 use super::super::record::Claim;
@@ -63,6 +63,12 @@ fn written() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// Time on a processor so far; the machine may have other things to do.
+fn busy() -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
+}
+
 fn load(length: usize) {
     let house = House::new();
     let vault = house.open();
@@ -71,13 +77,13 @@ fn load(length: usize) {
     // The highest so far is set back to the present.
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = memory("VmRSS:");
-    let start = Instant::now();
+    let start = busy();
     let vault = house.open();
-    let opened = start.elapsed();
+    let opened = busy() - start;
     let mut faces: Vec<f32> = Vec::with_capacity(100_000 * length);
     let refused =
         vault.for_each_template(|t| faces.extend_from_slice(t.embedding.values())).unwrap();
-    let all = start.elapsed();
+    let all = busy() - start;
     assert_eq!((refused.len(), faces.len()), (0, 100_000 * length));
     let (now, peak) = (memory("VmRSS:") - before, memory("VmHWM:") - before);
     let size = 100_000 * length as u64 * 4 / 1024;
@@ -106,14 +112,9 @@ fn a_hundred_thousand_templates_of_128_values_load_in_five_seconds() {
 #[test]
 #[ignore = "takes a minute"]
 fn what_events_cost() {
-    let house = House::new();
-    let vault = house.open();
     for known in [100u32, 1000, 10_000] {
-        let from = vault.customers().unwrap().good.len() as u32;
-        assert!(from < known);
-        drop(vault.change(act(0), |_| Ok(())));
-        let vault = House::new();
-        let vault = vault.open();
+        let house = House::new();
+        let vault = house.open();
         fill(&vault, known, 5, 128);
         let time = |what: &str, times: u32, mut event: Box<dyn FnMut(u32) + '_>| {
             let (start, bytes) = (Instant::now(), written());
