@@ -1,5 +1,6 @@
 //! `instored evaluate`: how often is it right?
 
+mod baskets;
 mod calibrate;
 mod identification;
 mod liveness;
@@ -26,6 +27,8 @@ pub(in crate::cli) enum Action {
     Identification(identification::Arguments),
     /// Is the face live? APCER and BPCER
     Liveness(liveness::Arguments),
+    /// What will a customer buy next? Recall, NDCG and PHR beside known methods
+    Baskets(baskets::Arguments),
     /// Fit the thresholds that follow the gallery, for a model's card
     Calibrate(calibrate::Arguments),
 }
@@ -35,6 +38,7 @@ pub(super) fn run(action: &Action, config: Config) -> anyhow::Result<ExitCode> {
         Action::Verification(arguments) => verification::run(arguments, config)?,
         Action::Identification(arguments) => identification::run(arguments, config)?,
         Action::Liveness(arguments) => liveness::run(arguments, config)?,
+        Action::Baskets(arguments) => baskets::run(arguments)?,
         Action::Calibrate(arguments) => calibrate::run(arguments, config)?,
     }
     Ok(ExitCode::SUCCESS)
