@@ -120,6 +120,7 @@ pub fn answer(
         }
         Request::Forget { customer } => {
             let forgotten = found(customer, vault.forget(customer, act))?;
+            vault.sweep().map_err(internal)?;
             Response::Forgotten { templates: forgotten.templates, orders: forgotten.orders }
         }
         Request::Export { customer } => {

@@ -95,7 +95,7 @@ impl<'t> Change<'t> {
             if signed.verify().is_err() {
                 continue;
             }
-            let signed = ring.signers.sign_payload(&place(RECORDS, &key), &signed.payload)?;
+            let signed = ring.signers.sign_payload(&place(RECORDS, &key), signed.payload())?;
             let row = renewed.seal(&key, &signed)?;
             tx.put(RECORDS, &key, &row)?;
             renewed.roll.set(slot, name, &row);

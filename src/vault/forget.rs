@@ -58,13 +58,15 @@ impl Vault {
         body: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
     ) -> Result<T, VaultError> {
         let done = self.change(act, |change| {
-            let old = change.reader.wrapping.clone();
             let number = change.reader.manifest.wrap;
             let new = self.beside().wrap.prepare(number, vault)?;
-            change.reader.wrapping = new.clone();
+            // Before the others' keys are sealed anew: a page that is written early must not hold
+            // the key of whoever goes under a wrapping key that stays.
+            let outcome = body(change)?;
+            let old = std::mem::replace(&mut change.reader.wrapping, new.clone());
             change.reader.manifest.wrap = number + 1;
             rewrap(change, &old, &new)?;
-            body(change)
+            Ok(outcome)
         });
         // Whether or not the commit came through, the vault says which key holds.
         match self.read(|reader| Ok(reader.manifest.wrap)) {

@@ -150,7 +150,7 @@ impl Trust {
             Signature::from_slice(&signed.signature).map_err(|_| RecordFault::Signature)?;
         let message = Zeroizing::new(signed.tbs_data(place));
         let payload = Zeroizing::new(signed.payload.unwrap_or_default());
-        Ok(Signed { key, signature, message, payload })
+        Ok(Signed { key, signature, message, payload_length: payload.len() })
     }
 
     /// The payload of signed bytes that verify.
@@ -161,7 +161,7 @@ impl Trust {
     ) -> Result<Zeroizing<Vec<u8>>, RecordFault> {
         let signed = self.parse(place, bytes)?;
         signed.verify()?;
-        Ok(signed.payload)
+        Ok(Zeroizing::new(signed.payload().to_vec()))
     }
 
     /// The record in a payload that has been, or is going to be, verified.
@@ -171,7 +171,7 @@ impl Trust {
         signed: &Signed,
     ) -> Result<K, RecordFault> {
         let envelope: Envelope<K::Body> =
-            ciborium::from_reader(signed.payload.as_slice()).map_err(|_| RecordFault::Malformed)?;
+            ciborium::from_reader(signed.payload()).map_err(|_| RecordFault::Malformed)?;
         if envelope.version != PAYLOAD_VERSION {
             return Err(RecordFault::Format(envelope.version));
         }
@@ -189,11 +189,16 @@ impl Trust {
 pub(super) struct Signed {
     key: VerifyingKey,
     signature: Signature,
+    /// What the signature is over; the payload is its end.
     message: Zeroizing<Vec<u8>>,
-    pub(super) payload: Zeroizing<Vec<u8>>,
+    payload_length: usize,
 }
 
 impl Signed {
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.message[self.message.len() - self.payload_length..]
+    }
+
     /// Malleable signatures do not verify.
     pub(super) fn verify(&self) -> Result<(), RecordFault> {
         self.key.verify_strict(&self.message, &self.signature).map_err(|_| RecordFault::Signature)
