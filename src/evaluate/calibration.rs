@@ -7,7 +7,7 @@
 //! galleries that could be drawn. Other than 1 − (1 − FMR)^N this does not take a stranger's
 //! comparisons as independent: some strangers resemble many people.
 //!
-//! Where fewer than [`STEADY`] comparisons reach a threshold, chance and people who are in the
+//! Where fewer than `STEADY` comparisons reach a threshold, chance and people who are in the
 //! pictures under two names decide. From there on the threshold follows an exponential tail, which is
 //! heavier than that of a bounded or a normal distribution and so errs towards greeting fewer
 //! strangers.

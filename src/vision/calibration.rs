@@ -89,7 +89,7 @@ impl Calibration {
         Table { people, customers, fpir, thresholds }.try_into()
     }
 
-    /// The threshold for a gallery of so many customers, which counts as one of [`FEWEST`] at the
+    /// The threshold for a gallery of so many customers, which counts as one of `FEWEST` at the
     /// least.
     pub fn gallery_threshold(&self, fpir: f64, customers: usize) -> f32 {
         self.threshold(fpir, customers.max(FEWEST))
