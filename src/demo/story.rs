@@ -65,7 +65,7 @@ pub enum StoryError {
 type Told<T> = Result<T, StoryError>;
 
 /// How long somebody stands there before what did not happen counts as not happening.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long somebody stands there to whom nothing should happen.
 const LINGER: Duration = Duration::from_secs(6);
 /// Longer than the box takes to see that somebody has left.
