@@ -1,7 +1,8 @@
-//! Gradient-boosted trees for yes or no: Friedman, "Greedy function approximation" (2001), with
-//! second-order gains (Chen and Guestrin, "XGBoost", 2016), histograms of clues and leaves grown
-//! best first (Ke et al., "LightGBM", 2017). Small, on one core, and the same to the last bit for
-//! the same rows in the same order.
+//! Gradient-boosted trees that rank: LambdaMART (Burges, "From RankNet to LambdaRank to LambdaMART",
+//! 2010), with histograms of clues and leaves grown best first (Ke et al., "LightGBM", 2017). Small,
+//! on one core, and the same to the last bit for the same rows in the same order.
+
+use super::lambdas::{Slope, lambdas};
 
 /// Bins that a clue's values are put in.
 const BINS: usize = 64;
@@ -16,16 +17,19 @@ const CAUTION: f64 = 5.0;
 /// Rows that each side of a split has at the least.
 const MIN_ROWS: u32 = 60;
 
-/// What is learned from: rows of `N` clues each, the margin (log odds) that is known before, and
-/// whether it happened.
+/// What is learned from: visit after visit the candidates, with `N` clues each.
 #[derive(Default)]
 pub(super) struct Rows<const N: usize> {
     pub clues: Vec<[f32; N]>,
+    /// What they are ranked by before anything is learned.
     pub margins: Vec<f64>,
-    pub happened: Vec<bool>,
+    /// Whether they were bought.
+    pub bought: Vec<bool>,
+    /// Where the rows of each visit end.
+    pub visits: Vec<usize>,
 }
 
-/// Trees whose values add up to a correction of the margin.
+/// Trees whose values add up to a correction of what candidates are ranked by.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub(super) struct Forest {
     trees: Vec<Tree>,
@@ -58,10 +62,7 @@ impl Forest {
         let mut slopes = vec![Slope::default(); margins.len()];
         let mut forest = Self::default();
         for _ in 0..TREES {
-            for ((slope, margin), happened) in slopes.iter_mut().zip(&margins).zip(&rows.happened) {
-                let p = 1.0 / (1.0 + (-margin).exp());
-                *slope = Slope { first: p - f64::from(u8::from(*happened)), second: p * (1.0 - p) };
-            }
+            lambdas(&rows.visits, &margins, &rows.bought, &mut slopes);
             let Some((tree, leaves)) = Growing::new(&bins, &slopes).grow() else { break };
             for (rows, value) in leaves {
                 for row in rows {
@@ -119,13 +120,6 @@ fn edges(values: impl Iterator<Item = f32>) -> Vec<f32> {
         edges.pop();
     }
     edges
-}
-
-/// First and second derivative of the loss by the margin, of a row or summed over some.
-#[derive(Clone, Copy, Default)]
-struct Slope {
-    first: f64,
-    second: f64,
 }
 
 impl Slope {

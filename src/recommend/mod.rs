@@ -14,6 +14,7 @@ mod catalogue;
 mod favourites;
 mod forest;
 mod habits;
+mod lambdas;
 mod ledger;
 mod neighbours;
 mod ranker;

@@ -3,7 +3,7 @@
 
 use super::forest::{Forest, Rows};
 use super::habits::{Habits, Moment};
-use super::ledger::{Ledger, PersonNo};
+use super::ledger::{Basket, Ledger, PersonNo};
 use super::view::{CLUES, Candidate, View};
 
 /// Visits that are learned from, at most; the newest of each customer first.
@@ -19,63 +19,59 @@ const HITS: usize = 200;
 
 /// What has been learned of a shop. Without having learned it goes by the first guess.
 #[derive(Clone, Default, PartialEq, Debug)]
-pub struct Ranker {
-    /// Log odds of a first guess: scale and shift of its logarithm.
-    scale: f64,
-    shift: f64,
-    forest: Forest,
-}
+pub struct Ranker(Forest);
 
 impl Ranker {
     /// The larger, the likelier in the next basket.
     pub(super) fn score(&self, view: &View<'_>, candidate: &Candidate) -> f64 {
-        if self.scale <= 0.0 {
-            return f64::from(candidate.guess);
-        }
-        self.margin(candidate.guess) + self.forest.value(&view.clues(candidate))
-    }
-
-    fn margin(&self, guess: f32) -> f64 {
-        self.scale * log(guess) + self.shift
+        margin(candidate) + self.0.value(&view.clues(candidate))
     }
 
     /// Learns from the past visits of a shop. The same orders teach the same, in whatever order
     /// they came.
     pub(super) fn learn(ledger: &Ledger) -> Self {
-        let mut rows = Rows::default();
-        let mut guesses = Vec::new();
+        let mut rows = Rows::<CLUES>::default();
+        let products = ledger.shelves().len();
         for (no, places) in visits(ledger) {
             let baskets = &ledger.people()[no as usize].baskets;
-            let products = ledger.shelves().len();
             let Some(newest) = baskets.last() else { continue };
             let whole = Habits::new(baskets, Moment::of(newest), products);
             for place in places {
                 let (history, basket) = (&baskets[..place], &baskets[place]);
                 let moment = Moment::of(basket);
                 let habits = Habits::new(history, moment, products);
-                let view = View::new(ledger, no, &habits, &whole, moment);
-                let candidates = view.candidates();
-                for candidate in &candidates {
-                    let happened = basket.holds(candidate.product);
-                    let sku = &ledger.shelf_of(candidate.product).sku;
-                    let draw = hash(sku.bytes(), basket.placed.unsigned_abs());
-                    if happened || (draw % candidates.len() as u64) < MISSES {
-                        rows.clues.push(view.clues(candidate));
-                        rows.happened.push(happened);
-                        guesses.push(candidate.guess);
-                    }
-                }
+                add_visit(&mut rows, &View::new(ledger, no, &habits, &whole, moment), basket);
             }
         }
-        if rows.happened.iter().filter(|happened| **happened).count() < HITS {
+        if rows.bought.iter().filter(|bought| **bought).count() < HITS {
             return Self::default();
         }
-        let (scale, shift) = fit(&guesses, &rows.happened);
-        let mut ranker = Self { scale, shift, forest: Forest::default() };
-        rows.margins = guesses.iter().map(|guess| ranker.margin(*guess)).collect();
-        ranker.forest = Forest::grow::<CLUES>(&rows);
-        ranker
+        Self(Forest::grow(&rows))
     }
+}
+
+/// Adds a visit's candidates: those that were bought, and some of the others. A visit at which
+/// none was bought teaches no ranking.
+fn add_visit(rows: &mut Rows<CLUES>, view: &View<'_>, basket: &Basket) {
+    let candidates = view.candidates();
+    if !candidates.iter().any(|candidate| basket.holds(candidate.product)) {
+        return;
+    }
+    for candidate in &candidates {
+        let bought = basket.holds(candidate.product);
+        let draw = hash(view.sku(candidate).bytes(), basket.placed.unsigned_abs());
+        if bought || (draw % candidates.len() as u64) < MISSES {
+            rows.clues.push(view.clues(candidate));
+            rows.margins.push(margin(candidate));
+            rows.bought.push(bought);
+        }
+    }
+    rows.visits.push(rows.bought.len());
+}
+
+/// What a candidate is ranked by before anything is learned.
+fn margin(candidate: &Candidate) -> f64 {
+    f64::from(candidate.guess + 1e-4).ln()
 }
 
 /// The visits to learn from: customers by id, and the places of their baskets.
@@ -100,29 +96,4 @@ fn hash(bytes: impl IntoIterator<Item = u8>, seed: u64) -> u64 {
         .fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     // The low bits of FNV are poor.
     hash ^ (hash >> 32)
-}
-
-fn log(guess: f32) -> f64 {
-    f64::from(guess + 1e-4).ln()
-}
-
-/// Scale and shift by which the logarithm of a guess becomes log odds (Platt, 1999): Newton's
-/// method on the likelihood, with a little pull towards a scale of 1.
-fn fit(guesses: &[f32], happened: &[bool]) -> (f64, f64) {
-    let (mut scale, mut shift) = (1.0, 0.0);
-    for _ in 0..25 {
-        let (mut g, mut h) = ([scale - 1.0, 0.0], [1.0, 0.0, 1e-6]);
-        for (guess, happened) in guesses.iter().zip(happened) {
-            let x = log(*guess);
-            let p = 1.0 / (1.0 + (-(scale * x + shift)).exp());
-            let (error, weight) = (p - f64::from(u8::from(*happened)), p * (1.0 - p));
-            g = [g[0] + error * x, g[1] + error];
-            h = [h[0] + weight * x * x, h[1] + weight * x, h[2] + weight];
-        }
-        let determinant = h[0] * h[2] - h[1] * h[1];
-        scale -= (g[0] * h[2] - g[1] * h[1]) / determinant;
-        shift -= (g[1] * h[0] - g[0] * h[1]) / determinant;
-    }
-    // A guess that would be better upside down is no guess.
-    if scale.is_finite() && shift.is_finite() && scale > 0.0 { (scale, shift) } else { (1.0, 0.0) }
 }

@@ -96,10 +96,14 @@ impl<'a> View<'a> {
         Candidate { product, guess: habit + 0.3 * self.liking[product as usize] }
     }
 
+    /// A candidate's article number.
+    pub fn sku(&self, candidate: &Candidate) -> &str {
+        &self.ledger.shelf_of(candidate.product).sku
+    }
+
     fn best(&self, candidates: &mut Vec<Candidate>, limit: usize) {
-        let sku = |candidate: &Candidate| &self.ledger.shelf_of(candidate.product).sku;
         let rank = |a: &Candidate, b: &Candidate| {
-            b.guess.total_cmp(&a.guess).then_with(|| sku(a).cmp(sku(b)))
+            b.guess.total_cmp(&a.guess).then_with(|| self.sku(a).cmp(self.sku(b)))
         };
         if candidates.len() > limit {
             candidates.select_nth_unstable_by(limit, rank);
