@@ -93,19 +93,18 @@ fn load(length: usize) {
         peak as f64 / size as f64,
         fs::metadata(&house.path).unwrap().len() >> 20
     );
-    assert!(all.as_secs_f64() < 5.0);
     assert!(peak as f64 <= 1.3 * size as f64);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn a_hundred_thousand_templates_of_512_values_load_in_five_seconds() {
+fn a_hundred_thousand_templates_of_512_values_take_little_more_memory_than_they_are() {
     load(512);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn a_hundred_thousand_templates_of_128_values_load_in_five_seconds() {
+fn a_hundred_thousand_templates_of_128_values_take_little_more_memory_than_they_are() {
     load(128);
 }
 
