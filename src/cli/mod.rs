@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::config::{Config, ConfigError};
 
@@ -80,6 +81,8 @@ const DEFAULT_CONFIG: &str = "/etc/instored/instored.toml";
 pub fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
     start_log();
+    // A core would hold faces and keys. On a kernel that cannot be told so the unit's limit holds.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     match dispatch(config, command) {
         Ok(code) => code,
         Err(error) => {

@@ -3,6 +3,7 @@
 
 mod broker;
 mod demo;
+mod discretion;
 mod on_request;
 mod orders;
 mod page;

@@ -1,5 +1,6 @@
 //! Programs that end with the test that started them, also when it fails.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -57,6 +58,14 @@ impl Process {
         let sent = Command::new("sh").args(["-c", &kill]).status().expect("there is a shell");
         assert!(sent.success(), "`{}` has ended before it was asked to", self.name);
         self.wait()
+    }
+
+    /// Has the program crash (SIGABRT); whether it left a core.
+    pub fn crash(&mut self) -> bool {
+        let kill = format!("kill -ABRT {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().expect("there is a shell");
+        assert!(sent.success(), "`{}` has ended before it crashed", self.name);
+        self.child.wait().expect("a child can be waited for").core_dumped()
     }
 
     /// Ends the program as a power cut would (SIGKILL).
