@@ -13,8 +13,9 @@ DEMO_LISTEN ?= 127.0.0.1:8080
 # tests need on top: the real broker and a real browser.
 BUILD_PACKAGES := gcc libc6-dev libclang-dev
 TEST_PACKAGES := mosquitto mosquitto-clients chromium chromium-driver ffmpeg
+FUZZ_PACKAGES := g++
 
-.PHONY: demo test check build accuracy config models fmt build-packages test-packages cargo-deny clean
+.PHONY: demo test check build accuracy fuzz config models fmt build-packages test-packages fuzz-packages cargo-deny clean
 
 demo: build
 	@if command -v xdg-open >/dev/null && [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
@@ -28,11 +29,17 @@ test: build-packages test-packages
 	$(CARGO) build $(PROFILE)
 	$(CARGO) test $(PROFILE) -p instored
 	$(CARGO) test $(PROFILE) -p instored-it
+	$(CARGO) test $(PROFILE) -p instored-compile
+
+# Fuzzes what is read of files that others may have written, each target for so many seconds.
+FUZZ_SECONDS ?= 60
+fuzz: fuzz-packages
+	fuzz/run $(FUZZ_SECONDS)
 
 check: build-packages cargo-deny
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) -p instored --all-targets -- -D warnings
-	$(CARGO) clippy $(PROFILE) -p instored-it --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) -p instored-it -p instored-compile --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored --no-deps --document-private-items
 
@@ -62,6 +69,9 @@ build-packages:
 
 test-packages:
 	@./.ci/packages $(TEST_PACKAGES)
+
+fuzz-packages:
+	@./.ci/packages $(FUZZ_PACKAGES)
 
 cargo-deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

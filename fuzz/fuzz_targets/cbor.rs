@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| instored_fuzz::vault::fuzzing::cbor(data));
+libfuzzer_sys::fuzz_target!(
+    init: instored_fuzz::sow("cbor"),
+    |data: &[u8]| instored_fuzz::vault::fuzzing::cbor(data)
+);

@@ -60,8 +60,8 @@ impl Vault {
         let done = self.change(act, |change| {
             let number = change.reader.manifest.wrap;
             let new = self.beside().wrap.prepare(number, vault)?;
-            // Before the others' keys are sealed anew: a page that is written early must not hold
-            // the key of whoever goes under a wrapping key that stays.
+            // Before the others' keys are sealed anew: whoever goes must never be sealed under the
+            // wrapping key that stays, not even in a page that the same commit frees.
             let outcome = body(change)?;
             let old = std::mem::replace(&mut change.reader.wrapping, new.clone());
             change.reader.manifest.wrap = number + 1;

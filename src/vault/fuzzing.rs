@@ -6,13 +6,16 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::domain::{Consent, Customer, CustomerId, Order, Product, Template};
+use crate::domain::{
+    ClaimCode, Consent, ConsentMethod, Customer, CustomerId, Embedding, ModelId, Order, OrderId,
+    Product, Receipt, Template,
+};
 
 use super::account::{Account, open_key};
 use super::backup::{FORMAT, Head, Item, framed};
 use super::catalogue::check_out;
 use super::passphrase_stream::{Passphrase, Sealing};
-use super::record::{Claim, ReplacedOrder, cbor as to_cbor};
+use super::record::{Claim, Kind, ReplacedOrder, cbor as to_cbor};
 use super::roll::Roll;
 use super::schema::{Slot, numbered};
 use super::{Act, BoxKey, KeyFolders, Keys, Means, Secret, Signers, Vault};
@@ -93,4 +96,87 @@ pub fn backup(data: &[u8]) {
     sealing.write(data).expect("memory");
     sealing.finish().expect("memory");
     assert!(vault.restore(file.as_slice(), &passphrase, None, now).is_err());
+}
+
+/// Examples that mutation can begin with, each with the name of its target: every kind of record,
+/// row and item of a backup, as the box writes them.
+pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let id = customer();
+    let at = Timestamp::UNIX_EPOCH;
+    let code: ClaimCode = "2345-6789".parse().expect("a code");
+    let order: Order = serde_json::from_value(serde_json::json!({
+        "id": "T1", "customer": id, "placed": "2026-05-01T09:30:00+02:00[Europe/Berlin]",
+        "currency": "EUR", "total": 258, "till": "2",
+        "lines": [{"sku": "11", "name": "Oat milk", "quantity": "2", "unit_price": 129}],
+    }))
+    .expect("an order");
+    let product: Product = serde_json::from_value(serde_json::json!({
+        "sku": "11", "name": "Oat milk", "category": "drinks", "allergens": ["gluten"],
+    }))
+    .expect("a product");
+    let known = Customer {
+        id,
+        name: Some("Zoë".parse().expect("a name")),
+        enrolled: at,
+        visits: 3,
+        last_visit: Some(at),
+        preferences: Default::default(),
+    };
+    let consent = Consent {
+        customer: id,
+        given: at,
+        how: ConsentMethod::Button,
+        box_id: "entrance".parse().expect("a name"),
+        text_version: "1".into(),
+        language: "en".into(),
+        receipt: Receipt(code),
+    };
+    let template = Template {
+        customer: id,
+        model: ModelId("mobilefacenet".into()),
+        sequence: 0,
+        created: at,
+        embedding: Embedding::normalised(vec![0.5; 8]).expect("finite"),
+    };
+    let signed = [
+        payload(&known),
+        payload(&consent),
+        payload(&template),
+        payload(&Claim { code, expires: at }),
+        payload(&order),
+        payload(&ReplacedOrder(OrderId("T0".into()))),
+    ];
+
+    let mut seeds: Vec<_> = signed.iter().map(|payload| ("cbor", payload.clone())).collect();
+    let stranger =
+        Signers::new("entrance".parse().expect("a name"), BoxKey::from_seed(&[9; 32]), None);
+    let mut roll = Roll::default();
+    let mut backup = Vec::new();
+    let mut items = vec![Item::Tombstone(numbered(1)), Item::Product(product), Item::Customer(id)];
+    for (at, payload) in signed.iter().enumerate() {
+        let signed = stranger.sign_payload(b"place", payload).expect("it can be signed");
+        let sealed =
+            Secret::from_bytes(&[8; 32]).seal(b"place", &signed).expect("it can be sealed");
+        roll.set(Slot::Template, numbered(at as u32), &sealed);
+        seeds.extend([("record", signed.to_vec()), ("record", sealed)]);
+        items.push(Item::Record {
+            slot: at as u8,
+            name: numbered(0),
+            signed: ciborium::Value::Bytes(signed.to_vec()),
+        });
+    }
+    seeds.push(("record", roll.to_bytes().to_vec()));
+    items.push(Item::End(ciborium::Value::Bytes(vec![0; 100])));
+    for item in &items {
+        seeds.push(("cbor", to_cbor(item).expect("an item").to_vec()));
+        backup.extend_from_slice(&framed(item).expect("an item"));
+        seeds.push(("backup", backup.clone()));
+    }
+    seeds
+}
+
+fn payload<K: Kind>(record: &K) -> Vec<u8> {
+    let signed = signers().sign(b"place", customer(), record, Timestamp::UNIX_EPOCH);
+    let signed = signers().trust.parse(b"place", &signed.expect("it can be signed"));
+    signed.expect("it was signed just now").payload().to_vec()
 }

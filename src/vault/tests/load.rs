@@ -1,6 +1,7 @@
 //! How long it takes, and how much memory and writing. `cargo test --release --lib load:: -- --ignored
 //! --nocapture --test-threads 1`
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::super::codes;
@@ -69,43 +70,58 @@ fn busy() -> Duration {
     Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
 }
 
-fn load(length: usize) {
-    let house = House::new();
-    let vault = house.open();
-    fill(&vault, 20_000, 5, length);
-    drop(vault);
-    // The highest so far is set back to the present.
-    fs::write("/proc/self/clear_refs", "5").unwrap();
+const FOLDER: &str = "INSTORED_TEST_LOAD_FOLDER";
+const LENGTH: &str = "INSTORED_TEST_LOAD_LENGTH";
+
+/// Not a test: what loads, in a process that has done nothing else.
+#[test]
+fn child_that_loads() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let length: usize = std::env::var(LENGTH).unwrap().parse().unwrap();
+    let path = PathBuf::from(&folder).join("vault.redb");
+    let keys = keys(folder.as_ref(), &path).unwrap();
     let before = memory("VmRSS:");
     let start = busy();
-    let vault = house.open();
+    let vault = Vault::open(&path, keys, box_id(), second(0)).unwrap();
     let opened = busy() - start;
-    let mut faces: Vec<f32> = Vec::with_capacity(100_000 * length);
+    let mut faces: Vec<f32> = Vec::with_capacity(TEMPLATES * length);
     let refused =
         vault.for_each_template(|t| faces.extend_from_slice(t.embedding.values())).unwrap();
-    let all = busy() - start;
-    assert_eq!((refused.len(), faces.len()), (0, 100_000 * length));
-    let (now, peak) = (memory("VmRSS:") - before, memory("VmHWM:") - before);
-    let size = 100_000 * length as u64 * 4 / 1024;
+    let loaded = busy() - start;
+    assert_eq!((refused.len(), faces.len()), (0, TEMPLATES * length));
+    let peak = memory("VmHWM:") - before;
+    let size = (TEMPLATES * length * 4 / 1024) as u64;
     eprintln!(
-        "100,000 templates of {length}: opened {opened:.2?}, loaded {all:.2?}; templates {size} \
-         kB, resident {now} kB, peak {peak} kB ({:.2}); file {} MB",
+        "{TEMPLATES} templates of {length}: opened {opened:.2?}, loaded {loaded:.2?}; templates \
+         {size} kB, peak {peak} kB ({:.2}); file {} MB",
         peak as f64 / size as f64,
-        fs::metadata(&house.path).unwrap().len() >> 20
+        fs::metadata(&path).unwrap().len() >> 20
     );
-    assert!(all.as_secs_f64() < 5.0);
     assert!(peak as f64 <= 1.3 * size as f64);
+}
+
+const TEMPLATES: usize = 100_000;
+
+fn load(length: usize) {
+    let house = House::new();
+    fill(&house.open(), 20_000, 5, length);
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "vault::tests::load::child_that_loads", "--nocapture"])
+        .env(FOLDER, house.dir.path())
+        .env(LENGTH, length.to_string())
+        .status();
+    assert!(child.unwrap().success());
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn a_hundred_thousand_templates_of_512_values_load_in_five_seconds() {
+fn a_hundred_thousand_templates_of_512_values_take_little_more_memory_than_they_are() {
     load(512);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn a_hundred_thousand_templates_of_128_values_load_in_five_seconds() {
+fn a_hundred_thousand_templates_of_128_values_take_little_more_memory_than_they_are() {
     load(128);
 }
 

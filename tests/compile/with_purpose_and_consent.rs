@@ -1,0 +1,15 @@
+//! What the refused programs do, done rightly.
+
+use instored::domain::{ClaimCode, Consent, Embedding, ModelId};
+use instored::vault::{NewEnrolment, Vault};
+use instored::vision::{Embedder, Picture, Purpose};
+
+pub fn embed(embedder: &Embedder, face: &Picture, purpose: &Purpose<'_>) -> Option<Embedding> {
+    embedder.embed(face, purpose).ok()?
+}
+
+pub fn enrol(vault: &Vault, model: &ModelId, consent: &Consent, claim: ClaimCode, face: Embedding) {
+    let claim_expires = consent.given;
+    let _ =
+        vault.enrol(&NewEnrolment { consent, model, embeddings: &[face], claim, claim_expires });
+}
