@@ -2,6 +2,7 @@
 //! variables all come from these structs; each room describes its own part.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use confique::meta::{FieldKind, Meta};
@@ -54,6 +55,18 @@ pub struct Config {
     /// The page that people look at.
     #[config(nested)]
     pub display: display::Settings,
+
+    /// Figures for Prometheus.
+    #[config(nested)]
+    pub metrics: Metrics,
+}
+
+/// Figures for Prometheus; none of them is about a person.
+#[derive(Debug, Clone, confique::Config, serde::Serialize)]
+pub struct Metrics {
+    /// Loopback address and port of `/metrics`, such as 127.0.0.1:9632; not served when not set.
+    #[config(env = "INSTORED_METRICS_LISTEN")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// What the shop shows and asks.
@@ -86,6 +99,10 @@ pub struct Shop {
     /// Minutes for which a customer who was said to be at a till counts as being there.
     #[config(default = 10, env = "INSTORED_SHOP_AT_TILL_MINUTES")]
     pub at_till_minutes: u32,
+
+    /// Hours for which a customer's list is kept after they last changed it.
+    #[config(default = 4, env = "INSTORED_SHOP_LIST_HOURS")]
+    pub list_hours: u32,
 
     /// Months after the last visit when a customer is forgotten; 0: never by itself.
     #[config(default = 12, env = "INSTORED_SHOP_RETENTION_MONTHS")]
@@ -160,7 +177,11 @@ impl Config {
         let fault = self.recognition.fault().map(|fault| format!("[recognition] {fault}"));
         let shop = (self.shop.greeting_seconds == 0)
             .then(|| "[shop] greeting_seconds must be above 0".to_owned());
-        fault.or(shop).map_or(Ok(()), |fault| Err(ConfigError::Value(fault)))
+        let metrics =
+            self.metrics.listen.filter(|listen| !listen.ip().is_loopback()).map(|listen| {
+                format!("[metrics] listen = {listen} is not loopback: use 127.0.0.1 or [::1]")
+            });
+        fault.or(shop).or(metrics).map_or(Ok(()), |fault| Err(ConfigError::Value(fault)))
     }
 }
 

@@ -13,9 +13,9 @@ use super::commands;
 use super::link::{Connection, Link, Peer, Received, Subscription};
 use super::queue::{Outgoing, Queue};
 use super::signature::SIGNATURE_PROPERTY;
-use super::{BusError, KeyNote, PublicKey, Settings, topics, verify};
+use super::{BusError, KeyNote, PublicKey, Settings, VERSION, Versioned, topics, verify};
 use crate::domain::{
-    Answer, BoxId, BoxState, Command, EnrolmentEvent, EventId, Refusal, VisitEvent,
+    Answer, BoxId, BoxState, Command, EnrolmentEvent, EventId, ListEvent, Refusal, VisitEvent,
 };
 
 /// What waits for the display at most.
@@ -30,6 +30,8 @@ pub enum Heard {
     Visit(BoxId, VisitEvent),
     /// An enrolment goes on.
     Enrolment(BoxId, EnrolmentEvent),
+    /// Somebody's list is another than before.
+    List(BoxId, ListEvent),
     /// What the box is doing.
     State(BoxId, BoxState),
     /// Whether the box is at the broker.
@@ -103,6 +105,7 @@ pub fn listen(
         &reply,
         topics::VISIT,
         topics::ENROLMENT,
+        topics::LIST,
         topics::STATE,
         topics::AVAILABILITY,
     ];
@@ -211,10 +214,7 @@ impl Ear {
             return tracing::warn!("the key that {box_id} shows cannot be read");
         };
         match self.keys.get(&box_id) {
-            Some(known)
-                if *known != note.ed25519
-                    && Self::verified::<KeyNote>(known, message).is_some() =>
-            {
+            Some(known) if *known != note.ed25519 && Self::is_signed(known, message) => {
                 tracing::info!("{box_id} signs with the key {} from now on", note.ed25519);
                 self.keys.insert(box_id, note.ed25519);
             }
@@ -235,8 +235,8 @@ impl Ear {
         }
     }
 
-    /// Reads an event, if its box has signed it.
-    fn verified<T: DeserializeOwned>(key: &PublicKey, message: &Received) -> Option<T> {
+    /// Whether the holder of the key has signed a message.
+    fn is_signed(key: &PublicKey, message: &Received) -> bool {
         let topic = &message.topic;
         let signature = message
             .user_properties
@@ -244,13 +244,22 @@ impl Ear {
             .find(|(name, _)| name == SIGNATURE_PROPERTY)
             .ok_or(super::SignatureError::Missing);
         let verdict = signature.and_then(|(_, sig)| verify(key, topic, &message.payload, sig));
-        if let Err(error) = verdict {
-            tracing::warn!("an event on {topic} is ignored: {error}");
+        verdict
+            .inspect_err(|error| tracing::warn!("an event on {topic} is ignored: {error}"))
+            .is_ok()
+    }
+
+    /// Reads an event, if its box has signed it.
+    fn verified<T: DeserializeOwned>(key: &PublicKey, message: &Received) -> Option<T> {
+        if !Self::is_signed(key, message) {
             return None;
         }
-        serde_json::from_slice(&message.payload)
-            .inspect_err(|_| tracing::warn!("an event on {topic} is of another version"))
-            .ok()
+        let read = serde_json::from_slice::<Versioned<T>>(&message.payload).ok();
+        let event = read.filter(|read| read.v == VERSION).map(|read| read.event);
+        if event.is_none() {
+            tracing::warn!("an event on {} is of another version", message.topic);
+        }
+        event
     }
 
     /// Whether an event is news: not expired, and not told before.
@@ -287,6 +296,13 @@ impl Ear {
                     && self.news(event.id, event.expires, now)
                 {
                     self.tell(Heard::Enrolment(box_id, event));
+                }
+            }
+            Some(topics::LIST) => {
+                if let Some(event) = Self::verified::<ListEvent>(&key, &message)
+                    && self.news(event.id, event.expires, now)
+                {
+                    self.tell(Heard::List(box_id, event));
                 }
             }
             Some(topics::STATE) => {

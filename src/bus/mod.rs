@@ -6,10 +6,14 @@
 //! of its own runs the [`Broker`] in here.
 //!
 //! The topics, their retention and their payloads are in `topics.rs`; what is signed and how, in
-//! `signature.rs`; what is dropped when the broker is away, in `queue.rs`.
+//! `signature.rs`; what is dropped when the broker is away, in `queue.rs`; how many
+//! commands are taken, in `limits.rs`.
 
+mod asyncapi;
 mod broker;
 mod commands;
+mod home_assistant;
+mod limits;
 mod link;
 mod listener;
 mod publisher;
@@ -27,13 +31,32 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub use asyncapi::asyncapi;
 pub use broker::Broker;
 pub use commands::parse as parse_command;
 pub use link::Connection;
 pub use listener::{CallError, Caller, Heard, Trust, listen};
-pub use publisher::{Inbound, Publisher, Reply, connect};
+pub use publisher::{Inbound, Publisher, Reply, Traffic, connect};
 pub use settings::Settings;
 pub use signature::{KeyNote, PublicKey, Sign, SignatureError, Signer, signed_bytes, verify};
+
+/// The version of what events say. It rises when a field comes to mean something else, not when one
+/// is added.
+const VERSION: u32 = 1;
+
+/// An event with its version, `v`.
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "{T}Payload")]
+struct Versioned<T> {
+    v: u32,
+    #[serde(flatten)]
+    event: T,
+}
+
+/// An event as it stands in a payload.
+pub fn payload<T: serde::Serialize>(event: T) -> impl serde::Serialize {
+    Versioned { v: VERSION, event }
+}
 
 /// Why the bus cannot be set up. A broker that is away is not among them: the connection keeps
 /// trying, and says so in the log.

@@ -1,17 +1,21 @@
 //! The box's end of the bus: it speaks, and is asked.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 
 use super::commands;
+use super::home_assistant::HomeAssistant;
+use super::limits::Limits;
 use super::link::{Connection, Link, Peer, Received, Subscription};
 use super::queue::{Outgoing, Queue};
-use super::{BusError, Settings, Signer, topics};
+use super::{BusError, Settings, Signer, payload, topics};
 use crate::domain::{
-    Answer, BoxId, BoxState, Command, EnrolmentEvent, Refusal, RefusalCode, VisitEvent,
+    Answer, BoxId, BoxState, Command, EnrolmentEvent, ListEvent, Refusal, RefusalCode, VisitEvent,
 };
 
 /// How long a caller may still care for its answer.
@@ -40,8 +44,24 @@ pub struct Reply {
     correlation: Option<Vec<u8>>,
 }
 
+/// What came through the bus since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Traffic {
+    /// Messages that wait to be sent now.
+    pub waiting: u64,
+    /// Events and answers that were given up.
+    pub dropped: u64,
+    /// Connections to the broker that were made.
+    pub connections: u64,
+    /// Commands that were none, or were too many.
+    pub refused: u64,
+}
+
 struct Shared {
     box_id: BoxId,
+    home: HomeAssistant,
+    connections: AtomicU64,
+    refused: AtomicU64,
     signer: RwLock<Signer>,
     queue: Mutex<Queue>,
     wake: Arc<Notify>,
@@ -50,6 +70,7 @@ struct Shared {
 struct BoxPeer {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Inbound>,
+    limits: Limits,
     farewell: Option<Outgoing>,
 }
 
@@ -63,21 +84,46 @@ pub fn connect(
     box_id: &BoxId,
     signer: Signer,
 ) -> Result<(Publisher, mpsc::Receiver<Inbound>, Connection), BusError> {
+    if !(1..=1000).contains(&settings.commands_per_second) {
+        return Err(BusError::Setting("commands_per_second has to be 1 to 1000"));
+    }
+    let home = HomeAssistant {
+        prefix: settings.home_assistant_prefix.clone(),
+        welcome: settings.home_assistant,
+    };
+    if !topics::is_plain(&home.prefix) {
+        return Err(BusError::Setting("home_assistant_prefix has to be a topic without + and #"));
+    }
+    let mut subscriptions = vec![
+        // A command that the broker keeps would be carried out again on each connection.
+        Subscription { filter: topics::of(box_id, "cmd/+"), retained: false },
+    ];
+    if home.welcome {
+        subscriptions.push(Subscription { filter: home.birth_topic(), retained: false });
+    }
     let wake = Arc::new(Notify::new());
     let offline = availability(box_id, topics::OFFLINE);
     let link = Link::new(
         settings,
         format!("instored-{box_id}"),
         Some(offline.clone()),
-        // A command that the broker keeps would be carried out again on each connection.
-        vec![Subscription { filter: topics::of(box_id, "cmd/+"), retained: false }],
+        subscriptions,
         Arc::clone(&wake),
     )?;
     let queue = Mutex::new(Queue::default());
     let signer = RwLock::new(signer);
-    let shared = Arc::new(Shared { box_id: box_id.clone(), signer, queue, wake });
+    let shared = Arc::new(Shared {
+        box_id: box_id.clone(),
+        home,
+        connections: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
+        signer,
+        queue,
+        wake,
+    });
     let (commands, inbound) = mpsc::channel(COMMANDS);
-    let peer = BoxPeer { shared: Arc::clone(&shared), commands, farewell: Some(offline) };
+    let limits = Limits::new(settings.commands_per_second, Instant::now());
+    let peer = BoxPeer { shared: Arc::clone(&shared), commands, limits, farewell: Some(offline) };
     Ok((Publisher(shared), inbound, Connection::new(link, peer)))
 }
 
@@ -107,6 +153,25 @@ impl Publisher {
     /// Says how an enrolment goes on.
     pub fn enrolment(&self, event: &EnrolmentEvent) {
         self.event(topics::ENROLMENT, event, event.expires);
+    }
+
+    /// Says what is on a customer's list now.
+    pub fn list(&self, event: &ListEvent) {
+        self.event(topics::LIST, event, event.expires);
+    }
+
+    /// What came through the bus since the start.
+    pub fn traffic(&self) -> Traffic {
+        let (waiting, dropped) = {
+            let queue = self.0.queue();
+            (queue.waiting(), queue.dropped())
+        };
+        Traffic {
+            waiting,
+            dropped,
+            connections: self.0.connections.load(Ordering::Relaxed),
+            refused: self.0.refused.load(Ordering::Relaxed),
+        }
     }
 
     /// Signs with another key from now on. The old key vouches for the new one once, so that
@@ -170,7 +235,7 @@ impl Shared {
 
     fn signed(&self, leaf: &str, event: &impl Serialize) -> Option<Outgoing> {
         let topic = topics::of(&self.box_id, leaf);
-        let payload = serde_json::to_vec(event)
+        let payload = serde_json::to_vec(&payload(event))
             .inspect_err(|error| tracing::error!("an event for {topic} is no JSON: {error}"))
             .ok()?;
         let user_properties = self.signer().properties(&topic, &payload);
@@ -178,15 +243,54 @@ impl Shared {
     }
 }
 
+impl BoxPeer {
+    /// Says who the box is, to whoever has just come to the broker.
+    fn introduce(&self) {
+        let Shared { box_id, home, .. } = &*self.shared;
+        let words =
+            [self.shared.key(), home.discovery(box_id), availability(box_id, topics::ONLINE)];
+        self.shared.queue().announce(words);
+        self.shared.wake.notify_one();
+    }
+
+    /// Hands a command to the daemon.
+    fn take(
+        &mut self,
+        verb: &str,
+        payload: &[u8],
+        reply: Option<Reply>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        if !self.limits.take(verb, now) {
+            let message = "more such commands than the box takes in a second; try again later";
+            return Err(Refusal::new(RefusalCode::TooMany, message));
+        }
+        let command = commands::parse(verb, payload)?;
+        self.commands.try_send(Inbound { command, reply }).map_err(|_| {
+            let message = "the box has more commands than it can carry out now; try again";
+            Refusal::new(RefusalCode::TooMany, message)
+        })
+    }
+
+    fn refused(&mut self, refusal: Refusal, reply: Option<Reply>, now: Instant) {
+        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        if let Some(count) = self.limits.due_for_log(now) {
+            tracing::warn!("commands refused: {count}, the last one as {:?}", refusal.code);
+        }
+        if let Some(reply) = reply.filter(|_| self.limits.answers(now)) {
+            Publisher(Arc::clone(&self.shared)).reply(reply, &Err(refusal));
+        }
+    }
+}
+
 impl Peer for BoxPeer {
     fn up(&mut self) {
-        let key = self.shared.key();
-        let mut queue = self.shared.queue();
-        let dropped = queue.take_dropped();
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
+        let dropped = self.shared.queue().take_dropped();
         if dropped > 0 {
             tracing::warn!("{dropped} events and answers were given up while the broker was away");
         }
-        queue.announce([key, availability(&self.shared.box_id, topics::ONLINE)]);
+        self.introduce();
     }
 
     fn down(&mut self) {
@@ -202,35 +306,29 @@ impl Peer for BoxPeer {
     }
 
     fn received(&mut self, message: Received, _now: Timestamp) {
+        let home = &self.shared.home;
+        if home.welcome && message.topic == home.birth_topic() {
+            if message.payload == topics::ONLINE.as_bytes() {
+                self.introduce();
+            }
+            return;
+        }
         let Some(verb) = topics::split(&message.topic).and_then(|(box_id, leaf)| {
             leaf.strip_prefix("cmd/").filter(|_| box_id == self.shared.box_id)
         }) else {
             return;
         };
+        let now = Instant::now();
         if message.retained {
-            return tracing::warn!(
-                "a retained command is ignored: commands are not to be retained"
-            );
+            let message = "commands are not to be retained";
+            return self.refused(Refusal::new(RefusalCode::Malformed, message), None, now);
         }
         let reply = message
             .response_topic
             .filter(|topic| topics::may_answer_at(topic))
             .map(|topic| Reply { topic, correlation: message.correlation });
-        let refusal = match commands::parse(verb, &message.payload) {
-            Ok(command) => {
-                match self.commands.try_send(Inbound { command, reply: reply.clone() }) {
-                    Ok(()) => return,
-                    Err(_) => Refusal::new(
-                        RefusalCode::Internal,
-                        "the box has more commands than it can carry out now; try again",
-                    ),
-                }
-            }
-            Err(refusal) => refusal,
-        };
-        tracing::info!("a command was refused ({:?})", refusal.code);
-        if let Some(reply) = reply {
-            Publisher(Arc::clone(&self.shared)).reply(reply, &Err(refusal));
+        if let Err(refusal) = self.take(verb, &message.payload, reply.clone(), now) {
+            self.refused(refusal, reply, now);
         }
     }
 

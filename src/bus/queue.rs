@@ -53,7 +53,9 @@ pub(super) struct Queue {
     replies: VecDeque<Outgoing>,
     events: VecDeque<Outgoing>,
     in_flight: Option<(Lane, Outgoing)>,
+    /// Given up since the start, and how much of that was told.
     dropped: u64,
+    told: u64,
 }
 
 impl Queue {
@@ -117,9 +119,20 @@ impl Queue {
         }
     }
 
+    /// How many messages wait, the one in flight included.
+    pub fn waiting(&self) -> u64 {
+        let waiting = self.announcements.len() + self.replies.len() + self.events.len();
+        waiting as u64 + u64::from(self.state_due) + u64::from(self.in_flight.is_some())
+    }
+
     /// How many messages were given up since this was last asked.
     pub fn take_dropped(&mut self) -> u64 {
-        std::mem::take(&mut self.dropped)
+        self.dropped - std::mem::replace(&mut self.told, self.dropped)
+    }
+
+    /// How many messages were given up since the start.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     fn forget_expired(&mut self, now: Timestamp) {

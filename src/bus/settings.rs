@@ -41,4 +41,16 @@ pub struct Settings {
     /// noticed within twice that.
     #[config(default = 15, env = "INSTORED_MQTT_KEEP_ALIVE_SECONDS")]
     pub keep_alive_seconds: u16,
+
+    /// Commands of each verb that the box takes in a second, 1 to 1000; five times as many at once.
+    #[config(default = 20, env = "INSTORED_MQTT_COMMANDS_PER_SECOND")]
+    pub commands_per_second: u32,
+
+    /// Whether Home Assistant is told of the box. Switched off, it forgets the box again.
+    #[config(default = true, env = "INSTORED_MQTT_HOME_ASSISTANT")]
+    pub home_assistant: bool,
+
+    /// The topic under which Home Assistant looks for devices.
+    #[config(default = "homeassistant", env = "INSTORED_MQTT_HOME_ASSISTANT_PREFIX")]
+    pub home_assistant_prefix: String,
 }

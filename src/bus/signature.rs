@@ -41,11 +41,12 @@ pub struct Signer {
 pub struct PublicKey(VerifyingKey);
 
 /// The payload of the topic `key`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, schemars::JsonSchema, Serialize, Deserialize)]
 pub struct KeyNote {
     /// The id that the user property `key` of events bears.
     pub key_id: String,
     /// The key, base64url without padding.
+    #[schemars(with = "String")]
     pub ed25519: PublicKey,
 }
 

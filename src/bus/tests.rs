@@ -76,6 +76,8 @@ macro_rules! against_both_brokers {
 
 against_both_brokers! {
     a_box_is_online_until_it_stops
+    home_assistant_finds_a_box_again_whenever_it_starts_and_forgets_it_when_asked_to
+    more_commands_than_a_box_takes_are_refused_and_counted_and_the_others_are_not
     a_box_that_vanishes_is_declared_offline
     the_will_of_a_killed_process_is_executed
     the_newest_state_waits_for_late_displays
@@ -114,7 +116,11 @@ fn state(customers: u64) -> BoxState {
         refused_templates: 0,
         embeddings: EmbeddingCount { enrolment: 5, recognition: 12 },
         suspected_pictures: 0,
+        visits_today: 0,
+        not_me: 0,
+        refused_commands: 0,
         version: "0".into(),
+        issued: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -142,8 +148,11 @@ struct TestBox {
 
 impl TestBox {
     fn start(port: u16) -> Self {
-        let (publisher, inbound, connection) =
-            connect(&settings(port), &door(), signer(1).0).unwrap();
+        Self::start_with(&settings(port))
+    }
+
+    fn start_with(settings: &Settings) -> Self {
+        let (publisher, inbound, connection) = connect(settings, &door(), signer(1).0).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(connection.run(async {
             let _ = stopped.await;
@@ -259,6 +268,52 @@ async fn a_box_is_online_until_it_stops(broker: TestBroker) {
     assert_eq!((message[1].as_str(), message[6].as_str()), ("1", "offline"));
 }
 
+async fn home_assistant_finds_a_box_again_whenever_it_starts_and_forgets_it_when_asked_to(
+    broker: TestBroker,
+) {
+    const CONFIG: &str = "homeassistant/device/instored_door-1/config";
+    let watcher = Watcher::start(broker.port(), "homeassistant/#");
+    let test_box = TestBox::start(broker.port());
+    let first = watcher.next_on("/config");
+    assert!(first[0] == CONFIG && first[6].contains("binary_sensor"), "{first:?}");
+    publish(broker.port(), "homeassistant/status", "offline", &[]);
+    publish(broker.port(), "homeassistant/status", "online", &[]);
+    assert_eq!(watcher.next_on("/config")[6], first[6]);
+    test_box.stop().await;
+    assert_eq!(Watcher::start(broker.port(), CONFIG).next()[1], "1", "retained");
+
+    let unwelcome = Settings { home_assistant: false, ..settings(broker.port()) };
+    let test_box = TestBox::start_with(&unwelcome);
+    assert_eq!(watcher.next_on("/config")[6], "");
+    publish(broker.port(), "homeassistant/device/other/config", "{}", &["-r"]);
+    // Of the two nothing but the other one is kept.
+    let kept = Watcher::start(broker.port(), "homeassistant/device/+/config").next();
+    assert_eq!(kept[0], "homeassistant/device/other/config");
+    test_box.stop().await;
+}
+
+async fn more_commands_than_a_box_takes_are_refused_and_counted_and_the_others_are_not(
+    broker: TestBroker,
+) {
+    let watcher = Watcher::start(broker.port(), "till/7");
+    let slow = Settings { commands_per_second: 1, ..settings(broker.port()) };
+    let mut test_box = TestBox::start_with(&slow);
+    let online = Watcher::start(broker.port(), "instored/+/availability");
+    online.next();
+    let ask = ["-D", "publish", "response-topic", "till/7"];
+    let mut refused = 0;
+    while refused == 0 {
+        publish(broker.port(), "instored/door-1/cmd/present", "", &ask);
+        refused = test_box.publisher.traffic().refused;
+        while test_box.inbound.try_recv().is_ok() {}
+    }
+    let answer: serde_json::Value = serde_json::from_str(&watcher.next()[6]).unwrap();
+    assert_eq!(answer["error"]["code"], "too_many");
+    publish(broker.port(), "instored/door-1/cmd/enrol", "", &ask);
+    let enrol = Command::Enrol { language: None, another_person: false };
+    while test_box.asked().await.command != enrol {}
+}
+
 async fn a_box_that_vanishes_is_declared_offline(broker: TestBroker) {
     let watcher = Watcher::start(broker.port(), "instored/+/availability");
     let test_box = TestBox::start(broker.port());
@@ -281,7 +336,7 @@ async fn the_newest_state_waits_for_late_displays(broker: TestBroker) {
     let test_box = TestBox::start(broker.port());
     test_box.publisher.state(&state(1));
     test_box.publisher.state(&state(2));
-    while watcher.next()[6] != serde_json::to_string(&state(2)).unwrap() {}
+    while watcher.next()[6] != serde_json::to_string(&payload(state(2))).unwrap() {}
     let late = Watcher::start(broker.port(), "instored/+/state").next();
     assert_eq!(late[1], "1", "retained");
     assert_eq!(serde_json::from_str::<BoxState>(&late[6]).unwrap(), state(2));
@@ -386,7 +441,7 @@ async fn a_display_hears_only_the_box(broker: TestBroker) {
     display.until(&Heard::State(door(), state(1))).await;
 
     // Not signed; signed by another box; expired; and told before.
-    let forged = serde_json::to_string(&visit(66, 60)).unwrap();
+    let forged = serde_json::to_string(&payload(visit(66, 60))).unwrap();
     publish(broker.port(), "instored/door-1/visit", &forged, &[]);
     let sig = signer(2).0.properties("instored/door-1/visit", forged.as_bytes());
     let property = ["-D", "publish", "user-property", "sig", &sig[0].1];
@@ -407,7 +462,7 @@ async fn a_display_hears_only_the_box(broker: TestBroker) {
     while events.len() < 2 {
         match display.next().await {
             event @ (Heard::Visit(..) | Heard::Enrolment(..)) => events.push(event),
-            Heard::State(..) | Heard::Online(..) | Heard::Link(_) => {}
+            Heard::List(..) | Heard::State(..) | Heard::Online(..) | Heard::Link(_) => {}
         }
     }
     assert_eq!(events, [Heard::Visit(door(), first), Heard::Enrolment(door(), step)]);

@@ -7,6 +7,7 @@
 //! | `state` | 1, retained, signed | [`crate::domain::BoxState`] |
 //! | `visit` | 1, expires, signed | [`crate::domain::VisitEvent`] |
 //! | `enrolment` | 1, expires, signed | [`crate::domain::EnrolmentEvent`] |
+//! | `list` | 1, expires, signed | [`crate::domain::ListEvent`] |
 //! | `cmd/<verb>` | 1, answered at the response topic | [`crate::domain::Command`] without its verb |
 //! | `reply/<client>` | 1, expires | an answer or a refusal, for a display of this program |
 
@@ -21,6 +22,7 @@ pub(super) const AVAILABILITY: &str = "availability";
 pub(super) const KEY: &str = "key";
 pub(super) const STATE: &str = "state";
 pub(super) const VISIT: &str = "visit";
+pub(super) const LIST: &str = "list";
 pub(super) const ENROLMENT: &str = "enrolment";
 
 /// The topic `leaf` of a box.
@@ -39,15 +41,19 @@ pub(super) fn split(topic: &str) -> Option<(BoxId, &str)> {
     Some((box_id.parse().ok()?, leaf))
 }
 
+/// Whether it names one topic, which may be published to.
+pub(super) fn is_plain(topic: &str) -> bool {
+    (1..=256).contains(&topic.len())
+        && !topic.starts_with('$')
+        && !topic.contains(|c: char| c.is_control() || c == '+' || c == '#')
+}
+
 /// Whether an answer may be sent there. What is published for a box by itself, its commands
 /// included, is no place for answers that a caller chooses; a wildcard would end the connection.
 pub(super) fn may_answer_at(topic: &str) -> bool {
     let ours = topic.strip_prefix(ROOT).is_some_and(|rest| rest.starts_with('/'));
     let reply = split(topic).is_some_and(|(_, leaf)| leaf.starts_with("reply/"));
-    let sendable = (1..=256).contains(&topic.len())
-        && !topic.starts_with('$')
-        && !topic.contains(|c: char| c.is_control() || c == '+' || c == '#');
-    sendable && (reply || !ours)
+    is_plain(topic) && (reply || !ours)
 }
 
 #[cfg(test)]

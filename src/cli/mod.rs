@@ -108,6 +108,7 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
         Command::Vault(action) => vault::run(action, &load()?),
         Command::Evaluate(action) => evaluate::run(&action, load()?),
         Command::Config(settings::Action::Example) => settings::example(),
+        Command::Config(settings::Action::Asyncapi) => settings::asyncapi(),
         Command::Config(settings::Action::Show) => settings::show(&load()?),
         Command::Keys(action) => keys::run(&action, &load()?),
     }

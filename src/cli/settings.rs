@@ -1,7 +1,9 @@
 //! `instored config`: what is in force, and what there is to set.
 
+use std::io::Write;
 use std::process::ExitCode;
 
+use crate::bus;
 use crate::config::Config;
 
 /// What to do.
@@ -9,12 +11,20 @@ use crate::config::Config;
 pub(super) enum Action {
     /// Print what is in force, after file and environment
     Show,
+    /// Print what is said over MQTT, and asked, as an AsyncAPI 3 document with JSON Schemas
+    Asyncapi,
     /// Print a commented file with every key and its default
     Example,
 }
 
 pub(super) fn show(config: &Config) -> anyhow::Result<ExitCode> {
     print!("{}", config.to_toml()?);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn asyncapi() -> anyhow::Result<ExitCode> {
+    let document = serde_json::to_string_pretty(&bus::asyncapi())?;
+    writeln!(std::io::stdout(), "{document}")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -57,6 +57,11 @@ impl Advisor {
         self.recommender.next_basket(*id, now, limit, preferences, &self.catalogue)
     }
 
+    /// What a product is called that is in the catalogue, or was ever bought.
+    pub fn product_name(&self, sku: &str) -> Option<&str> {
+        self.recommender.name(sku, &self.catalogue)
+    }
+
     /// An order was stored.
     pub fn take(&mut self, order: &Order) {
         self.recommender.take(order);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 
 use super::desk::Desk;
 use crate::vault::{Means, Vault};
@@ -46,6 +46,11 @@ impl Desk {
     /// What is done now and then, whether anybody asks or not.
     pub fn tend(&mut self) {
         self.advisor.tend();
+        let (visits, refused) = (self.today.count(&Zoned::now()), self.publisher.traffic().refused);
+        if visits != self.state.visits_today || refused != self.state.refused_commands {
+            self.state.visits_today = visits;
+            self.publish_state();
+        }
         let ended = self.chores.sweeping.as_ref().is_some_and(JoinHandle::is_finished);
         if ended && self.chores.sweep_again {
             self.chores.sweep(&self.vault);

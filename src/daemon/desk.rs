@@ -11,12 +11,14 @@ use super::advisor::Advisor;
 use super::chores::Chores;
 use super::eyes::{Ask, Eyes, Glimpse};
 use super::front::Lamp;
+use super::today::Today;
 use crate::bus::Publisher;
 use crate::config::Shop;
 use crate::domain::{
-    BoxId, BoxState, CameraState, ClaimCode, Consent, ConsentMethod, CustomerId, CustomerRef,
-    Embedding, EmbeddingCount, EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, Mode,
-    ModelId, OrderSummary, Receipt, Refusal, RefusalCode, Tills, VisitEvent, VisitKind,
+    BoxId, BoxState, CameraState, ClaimCode, Consent, ConsentMethod, Customer, CustomerId,
+    CustomerRef, Embedding, EmbeddingCount, EnrolmentEvent, EnrolmentFailure, EnrolmentStep,
+    EventId, ListEvent, Lists, Mode, ModelId, OrderSummary, Receipt, Refusal, RefusalCode,
+    ShoppingList, Tills, VisitEvent, VisitKind,
 };
 use crate::panel::{Press, Signal};
 use crate::recognition::Sighting;
@@ -43,6 +45,10 @@ pub(super) struct Desk {
     pub enrolling: Option<(ConsentMethod, String)>,
     /// Who is at which till.
     pub tills: Tills,
+    /// What customers mean to buy today.
+    pub lists: Lists,
+    /// Who came in today.
+    pub today: Today,
     /// What customers may want.
     pub advisor: Advisor,
     /// What is done beside.
@@ -114,16 +120,37 @@ impl Desk {
             self.rest();
         }
         let now = Timestamp::now();
-        let greeting = self.vault.record_visit(id, now).and_then(|customer| {
-            let Some(customer) = customer else { return Ok(None) };
-            let shown = if customer.preferences.history { self.shop.orders_shown } else { 0 };
-            Ok(Some((customer, self.vault.orders(id, shown)?)))
-        });
-        let (customer, orders) = match greeting {
-            Ok(Some(greeting)) => greeting,
+        let customer = match self.vault.record_visit(id, now) {
+            Ok(Some(customer)) => customer,
             // Forgotten while they came in.
             Ok(None) => return,
             Err(e) => return tracing::error!("a visit could not be kept: {e}"),
+        };
+        tracing::info!(customer = %id, "a customer arrived");
+        self.greet(customer, VisitKind::Arrived, now);
+        self.state.visits_today = self.today.came_in(id, &Zoned::now());
+        self.publish_state();
+    }
+
+    /// What is shown of a customer who is here is no longer what was said when they arrived.
+    pub fn changed(&mut self, id: CustomerId) {
+        if !self.greeted.contains_key(&id) {
+            return;
+        }
+        match self.vault.customer(id) {
+            Ok(Some(customer)) => self.greet(customer, VisitKind::Changed, Timestamp::now()),
+            Ok(None) => {}
+            Err(e) => tracing::error!("a customer could not be read: {e}"),
+        }
+    }
+
+    /// Says who is here, and what a display shows of them.
+    fn greet(&mut self, customer: Customer, event: VisitKind, now: Timestamp) {
+        let id = customer.id;
+        let shown = if customer.preferences.history { self.shop.orders_shown } else { 0 };
+        let orders = match self.vault.orders(id, shown) {
+            Ok(orders) => orders,
+            Err(e) => return tracing::error!("a customer's orders could not be read: {e}"),
         };
         for refused in &orders.refused {
             tracing::error!("{refused}");
@@ -132,10 +159,9 @@ impl Desk {
         let recommendations = self.advisor.advise(&customer, &Zoned::now(), limit);
         let who = CustomerRef { id, name: customer.name };
         self.greeted.insert(id, (who.clone(), customer.visits));
-        tracing::info!(customer = %id, "a customer arrived");
         self.publisher.visit(&VisitEvent {
             id: new_event_id(),
-            event: VisitKind::Arrived,
+            event,
             customer: who,
             visits: customer.visits,
             orders: orders
@@ -336,6 +362,8 @@ impl Desk {
         self.eyes.ask(Ask::Forget(customer));
         self.left(customer);
         self.tills.forget(customer);
+        self.lists.forget(customer);
+        self.today.forget(customer);
         self.advisor.forget(customer);
         tracing::info!(customer = %customer, "a customer was forgotten");
         self.say(EnrolmentStep::Withdrawn { customer });
@@ -346,7 +374,16 @@ impl Desk {
     /// Publishes what the box is doing.
     pub fn publish_state(&mut self) {
         self.state.embeddings = self.eyes.embeddings();
+        self.state.refused_commands = self.publisher.traffic().refused;
+        self.state.issued = Timestamp::now();
         self.publisher.state(&self.state);
+    }
+
+    /// Says what is on a customer's list now.
+    pub fn say_list(&self, list: &ShoppingList) {
+        let now = Timestamp::now();
+        let (id, expires) = (new_event_id(), self.expiry(now));
+        self.publisher.list(&ListEvent { id, list: list.clone(), issued: now, expires });
     }
 
     fn say(&self, step: EnrolmentStep) {
@@ -395,7 +432,11 @@ pub(super) fn first_state(model: ModelId, customers: u64, refused_templates: u64
         refused_templates,
         embeddings: EmbeddingCount::default(),
         suspected_pictures: 0,
+        visits_today: 0,
+        not_me: 0,
+        refused_commands: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        issued: Timestamp::now(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::DaemonError;
+use super::figures::Seen;
 use super::mailbox::{Delivery, Mail, Mailbox};
 use crate::camera::{Camera, CameraError};
 use crate::domain::{CameraState, CustomerId, Embedding, EmbeddingCount, ModelId};
@@ -59,6 +60,7 @@ pub(super) struct Eyes {
     mailbox: Arc<Mailbox<Ask>>,
     stopping: Arc<AtomicBool>,
     embeddings: Arc<Mutex<EmbeddingCount>>,
+    seen: Seen,
 }
 
 /// The seeing threads, at work.
@@ -87,6 +89,7 @@ impl Eyes {
         camera: OpenCamera,
         delivery: Delivery,
         alive: impl Fn() + Send + 'static,
+        seen: Seen,
     ) -> Result<Opened, DaemonError> {
         // Unbounded, since the desk may be waiting for the vision thread. A frame brings few.
         let (tell, glimpses) = mpsc::unbounded_channel();
@@ -94,6 +97,7 @@ impl Eyes {
             mailbox: Arc::new(Mailbox::new(delivery)),
             stopping: Arc::new(AtomicBool::new(false)),
             embeddings: Arc::default(),
+            seen,
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let (loaded, model) = std::sync::mpsc::sync_channel(1);
@@ -213,8 +217,9 @@ impl Eyes {
                 Mail::Order(ask) => {
                     obey(&mut recogniser, ask);
                 }
-                Mail::Frame(frame) => match recogniser.see(&frame) {
+                Mail::Frame(frame) => match self.seen.time(|| recogniser.see(&frame)) {
                     Ok(sightings) => {
+                        self.seen.face(recogniser.is_looking());
                         *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner) =
                             recogniser.embedding_count();
                         if recogniser.is_looking() != looking {

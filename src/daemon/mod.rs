@@ -9,11 +9,14 @@ mod chores;
 mod control;
 mod desk;
 mod eyes;
+mod figures;
 mod front;
 mod mailbox;
+mod metrics;
 pub mod operator;
 mod requests;
 pub mod screen;
+mod today;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -22,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Zoned};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 
@@ -32,7 +35,7 @@ pub use mailbox::Delivery;
 
 use crate::bus::{self, BusError, KeyNote, Signer};
 use crate::config::Config;
-use crate::domain::{CustomerId, Embedding, ModelId, Tills};
+use crate::domain::{CustomerId, Embedding, Lists, ModelId, Tills};
 use crate::panel::{Button, Light};
 use crate::recognition::{self, Recogniser};
 use crate::vault::{Keys, Means, Vault, VaultError};
@@ -41,9 +44,11 @@ use advisor::Advisor;
 use chores::Chores;
 use desk::Desk;
 use eyes::{Eyes, Glimpse, Opened};
+use figures::Figures;
 use front::Lamp;
 use operator::{Request, Response};
 use requests::act;
+use today::Today;
 
 /// The parts that differ between a shop's box, the demonstration and the tests.
 pub struct Parts {
@@ -119,11 +124,15 @@ pub async fn run(
     let (models, rules) = (config.vision.clone(), config.recognition.clone());
     let load = move || Recogniser::new(&models, &rules);
     let Parts { camera, delivery, button, light } = parts;
+    let mut figures = Figures::default();
+    let seen = figures.seen.clone();
     let Opened { eyes, model, mut glimpses, vision } =
-        block_in_place(|| Eyes::open(load, camera, delivery, sign_of_life()))?;
+        block_in_place(|| Eyes::open(load, camera, delivery, sign_of_life(), seen))?;
     let (gallery, refused) = block_in_place(|| enrolled(&vault, &model))?;
     let advisor = block_in_place(|| Advisor::of(&vault))?;
-    let state = desk::first_state(model, gallery.len() as u64, refused);
+    let mut today = Today::of(&block_in_place(|| vault.customers())?.good, &Zoned::now());
+    let mut state = desk::first_state(model, gallery.len() as u64, refused);
+    state.visits_today = today.count(&Zoned::now());
     for (customer, templates) in gallery {
         eyes.ask(eyes::Ask::Admit { customer, templates, track: None });
     }
@@ -135,6 +144,11 @@ pub async fn run(
     let bus = tokio::spawn(connection.run(async {
         let _ = bus_stopping.await;
     }));
+
+    if let Some(listen) = config.metrics.listen {
+        figures.read_at_each_look(publisher.clone(), eyes.clone());
+        metrics::serve(listen, std::mem::take(&mut figures.registry)).await;
+    }
 
     make_folder(&config.runtime_dir)?;
     let path = config.socket_path();
@@ -156,6 +170,8 @@ pub async fn run(
         greeted: HashMap::new(),
         enrolling: None,
         tills: Tills::new(SignedDuration::from_mins(config.shop.at_till_minutes.into())),
+        lists: Lists::new(SignedDuration::from_hours(config.shop.list_hours.into())),
+        today,
         advisor,
         chores: Chores::default(),
         let_go: false,
@@ -194,11 +210,15 @@ pub async fn run(
             glimpse = glimpses.recv() => match glimpse {
                 Some(Glimpse::Ended) | None => break Ok(()),
                 Some(Glimpse::Blind) => break Err(DaemonError::Broken("vision")),
-                Some(glimpse) => block_in_place(|| desk.glimpse(glimpse)),
+                Some(glimpse) => {
+                    figures.glimpse(&glimpse);
+                    block_in_place(|| desk.glimpse(glimpse));
+                }
             },
             Some(press) = presses.recv() => block_in_place(|| desk.press(press)),
             Some(inbound) = commands.recv() => {
                 let answer = block_in_place(|| desk.command(inbound.command));
+                figures.command(answer.is_ok());
                 if let Some(reply) = inbound.reply {
                     desk.publisher.reply(reply, &answer);
                 }

@@ -9,8 +9,8 @@ use super::operator::{
     self, Request, Response, change_catalogue, found, internal, look_back, malformed, not_taken,
 };
 use crate::domain::{
-    Answer, Buyer, Command, ConsentMethod, Customer, CustomerId, CustomerRef, Order, Preferences,
-    Refusal, RefusalCode, TillOrder,
+    Answer, Buyer, Command, ConsentMethod, Customer, CustomerId, CustomerRef, ListItem, Lists,
+    Order, Preferences, Refusal, RefusalCode, ShoppingList, TillOrder,
 };
 use crate::vault::{Act, Forgotten, Means, OrderAdded};
 
@@ -41,25 +41,30 @@ impl Desk {
                 }
                 self.eyes.ask(Ask::Dismiss(customer));
                 self.left(customer);
+                self.state.not_me += 1;
+                self.publish_state();
                 Answer::Dismissed(customer)
             }
             Command::Rename { customer, name } => {
                 let customer = found(customer, self.vault.rename(customer, name, act))?;
                 let who = CustomerRef { id: customer.id, name: customer.name };
-                if let Some((greeted, _)) = self.greeted.get_mut(&customer.id) {
-                    *greeted = who.clone();
-                }
+                self.changed(customer.id);
                 Answer::Renamed(who)
             }
             Command::Preferences { customer, recommendations, history, allergens } => {
                 let old = self.customer(customer)?.preferences;
+                if recommendations.is_none() && history.is_none() && allergens.is_none() {
+                    return Ok(Answer::Preferences { customer, preferences: old });
+                }
                 let preferences = Preferences {
                     recommendations: recommendations.unwrap_or(old.recommendations),
                     history: history.unwrap_or(old.history),
                     allergens: allergens.unwrap_or(old.allergens),
                 };
                 let changed = self.vault.set_preferences(customer, preferences, act);
-                Answer::Preferences { customer, preferences: found(customer, changed)?.preferences }
+                let preferences = found(customer, changed)?.preferences;
+                self.changed(customer);
+                Answer::Preferences { customer, preferences }
             }
             Command::History { customer, by, page } => {
                 if !self.customer(customer)?.preferences.history {
@@ -78,6 +83,10 @@ impl Desk {
                 Answer::AtTill { customer, till, until }
             }
             Command::Order { buyer, order } => self.order(&buyer, order, act)?,
+            Command::List { buyer, add, remove } => {
+                let customer = self.buyer(&buyer, None, act.at)?;
+                Answer::List(self.list(customer, &add, &remove, act.at)?)
+            }
             Command::Catalogue { products, remove } => {
                 let change = change_catalogue(&self.vault, &products, &remove, act)?;
                 self.advisor.read_catalogue(&self.vault).map_err(internal)?;
@@ -140,10 +149,51 @@ impl Desk {
                 return Err(Refusal::new(RefusalCode::NotFound, not_taken(&order, outcome)));
             }
         };
+        self.bought(&order, act.at);
         if let Buyer::AtTill(till) = buyer {
             self.tills.paid(till, &order.id, customer, act.at);
         }
         Ok(Answer::Order { id: order.id, customer, added })
+    }
+
+    /// What a customer bought is on their list no longer.
+    fn bought(&mut self, order: &Order, now: Timestamp) {
+        let skus: Vec<_> = order.lines.iter().map(|line| &line.sku).collect();
+        let before = self.lists.of(order.customer, now);
+        if let Some(after) = self.lists.change(order.customer, Vec::new(), &skus, now)
+            && after != before
+        {
+            self.say_list(&after);
+        }
+    }
+
+    fn list(
+        &mut self,
+        customer: CustomerId,
+        add: &[String],
+        remove: &[String],
+        now: Timestamp,
+    ) -> Result<ShoppingList, Refusal> {
+        if add.is_empty() && remove.is_empty() {
+            return Ok(self.lists.of(customer, now));
+        }
+        let add = self.products(add)?;
+        let list = self.lists.change(customer, add, remove, now).ok_or_else(|| {
+            let message = format!("a list has at most {} articles", Lists::LONGEST);
+            Refusal::new(RefusalCode::Conflict, message)
+        })?;
+        self.say_list(&list);
+        Ok(list)
+    }
+
+    /// What these articles are called.
+    fn products(&self, skus: &[String]) -> Result<Vec<ListItem>, Refusal> {
+        let named = skus.iter().map(|sku| {
+            let unknown = || Refusal::new(RefusalCode::NotFound, format!("no product {sku:?}"));
+            let name = self.advisor.product_name(sku).ok_or_else(unknown)?.to_owned();
+            Ok(ListItem { sku: sku.clone(), name })
+        });
+        named.collect()
     }
 
     /// Who is meant; `order` is what they bought, if it is about that.

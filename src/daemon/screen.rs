@@ -1,12 +1,20 @@
-//! The page's own wiring: what is heard on the bus is shown. A display is a subscriber like any
+//! The page's own wiring: what is heard on the bus is shown, and what customers want done is asked
+//! of the box. A display is a subscriber like any
 //! other; it runs beside the box or far from it.
+
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::bus::{self, BusError, Heard, Trust};
-use crate::display::{self, DisplayError, Shown};
-use crate::domain::BoxId;
+use crate::bus::{self, BusError, CallError, Heard, Trust};
+use crate::display::{self, Asked, DisplayError, Shown};
+use crate::domain::{BoxId, Refusal, RefusalCode};
+
+/// How long a customer waits for the box.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Wishes that may wait to be sent.
+const ASKED_AT_ONCE: usize = 16;
 
 /// Why the page cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +38,7 @@ pub async fn show(
     trust: Trust,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ScreenError> {
-    let (mut heard, _caller, connection) = bus::listen(broker, Some(box_id), trust)?;
+    let (mut heard, caller, connection) = bus::listen(broker, Some(box_id), trust)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let bus = tokio::spawn(connection.run(async {
         // Fails when `stop` is dropped, which is the signal.
@@ -44,17 +52,37 @@ pub async fn show(
             }
         }
     });
-    let served = display::serve(listener, settings, shown, shutdown).await;
+    let (asks, mut asked) = mpsc::channel::<Asked>(ASKED_AT_ONCE);
+    let asked_of = box_id.clone();
+    let asking = tokio::spawn(async move {
+        while let Some(Asked { command, answer }) = asked.recv().await {
+            let (caller, box_id) = (caller.clone(), asked_of.clone());
+            tokio::spawn(async move {
+                let told = caller.call(&box_id, &command, PATIENCE).await;
+                // Whoever asked may have left the page.
+                let _ = answer.send(told.map_err(refusal));
+            });
+        }
+    });
+    let served = display::serve(listener, settings, shown, asks, shutdown).await;
     drop(stop);
-    // Both end by themselves now; neither has anything left to say.
-    let _ = tokio::join!(bus, relay);
+    // All end by themselves now; none has anything left to say.
+    let _ = tokio::join!(bus, relay, asking);
     Ok(served?)
+}
+
+fn refusal(error: CallError) -> Refusal {
+    match error {
+        CallError::Refused(refusal) => refusal,
+        error => Refusal::new(RefusalCode::Internal, error.to_string()),
+    }
 }
 
 fn shown_of(heard: Heard) -> Shown {
     match heard {
         Heard::Visit(_, event) => Shown::Visit(event),
         Heard::Enrolment(_, event) => Shown::Enrolment(event),
+        Heard::List(_, event) => Shown::List(event),
         Heard::State(_, state) => Shown::State(state),
         Heard::Online(_, online) => Shown::Online(online),
         Heard::Link(up) => Shown::Link(up),

@@ -59,6 +59,10 @@ pub async fn run(
     let mut theatre = Theatre::open(config, Pace::RealTime).await?;
     let page = Page::open(listener, &theatre.config);
     narrator.say(format_args!("Watch it on http://{address}/ and end it with Ctrl-C."));
+    narrator.say(format_args!(
+        "Listen with: mosquitto_sub -V 5 -p {} -t 'instored/#' -v",
+        theatre.config.mqtt.port
+    ));
     let mut story = Story { theatre: &mut theatre, narrator, reading: READING };
     let played = async {
         story.tell().await?;

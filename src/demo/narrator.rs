@@ -4,7 +4,7 @@ use std::fmt::Arguments;
 
 use serde_json::json;
 
-use crate::bus::Heard;
+use crate::bus::{Heard, payload};
 use crate::domain::{
     CustomerName, CustomerRef, EnrolmentFailure, EnrolmentStep, OrderSummary, VisitEvent, VisitKind,
 };
@@ -45,9 +45,10 @@ impl Narrator {
 
 fn message(heard: &Heard) -> Option<serde_json::Value> {
     let (name, leaf, payload) = match heard {
-        Heard::Visit(name, event) => (name, "visit", json!(event)),
-        Heard::Enrolment(name, event) => (name, "enrolment", json!(event)),
-        Heard::State(name, state) => (name, "state", json!(state)),
+        Heard::Visit(name, event) => (name, "visit", json!(payload(event))),
+        Heard::Enrolment(name, event) => (name, "enrolment", json!(payload(event))),
+        Heard::List(name, event) => (name, "list", json!(payload(event))),
+        Heard::State(name, state) => (name, "state", json!(payload(state))),
         Heard::Online(name, online) => {
             (name, "availability", json!(if *online { "online" } else { "offline" }))
         }
@@ -60,6 +61,7 @@ fn words(heard: &Heard) -> Option<String> {
     Some(match heard {
         Heard::Visit(_, event) => match event.event {
             VisitKind::Arrived => greeting(event),
+            VisitKind::Changed => return None,
             VisitKind::Left => format!("{} has left.", name(&event.customer)),
         },
         Heard::Enrolment(_, event) => match &event.step {
@@ -75,7 +77,7 @@ fn words(heard: &Heard) -> Option<String> {
             EnrolmentStep::Failed { reason } => format!("The box: {}", failure(*reason)),
             EnrolmentStep::Withdrawn { .. } => "The box: you are forgotten.".to_owned(),
         },
-        Heard::State(..) | Heard::Online(..) | Heard::Link(_) => return None,
+        Heard::List(..) | Heard::State(..) | Heard::Online(..) | Heard::Link(_) => return None,
     })
 }
 

@@ -1,11 +1,14 @@
 //! The situation at the entrance, as far as a display knows it.
 
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Shown;
 use crate::domain::{
-    CameraState, CustomerId, EnrolmentEvent, EnrolmentStep, VisitEvent, VisitKind,
+    CameraState, CustomerId, EnrolmentEvent, EnrolmentStep, ListEvent, ListItem, VisitEvent,
+    VisitKind,
 };
 
 /// How long the end of an enrolment stays, whatever its expiry says: long enough to be read by one
@@ -17,20 +20,38 @@ const NOTING: SignedDuration = SignedDuration::from_secs(20);
 #[derive(Clone, Debug)]
 pub(super) struct Board {
     guests: Vec<VisitEvent>,
+    lists: HashMap<CustomerId, ListEvent>,
     enrolment: Option<EnrolmentEvent>,
     camera: Option<CameraState>,
     online: bool,
     link: bool,
 }
 
+/// What the shop has set for its page.
+#[derive(Debug, Serialize)]
+pub(super) struct Shop {
+    pub title: String,
+    pub language: Option<String>,
+    pub curtain: bool,
+}
+
+/// Who is here, with what is on their list.
+#[derive(Debug, Serialize)]
+pub(super) struct Guest<'a> {
+    #[serde(flatten)]
+    pub visit: &'a VisitEvent,
+    pub list: &'a [ListItem],
+}
+
 /// What the page is sent.
 #[derive(Debug, Serialize)]
 pub(super) struct Situation<'a> {
-    pub title: &'a str,
+    #[serde(flatten)]
+    pub shop: &'a Shop,
     /// The server's clock, so that the page can tell expiry by its own.
     pub now: Timestamp,
     /// Who is here, in the order in which they came.
-    pub guests: Vec<&'a VisitEvent>,
+    pub guests: Vec<Guest<'a>>,
     pub enrolment: Option<&'a EnrolmentEvent>,
     pub camera: Option<CameraState>,
     pub online: bool,
@@ -40,7 +61,14 @@ pub(super) struct Situation<'a> {
 impl Default for Board {
     /// Nobody is here, and no trouble is known.
     fn default() -> Self {
-        Self { guests: vec![], enrolment: None, camera: None, online: true, link: true }
+        Self {
+            guests: vec![],
+            lists: HashMap::new(),
+            enrolment: None,
+            camera: None,
+            online: true,
+            link: true,
+        }
     }
 }
 
@@ -51,6 +79,9 @@ impl Board {
         match shown {
             Shown::Visit(visit) => self.visit(visit, now),
             Shown::Enrolment(event) => self.enrolment(event, now),
+            Shown::List(list) => {
+                self.lists.insert(list.list.customer, list);
+            }
             Shown::State(state) => self.camera = Some(state.camera),
             Shown::Online(online) => self.online = online,
             Shown::Link(link) => self.link = link,
@@ -60,6 +91,7 @@ impl Board {
     /// Forgets whoever and whatever has expired.
     pub fn forget_expired(&mut self, now: Timestamp) {
         self.guests.retain(|guest| guest.expires > now);
+        self.lists.retain(|_, list| list.expires > now);
         self.enrolment.take_if(|event| event.expires <= now);
     }
 
@@ -69,12 +101,22 @@ impl Board {
         guests.chain(self.enrolment.iter().map(|event| event.expires)).min()
     }
 
+    /// Whether a customer is shown at `now`.
+    pub fn shows(&self, customer: CustomerId, now: Timestamp) -> bool {
+        self.guests.iter().any(|guest| guest.customer.id == customer && guest.expires > now)
+    }
+
     /// What the page is told at `now`.
-    pub fn situation<'a>(&'a self, title: &'a str, now: Timestamp) -> Situation<'a> {
+    pub fn situation<'a>(&'a self, shop: &'a Shop, now: Timestamp) -> Situation<'a> {
+        let list = |customer| {
+            let list = self.lists.get(customer).filter(|list| list.expires > now);
+            list.map_or(&[][..], |list| &list.list.items)
+        };
+        let guests = self.guests.iter().filter(|guest| guest.expires > now);
         Situation {
-            title,
+            shop,
             now,
-            guests: self.guests.iter().filter(|guest| guest.expires > now).collect(),
+            guests: guests.map(|visit| Guest { visit, list: list(&visit.customer.id) }).collect(),
             enrolment: self.enrolment.as_ref().filter(|event| event.expires > now),
             camera: self.camera,
             online: self.online,
@@ -87,7 +129,9 @@ impl Board {
         match (visit.event, place) {
             (VisitKind::Left, _) => self.dismiss(visit.customer.id),
             _ if visit.expires <= now => {}
-            (VisitKind::Arrived, Some(place)) => self.guests[place] = visit,
+            (VisitKind::Arrived | VisitKind::Changed, Some(place)) => self.guests[place] = visit,
+            // Of somebody who is not shown: they were dismissed, or came before this display.
+            (VisitKind::Changed, None) => {}
             (VisitKind::Arrived, None) => {
                 self.guests.push(visit);
                 // Whoever enrolled has made room for the next.
@@ -109,6 +153,7 @@ impl Board {
 
     fn dismiss(&mut self, customer: CustomerId) {
         self.guests.retain(|guest| guest.customer.id != customer);
+        self.lists.remove(&customer);
     }
 }
 
@@ -128,6 +173,8 @@ mod tests {
     use super::*;
     use crate::domain::{CustomerRef, EventId};
     use uuid::Uuid;
+
+    static SHOP: Shop = Shop { title: String::new(), language: None, curtain: false };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -152,8 +199,8 @@ mod tests {
     }
 
     fn here(board: &Board, now: i64) -> Vec<u128> {
-        let situation = board.situation("", at(now));
-        situation.guests.iter().map(|guest| guest.customer.id.0.as_u128()).collect()
+        let situation = board.situation(&SHOP, at(now));
+        situation.guests.iter().map(|guest| guest.visit.customer.id.0.as_u128()).collect()
     }
 
     #[test]
@@ -180,14 +227,11 @@ mod tests {
         let mut board = Board::default();
         board.apply(step(EnrolmentStep::Started, 30), at(0));
         board.apply(step(EnrolmentStep::Captured { count: 2, of: 5 }, 30), at(1));
-        let json = serde_json::to_value(board.situation("Shop", at(2))).unwrap();
+        let json = serde_json::to_value(board.situation(&SHOP, at(2))).unwrap();
         assert_eq!(json["enrolment"]["event"], "captured");
-        assert_eq!(
-            (&json["title"], &json["now"]),
-            (&"Shop".into(), &"1970-01-01T00:00:02Z".into())
-        );
+        assert_eq!((&json["title"], &json["now"]), (&"".into(), &"1970-01-01T00:00:02Z".into()));
         board.forget_expired(at(30));
-        assert!(board.situation("", at(30)).enrolment.is_none());
+        assert!(board.situation(&SHOP, at(30)).enrolment.is_none());
     }
 
     #[test]
@@ -197,7 +241,7 @@ mod tests {
         board.apply(visit(1, VisitKind::Arrived, 100), at(0));
         board.apply(step(EnrolmentStep::Withdrawn { customer }, 100), at(10));
         assert!(here(&board, 11).is_empty());
-        assert!(board.situation("", at(17)).enrolment.is_some());
-        assert!(board.situation("", at(18)).enrolment.is_none());
+        assert!(board.situation(&SHOP, at(17)).enrolment.is_some());
+        assert!(board.situation(&SHOP, at(18)).enrolment.is_none());
     }
 }

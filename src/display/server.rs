@@ -4,18 +4,17 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -23,7 +22,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_stream::wrappers::WatchStream;
 
-use super::board::Board;
+use super::access::{self, Access};
+use super::actions::{self, Asked};
+use super::board::{Board, Shop};
+use super::languages::Languages;
 use super::{DisplayError, Settings, Shown, receipt};
 
 /// How long open pages may take to close.
@@ -47,28 +49,59 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// The page: where, of which kind, what.
+pub(super) const FILES: [(&str, &str, &str); 13] = [
+    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
+    ("/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
+    ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
+    ("/app.js", SCRIPT, include_str!("page/app.js")),
+    ("/box.js", SCRIPT, include_str!("page/box.js")),
+    ("/customer.js", SCRIPT, include_str!("page/customer.js")),
+    ("/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/enrolment.js", SCRIPT, include_str!("page/enrolment.js")),
+    ("/format.js", SCRIPT, include_str!("page/format.js")),
+    ("/guests.js", SCRIPT, include_str!("page/guests.js")),
+    ("/history.js", SCRIPT, include_str!("page/history.js")),
+    ("/sheet.js", SCRIPT, include_str!("page/sheet.js")),
+    ("/words.js", SCRIPT, include_str!("page/words.js")),
+];
+
+/// What the requests are answered from.
 #[derive(Clone)]
-struct Page {
-    title: Arc<str>,
-    board: watch::Receiver<Board>,
+pub(super) struct Page {
+    shop: Arc<Shop>,
+    languages: Arc<Languages>,
+    pub board: watch::Receiver<Board>,
+    pub asks: mpsc::Sender<Asked>,
 }
 
-/// Serves the page until `shutdown` is there, showing what comes in through `shown`. Open pages
-/// are closed then, within two seconds.
+/// Serves the page until `shutdown` is there, showing what comes in through `shown` and asking
+/// through `asks` what customers want done. Open pages are closed then, within two seconds.
 ///
 /// # Errors
-/// When the socket fails.
+/// When a file that the settings name cannot be used, or the socket fails.
 pub async fn serve(
     listener: TcpListener,
     settings: &Settings,
     shown: mpsc::Receiver<Shown>,
+    asks: mpsc::Sender<Asked>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DisplayError> {
     let (board, watched) = watch::channel(Board::default());
-    let page = Page { title: settings.title.as_str().into(), board: watched };
+    let access = Access::of(settings.token_file.as_deref())?;
+    let languages = Languages::load(settings.languages_dir.as_deref())?;
+    let Settings { title, language, curtain, .. } = settings.clone();
+    let page = Page {
+        shop: Arc::new(Shop { title, language, curtain }),
+        languages: Arc::new(languages),
+        board: watched,
+        asks,
+    };
     let (stop, stopped) = watch::channel(());
     let mut closing = stopped.clone();
-    let server = axum::serve(listener, router(page)).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, router(page, access)).with_graceful_shutdown(async move {
         // Fails when `stop` is dropped, which is the signal.
         let _ = closing.changed().await;
     });
@@ -122,45 +155,47 @@ async fn keep(board: watch::Sender<Board>, mut shown: mpsc::Receiver<Shown>) {
     }
 }
 
-fn router(page: Page) -> Router {
-    let file = |kind: &'static str, text: &'static str| {
-        get(move || async move { ([(CONTENT_TYPE, kind)], text) })
-    };
-    Router::new()
-        .route("/", file("text/html; charset=utf-8", include_str!("page/index.html")))
-        .route("/style.css", file("text/css; charset=utf-8", include_str!("page/style.css")))
-        .route("/app.js", file("text/javascript; charset=utf-8", include_str!("page/app.js")))
-        .route("/icon.svg", file("image/svg+xml", include_str!("page/icon.svg")))
+fn router(page: Page, access: Access) -> Router {
+    let mut router = Router::new();
+    for (path, kind, text) in FILES {
+        router = router.route(path, get(move || async move { ([(CONTENT_TYPE, kind)], text) }));
+    }
+    router
+        .route("/languages", get(choices))
+        .route("/languages/{tag}", get(words))
         .route("/receipt/{code}", get(receipt::draw))
         .route("/events", get(events))
+        .route("/ask", post(actions::ask).layer(DefaultBodyLimit::max(actions::LONGEST)))
         .with_state(page)
-        .layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn_with_state(access, access::admit))
+        .layer(middleware::from_fn(dress))
 }
 
-/// Refuses requests that were meant for another host, and dresses every response.
-async fn guard(request: Request, next: Next) -> Response {
-    let mut response = if addressed_to_loopback(request.headers()) {
-        next.run(request).await
-    } else {
-        let refusal = "This page is for the screen at this machine: open it as http://127.0.0.1";
-        (StatusCode::FORBIDDEN, refusal).into_response()
-    };
+/// Dresses every response.
+async fn dress(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
     response.headers_mut().extend(HEADERS);
     response
 }
 
-fn addressed_to_loopback(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-    host.is_some_and(|host| matches!(host.host(), "localhost" | "127.0.0.1" | "[::1]"))
+async fn choices(State(page): State<Page>) -> Response {
+    Json(page.languages.choices()).into_response()
+}
+
+async fn words(State(page): State<Page>, Path(tag): Path<String>) -> Response {
+    match page.languages.words(&tag) {
+        Some(words) => Json(words).into_response(),
+        None => (StatusCode::NOT_FOUND, "this language is not there").into_response(),
+    }
 }
 
 /// The situation now, and again with each change.
 async fn events(State(page): State<Page>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let title = page.title;
+    let shop = page.shop;
     let events = WatchStream::new(page.board).filter_map(move |board| {
         let event = Event::default()
             .event("situation")
-            .json_data(board.situation(&title, Timestamp::now()))
+            .json_data(board.situation(&shop, Timestamp::now()))
             .inspect_err(|error| tracing::error!("the situation is no JSON: {error}"));
         std::future::ready(event.ok().map(Ok))
     });

@@ -13,7 +13,9 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{CustomerId, CustomerRef, EventId, VisitKind};
+use crate::domain::{
+    Answer, Command, CustomerId, CustomerRef, EventId, Refusal, RefusalCode, VisitKind,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -22,20 +24,28 @@ struct TestPage {
     shown: mpsc::Sender<Shown>,
     stop: oneshot::Sender<()>,
     running: JoinHandle<Result<(), DisplayError>>,
+    asked: mpsc::Receiver<Asked>,
 }
 
 impl TestPage {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings::builder().load().unwrap();
+        change(&mut settings);
         settings.listen.set_port(0);
         let listener = bind(&settings).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shown, receiver) = mpsc::channel(8);
         let (stop, stopped) = oneshot::channel();
+        let (asks, asked) = mpsc::channel(4);
         let running = tokio::spawn(async move {
-            serve(listener, &settings, receiver, async { stopped.await.unwrap_or(()) }).await
+            let stopped = async { stopped.await.unwrap_or(()) };
+            serve(listener, &settings, receiver, asks, stopped).await
         });
-        Self { address, shown, stop, running }
+        Self { address, shown, stop, running, asked }
     }
 
     async fn open(&self, path: &str, host: &str) -> Reader {
@@ -105,7 +115,7 @@ fn visit(customer: u128, lifetime: SignedDuration) -> Shown {
 #[tokio::test]
 async fn every_response_forbids_what_the_page_does_not_need() {
     let page = TestPage::start().await;
-    for path in ["/", "/style.css", "/app.js", "/icon.svg", "/events", "/nothing-here"] {
+    for path in ["/", "/style.css", "/app.js", "/languages/en", "/events", "/nothing-here"] {
         let headers = page.headers(path, "127.0.0.1:8080").await;
         for header in [
             "content-security-policy: default-src 'none'; script-src 'self';",
@@ -187,12 +197,125 @@ async fn the_page_stays_on_this_machine() {
     assert!(refusal.contains("127.0.0.1"), "{refusal}");
 }
 
-#[test]
-fn text_enters_the_page_as_text() {
-    let script = include_str!("page/app.js");
-    for sink in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
-        assert!(!script.contains(sink), "{sink}");
+/// A request that sends something, as a browser's page does.
+async fn post(page: &TestPage, headers: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(page.address).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "POST /ask HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\
+         {headers}\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+const JSON: &str = "Content-Type: application/json\r\nOrigin: http://localhost\r\n";
+
+fn rename(customer: u128) -> String {
+    let customer = Uuid::from_u128(customer);
+    format!(r#"{{"verb":"rename","customer":"{customer}","name":"Bo"}}"#)
+}
+
+#[tokio::test]
+async fn what_a_customer_wants_is_asked_of_the_box_and_its_answer_comes_back() {
+    let mut page = TestPage::start().await;
+    page.shown.send(visit(1, SignedDuration::from_secs(60))).await.unwrap();
+    page.open("/events", "localhost").await.until("Ada").await;
+    let answers = async {
+        let Asked { command, answer } = page.asked.recv().await.unwrap();
+        let Command::Rename { customer, name } = command else { panic!("{command:?}") };
+        answer.send(Ok(Answer::Renamed(CustomerRef { id: customer, name }))).unwrap();
+        let Asked { answer, .. } = page.asked.recv().await.unwrap();
+        answer.send(Err(Refusal::new(RefusalCode::NotFound, "gone"))).unwrap();
+        page.asked
+    };
+    let address = page.address;
+    let (shown, stop, running) = (page.shown, page.stop, page.running);
+    let asks = tokio::spawn(answers);
+    let page = TestPage { address, shown, stop, running, asked: mpsc::channel(1).1 };
+    let answer = post(&page, JSON, &rename(1)).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""name":"Bo""#), "{answer}");
+    let answer = post(&page, JSON, &rename(1)).await;
+    assert!(answer.starts_with("HTTP/1.1 409") && answer.contains("not_found"), "{answer}");
+    assert!(asks.await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_page_asks_nothing_but_a_customers_own_affairs_and_only_of_who_is_shown() {
+    let page = TestPage::start().await;
+    page.shown.send(visit(1, SignedDuration::from_secs(60))).await.unwrap();
+    page.open("/events", "localhost").await.until("Ada").await;
+    let shown = Uuid::from_u128(1);
+    for body in [
+        rename(2),
+        format!(r#"{{"verb":"at-till","customer":"{shown}","till":"1"}}"#),
+        r#"{"verb":"present"}"#.to_owned(),
+        r#"{"verb":"catalogue","remove":["1"]}"#.to_owned(),
+        r#"{"verb":"enrol","another_person":true}"#.to_owned(),
+    ] {
+        let answer = post(&page, JSON, &body).await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{body}: {answer}");
     }
-    let page = include_str!("page/index.html");
-    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains(" style="));
+    assert!(post(&page, JSON, "{").await.starts_with("HTTP/1.1 400"));
+    let long = format!(r#"{{"verb":"enrol","language":"{}"}}"#, "x".repeat(20_000));
+    assert!(post(&page, JSON, &long).await.starts_with("HTTP/1.1 413"));
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_ask() {
+    let page = TestPage::start().await;
+    page.shown.send(visit(1, SignedDuration::from_secs(60))).await.unwrap();
+    page.open("/events", "localhost").await.until("Ada").await;
+    for headers in [
+        "Content-Type: application/json\r\nOrigin: https://evil.example\r\n",
+        "Content-Type: application/json\r\nOrigin: null\r\n",
+    ] {
+        let answer = post(&page, headers, &rename(1)).await;
+        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    }
+    // What a form may send without being asked whether it may.
+    let answer = post(&page, "Content-Type: text/plain\r\n", &rename(1)).await;
+    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+}
+
+#[tokio::test]
+async fn with_a_token_the_page_is_for_those_who_have_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "short\n").unwrap();
+    let mut settings = Settings::builder().load().unwrap();
+    settings.token_file = Some(file.clone());
+    let weak = access::Access::of(settings.token_file.as_deref()).err().unwrap().to_string();
+    assert!(weak.contains("16"), "{weak}");
+
+    let token = "0123456789abcdef0123456789abcdef";
+    std::fs::write(&file, format!("{token}\n")).unwrap();
+    let page = TestPage::start_with(|s| s.token_file = Some(file)).await;
+    for path in ["/", "/events", "/?token=", "/?token=0123456789abcdef", "/app.js"] {
+        let headers = page.headers(path, "shop.example").await;
+        assert!(headers.starts_with("http/1.1 403"), "{path}: {headers}");
+    }
+    let welcome = page.headers(&format!("/?token={token}"), "shop.example").await;
+    assert!(welcome.starts_with("http/1.1 303") && welcome.contains("location: /\r"), "{welcome}");
+    let wanted = format!("set-cookie: token={token}; httponly; samesite=strict");
+    assert!(welcome.contains(&wanted), "{welcome}");
+    let host = format!("shop.example\r\nCookie: other=1; token={token}");
+    assert!(page.headers("/", &host).await.starts_with("http/1.1 200"));
+}
+
+#[test]
+fn the_page_is_small_and_takes_in_text_as_text() {
+    let mut size = 0;
+    for (path, kind, text) in server::FILES {
+        size += text.len();
+        for sink in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            assert!(!text.contains(sink), "{path}: {sink}");
+        }
+        let outside = text.replace("http://www.w3.org/2000/svg", "");
+        assert!(!outside.contains("http://") && !outside.contains("https://"), "{path}");
+        assert!(!kind.contains("html") || !text.contains(" style="), "{path}");
+    }
+    assert!(size < 100_000, "{size} bytes");
 }

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::order::text;
 use super::{
     Allergen, CatalogueChange, ClaimCode, CustomerId, CustomerName, CustomerRef, History,
-    HistoryBy, OrderId, Page, Preferences, Product, TillOrder,
+    HistoryBy, OrderId, Page, Preferences, Product, ShoppingList, TillOrder,
 };
 
 /// A request of a till, a display or Home Assistant. Topic `cmd/<verb>`; the verb is the topic's,
 /// the payload the fields.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Command {
     /// Who is here now?
@@ -47,7 +48,7 @@ pub enum Command {
         #[serde(default)]
         name: Option<CustomerName>,
     },
-    /// What a customer wants to see; what is absent stays as it is.
+    /// What a customer wants to see; what is absent stays as it is, and all of it is told.
     Preferences {
         /// Whose.
         customer: CustomerId,
@@ -79,6 +80,7 @@ pub enum Command {
         buyer: Buyer,
         /// The till's name, 1 to 64 characters.
         #[serde(deserialize_with = "till_name")]
+        #[schemars(length(min = 1, max = 64))]
         till: String,
     },
     /// A basket was paid, or one that was paid is corrected.
@@ -88,6 +90,19 @@ pub enum Command {
         buyer: Buyer,
         /// What.
         order: TillOrder,
+    },
+    /// What is on a customer's list, for the display and the till; without `add` and `remove` it is
+    /// told and stays as it is.
+    List {
+        /// Whose.
+        #[serde(flatten)]
+        buyer: Buyer,
+        /// Article numbers to put on it, of the catalogue or of anything that was ever bought.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        add: Vec<String>,
+        /// Article numbers to take off it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remove: Vec<String>,
     },
     /// Products that the shop has, or has no longer.
     Catalogue {
@@ -100,8 +115,25 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Every verb.
+    pub const VERBS: [&str; 11] = [
+        "present",
+        "enrol",
+        "forget",
+        "not-me",
+        "rename",
+        "preferences",
+        "history",
+        "at-till",
+        "order",
+        "list",
+        "catalogue",
+    ];
+}
+
 /// How a till says whose basket it is.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Buyer {
     /// By the pseudonym.
@@ -119,7 +151,7 @@ fn till_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Er
 }
 
 /// The answer to a [`Command`] that was carried out.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// Who is here now.
@@ -150,6 +182,8 @@ pub enum Answer {
         /// When this ends, should no order end it before.
         until: Timestamp,
     },
+    /// What is on the customer's list now.
+    List(ShoppingList),
     /// The catalogue is as was asked.
     Catalogue(CatalogueChange),
     /// The order is in the vault, now or already before.
@@ -164,7 +198,7 @@ pub enum Answer {
 }
 
 /// Why a [`Command`] was not carried out.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
     /// For programs.
@@ -174,7 +208,7 @@ pub struct Refusal {
 }
 
 /// The kinds of [`Refusal`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
     /// The verb does not exist.
@@ -187,6 +221,8 @@ pub enum RefusalCode {
     Conflict,
     /// The customer does not want it: their history is switched off.
     SwitchedOff,
+    /// More such commands came than the box takes in a second.
+    TooMany,
     /// The box could not do it; its log says why.
     Internal,
 }
@@ -236,6 +272,15 @@ mod tests {
         let misspelt = ORDER.replacen('{', r#"{"replace":"T1-8","#, 1);
         let error = read("order", &format!(r#"{one},"order":{misspelt}"#)).unwrap_err();
         assert!(error.contains("unknown field `replace`"), "{error}");
+    }
+
+    #[test]
+    fn every_verb_is_on_the_list() {
+        let error = read("dance", r#""x":1"#).unwrap_err();
+        let known = error.split("expected one of ").nth(1).unwrap();
+        // Every other part stands between backticks.
+        let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+        assert_eq!(known, Command::VERBS);
     }
 
     #[test]

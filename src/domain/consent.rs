@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BoxId, ClaimCode, ClaimCodeError, CustomerId};
@@ -30,7 +31,7 @@ pub struct Consent {
 /// What a customer keeps of their consent: a code by which they can be found when they ask for
 /// their data or withdraw, without a name and without their face. Written as a claim code is, and
 /// as silent in logs; unlike one it holds until they are forgotten.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Receipt(pub ClaimCode);
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Allergen, CustomerId};
@@ -28,7 +29,7 @@ pub struct Customer {
 }
 
 /// What a customer wants to see. Does not print: an allergy is a matter of health.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preferences {
     /// Whether products are recommended to them.
@@ -52,7 +53,7 @@ impl fmt::Debug for Preferences {
 }
 
 /// What a customer wants to be called: 1 to 40 characters on one line.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CustomerName(String);
 

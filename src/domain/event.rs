@@ -1,15 +1,16 @@
 //! What is told to the world: the payloads of the topics, free of scores, templates and pictures.
 
 use jiff::{Timestamp, Zoned};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     ClaimCode, Currency, CustomerId, CustomerName, EventId, ModelId, OrderId, OrderLine, Receipt,
-    Recommendation,
+    Recommendation, ShoppingList,
 };
 
 /// A customer came or went. Topic `visit`.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct VisitEvent {
     /// Same id, same event.
     pub id: EventId,
@@ -30,17 +31,20 @@ pub struct VisitEvent {
 }
 
 /// What happened to a visit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VisitKind {
     /// The customer was recognised.
     Arrived,
+    /// A customer who is here changed what is shown of them: this takes the place of what was said
+    /// when they arrived.
+    Changed,
     /// The customer is out of sight.
     Left,
 }
 
 /// A customer as displays know them.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CustomerRef {
     /// The pseudonym.
     pub id: CustomerId,
@@ -49,12 +53,13 @@ pub struct CustomerRef {
 }
 
 /// An order as a display shows it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct OrderSummary {
     /// The till's name of it.
     pub id: OrderId,
     /// When, with the zone of the till.
     #[serde(with = "super::order::order_time")]
+    #[schemars(with = "String")]
     pub placed: Zoned,
     /// Currency of every amount.
     pub currency: Currency,
@@ -64,8 +69,22 @@ pub struct OrderSummary {
     pub lines: Vec<OrderLine>,
 }
 
+/// A customer put something on their list, or took something off it. Topic `list`.
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct ListEvent {
+    /// Same id, same event.
+    pub id: EventId,
+    /// All that is on it now.
+    #[serde(flatten)]
+    pub list: ShoppingList,
+    /// When this was said.
+    pub issued: Timestamp,
+    /// When a display has to forget it.
+    pub expires: Timestamp,
+}
+
 /// A step of an enrolment or a withdrawal. Topic `enrolment`.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct EnrolmentEvent {
     /// Same id, same event.
     pub id: EventId,
@@ -79,7 +98,7 @@ pub struct EnrolmentEvent {
 }
 
 /// The steps from a press to a customer, and back.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EnrolmentStep {
     /// Somebody asked to be recognised and is not known: pressing again opts in.
@@ -125,7 +144,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// Why an enrolment kept nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnrolmentFailure {
     /// Not enough good views in time.
@@ -145,7 +164,7 @@ pub enum EnrolmentFailure {
 }
 
 /// What the box is doing. Topic `state`, retained; nothing personal.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct BoxState {
     /// What it does now.
     pub mode: Mode,
@@ -163,12 +182,24 @@ pub struct BoxState {
     /// Faces since the start that may have been pictures held to the camera.
     #[serde(default)]
     pub suspected_pictures: u64,
+    /// Customers who came in today, by the box's clock and zone; each counts once.
+    #[serde(default)]
+    pub visits_today: u64,
+    /// Greetings since the start that went to somebody else, as that person said.
+    #[serde(default)]
+    pub not_me: u64,
+    /// Commands refused since the start.
+    #[serde(default)]
+    pub refused_commands: u64,
     /// Version of the program.
     pub version: String,
+    /// When this was said.
+    #[serde(default)]
+    pub issued: Timestamp,
 }
 
 /// How many embeddings were made, by purpose.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
 pub struct EmbeddingCount {
     /// For people who pressed the button to enrol.
     pub enrolment: u64,
@@ -177,7 +208,7 @@ pub struct EmbeddingCount {
 }
 
 /// What the box does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Watching for customers.
@@ -189,7 +220,7 @@ pub enum Mode {
 }
 
 /// How the camera is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CameraState {
     /// Not opened yet.

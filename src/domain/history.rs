@@ -1,12 +1,13 @@
 //! A customer's past orders, as they are told: by time, by product, or as a list to buy again.
 
 use jiff::Zoned;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Currency, CustomerId, Quantity, TillOrder, Unit};
 
 /// The ways to look back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryBy {
     /// Order by order, the newest first.
@@ -19,7 +20,7 @@ pub enum HistoryBy {
 }
 
 /// A part of a list that is too long to be told at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Page {
     /// Which, from 1.
@@ -58,7 +59,7 @@ impl Page {
 }
 
 /// A page of a customer's history.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct History {
     /// Whose.
     pub customer: CustomerId,
@@ -74,7 +75,7 @@ pub struct History {
 }
 
 /// The entries of a page.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryList {
     /// By time.
@@ -86,7 +87,7 @@ pub enum HistoryList {
 }
 
 /// All that was ever bought of a product, less what was taken back.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct BoughtProduct {
     /// The shop's article number.
     pub sku: String,
@@ -96,6 +97,7 @@ pub struct BoughtProduct {
     pub orders: u32,
     /// How many, or how much.
     #[serde(with = "rust_decimal::serde::float")]
+    #[schemars(with = "f64")]
     pub quantity: Quantity,
     /// Of what.
     #[serde(default)]
@@ -106,14 +108,16 @@ pub struct BoughtProduct {
     pub currency: Currency,
     /// When it was first bought.
     #[serde(with = "super::order::order_time")]
+    #[schemars(with = "String")]
     pub first: Zoned,
     /// When it was last bought.
     #[serde(with = "super::order::order_time")]
+    #[schemars(with = "String")]
     pub last: Zoned,
 }
 
 /// A product that a customer comes back for.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct AgainProduct {
     /// The shop's article number.
     pub sku: String,
@@ -123,12 +127,14 @@ pub struct AgainProduct {
     pub orders: u32,
     /// How much they take at a time: the middle one of all quantities, the lower of two.
     #[serde(with = "rust_decimal::serde::float")]
+    #[schemars(with = "f64")]
     pub quantity: Quantity,
     /// Of what.
     #[serde(default)]
     pub unit: Unit,
     /// When it was last bought.
     #[serde(with = "super::order::order_time")]
+    #[schemars(with = "String")]
     pub last: Zoned,
     /// Calendar days since then, where it was bought.
     pub days_since: i32,

@@ -1,18 +1,20 @@
 //! Names by which things are known.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// A customer's pseudonym: 128 random bits that say nothing about the person.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CustomerId(pub Uuid);
 
 /// An event's name, so that a display that receives it twice shows it once.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(pub Uuid);
 
@@ -40,7 +42,9 @@ uuid_id!(CustomerId);
 uuid_id!(EventId);
 
 /// The id of a model and of the way its input is prepared. Templates of two ids are never compared.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct ModelId(pub String);
 
@@ -51,7 +55,9 @@ impl fmt::Display for ModelId {
 }
 
 /// The till's own name of an order; the vault takes each only once.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct OrderId(pub String);
 
@@ -68,7 +74,7 @@ impl fmt::Display for OrderId {
 }
 
 /// The name of one box: a segment of every topic, 1 to 32 of `a-z`, `0-9`, `-` and `_`.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BoxId(String);
 
@@ -122,6 +128,21 @@ impl fmt::Display for BoxId {
 /// alphabet is Crockford's base 32, so that nothing is mistaken for anything else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimCode([u8; 8]);
+
+/// As it is written.
+impl JsonSchema for ClaimCode {
+    fn schema_name() -> Cow<'static, str> {
+        "ClaimCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Eight letters and digits, such as K7QM-3DXV.",
+            "examples": ["K7QM-3DXV"],
+        })
+    }
+}
 
 /// A text that is no claim code.
 #[derive(Debug, thiserror::Error)]

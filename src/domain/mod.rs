@@ -9,6 +9,7 @@ mod customer;
 mod event;
 mod history;
 mod ids;
+mod list;
 mod order;
 mod recommendation;
 mod template;
@@ -20,12 +21,13 @@ pub use consent::{Consent, ConsentMethod, Receipt};
 pub use customer::{Customer, CustomerName, CustomerNameError, Preferences};
 pub use event::{
     BoxState, CameraState, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentFailure,
-    EnrolmentStep, Mode, OrderSummary, VisitEvent, VisitKind,
+    EnrolmentStep, ListEvent, Mode, OrderSummary, VisitEvent, VisitKind,
 };
 pub use history::{AgainProduct, BoughtProduct, History, HistoryBy, HistoryList, Page, PageError};
 pub use ids::{
     BoxId, BoxIdError, ClaimCode, ClaimCodeError, CustomerId, EventId, ModelId, OrderId,
 };
+pub use list::{ListItem, Lists, ShoppingList};
 pub use order::order_time::parse as parse_order_time;
 pub(crate) use order::quoted;
 pub use order::{

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use jiff::{Timestamp, Zoned};
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
+use schemars::JsonSchema;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -19,16 +20,19 @@ pub type Quantity = Decimal;
 /// sums are exact.
 ///
 /// An order that [`replaces`](Self::replaces) another corrects it; with no lines it makes it void.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[schemars(bound = "", rename = "TillOrder")]
 pub struct Order<Buyer: 'static = CustomerId> {
     /// The till's name of it, unique in the shop.
     pub id: OrderId,
     /// Who bought it.
     #[serde(skip_serializing_if = "names_nobody")]
+    #[schemars(skip)]
     pub customer: Buyer,
     /// When, with the zone of the till.
     #[serde(with = "order_time")]
+    #[schemars(with = "String")]
     pub placed: Zoned,
     /// Currency of every amount.
     pub currency: Currency,
@@ -53,7 +57,7 @@ pub type TillOrder = Order<Unnamed>;
 pub struct Unnamed;
 
 /// One product of a basket.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderLine {
     /// The shop's article number.
@@ -62,6 +66,7 @@ pub struct OrderLine {
     pub name: String,
     /// How many, or how much: 0.001 to 1,000,000, or as much below 0 in a void line.
     #[serde(with = "rust_decimal::serde::float")]
+    #[schemars(with = "f64")]
     pub quantity: Quantity,
     /// Of what.
     #[serde(default, skip_serializing_if = "Unit::is_piece")]
@@ -75,7 +80,18 @@ pub struct OrderLine {
 
 /// What a quantity counts.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Debug,
+    Default,
+    JsonSchema,
+    Serialize,
+    Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs)]
@@ -90,7 +106,7 @@ pub enum Unit {
 }
 
 /// A currency of ISO 4217 in which prices can be written, such as EUR.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency(iso_currency::Currency);
 

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One product of the next basket, with the reason it is shown.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Recommendation {
     /// The shop's article number.
     pub sku: String,
@@ -26,7 +27,7 @@ impl Recommendation {
 
 /// Why a product is shown. Each is a statement about orders that can be counted again; those about
 /// other people are about three customers at the least.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
     /// It is in so many of the customer's newest baskets.

@@ -266,6 +266,11 @@ impl Ledger {
         products.into()
     }
 
+    /// What a product was called last, if it was ever bought.
+    pub fn name(&self, sku: &str) -> Option<&str> {
+        self.by_sku.get(sku).map(|number| &*self.shelf_of(*number).name)
+    }
+
     /// The place of a product, a new one if need be, and its name as of `placed`.
     fn shelf(&mut self, sku: &str, name: &str, placed: i64) -> ProductNo {
         if let Some(&no) = self.by_sku.get(sku) {

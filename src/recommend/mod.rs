@@ -66,6 +66,11 @@ impl Recommender {
         self.ledger.baskets()
     }
 
+    /// What a product is called that is in the catalogue, or was ever bought.
+    pub fn name<'a>(&'a self, sku: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
+        catalogue.name(sku).or_else(|| self.ledger.name(sku))
+    }
+
     /// Learns from all orders how much each clue counts. Takes seconds of one core for a hundred
     /// thousand orders: to be called on a clone, on another thread.
     pub fn learn(&self) -> Ranker {

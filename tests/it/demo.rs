@@ -13,7 +13,7 @@ use crate::support::turns::turn;
 const WHOLE_STORY: Duration = Duration::from_secs(600);
 
 /// Plays it as fast as it goes, with a folder of its own for temporary files.
-fn played(folder: &std::path::Path, settings: &[(&str, &str)]) -> Ended {
+pub fn played(folder: &std::path::Path, settings: &[(&str, &str)]) -> Ended {
     let _turn = turn();
     let mut command = program();
     command.args(["demo", "--once", "--json"]).env("TMPDIR", folder);

@@ -34,6 +34,11 @@ impl Drop for Chromium {
 impl Browser {
     /// Starts one with a window of this size.
     pub async fn start(width: u32, height: u32) -> Self {
+        Self::start_as(width, height, "en-GB", false).await
+    }
+
+    /// Starts one whose page has this size, of somebody who speaks a language, by day or by night.
+    pub async fn start_as(width: u32, height: u32, language: &str, night: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").env("TMPDIR", folder.path());
@@ -48,10 +53,13 @@ impl Browser {
             "--remote-debugging-pipe",
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-            "--disable-dev-shm-usage", "--hide-scrollbars", "--lang=en-GB",
-            format!("--window-size={width},{height}"),
+            "--disable-dev-shm-usage", "--hide-scrollbars", format!("--accept-lang={language}"),
+            format!("--lang={language}"), format!("--window-size={width},{height}"),
+            if night { "--blink-settings=preferredColorScheme=0" } else { "--no-default-browser-check" },
             format!("--user-data-dir={}", folder.path().join("profile").display()),
-        ]});
+        ], "mobileEmulation": { "deviceMetrics": {
+            "width": width, "height": height, "pixelRatio": 1.0, "touch": true, "mobile": false,
+        }}});
         let mut capabilities = serde_json::Map::new();
         capabilities.insert("goog:chromeOptions".into(), options);
         let client = ClientBuilder::new(HttpConnector::new())

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::PATIENCE;
 
@@ -44,6 +44,17 @@ impl Lines {
         &self,
         from: usize,
         what: &str,
+        wanted: impl FnMut(&str) -> Option<T>,
+    ) -> (usize, T) {
+        self.find_within(PATIENCE, from, what, wanted)
+    }
+
+    /// The same, for what takes its time.
+    pub fn find_within<T>(
+        &self,
+        patience: Duration,
+        from: usize,
+        what: &str,
         mut wanted: impl FnMut(&str) -> Option<T>,
     ) -> (usize, T) {
         let begun = Instant::now();
@@ -56,7 +67,7 @@ impl Lines {
                 }
                 next += 1;
             }
-            let left = PATIENCE.saturating_sub(begun.elapsed());
+            let left = patience.saturating_sub(begun.elapsed());
             if left.is_zero() || printed.ended {
                 let lines = printed.lines.join("\n");
                 drop(printed);

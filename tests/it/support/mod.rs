@@ -5,6 +5,7 @@ pub mod entrance;
 pub mod lines;
 pub mod mosquitto;
 pub mod process;
+pub mod signed;
 pub mod turns;
 
 use std::path::{Path, PathBuf};

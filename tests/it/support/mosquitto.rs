@@ -16,19 +16,35 @@ use super::process::Process;
 pub struct Mosquitto {
     pub port: u16,
     folder: TempDir,
+    lines: String,
     process: Process,
 }
+
+const OPEN: &str = "listener PORT 127.0.0.1\nallow_anonymous true\nuser root\npersistence false\n";
 
 impl Mosquitto {
     /// Starts one.
     pub fn start() -> Self {
+        Self::start_as(OPEN, |_| {})
+    }
+
+    /// Starts one with these lines for a configuration, where `PORT` is its port and `DIR` its
+    /// folder, once `prepare` has put files there.
+    pub fn start_as(lines: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        prepare(folder.path());
+        let lines = lines.replace("DIR", &folder.path().to_string_lossy());
         // Somebody else may take a free port before it is used; then another one is tried.
         let (port, process) = eventually("a broker on a free port", || {
             let port = free_port();
-            Some((port, launch(folder.path(), port)?))
+            Some((port, launch(folder.path(), &lines, port)?))
         });
-        Self { port, folder, process }
+        Self { port, folder, lines, process }
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Ends it as a power cut would.
@@ -39,8 +55,8 @@ impl Mosquitto {
     /// Starts it again, on the same port.
     pub fn start_again(&mut self) {
         self.stop();
-        let (folder, port) = (self.folder.path(), self.port);
-        self.process = eventually("the broker's return", || launch(folder, port));
+        let (folder, port, lines) = (self.folder.path(), self.port, &self.lines);
+        self.process = eventually("the broker's return", || launch(folder, lines, port));
     }
 
     /// Subscribes to everything that the boxes say.
@@ -79,11 +95,10 @@ impl Mosquitto {
 const SERVER: &str = "mosquitto";
 const CLIENTS: &str = "mosquitto-clients";
 
-fn launch(folder: &Path, port: u16) -> Option<Process> {
+fn launch(folder: &Path, lines: &str, port: u16) -> Option<Process> {
     let file = folder.join("mosquitto.conf");
-    let lines =
-        format!("listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence false\n");
-    std::fs::write(&file, lines).expect("the temporary folder can be written");
+    std::fs::write(&file, lines.replace("PORT", &port.to_string()))
+        .expect("the temporary folder can be written");
     // Debian keeps it where only root's PATH looks.
     let known = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
     let program = known.into_iter().find(|path| Path::new(path).exists()).unwrap_or(SERVER);
@@ -113,6 +128,7 @@ fn free_port() -> u16 {
 /// A message as a subscriber gets it.
 #[derive(Clone, Debug)]
 pub struct Message {
+    pub topic: String,
     /// The last part of the topic.
     pub leaf: String,
     pub retained: bool,
@@ -128,6 +144,7 @@ impl Message {
         let topic = text("topic");
         Self {
             leaf: topic.rsplit('/').next().unwrap_or_default().to_owned(),
+            topic,
             retained: message["retain"] == 1,
             payload: text("payload"),
             properties: message["properties"].clone(),

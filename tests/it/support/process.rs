@@ -39,6 +39,15 @@ impl Process {
         Self { stdout, stderr, name, child }
     }
 
+    /// The memory that it has in use, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the program runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().split(' ').next());
+        number.and_then(|number| number.parse().ok()).expect("the kernel says how much")
+    }
+
     /// Waits until the program has ended by itself.
     pub fn wait(self) -> Ended {
         self.wait_for(PATIENCE)

@@ -1,0 +1,188 @@
+//! What is counted while the box runs, for `/metrics`. No figure is about a person, and none bears
+//! a label of one.
+
+use std::fmt;
+use std::time::Instant;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::eyes::{Eyes, Glimpse};
+use crate::bus::Publisher;
+use crate::recognition::Sighting;
+
+/// Upper bounds of the histogram of a look at a frame, in seconds.
+const LOOKS: [f64; 10] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Decision {
+    decision: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+/// What the vision thread counts.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    looks: Histogram,
+    with_faces: Counter,
+}
+
+impl Seen {
+    /// Looks at a frame, and counts it with the time that it took.
+    pub fn time<T>(&self, look: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let seen = look();
+        self.looks.observe(begun.elapsed().as_secs_f64());
+        seen
+    }
+
+    /// Whether the frame just looked at showed a face.
+    pub fn face(&self, shown: bool) {
+        self.with_faces.inc_by(u64::from(shown));
+    }
+}
+
+/// All that is counted.
+pub(super) struct Figures {
+    pub registry: Registry,
+    pub seen: Seen,
+    decisions: Family<Decision, Counter>,
+    commands: Family<Outcome, Counter>,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        let seen = Seen { looks: Histogram::new(LOOKS), with_faces: Counter::default() };
+        let decisions = Family::<Decision, Counter>::default();
+        let commands = Family::<Outcome, Counter>::default();
+        let mut registry = Registry::with_prefix("instored");
+        let looks = "Looks at a frame, and the seconds they took";
+        registry.register("look_seconds", looks, seen.looks.clone());
+        registry.register(
+            "frames_with_faces",
+            "Frames that showed a face",
+            seen.with_faces.clone(),
+        );
+        registry.register("decisions", "What came of faces", decisions.clone());
+        registry.register("commands", "Commands that were carried out or not", commands.clone());
+        Self { registry, seen, decisions, commands }
+    }
+}
+
+impl Figures {
+    /// Something was seen.
+    pub fn glimpse(&self, glimpse: &Glimpse) {
+        let Glimpse::Sighting(sighting) = glimpse else { return };
+        let decision = match sighting {
+            Sighting::Arrived(_) => "recognised",
+            Sighting::NotRecognised => "not_recognised",
+            Sighting::Presented => "picture",
+            Sighting::Enrolled { .. } => "enrolled",
+            Sighting::EnrolmentFailed(_) => "not_enrolled",
+            Sighting::Left(_) | Sighting::LookHere | Sighting::Captured { .. } => return,
+        };
+        self.decisions.get_or_create(&Decision { decision }).inc();
+    }
+
+    /// A command was answered.
+    pub fn command(&self, done: bool) {
+        let outcome = if done { "done" } else { "refused" };
+        self.commands.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Adds what the other parts count by themselves.
+    pub fn read_at_each_look(&mut self, publisher: Publisher, eyes: Eyes) {
+        self.registry.register_collector(Box::new(Others { publisher, eyes }));
+    }
+}
+
+struct Others {
+    publisher: Publisher,
+    eyes: Eyes,
+}
+
+impl fmt::Debug for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Others").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Others {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let made = self.eyes.embeddings();
+        let embeddings = Family::<Purpose, Counter>::default();
+        for (purpose, count) in [("enrolment", made.enrolment), ("recognition", made.recognition)] {
+            embeddings.get_or_create(&Purpose { purpose }).inc_by(count);
+        }
+        let help = "Embeddings made, by what they were for";
+        let metric =
+            encoder.encode_descriptor("embeddings", help, None, embeddings.metric_type())?;
+        embeddings.encode(metric)?;
+
+        let traffic = self.publisher.traffic();
+        for (name, help, count) in [
+            ("bus_dropped", "Events and answers that were given up", traffic.dropped),
+            ("bus_connections", "Connections made to the broker", traffic.connections),
+            ("bus_refused_commands", "Commands that were none, or too many", traffic.refused),
+        ] {
+            let counter = ConstCounter::new(count);
+            counter.encode(encoder.encode_descriptor(
+                name,
+                help,
+                None,
+                counter.metric_type(),
+            )?)?;
+        }
+        let waiting = ConstGauge::new(i64::try_from(traffic.waiting).unwrap_or(i64::MAX));
+        let help = "Messages that wait to be sent";
+        waiting.encode(encoder.encode_descriptor(
+            "bus_waiting",
+            help,
+            None,
+            waiting.metric_type(),
+        )?)
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Purpose {
+    purpose: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::CustomerId;
+
+    #[test]
+    fn what_is_counted_says_how_often_and_never_who() {
+        let figures = Figures::default();
+        let customer = CustomerId(uuid::Uuid::from_u128(0x00c0_ffee));
+        figures.glimpse(&Glimpse::Sighting(Sighting::Arrived(customer)));
+        figures.glimpse(&Glimpse::Sighting(Sighting::Left(customer)));
+        figures.command(true);
+        assert_eq!(figures.seen.time(|| 7), 7);
+        figures.seen.face(true);
+        figures.seen.face(false);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &figures.registry).unwrap();
+        for line in [
+            "instored_decisions_total{decision=\"recognised\"} 1",
+            "instored_commands_total{outcome=\"done\"} 1",
+            "instored_look_seconds_count 1",
+            "instored_frames_with_faces_total 1",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+        assert!(!text.contains("c0ffee") && !text.contains("customer="), "{text}");
+    }
+}

@@ -1,0 +1,130 @@
+//! What is said over MQTT is what the AsyncAPI document says.
+
+use serde_json::{Value, json};
+
+use crate::demo::played;
+use crate::support::entrance::{Entrance, program, run};
+use crate::support::mosquitto::{Mosquitto, enrol};
+
+/// The document, as `instored config asyncapi` prints it.
+struct Contract(Value);
+
+impl Contract {
+    fn read() -> Self {
+        let printed = run(program().args(["config", "asyncapi"]));
+        assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+        Self(serde_json::from_str(&printed.stdout).expect("a document in JSON"))
+    }
+
+    /// What is wrong with a payload, said on a topic or answered.
+    fn faults(&self, topic: Option<&str>, payload: &Value) -> Vec<String> {
+        let address = topic.map(|topic| {
+            let leaf = topic.splitn(3, '/').nth(2).expect("a topic of a box");
+            json!(format!("instored/{{box}}/{leaf}"))
+        });
+        let channels = self.0["channels"].as_object().expect("channels");
+        let wanted = address.unwrap_or_default();
+        let Some(channel) = channels.values().find(|channel| channel["address"] == wanted) else {
+            return vec![format!("no channel has the address {wanted}")];
+        };
+        let message = channel["messages"].as_object().and_then(|all| all.values().next());
+        let schema = json!({
+            "allOf": [message.expect("a message")["payload"]],
+            "components": self.0["components"],
+        });
+        let validator = jsonschema::draft7::new(&schema).expect("a schema");
+        validator
+            .iter_errors(payload)
+            .map(|error| format!("{topic:?}: {error} in {payload}"))
+            .collect()
+    }
+}
+
+#[test]
+fn the_document_is_one_by_asyncapis_own_schema() {
+    let schema: Value = serde_json::from_str(include_str!("vendor/asyncapi-3.0.0.json")).unwrap();
+    let validator = jsonschema::draft7::new(&schema).unwrap();
+    let document = Contract::read().0;
+    let faults: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    // The validator would see a fault.
+    let mut wrong = document;
+    wrong["channels"]["visit"]["messages"]["visit"]["payload"]["type"] = json!("no type");
+    assert!(!validator.is_valid(&wrong));
+}
+
+#[test]
+fn every_message_of_the_demonstration_is_as_the_document_says() {
+    let contract = Contract::read();
+    let folder = tempfile::tempdir().unwrap();
+    let demo = played(folder.path(), &[]);
+    assert_eq!(demo.code, Some(0), "{}", demo.stderr);
+    let messages: Vec<Value> =
+        demo.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for leaf in ["visit", "enrolment", "state", "availability"] {
+        let topic = json!(format!("instored/demo/{leaf}"));
+        assert!(messages.iter().any(|message| message["topic"] == topic), "{leaf}");
+    }
+    for message in &messages {
+        let faults = contract.faults(message["topic"].as_str(), &message["payload"]);
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+    // The contract would see a fault.
+    let visit = messages.iter().find(|m| m["topic"] == "instored/demo/visit").unwrap();
+    for (field, value) in [("v", json!(2)), ("visits", json!("many")), ("customer", json!({}))] {
+        let mut wrong = visit["payload"].clone();
+        wrong[field] = value;
+        assert!(!contract.faults(visit["topic"].as_str(), &wrong).is_empty(), "{field}");
+    }
+}
+
+#[test]
+fn what_a_till_asks_and_is_answered_is_as_the_document_says() {
+    let contract = Contract::read();
+    let broker = Mosquitto::start();
+    let mut ear = broker.listen();
+    let entrance = Entrance::with_a_visitor(&broker);
+    let daemon = entrance.open();
+    ear.state("streaming", |s| s["camera"] == "streaming");
+    let done = enrol(&broker, &mut ear);
+    let customer = &done["customer"]["id"];
+    let order = json!({
+        "claim_code": done["claim_code"],
+        "order": { "id": "T2-77", "placed": "2024-03-29T09:15:00+01:00", "currency": "EUR",
+            "lines": [
+                { "sku": "4002", "name": "Oat milk 1 l", "quantity": 2, "unit_price": 199 },
+                { "sku": "3014", "name": "Pears", "quantity": 0.845, "unit": "kg", "unit_price": 329 },
+            ],
+            "total": 676 },
+    });
+    for (verb, payload) in [
+        ("present", json!({})),
+        ("at-till", json!({ "customer": customer, "till": "2" })),
+        ("order", order.clone()),
+        ("list", json!({ "customer": customer, "add": ["4002"] })),
+        ("list", json!({ "at_till": "2" })),
+        ("history", json!({ "customer": customer })),
+        ("history", json!({ "customer": customer, "by": "product", "page": 1 })),
+        ("rename", json!({ "customer": customer, "name": "Alex" })),
+        ("preferences", json!({ "customer": customer, "allergens": ["nuts"] })),
+        ("catalogue", json!({ "products": [{ "sku": "1", "name": "Salt" }] })),
+        ("not-me", json!({ "customer": "7d444840-9dc0-11d1-b245-5ffdce74fad2" })),
+        ("enrol", json!({ "language": "de" })),
+        ("forget", json!({ "customer": customer })),
+    ] {
+        let topic = format!("instored/entrance/cmd/{verb}");
+        assert_eq!(contract.faults(Some(&topic), &payload), [""; 0], "{verb}");
+        let answer = broker.ask(verb, &payload.to_string());
+        assert_eq!(contract.faults(None, &answer), [""; 0], "{verb}");
+    }
+    let mut wrong = order;
+    wrong["order"]["lines"][0]["quantity"] = json!("two");
+    assert!(!contract.faults(Some("instored/entrance/cmd/order"), &wrong).is_empty());
+    daemon.stop();
+    for message in ear.heard() {
+        if message.leaf == "availability" || message.topic.contains("/cmd/") {
+            continue;
+        }
+        assert_eq!(contract.faults(Some(&message.topic), &message.json()), [""; 0]);
+    }
+}
