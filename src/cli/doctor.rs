@@ -8,11 +8,12 @@ use serde::Serialize;
 use super::run::runtime;
 use super::{office, print_json};
 use crate::bus::{self, Heard, Trust};
+use crate::camera::Opener;
 use crate::config::Config;
 use crate::daemon::ask;
 use crate::daemon::operator::Request;
+use crate::panel;
 use crate::recognition::Recogniser;
-use crate::{camera, panel};
 
 /// How to say it.
 #[derive(clap::Args)]
@@ -81,7 +82,7 @@ fn vault(config: &Config) -> anyhow::Result<String> {
 }
 
 fn camera(config: &Config) -> anyhow::Result<String> {
-    let mut camera = camera::open(&config.camera)?;
+    let mut camera = Opener::new(config.camera.clone()).open()?;
     let mut frame = camera.next_frame()?;
     for _ in 1..WARM_UP {
         frame = camera.next_frame()?;

@@ -51,6 +51,8 @@ pub(super) enum Ask {
     Forget(CustomerId),
     Dismiss(CustomerId),
     WhoIsHere(oneshot::Sender<Vec<CustomerId>>),
+    /// Nothing but a sign of life: there is no camera, and it is being tried again.
+    BearWithNoCamera,
 }
 
 /// A hold on the seeing threads.
@@ -70,15 +72,14 @@ pub(super) struct Opened {
     pub vision: JoinHandle<()>,
 }
 
-/// How long the vision thread waits before it reports that it is alive though nothing came.
-const IDLE: Duration = Duration::from_millis(500);
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(8);
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// A camera that is back is to be seen again within seconds.
+const LAST_RETRY: Duration = Duration::from_secs(2);
 
 impl Eyes {
     /// Starts both threads, once `load` has brought the models. `alive` is called by the vision
-    /// thread whenever it has handled a frame, or had none to handle: a vision thread that hangs
-    /// does not call it.
+    /// thread whenever it has handled a frame, or heard from the capture thread why there is none:
+    /// it is not called when either of them hangs.
     ///
     /// The models are loaded by the thread that runs them: the allocator keeps what loading leaves
     /// behind for that thread, and the networks' working memory finds room in it.
@@ -189,6 +190,7 @@ impl Eyes {
                         last_trouble = trouble;
                         let _ = tell.send(Glimpse::Camera(CameraState::Trouble));
                     }
+                    self.mailbox.order(Ask::BearWithNoCamera);
                     std::thread::sleep(retry);
                     retry = (retry * 2).min(LAST_RETRY);
                 }
@@ -206,15 +208,13 @@ impl Eyes {
         let say = |glimpse| drop(tell.send(glimpse));
         let mut looking = false;
         loop {
-            alive();
-            match self.mailbox.take(IDLE) {
+            match self.mailbox.take() {
                 Mail::Closed => return,
-                Mail::Nothing => {}
-                Mail::Order(ask) => {
-                    obey(&mut recogniser, ask);
-                }
+                Mail::Order(Ask::BearWithNoCamera) => alive(),
+                Mail::Order(ask) => obey(&mut recogniser, ask),
                 Mail::Frame(frame) => match recogniser.see(&frame) {
                     Ok(sightings) => {
+                        alive();
                         *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner) =
                             recogniser.embedding_count();
                         if recogniser.is_looking() != looking {
@@ -244,5 +244,6 @@ fn obey(recogniser: &mut Recogniser, ask: Ask) {
         Ask::Admit { customer, templates, track } => recogniser.admit(customer, &templates, track),
         Ask::Forget(customer) => recogniser.forget(customer),
         Ask::Dismiss(customer) => recogniser.dismiss(customer),
+        Ask::BearWithNoCamera => {}
     }
 }
