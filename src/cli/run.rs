@@ -16,7 +16,8 @@ pub(super) fn run(
     load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
 ) -> anyhow::Result<ExitCode> {
     let config = load()?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let stop = stop_signal()?;
         let shop = set_anew(config.clone(), load)?;
         let (button, light) = panel::open(&config.panel)?;
@@ -30,7 +31,11 @@ pub(super) fn run(
         };
         daemon::run(&config, parts, stop).await?;
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    // What is still at work beside the desk had its time, and is not waited for: the vault is whole
+    // at any moment.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Two workers: one for what waits for the disk, one for everything else.

@@ -247,3 +247,53 @@ fn obey(recogniser: &mut Recogniser, ask: Ask) {
         Ask::BearWithNoCamera => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::sync::mpsc;
+
+    use confique::Config;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_camera_that_is_lost_is_a_sign_of_life_and_one_that_hangs_is_none() {
+        let load = || {
+            let models = crate::vision::Settings::builder().load().unwrap();
+            let rules = crate::recognition::Settings::builder().load().unwrap();
+            Recogniser::new(&models, &rules)
+        };
+        let (tried, tries) = mpsc::channel();
+        let (let_go, hang) = mpsc::channel::<()>();
+        let mut attempt = 0;
+        let camera: OpenCamera = Box::new(move || {
+            attempt += 1;
+            tried.send(attempt).unwrap();
+            if attempt == 3 {
+                let _ = hang.recv();
+            }
+            Err(CameraError::NotFound { device: "/dev/video-none".into() })
+        });
+        let signs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&signs);
+        let alive = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        };
+        let Opened { eyes, vision, .. } =
+            Eyes::open(load, camera, Delivery::Newest, alive).unwrap();
+        while tries.recv_timeout(SOON).unwrap() < 3 {}
+        // The third attempt hangs. The vision thread goes on, which is no sign that frames do.
+        for _ in 0..3 {
+            let (reply, answer) = oneshot::channel();
+            eyes.ask(Ask::WhoIsHere(reply));
+            assert!(answer.blocking_recv().unwrap().is_empty());
+        }
+        assert_eq!(signs.load(Ordering::SeqCst), 2);
+        eyes.close();
+        drop(let_go);
+        vision.join().unwrap();
+    }
+}

@@ -1,8 +1,8 @@
 //! Where the capture thread leaves frames for the vision thread: always the newest only.
 
+use crate::vision::Frame;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use crate::vision::Frame;
 
 /// What happens to a frame that finds the one before it still lying there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

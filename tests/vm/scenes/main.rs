@@ -34,8 +34,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     let portraits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../src/demo/portraits");
     for (seed, (name, portrait)) in SCENES.into_iter().enumerate() {
-        let (mut stage, director) =
-            Stage::new(SIDES.0, SIDES.1, FPS, Pace::Fast, 1 + seed as u64);
+        let (mut stage, director) = Stage::new(SIDES.0, SIDES.1, FPS, Pace::Fast, 1 + seed as u64);
         if let Some(portrait) = portrait {
             director.enter(&read_picture(&portraits.join(portrait))?);
             for _ in 0..WALK {
