@@ -14,8 +14,17 @@ DEMO_LISTEN ?= 127.0.0.1:8080
 BUILD_PACKAGES := gcc libc6-dev libclang-dev
 TEST_PACKAGES := mosquitto mosquitto-clients chromium chromium-driver ffmpeg
 FUZZ_PACKAGES := g++
+# What `make deb` needs, and what the virtual machines need that the box is tested in.
+DEB_PACKAGES := dpkg-dev lintian
+VM_PACKAGES := mmdebstrap arch-test kmod cpio e2fsprogs gcc-12 make libelf1 ffmpeg \
+  qemu-system-x86 qemu-system-arm qemu-user qemu-user-binfmt gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu
 
-.PHONY: demo test check build accuracy fuzz config models fmt build-packages test-packages fuzz-packages cargo-deny clean
+# The packages bear the time of the last commit, and so the same bytes whenever they are built.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+DEB := target/deb
+
+.PHONY: demo test check check-units build accuracy fuzz config models fmt deb deb-amd64 deb-arm64 manual \
+  vm-test vm-test-arm64 build-packages test-packages fuzz-packages cargo-deny cargo-deb clean
 
 demo: build
 	@if command -v xdg-open >/dev/null && [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
@@ -36,12 +45,43 @@ FUZZ_SECONDS ?= 60
 fuzz: fuzz-packages
 	fuzz/run $(FUZZ_SECONDS)
 
-check: build-packages cargo-deny
+check: build-packages cargo-deny check-units
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) -p instored --all-targets -- -D warnings
 	$(CARGO) clippy $(PROFILE) -p instored-it -p instored-compile --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored --no-deps --document-private-items
+
+# How much of the system the services could reach: 0 is nothing, 10 everything.
+check-units:
+	@./.ci/packages systemd
+	@for unit in systemd/*.service; do \
+	  systemd-analyze security --offline=yes --threshold=13 "$$unit" | tail -n 1 && \
+	  test "$${PIPESTATUS[0]}" = 0 || { echo "$$unit is exposed above 1.3" >&2; exit 1; }; done
+
+# Debian packages for PCs and for 64-bit Raspberry Pi OS, in target/deb.
+deb: deb-amd64 deb-arm64
+
+deb-amd64: build manual cargo-deb
+	$(CARGO) deb --no-build --strip --output $(DEB)/
+
+deb-arm64: manual cargo-deb
+	cross/debian
+	CARGO_TARGET_DIR=target/cross $(CARGO) deb --no-build --strip --output $(DEB)/ \
+	  --target aarch64-unknown-linux-gnu
+
+# Manual pages and completions: made by the program, and the same for every machine.
+manual: build
+	$(BIN) manual target/manual
+
+# The package, installed in a machine with a kernel's camera, button, systemd and broker.
+vm-test: deb-amd64
+	@./.ci/packages $(VM_PACKAGES)
+	tests/vm/run amd64
+
+vm-test-arm64: deb-arm64
+	@./.ci/packages $(VM_PACKAGES)
+	tests/vm/run arm64
 
 # Measures recognition on pictures that are not part of the project: FACES names a folder with lfw/,
 # nuaa/ and protocol/, laid out as docs/accuracy.md says. Reports go to target/accuracy.
@@ -75,3 +115,7 @@ fuzz-packages:
 
 cargo-deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+
+cargo-deb:
+	@./.ci/packages $(DEB_PACKAGES)
+	@command -v cargo-deb >/dev/null || $(CARGO) install --locked cargo-deb

@@ -155,6 +155,18 @@ impl Config {
         toml::to_string(self).map_err(|e| ConfigError::Value(e.to_string()))
     }
 
+    /// The parts, `[shop]` apart, in which this configuration is another than `other`.
+    pub fn changed_but_for_shop(&self, other: &Self) -> Vec<String> {
+        let parts = |config: &Self| toml::Table::try_from(config).unwrap_or_default();
+        let (ours, theirs) = (parts(self), parts(other));
+        let names: std::collections::BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+        names
+            .into_iter()
+            .filter(|name| *name != "shop" && ours.get(*name) != theirs.get(*name))
+            .cloned()
+            .collect()
+    }
+
     /// The vault's file.
     pub fn vault_path(&self) -> PathBuf {
         self.state_dir.join("vault.redb")
@@ -266,6 +278,14 @@ mod tests {
     fn the_shipped_example_file_is_the_one_the_structs_make() {
         let shipped = include_str!("../config/instored.toml");
         assert_eq!(shipped, Config::example(), "run `make config`");
+    }
+
+    #[test]
+    fn what_was_changed_is_named_part_by_part() {
+        let before = load("").unwrap();
+        let text = "box_name = \"till\"\n[shop]\norders_shown = 1\n[camera]\nfps = 5\n";
+        assert_eq!(load(text).unwrap().changed_but_for_shop(&before), ["box_name", "camera"]);
+        assert!(before.changed_but_for_shop(&before).is_empty());
     }
 
     #[test]

@@ -6,22 +6,49 @@ use std::fmt::Write;
 pub(super) type FourCc = [u8; 4];
 
 /// How the bytes of a frame are to be read. In the order of preference: what is cheaper to read
-/// comes first.
+/// comes first, and what has no colour last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Encoding {
-    /// 4:2:2, uncompressed.
+    /// Red, green, blue.
+    Rgb3,
+    /// Blue, green, red.
+    Bgr3,
+    /// 4:2:2, a luma first.
     Yuyv,
+    /// 4:2:2, a chroma first.
+    Uyvy,
+    /// 4:2:0, the chroma of both kinds in one plane.
+    Nv12,
+    /// 4:2:0, three planes.
+    Yu12,
     /// Motion JPEG.
     Mjpg,
+    /// Luma alone.
+    Grey,
 }
 
 impl Encoding {
-    const ALL: [Self; 2] = [Self::Yuyv, Self::Mjpg];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Rgb3,
+        Self::Bgr3,
+        Self::Yuyv,
+        Self::Uyvy,
+        Self::Nv12,
+        Self::Yu12,
+        Self::Mjpg,
+        Self::Grey,
+    ];
 
     pub(super) fn fourcc(self) -> FourCc {
         match self {
+            Self::Rgb3 => *b"RGB3",
+            Self::Bgr3 => *b"BGR3",
             Self::Yuyv => *b"YUYV",
+            Self::Uyvy => *b"UYVY",
+            Self::Nv12 => *b"NV12",
+            Self::Yu12 => *b"YU12",
             Self::Mjpg => *b"MJPG",
+            Self::Grey => *b"GREY",
         }
     }
 
@@ -91,8 +118,8 @@ pub(super) struct Choice {
     pub height: u32,
 }
 
-/// The offer nearest to what is wanted, of those that can be read: first by size, then by rate,
-/// then by the cost of reading it. `None` when none can be read.
+/// The offer nearest to what is wanted, of those that can be read: first by colour, then by size, by
+/// rate, and by the cost of reading it. `None` when none can be read.
 pub(super) fn choose(offers: &[Offer], wanted: Wanted) -> Option<Choice> {
     let readable = offers.iter().filter_map(|offer| {
         let size_off = offer.width.abs_diff(wanted.width) + offer.height.abs_diff(wanted.height);
@@ -106,9 +133,11 @@ pub(super) fn choose(offers: &[Offer], wanted: Wanted) -> Option<Choice> {
         };
         Some((size_off, missing, choice))
     });
+    let colourless = |choice: &Choice| choice.encoding == Encoding::Grey;
     readable
         .min_by(|(size_a, missing_a, a), (size_b, missing_b, b)| {
-            (size_a.cmp(size_b))
+            (colourless(a).cmp(&colourless(b)))
+                .then(size_a.cmp(size_b))
                 .then(missing_a.total_cmp(missing_b))
                 .then(a.encoding.cmp(&b.encoding))
         })
@@ -186,6 +215,19 @@ mod tests {
     fn a_driver_that_does_not_say_its_rates_is_believed() {
         let silent = Offer { max_fps: None, ..offer(b"YUYV", 640, 480, 0.0) };
         assert_eq!(chosen(&[silent], VGA_10), (Encoding::Yuyv, 640, 480));
+    }
+
+    #[test]
+    fn of_formats_that_are_alike_the_cheapest_is_taken_and_grey_only_where_there_is_no_colour() {
+        let of = |fourccs: &[&[u8; 4]]| {
+            let offers: Vec<_> = fourccs.iter().map(|f| offer(f, 640, 480, 30.0)).collect();
+            chosen(&offers, VGA_10).0
+        };
+        assert_eq!(of(&[b"GREY", b"MJPG", b"YU12", b"NV12"]), Encoding::Nv12);
+        assert_eq!(of(&[b"UYVY", b"BGR3", b"YUYV"]), Encoding::Bgr3);
+        assert_eq!(of(&[b"BG10", b"GREY"]), Encoding::Grey);
+        let small = [offer(b"GREY", 640, 480, 30.0), offer(b"YUYV", 320, 240, 30.0)];
+        assert_eq!(chosen(&small, VGA_10), (Encoding::Yuyv, 320, 240));
     }
 
     #[test]

@@ -1,46 +1,193 @@
 //! From what cameras deliver to RGB.
 
-use super::CameraError;
+use super::formats::Encoding;
+use super::{CameraError, mjpeg};
 use crate::vision::Picture;
 
-/// Converts YUYV 4:2:2 (BT.601, limited range), rows `stride` bytes apart.
-///
-/// # Errors
-/// [`CameraError::Frame`] when `bytes` end before the last row does, or the width is odd or a side 0.
-pub(super) fn yuyv(
-    bytes: &[u8],
-    width: u32,
-    height: u32,
+/// How the bytes of a camera's frames lie. Made once, when the camera is opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    encoding: Encoding,
+    width: usize,
+    height: usize,
+    /// Bytes from one row of the first plane to the next.
     stride: usize,
-) -> Result<Picture, CameraError> {
-    let damaged = |reason: String| CameraError::Frame(reason);
-    let (w, h) = (width as usize, height as usize);
-    let row = w * 2;
-    if w == 0 || h == 0 || !w.is_multiple_of(2) || stride < row {
-        return Err(damaged(format!(
-            "no YUYV has {height} rows of {width} pixels in {stride} bytes"
-        )));
+    range: Range,
+}
+
+/// Which levels of luma are black and white.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Range {
+    /// 16 and 235, as in broadcasting: what V4L2 means where a driver says nothing.
+    Limited,
+    /// 0 and 255, as in JPEG.
+    Full,
+}
+
+impl Layout {
+    /// The layout of frames of `width` x `height` pixels with rows `stride` bytes apart; of
+    /// [`Encoding::Mjpg`] the stride does not matter.
+    ///
+    /// # Errors
+    /// Why no such frame can be read: a side of 0, an odd side where colours are shared by two
+    /// pixels, or rows that do not fit into their stride.
+    pub(super) fn new(
+        encoding: Encoding,
+        width: u32,
+        height: u32,
+        stride: u32,
+        range: Range,
+    ) -> Result<Self, String> {
+        let name = encoding.fourcc().escape_ascii().to_string();
+        let (across, down) = match encoding {
+            Encoding::Yuyv | Encoding::Uyvy => (2, 1),
+            Encoding::Nv12 | Encoding::Yu12 => (2, 2),
+            Encoding::Rgb3 | Encoding::Bgr3 | Encoding::Grey | Encoding::Mjpg => (1, 1),
+        };
+        let multiple = |side: u32, of: u32| side > 0 && side.is_multiple_of(of);
+        if !multiple(width, across) || !multiple(height, down) {
+            return Err(format!("{width}x{height} is no size that {name} can have"));
+        }
+        let layout = Self {
+            encoding,
+            width: width as usize,
+            height: height as usize,
+            stride: stride as usize,
+            range,
+        };
+        // The rows of YU12's chroma have half the stride.
+        let halves = if encoding == Encoding::Yu12 { 2 } else { 1 };
+        if layout.stride < layout.row() || !layout.stride.is_multiple_of(halves) {
+            return Err(format!("{width} pixels of {name} are no row of {stride} bytes"));
+        }
+        Ok(layout)
     }
-    let needed = stride * (h - 1) + row;
-    if bytes.len() < needed {
-        return Err(damaged(format!("{} of {needed} bytes arrived", bytes.len())));
+
+    /// The picture in a buffer.
+    ///
+    /// # Errors
+    /// [`CameraError::Frame`] when `bytes` end before the picture does, or are damaged.
+    pub(super) fn picture(&self, bytes: &[u8]) -> Result<Picture, CameraError> {
+        let (width, height) = (self.width as u32, self.height as u32);
+        if self.encoding == Encoding::Mjpg {
+            return mjpeg::decode(bytes, width, height);
+        }
+        if bytes.len() < self.needed() {
+            let (arrived, needed) = (bytes.len(), self.needed());
+            return Err(CameraError::Frame(format!("{arrived} of {needed} bytes arrived")));
+        }
+        let mut rgb = vec![0; self.width * self.height * 3];
+        let (first, rest) = bytes.split_at((self.stride * self.height).min(bytes.len()));
+        for (y, to) in rgb.chunks_exact_mut(self.width * 3).enumerate() {
+            let from = &first[y * self.stride..][..self.row()];
+            match self.encoding {
+                Encoding::Rgb3 => to.copy_from_slice(from),
+                Encoding::Bgr3 => {
+                    for (to, [blue, green, red]) in pixels(to).zip(from.as_chunks().0) {
+                        *to = [*red, *green, *blue];
+                    }
+                }
+                Encoding::Grey => {
+                    for (to, level) in pixels(to).zip(from) {
+                        *to = [*level; 3];
+                    }
+                }
+                Encoding::Yuyv => {
+                    let fours = from.as_chunks().0.iter();
+                    self.colour(to, fours.map(|[y0, u, y1, v]| ([*y0, *y1], *u, *v)));
+                }
+                Encoding::Uyvy => {
+                    let fours = from.as_chunks().0.iter();
+                    self.colour(to, fours.map(|[u, y0, v, y1]| ([*y0, *y1], *u, *v)));
+                }
+                Encoding::Nv12 => {
+                    let chroma = &rest[y / 2 * self.stride..][..self.width];
+                    let pairs = from.as_chunks().0.iter().zip(chroma.as_chunks().0);
+                    self.colour(to, pairs.map(|(luma, [u, v])| (*luma, *u, *v)));
+                }
+                Encoding::Yu12 => {
+                    let half = self.stride / 2;
+                    let plane = |start| &rest[start + y / 2 * half..][..self.width / 2];
+                    let (u, v) = (plane(0), plane(half * (self.height / 2)));
+                    let pairs = from.as_chunks().0.iter().zip(u).zip(v);
+                    self.colour(to, pairs.map(|((luma, u), v)| (*luma, *u, *v)));
+                }
+                Encoding::Mjpg => {}
+            }
+        }
+        Picture::new(width, height, rgb).map_err(|err| CameraError::Frame(err.to_string()))
     }
-    let mut rgb = vec![0; w * h * 3];
-    for (to, from) in rgb.chunks_exact_mut(w * 3).zip(bytes.chunks(stride)) {
-        for (to, from) in to.chunks_exact_mut(6).zip(from[..row].chunks_exact(4)) {
-            let [y0, u, y1, v] = [from[0], from[1], from[2], from[3]].map(i32::from);
-            let (u, v) = (u - 128, v - 128);
-            // 255/219 and the BT.601 coefficients over 255/224, in 1/65536, half added to round.
-            let (red, green, blue) = (104_597 * v, -25_675 * u - 53_279 * v, 132_201 * u);
-            for (to, y) in to.chunks_exact_mut(3).zip([y0, y1]) {
-                let y = 76_309 * (y - 16) + 32_768;
-                to[0] = ((y + red) >> 16).clamp(0, 255) as u8;
-                to[1] = ((y + green) >> 16).clamp(0, 255) as u8;
-                to[2] = ((y + blue) >> 16).clamp(0, 255) as u8;
+
+    /// Bytes of a row of the first plane.
+    fn row(&self) -> usize {
+        match self.encoding {
+            Encoding::Rgb3 | Encoding::Bgr3 => self.width * 3,
+            Encoding::Yuyv | Encoding::Uyvy => self.width * 2,
+            Encoding::Nv12 | Encoding::Yu12 | Encoding::Grey => self.width,
+            Encoding::Mjpg => 0,
+        }
+    }
+
+    /// Bytes of a whole frame; the last row may go without its padding.
+    fn needed(&self) -> usize {
+        let Self { width, height, stride, .. } = *self;
+        match self.encoding {
+            Encoding::Nv12 => stride * (height + height / 2 - 1) + width,
+            Encoding::Yu12 => stride * height + stride / 2 * (height - 1) + width / 2,
+            _ => stride * (height - 1) + self.row(),
+        }
+    }
+
+    /// Fills a row from pairs of luma that share a colour (BT.601).
+    fn colour(&self, to: &mut [u8], pairs: impl Iterator<Item = ([u8; 2], u8, u8)>) {
+        let m = self.range.matrix();
+        for (to, (luma, u, v)) in to.as_chunks_mut::<6>().0.iter_mut().zip(pairs) {
+            let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+            let (red, green, blue) = (m.red_v * v, m.green_u * u + m.green_v * v, m.blue_u * u);
+            for (to, y) in pixels(to).zip(luma) {
+                let y = m.luma * (i32::from(y) - m.black) + 32_768;
+                *to = [y + red, y - green, y + blue].map(|c| (c >> 16).clamp(0, 255) as u8);
             }
         }
     }
-    Picture::new(width, height, rgb).map_err(|err| damaged(err.to_string()))
+}
+
+fn pixels(row: &mut [u8]) -> impl Iterator<Item = &mut [u8; 3]> {
+    row.as_chunks_mut::<3>().0.iter_mut()
+}
+
+/// From YUV to RGB, in 1/65536.
+struct Matrix {
+    black: i32,
+    luma: i32,
+    red_v: i32,
+    green_u: i32,
+    green_v: i32,
+    blue_u: i32,
+}
+
+impl Range {
+    /// The coefficients of BT.601; in the limited range luma over 255/219 and chroma over 255/224.
+    fn matrix(self) -> Matrix {
+        match self {
+            Self::Limited => Matrix {
+                black: 16,
+                luma: 76_309,
+                red_v: 104_597,
+                green_u: 25_675,
+                green_v: 53_279,
+                blue_u: 132_201,
+            },
+            Self::Full => Matrix {
+                black: 0,
+                luma: 65_536,
+                red_v: 91_881,
+                green_u: 22_554,
+                green_v: 46_802,
+                blue_u: 116_130,
+            },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -49,9 +196,22 @@ mod tests {
 
     use super::*;
 
-    fn reference(y: u8, u: u8, v: u8) -> [u8; 3] {
-        let y = (f64::from(y) - 16.0) * 255.0 / 219.0;
-        let [u, v] = [u, v].map(|c| (f64::from(c) - 128.0) * 255.0 / 224.0);
+    const ALL: [Encoding; 8] = Encoding::ALL;
+
+    fn layout(encoding: Encoding, width: u32, height: u32, stride: u32) -> Layout {
+        Layout::new(encoding, width, height, stride, Range::Limited).unwrap()
+    }
+
+    fn yuyv(bytes: &[u8], width: u32, height: u32, range: Range) -> Vec<u8> {
+        let layout = Layout::new(Encoding::Yuyv, width, height, width * 2, range).unwrap();
+        layout.picture(bytes).unwrap().rgb().to_vec()
+    }
+
+    fn reference(y: u8, u: u8, v: u8, range: Range) -> [u8; 3] {
+        let (black, luma, chroma) =
+            if range == Range::Full { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
+        let y = (f64::from(y) - black) * 255.0 / luma;
+        let [u, v] = [u, v].map(|c| (f64::from(c) - 128.0) * 255.0 / chroma);
         let (kr, kg, kb) = (0.299, 0.587, 0.114);
         let (r, b) = (2.0 * (1.0 - kr) * v, 2.0 * (1.0 - kb) * u);
         let g = -(kr * r + kb * b) / kg;
@@ -60,21 +220,23 @@ mod tests {
 
     #[test]
     fn every_colour_is_within_one_of_the_reference_and_nearly_all_exact() {
-        let (mut off, mut all) = (0u32, 0u32);
-        for u in (0..=255u8).step_by(5) {
-            for v in (0..=255u8).step_by(5) {
-                let bytes: Vec<u8> = (0..128).flat_map(|y| [2 * y, u, 2 * y + 1, v]).collect();
-                let seen = yuyv(&bytes, 256, 1, 512).unwrap();
-                for (y, pixel) in seen.rgb().chunks_exact(3).enumerate() {
-                    for (seen, expected) in pixel.iter().zip(reference(y as u8, u, v)) {
-                        assert!(seen.abs_diff(expected) <= 1, "{y} {u} {v}");
-                        off += u32::from(*seen != expected);
-                        all += 1;
+        for range in [Range::Limited, Range::Full] {
+            let (mut off, mut all) = (0u32, 0u32);
+            for u in (0..=255u8).step_by(5) {
+                for v in (0..=255u8).step_by(5) {
+                    let bytes: Vec<u8> = (0..128).flat_map(|y| [2 * y, u, 2 * y + 1, v]).collect();
+                    let seen = yuyv(&bytes, 256, 1, range);
+                    for (y, pixel) in seen.chunks_exact(3).enumerate() {
+                        for (seen, expected) in pixel.iter().zip(reference(y as u8, u, v, range)) {
+                            assert!(seen.abs_diff(expected) <= 1, "{y} {u} {v} {range:?}");
+                            off += u32::from(*seen != expected);
+                            all += 1;
+                        }
                     }
                 }
             }
+            assert!(off < all / 1000, "{off} of {all}");
         }
-        assert!(off < all / 1000, "{off} of {all}");
     }
 
     #[test]
@@ -87,27 +249,114 @@ mod tests {
             ([41, 240, 110], [0, 0, 255]),
         ] {
             let [y, u, v] = yuv;
-            let seen = yuyv(&[y, u, y, v], 2, 1, 4).unwrap();
-            assert_eq!(seen.rgb(), [rgb, rgb].concat(), "{yuv:?}");
+            let seen = yuyv(&[y, u, y, v], 2, 1, Range::Limited);
+            assert_eq!(seen, [rgb, rgb].concat(), "{yuv:?}");
+        }
+    }
+
+    /// Four pixels in two rows: a red and a grey pair above, a blue and a grey pair below, each
+    /// with its padding. Formats that share chroma between rows show the upper row's twice.
+    #[test]
+    fn bytes_are_found_where_the_format_has_them_and_padding_is_not_shown() {
+        let (red, blue, grey) = ([254, 0, 0], [0, 0, 255], [128, 128, 128]);
+        let [(yr, ur, vr), (yb, ub, vb)] = [(81, 90, 240), (41, 240, 110)];
+        let pad = [77; 4];
+        let rows = |rows: &[&[u8]]| rows.iter().map(|r| [r, &pad[..]].concat()).collect::<Vec<_>>();
+        let two = |upper: [u8; 3], lower: [u8; 3]| {
+            [[upper, upper, grey, grey], [lower, lower, grey, grey]].concat().concat()
+        };
+        let g = 126;
+        for (encoding, stride, bytes, expected) in [
+            (
+                Encoding::Yuyv,
+                12,
+                rows(&[&[yr, ur, yr, vr, g, 128, g, 128], &[yb, ub, yb, vb, g, 128, g, 128]]),
+                two(red, blue),
+            ),
+            (
+                Encoding::Uyvy,
+                12,
+                rows(&[&[ur, yr, vr, yr, 128, g, 128, g], &[ub, yb, vb, yb, 128, g, 128, g]]),
+                two(red, blue),
+            ),
+            (
+                Encoding::Nv12,
+                8,
+                rows(&[&[yr, yr, g, g], &[yr, yr, g, g], &[ur, vr, 128, 128]]),
+                two(red, red),
+            ),
+            (
+                Encoding::Yu12,
+                8,
+                vec![
+                    [&[yr, yr, g, g], &pad[..], &[yr, yr, g, g], &pad[..]].concat(),
+                    vec![ur, 128, 77, 77],
+                    vec![vr, 128, 77, 77],
+                ],
+                two(red, red),
+            ),
+            (
+                Encoding::Rgb3,
+                16,
+                rows(&[&[red, red, grey, grey].concat(), &[blue, blue, grey, grey].concat()]),
+                two(red, blue),
+            ),
+            (
+                Encoding::Bgr3,
+                16,
+                rows(&[
+                    &[[0, 0, 254], [0, 0, 254], grey, grey].concat(),
+                    &[[255, 0, 0], [255, 0, 0], grey, grey].concat(),
+                ]),
+                two(red, blue),
+            ),
+            (
+                Encoding::Grey,
+                8,
+                rows(&[&[9, 9, 128, 128], &[200, 200, 128, 128]]),
+                two([9; 3], [200; 3]),
+            ),
+        ] {
+            let seen = layout(encoding, 4, 2, stride).picture(&bytes.concat()).unwrap();
+            assert_eq!(seen.rgb(), expected, "{encoding:?}");
         }
     }
 
     #[test]
-    fn padding_between_rows_is_not_shown() {
-        let row = [16, 128, 235, 128];
-        let bytes = [&row[..], &[99; 4], &row].concat();
-        assert_eq!(yuyv(&bytes, 2, 2, 8).unwrap().rgb(), [[0, 0, 0, 255, 255, 255]; 2].concat());
+    fn sides_that_a_format_cannot_have_are_refused_with_a_sentence() {
+        for encoding in ALL {
+            assert!(Layout::new(encoding, 0, 4, 64, Range::Limited).is_err(), "{encoding:?}");
+        }
+        for (encoding, width, height) in [
+            (Encoding::Yuyv, 639, 480),
+            (Encoding::Uyvy, 639, 480),
+            (Encoding::Nv12, 640, 479),
+            (Encoding::Yu12, 639, 479),
+        ] {
+            let refusal = Layout::new(encoding, width, height, 4000, Range::Limited).unwrap_err();
+            assert!(refusal.contains(&format!("{width}x{height} is no size")), "{refusal}");
+        }
+        assert!(Layout::new(Encoding::Rgb3, 639, 479, 1917, Range::Limited).is_ok());
+        let refusal = Layout::new(Encoding::Rgb3, 640, 480, 1919, Range::Limited).unwrap_err();
+        assert_eq!(refusal, "640 pixels of RGB3 are no row of 1919 bytes");
     }
 
     proptest! {
         #[test]
-        fn no_buffer_and_no_size_makes_it_panic(
-            bytes in prop::collection::vec(any::<u8>(), 0..200),
-            width in 0u32..20, height in 0u32..10, stride in 0usize..50,
+        fn a_buffer_is_read_whole_or_refused_and_never_panics(
+            which in 0usize..8, bytes in prop::collection::vec(any::<u8>(), 0..400),
+            width in 0u32..20, height in 0u32..10, stride in 0u32..70,
         ) {
-            match yuyv(&bytes, width, height, stride) {
-                Ok(seen) => prop_assert_eq!((seen.width(), seen.height()), (width, height)),
-                Err(err) => prop_assert!(err.is_transient()),
+            if let Ok(layout) = Layout::new(ALL[which], width, height, stride, Range::Full) {
+                match layout.picture(&bytes) {
+                    Ok(seen) => prop_assert_eq!((seen.width(), seen.height()), (width, height)),
+                    Err(err) => prop_assert!(err.is_transient()),
+                }
+                if ALL[which] != Encoding::Mjpg {
+                    let exact = vec![0; layout.needed()];
+                    prop_assert!(layout.picture(&exact).is_ok());
+                    prop_assert!(layout.picture(&exact[1..]).is_err());
+                }
             }
         }
     }

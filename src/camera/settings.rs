@@ -1,11 +1,12 @@
 //! Which camera, and how it is set.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The camera.
 #[derive(Debug, Clone, confique::Config, Serialize)]
 pub struct Settings {
-    /// "/dev/video0" or another V4L2 device; "replay:/folder" shows the .jpg and .png files of a
+    /// "/dev/video0" or another V4L2 device, "/dev/v4l/by-id/…" to name it for good, or "card:C920"
+    /// for the one whose name contains that; "replay:/folder" shows the .jpg and .png files of a
     /// folder by name, "replay:/video.mp4" a video (by ffmpeg, when it is installed), and with
     /// "?loop" behind it again and again; "scene:/portrait.jpg" plays that person coming in and
     /// leaving again and again.
@@ -28,12 +29,55 @@ pub struct Settings {
     pub fps: u32,
 
     /// How long to wait for a frame before the camera counts as silent, in milliseconds, 100 to
-    /// 60000.
+    /// 10000.
     #[config(default = 2000, env = "INSTORED_CAMERA_TIMEOUT_MS")]
-    #[config(validate((100..=60_000).contains(timeout_ms), "must be between 100 and 60000"))]
+    #[config(validate((100..=10_000).contains(timeout_ms), "must be between 100 and 10000"))]
     pub timeout_ms: u64,
+
+    /// How far the camera's picture has to be turned clockwise to be upright, in degrees: "0", "90",
+    /// "180" or "270".
+    #[config(default = "0", env = "INSTORED_CAMERA_ROTATE")]
+    pub rotate: Rotation,
 
     /// Whether left and right are swapped.
     #[config(default = false, env = "INSTORED_CAMERA_MIRROR")]
     pub mirror: bool,
+}
+
+/// A turn clockwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rotation {
+    /// None.
+    #[serde(rename = "0")]
+    None,
+    /// By 90 degrees.
+    #[serde(rename = "90")]
+    Quarter,
+    /// By 180 degrees.
+    #[serde(rename = "180")]
+    Half,
+    /// By 270 degrees.
+    #[serde(rename = "270")]
+    ThreeQuarters,
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config;
+
+    use super::*;
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        for (toml, reason) in [
+            ("fps = 0", "between 1 and 120"),
+            ("width = 8", "between 64 and 4096"),
+            ("timeout_ms = 0", "between 100 and 10000"),
+            ("rotate = \"45\"", "`0`, `90`, `180`, `270`"),
+        ] {
+            let read: Result<<Settings as Config>::Layer, _> = toml::from_str(toml);
+            let refusal = read.err().unwrap().to_string();
+            assert!(refusal.contains(reason), "{toml}: {refusal}");
+        }
+    }
 }

@@ -3,9 +3,11 @@
 //! Cameras that deliver raw Bayer data through libcamera are no such device.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use v4l::buffer::{Flags, Type};
+use v4l::format::{Colorspace, Quantization};
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
 use v4l::io::mmap::Stream;
@@ -14,10 +16,11 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
-use super::formats::{self, Choice, Encoding, Offer, Sizes, Steps, Wanted};
+use super::formats::{self, Choice, Offer, Sizes, Steps, Wanted};
 use super::pace::Thinning;
-use super::{Camera, CameraError, Settings, mjpeg, pixels};
-use crate::vision::{Frame, Picture};
+use super::pixels::{Layout, Range};
+use super::{Camera, CameraError, Settings};
+use crate::vision::Frame;
 
 /// Buffers that the driver fills in turn.
 const BUFFERS: u32 = 4;
@@ -27,29 +30,35 @@ const ENODEV: i32 = 19;
 /// A V4L2 device that is streaming.
 pub(super) struct V4l2Camera {
     stream: Stream<'static>,
-    encoding: Encoding,
-    format: Format,
+    layout: Layout,
     device: Named,
+    card: String,
     description: String,
     thinning: Thinning,
     timeout: Duration,
     started: Instant,
+    /// When a buffer was last a picture.
+    good: Instant,
 }
 
 impl V4l2Camera {
-    pub(super) fn open(settings: &Settings) -> Result<Self, CameraError> {
-        let device = Named(settings.device.clone());
+    /// Opens the device at `path`, in the format nearest to what `settings` want.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is no camera, or has no format that can be read.
+    pub(super) fn open(path: &Path, settings: &Settings) -> Result<Self, CameraError> {
+        let device = Named(path.display().to_string());
         // The v4l crate takes no path with a zero byte.
-        if settings.device.contains('\0') {
-            return Err(CameraError::NotFound { device: settings.device.clone() });
+        if device.0.contains('\0') {
+            return Err(CameraError::NotFound { device: device.0 });
         }
-        let node = Device::with_path(&settings.device).map_err(device.while_("opening it"))?;
+        let node = Device::with_path(path).map_err(device.while_("opening it"))?;
         let card = node.query_caps().map_err(device.while_("asking what it is"))?.card;
 
         let wanted = Wanted { width: settings.width, height: settings.height, fps: settings.fps };
         let offers = offers(&node, wanted);
         let unsupported = || CameraError::Unsupported {
-            device: settings.device.clone(),
+            device: device.0.clone(),
             offered: {
                 let mut fourccs: Vec<_> = offers.iter().map(|offer| offer.fourcc).collect();
                 fourccs.dedup();
@@ -63,32 +72,42 @@ impl V4l2Camera {
         if format.fourcc.repr != encoding.fourcc() {
             return Err(unsupported());
         }
+        let Format { width, height, stride, .. } = format;
+        let layout = Layout::new(encoding, width, height, stride, range(&format))
+            .map_err(|reason| CameraError::Layout { device: device.0.clone(), reason })?;
         if let Err(err) = node.set_params(&Parameters::with_fps(settings.fps)) {
-            tracing::debug!(%err, device = %settings.device, "the camera keeps its own rate");
+            tracing::debug!(%err, device = %device.0, "the camera keeps its own rate");
         }
         let timeout = Duration::from_millis(settings.timeout_ms);
         let mut stream = Stream::with_buffers(&node, Type::VideoCapture, BUFFERS)
             .map_err(device.while_("allocating buffers"))?;
         stream.set_timeout(timeout);
         let description = format!(
-            "{} ({card}): {} {}x{} at {}/s",
-            settings.device, format.fourcc, format.width, format.height, settings.fps
+            "{} ({card}): {} {width}x{height} at {}/s",
+            device.0, format.fourcc, settings.fps
         );
+        let started = Instant::now();
+        let thinning = Thinning::new(settings.fps);
         Ok(Self {
             stream,
-            encoding,
-            format,
+            layout,
             device,
+            card,
             description,
-            thinning: Thinning::new(settings.fps),
+            thinning,
             timeout,
-            started: Instant::now(),
+            started,
+            good: started,
         })
+    }
+
+    /// The name that the device's driver gives it.
+    pub(super) fn card(&self) -> &str {
+        &self.card
     }
 
     /// Waits for a buffer, and makes a picture of it if its moment has come.
     fn next_buffer(&mut self) -> Result<Option<Frame>, CameraError> {
-        let Format { width, height, stride, .. } = self.format;
         let (buffer, meta) = self.stream.next().map_err(|err| match err.kind() {
             io::ErrorKind::TimedOut => {
                 CameraError::TimedOut { device: self.device.0.clone(), timeout: self.timeout }
@@ -108,10 +127,8 @@ impl V4l2Camera {
         }
         // The mapped buffer is longer than what arrived in it.
         let bytes = &buffer[..buffer.len().min(meta.bytesused as usize)];
-        let picture: Picture = match self.encoding {
-            Encoding::Yuyv => pixels::yuyv(bytes, width, height, stride as usize)?,
-            Encoding::Mjpg => mjpeg::decode(bytes, width, height)?,
-        };
+        let picture = self.layout.picture(bytes)?;
+        self.good = Instant::now();
         Ok(Some(Frame { picture, taken }))
     }
 }
@@ -129,7 +146,15 @@ impl Camera for V4l2Camera {
                     if let Err(err) = self.stream.stop() {
                         tracing::debug!(%err, device = %self.device.0, "the stream does not stop");
                     }
-                    return Err(err);
+                    return Err(if err.is_transient() && self.good.elapsed() > self.timeout {
+                        CameraError::Damaged {
+                            device: self.device.0.clone(),
+                            timeout: self.timeout,
+                            reason: err.to_string(),
+                        }
+                    } else {
+                        err
+                    });
                 }
             }
         }
@@ -166,6 +191,14 @@ fn offers(device: &Device, wanted: Wanted) -> Vec<Offer> {
         }));
     }
     offers
+}
+
+/// The range of luma that a driver gives, by its own word or by its colour space's default.
+fn range(format: &Format) -> Range {
+    match (format.quantization, format.colorspace) {
+        (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => Range::Full,
+        _ => Range::Limited,
+    }
 }
 
 fn sizes_of(size: &FrameSizeEnum) -> Sizes {
@@ -217,6 +250,19 @@ mod tests {
         assert!(matches!(told(16), CameraError::Busy { .. }));
         assert!(matches!(told(ENODEV), CameraError::Gone { .. }));
         assert!(matches!(told(5), CameraError::Device { .. }));
+    }
+
+    #[test]
+    fn luma_has_the_range_that_the_driver_says() {
+        let format = |quantization, colorspace| Format {
+            quantization,
+            colorspace,
+            ..Format::new(640, 480, FourCC::new(b"YUYV"))
+        };
+        assert_eq!(range(&format(Quantization::Default, Colorspace::SRGB)), Range::Limited);
+        assert_eq!(range(&format(Quantization::Default, Colorspace::JPEG)), Range::Full);
+        assert_eq!(range(&format(Quantization::FullRange, Colorspace::SRGB)), Range::Full);
+        assert_eq!(range(&format(Quantization::LimitedRange, Colorspace::JPEG)), Range::Limited);
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod doctor;
 mod evaluate;
 mod files;
 mod keys;
+mod log;
+mod manual;
 mod office;
 mod orders;
 mod receipt;
@@ -17,7 +19,6 @@ mod run;
 mod settings;
 mod vault;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -72,6 +73,9 @@ enum Command {
     /// The box's keys
     #[command(subcommand)]
     Keys(keys::Action),
+    /// Write the manual pages and the shells' completions, for a package
+    #[command(hide = true)]
+    Manual(manual::Arguments),
 }
 
 /// Where the package puts the configuration.
@@ -80,7 +84,7 @@ const DEFAULT_CONFIG: &str = "/etc/instored/instored.toml";
 /// Runs the program.
 pub fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
-    start_log();
+    log::start();
     // A core would hold faces and keys. On a kernel that cannot be told so the unit's limit holds.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     match dispatch(config, command) {
@@ -93,12 +97,12 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode> {
-    let load = || {
+    let load = move || {
         let default = PathBuf::from(DEFAULT_CONFIG);
-        Config::load(path.or_else(|| default.exists().then_some(default)).as_deref())
+        Config::load(path.clone().or_else(|| default.exists().then_some(default)).as_deref())
     };
     match command {
-        Command::Run => run::run(&load()?),
+        Command::Run => run::run(load),
         Command::Demo(arguments) => demo::run(&arguments, load()?),
         Command::Display(arguments) => display::run(&arguments, &load()?),
         Command::Doctor(arguments) => doctor::run(&arguments, &load()?),
@@ -111,23 +115,7 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
         Command::Config(settings::Action::Asyncapi) => settings::asyncapi(),
         Command::Config(settings::Action::Show) => settings::show(&load()?),
         Command::Keys(action) => keys::run(&action, &load()?),
-    }
-}
-
-/// The log goes to standard error; `INSTORED_LOG` filters it, such as `instored=debug`.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("INSTORED_LOG")
-        .unwrap_or_else(|_| "warn,instored=info".into());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        // The journal stamps each line itself.
-        log.without_time().init();
-    } else {
-        log.init();
+        Command::Manual(arguments) => manual::run::<Arguments>(&arguments),
     }
 }
 

@@ -4,25 +4,38 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
-use crate::config::Config;
+use crate::camera::Opener;
+use crate::config::{Config, ConfigError, Shop};
 use crate::daemon::{self, Delivery, Parts};
-use crate::{camera, panel};
+use crate::panel;
 
-pub(super) fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(async {
+/// Runs the box, with the configuration that `load` reads now, and again at every SIGHUP.
+pub(super) fn run(
+    load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
+) -> anyhow::Result<ExitCode> {
+    let config = load()?;
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let stop = stop_signal()?;
+        let shop = set_anew(config.clone(), load)?;
         let (button, light) = panel::open(&config.panel)?;
-        let settings = config.camera.clone();
+        let mut camera = Opener::new(config.camera.clone());
         let parts = Parts {
-            camera: Box::new(move || camera::open(&settings)),
+            camera: Box::new(move || camera.open()),
             delivery: Delivery::Newest,
             button,
             light,
+            shop,
         };
-        daemon::run(config, parts, stop).await?;
+        daemon::run(&config, parts, stop).await?;
         Ok(ExitCode::SUCCESS)
-    })
+    });
+    // What is still at work beside the desk had its time, and is not waited for: the vault is whole
+    // at any moment.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Two workers: one for what waits for the disk, one for everything else.
@@ -44,4 +57,33 @@ pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Reads the configuration at every SIGHUP, and gives on what can change while the box runs.
+fn set_anew(
+    mut known: Config,
+    load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
+) -> anyhow::Result<mpsc::UnboundedReceiver<Shop>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (tell, shop) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let reread = match load() {
+                Ok(reread) => reread,
+                Err(error) => {
+                    tracing::error!("{error}; the box goes on with what it knows");
+                    continue;
+                }
+            };
+            let waiting = reread.changed_but_for_shop(&known);
+            if !waiting.is_empty() {
+                tracing::warn!("{} changed: restart the box for that", waiting.join(", "));
+            }
+            known = reread;
+            if tell.send(known.shop.clone()).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(shop)
 }

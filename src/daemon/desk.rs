@@ -275,6 +275,13 @@ impl Desk {
         self.show_rest(false);
     }
 
+    /// What the shop shows and asks was set anew.
+    pub fn set_anew(&mut self, shop: Shop) {
+        self.tills.set_lasts(SignedDuration::from_mins(shop.at_till_minutes.into()));
+        self.shop = shop;
+        tracing::info!("[shop] was read again");
+    }
+
     /// Nothing is asked of anybody any more.
     pub fn rest(&mut self) {
         self.state.mode = if self.on_request { Mode::Waiting } else { Mode::Watching };

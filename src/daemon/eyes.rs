@@ -52,6 +52,8 @@ pub(super) enum Ask {
     Forget(CustomerId),
     Dismiss(CustomerId),
     WhoIsHere(oneshot::Sender<Vec<CustomerId>>),
+    /// Nothing but a sign of life: there is no camera, and it is being tried again.
+    BearWithNoCamera,
 }
 
 /// A hold on the seeing threads.
@@ -72,15 +74,14 @@ pub(super) struct Opened {
     pub vision: JoinHandle<()>,
 }
 
-/// How long the vision thread waits before it reports that it is alive though nothing came.
-const IDLE: Duration = Duration::from_millis(500);
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LAST_RETRY: Duration = Duration::from_secs(8);
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// A camera that is back is to be seen again within seconds.
+const LAST_RETRY: Duration = Duration::from_secs(2);
 
 impl Eyes {
     /// Starts both threads, once `load` has brought the models. `alive` is called by the vision
-    /// thread whenever it has handled a frame, or had none to handle: a vision thread that hangs
-    /// does not call it.
+    /// thread whenever it has handled a frame, or heard from the capture thread why there is none:
+    /// it is not called when either of them hangs.
     ///
     /// The models are loaded by the thread that runs them: the allocator keeps what loading leaves
     /// behind for that thread, and the networks' working memory finds room in it.
@@ -193,6 +194,7 @@ impl Eyes {
                         last_trouble = trouble;
                         let _ = tell.send(Glimpse::Camera(CameraState::Trouble));
                     }
+                    self.mailbox.order(Ask::BearWithNoCamera);
                     std::thread::sleep(retry);
                     retry = (retry * 2).min(LAST_RETRY);
                 }
@@ -210,15 +212,13 @@ impl Eyes {
         let say = |glimpse| drop(tell.send(glimpse));
         let mut looking = false;
         loop {
-            alive();
-            match self.mailbox.take(IDLE) {
+            match self.mailbox.take() {
                 Mail::Closed => return,
-                Mail::Nothing => {}
-                Mail::Order(ask) => {
-                    obey(&mut recogniser, ask);
-                }
+                Mail::Order(Ask::BearWithNoCamera) => alive(),
+                Mail::Order(ask) => obey(&mut recogniser, ask),
                 Mail::Frame(frame) => match self.seen.time(|| recogniser.see(&frame)) {
                     Ok(sightings) => {
+                        alive();
                         self.seen.face(recogniser.is_looking());
                         *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner) =
                             recogniser.embedding_count();
@@ -249,5 +249,57 @@ fn obey(recogniser: &mut Recogniser, ask: Ask) {
         Ask::Admit { customer, templates, track } => recogniser.admit(customer, &templates, track),
         Ask::Forget(customer) => recogniser.forget(customer),
         Ask::Dismiss(customer) => recogniser.dismiss(customer),
+        Ask::BearWithNoCamera => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::sync::mpsc;
+
+    use confique::Config;
+
+    use super::super::figures::Figures;
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_camera_that_is_lost_is_a_sign_of_life_and_one_that_hangs_is_none() {
+        let load = || {
+            let models = crate::vision::Settings::builder().load().unwrap();
+            let rules = crate::recognition::Settings::builder().load().unwrap();
+            Recogniser::new(&models, &rules)
+        };
+        let (tried, tries) = mpsc::channel();
+        let (let_go, hang) = mpsc::channel::<()>();
+        let mut attempt = 0;
+        let camera: OpenCamera = Box::new(move || {
+            attempt += 1;
+            tried.send(attempt).unwrap();
+            if attempt == 3 {
+                let _ = hang.recv();
+            }
+            Err(CameraError::NotFound { device: "/dev/video-none".into() })
+        });
+        let signs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&signs);
+        let alive = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        };
+        let Opened { eyes, vision, .. } =
+            Eyes::open(load, camera, Delivery::Newest, alive, Figures::default().seen).unwrap();
+        while tries.recv_timeout(SOON).unwrap() < 3 {}
+        // The third attempt hangs. The vision thread goes on, which is no sign that frames do.
+        for _ in 0..3 {
+            let (reply, answer) = oneshot::channel();
+            eyes.ask(Ask::WhoIsHere(reply));
+            assert!(answer.blocking_recv().unwrap().is_empty());
+        }
+        assert_eq!(signs.load(Ordering::SeqCst), 2);
+        eyes.close();
+        drop(let_go);
+        vision.join().unwrap();
     }
 }

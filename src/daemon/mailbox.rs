@@ -1,10 +1,8 @@
 //! Where the capture thread leaves frames for the vision thread: always the newest only.
 
+use crate::vision::Frame;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use crate::vision::Frame;
 
 /// What happens to a frame that finds the one before it still lying there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +30,6 @@ struct Inside<O> {
 pub(super) enum Mail<O> {
     Order(O),
     Frame(Frame),
-    Nothing,
     Closed,
 }
 
@@ -59,23 +56,22 @@ impl<O> Mailbox<O> {
         self.changed.notify_all();
     }
 
-    /// Takes what is there, waiting at most `patience` for it.
-    pub fn take(&self, patience: Duration) -> Mail<O> {
-        let inside = self.lock();
-        let empty = |i: &mut Inside<O>| i.frame.is_none() && i.orders.is_empty() && !i.closed;
-        let (mut inside, _) = self
-            .changed
-            .wait_timeout_while(inside, patience, empty)
-            .unwrap_or_else(PoisonError::into_inner);
-        if inside.closed {
-            return Mail::Closed;
+    /// Waits until something is there, and takes it.
+    pub fn take(&self) -> Mail<O> {
+        let mut inside = self.lock();
+        loop {
+            if inside.closed {
+                return Mail::Closed;
+            }
+            if let Some(order) = inside.orders.pop_front() {
+                return Mail::Order(order);
+            }
+            if let Some(frame) = inside.frame.take() {
+                self.changed.notify_all();
+                return Mail::Frame(frame);
+            }
+            inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
         }
-        if let Some(order) = inside.orders.pop_front() {
-            return Mail::Order(order);
-        }
-        let frame = inside.frame.take();
-        self.changed.notify_all();
-        frame.map_or(Mail::Nothing, Mail::Frame)
     }
 
     /// Nothing more is left or taken; what lies there is dropped.
@@ -96,11 +92,10 @@ impl<O> Mailbox<O> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::vision::Picture;
-
-    const SOON: Duration = Duration::from_secs(5);
 
     fn frame(ms: u64) -> Frame {
         Frame { picture: Picture::filled(1, 1, [0; 3]), taken: Duration::from_millis(ms) }
@@ -116,8 +111,9 @@ mod tests {
         for ms in [1, 2, 3] {
             assert!(mailbox.leave(frame(ms)));
         }
-        assert_eq!(taken(mailbox.take(SOON)), Some(3));
-        assert!(matches!(mailbox.take(Duration::ZERO), Mail::Nothing));
+        assert_eq!(taken(mailbox.take()), Some(3));
+        mailbox.leave(frame(4));
+        assert_eq!(taken(mailbox.take()), Some(4));
     }
 
     #[test]
@@ -125,7 +121,7 @@ mod tests {
         let mailbox = Arc::new(Mailbox::<()>::new(Delivery::EveryFrame));
         let replay = Arc::clone(&mailbox);
         let feeder = std::thread::spawn(move || (0..50).all(|ms| replay.leave(frame(ms))));
-        let seen: Vec<_> = (0..50).filter_map(|_| taken(mailbox.take(SOON))).collect();
+        let seen: Vec<_> = (0..50).filter_map(|_| taken(mailbox.take())).collect();
         assert_eq!(seen, (0..50).collect::<Vec<_>>());
         assert!(feeder.join().unwrap());
     }
@@ -135,11 +131,11 @@ mod tests {
         let mailbox = Arc::new(Mailbox::new(Delivery::EveryFrame));
         mailbox.leave(frame(1));
         mailbox.order("stop");
-        assert!(matches!(mailbox.take(SOON), Mail::Order("stop")));
+        assert!(matches!(mailbox.take(), Mail::Order("stop")));
         let replay = Arc::clone(&mailbox);
         let feeder = std::thread::spawn(move || replay.leave(frame(2)));
         mailbox.close();
         assert!(!feeder.join().unwrap());
-        assert!(matches!(mailbox.take(SOON), Mail::Closed));
+        assert!(matches!(mailbox.take(), Mail::Closed));
     }
 }

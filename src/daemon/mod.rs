@@ -34,7 +34,7 @@ pub use eyes::OpenCamera;
 pub use mailbox::Delivery;
 
 use crate::bus::{self, BusError, KeyNote, Signer};
-use crate::config::Config;
+use crate::config::{Config, Shop};
 use crate::domain::{CustomerId, Embedding, Lists, ModelId, Tills};
 use crate::panel::{Button, Light};
 use crate::recognition::{self, Recogniser};
@@ -60,6 +60,8 @@ pub struct Parts {
     pub button: Box<dyn Button>,
     /// The light.
     pub light: Box<dyn Light>,
+    /// What the shop shows and asks, whenever it is set anew.
+    pub shop: mpsc::UnboundedReceiver<Shop>,
 }
 
 /// Why the daemon cannot start.
@@ -123,7 +125,7 @@ pub async fn run(
     let vault = Arc::new(block_in_place(|| open_vault(config))?);
     let (models, rules) = (config.vision.clone(), config.recognition.clone());
     let load = move || Recogniser::new(&models, &rules);
-    let Parts { camera, delivery, button, light } = parts;
+    let Parts { camera, delivery, button, light, shop: mut set_anew } = parts;
     let mut figures = Figures::default();
     let seen = figures.seen.clone();
     let Opened { eyes, model, mut glimpses, vision } =
@@ -237,6 +239,7 @@ pub async fn run(
                 }
                 let _ = reply.send(answer);
             }
+            Some(shop) = set_anew.recv() => desk.set_anew(shop),
             _ = now_and_then.tick() => block_in_place(|| desk.tend()),
         }
     };
@@ -301,7 +304,7 @@ fn make_folder(path: &std::path::Path) -> Result<(), DaemonError> {
         .map_err(|source| DaemonError::Folder { path: path.to_owned(), source })
 }
 
-/// Feeds systemd's watchdog, at most once a second, when it is called.
+/// Feeds systemd's watchdog when it is called, at most once a second.
 fn sign_of_life() -> impl Fn() + Send + 'static {
     let last = std::cell::Cell::new(None::<Instant>);
     move || {

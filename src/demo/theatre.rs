@@ -80,6 +80,7 @@ impl Theatre {
             delivery,
             button: Box::new(button),
             light: Box::new(light),
+            shop: mpsc::unbounded_channel().1,
         };
         let (stop_daemon, daemon_stops) = oneshot::channel();
         let daemon = tokio::spawn({

@@ -33,6 +33,11 @@ impl Tills {
         Self { lasts, tills: HashMap::new() }
     }
 
+    /// From now on what is said holds for so long.
+    pub fn set_lasts(&mut self, lasts: SignedDuration) {
+        self.lasts = lasts;
+    }
+
     /// A customer came to a till; gives back until when they count as being there. They are at no
     /// other till then, and nobody else is at this one.
     pub fn arrive(&mut self, till: &str, customer: CustomerId, now: Timestamp) -> Timestamp {

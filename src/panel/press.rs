@@ -204,6 +204,21 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_of_a_hold_is_kept_to_the_millisecond_though_both_ends_bounce() {
+        // 201 edges within 30 ms; what counts is the first.
+        let storm = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
+        let let_go = [Press::Holding, Press::Cancelled, Press::Short];
+        let held = [Press::Holding, Press::Held];
+        for (for_ms, expected) in
+            [(4_900, &let_go[..]), (4_999, &let_go), (5_000, &held), (5_100, &held)]
+        {
+            assert_eq!(play([ms(100), ms(100 + for_ms)], ms(100)), expected, "{for_ms} ms");
+            let bouncing = storm(100).chain(storm(100 + for_ms));
+            assert_eq!(play(bouncing, ms(100)), expected, "{for_ms} ms, bouncing");
+        }
+    }
+
+    #[test]
     fn letting_go_after_the_warning_cancels_it() {
         let presses = play([ms(100), ms(3_000)], ms(100));
         assert_eq!(presses, [Press::Holding, Press::Cancelled, Press::Short]);

@@ -1,5 +1,9 @@
 //! `instored doctor`: is everything there, and what is to be mended?
 
+mod camera;
+mod machine;
+mod picture;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,8 +15,8 @@ use crate::bus::{self, Heard, Trust};
 use crate::config::Config;
 use crate::daemon::ask;
 use crate::daemon::operator::Request;
+use crate::panel;
 use crate::recognition::Recogniser;
-use crate::{camera, panel};
 
 /// How to say it.
 #[derive(clap::Args)]
@@ -33,8 +37,6 @@ struct Finding {
 
 /// How long the broker may take to let us in.
 const BROKER_PATIENCE: Duration = Duration::from_secs(5);
-/// Frames until a camera has set its exposure.
-const WARM_UP: usize = 5;
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<ExitCode> {
     let running = ask(&config.socket_path(), &Request::Customers).is_ok_and(|a| a.is_some());
@@ -42,9 +44,13 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     let findings = [
         finding("models", models(config)),
         finding("vault", vault(config)),
-        finding("camera", if running { held() } else { camera(config) }),
+        finding("camera", if running { held() } else { camera::look(config) }),
         finding("panel", if running { held() } else { panel(config) }),
         finding("broker", broker(config)),
+        finding("disk", machine::disk(&config.state_dir)),
+        finding("memory", machine::memory()),
+        finding("clock", machine::clock()),
+        finding("power", machine::power()),
     ];
     if arguments.json {
         print_json(&findings)?;
@@ -78,22 +84,6 @@ fn vault(config: &Config) -> anyhow::Result<String> {
     };
     anyhow::ensure!(refused.is_empty(), "{}", refused.join("; "));
     Ok(format!("{} customers", customers.len()))
-}
-
-fn camera(config: &Config) -> anyhow::Result<String> {
-    let mut camera = camera::open(&config.camera)?;
-    let mut frame = camera.next_frame()?;
-    for _ in 1..WARM_UP {
-        frame = camera.next_frame()?;
-    }
-    let rgb = frame.picture.rgb();
-    let brightness = rgb.iter().map(|v| u64::from(*v)).sum::<u64>() / rgb.len() as u64;
-    anyhow::ensure!(
-        (20..=235).contains(&brightness),
-        "{} delivers, but the picture's mean is {brightness} of 255: mend the light, or the lens cap",
-        camera.describe()
-    );
-    Ok(format!("{}, brightness {brightness} of 255", camera.describe()))
 }
 
 fn panel(config: &Config) -> anyhow::Result<String> {
