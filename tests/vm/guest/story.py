@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
-from devices import PATIENCE, Box, Camera, Ear, Panel, in_time, say, sh, state, until
+from devices import Box, Camera, Ear, Panel, in_time, say, sh, state, until
 from ptrace import hang
 
 # A face that is there is to be greeted within this time.
@@ -21,7 +21,7 @@ GREETED = 2.0
 # A camera that is back is to be seen again within this time.
 BACK = 5.0
 # Out of sight for so long, a customer has left.
-LEAVES = 5.0 * PATIENCE
+LEAVES = 5.0
 
 
 def event(name: str) -> Callable[[Any], bool]:
@@ -38,10 +38,10 @@ class Story:
         self.start()
         customer = self.enrol()
         self.greet(customer)
-        self.pass_by()
         self.stay_in_the_box()
         self.lose_the_camera()
         self.hang()
+        self.pass_by()
         self.withdraw(customer)
         self.reload_and_stop()
         self.remove()
