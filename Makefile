@@ -41,7 +41,7 @@ test: build-packages test-packages
 check: build-packages cargo-deny check-units
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) -p instored --all-targets -- -D warnings
-	$(CARGO) clippy $(PROFILE) -p instored-it --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) -p instored-it -p instored-scenes --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored --no-deps --document-private-items
 
