@@ -48,7 +48,7 @@ fuzz: fuzz-packages
 check: build-packages cargo-deny check-units
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) -p instored --all-targets -- -D warnings
-	$(CARGO) clippy $(PROFILE) -p instored-it -p instored-compile --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) -p instored-it -p instored-compile -p instored-scenes --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored --no-deps --document-private-items
 

@@ -215,6 +215,8 @@ mod tests {
             assert_eq!(play([ms(100), ms(100 + for_ms)], ms(100)), expected, "{for_ms} ms");
             let bouncing = storm(100).chain(storm(100 + for_ms));
             assert_eq!(play(bouncing, ms(100)), expected, "{for_ms} ms, bouncing");
+            let begun_bouncing = storm(100).chain([ms(100 + for_ms)]);
+            assert_eq!(play(begun_bouncing, ms(100)), expected, "{for_ms} ms, bouncing at first");
         }
     }
 

@@ -43,6 +43,12 @@ def until(what: str, seconds: float, holds: Callable[[], Any]) -> Any:
     return found
 
 
+def in_time(what: str, took: float, limit: float) -> None:
+    """Says how long something took, and holds it against its limit."""
+    say(f"{what} after {took:.2f} s")
+    assert took <= limit, f"{what} after {took:.2f} s, and not within {limit} s"
+
+
 class Camera:
     """A v4l2loopback device, and the process that films for it."""
 
