@@ -554,6 +554,21 @@ impl std::io::Write for Log {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_box_that_is_stopped_while_its_broker_goes_away_ends_well() {
+    let broker = Mosquitto::start();
+    // Whether the broker has heard the last words by then is a matter of luck: both happen.
+    for _ in 0..12 {
+        let gate = Gate::start(broker.port).await;
+        let watcher = Watcher::start(broker.port, "instored/+/availability");
+        let mut test_box = TestBox::start(gate.port);
+        while watcher.next()[6] != "online" {}
+        test_box.stop.take().unwrap().send(()).unwrap();
+        gate.shut();
+        timeout(PATIENCE, &mut test_box.running).await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_broker_that_is_away_at_the_start_is_tried_until_it_comes_and_logged_once() {
     let log = Log::default();
