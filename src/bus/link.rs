@@ -153,10 +153,15 @@ impl Connection {
             let begun = Instant::now();
             let mut session = Session::new(&self.link, self.peer.as_mut(), &mut outage);
             let end = session.run(stop.as_mut()).await;
+            let stopping = session.deadline.is_some();
             self.peer.down();
             let End::Lost(trouble) = end else {
                 return;
             };
+            // The broker went away before it had the last words: its will says them.
+            if stopping {
+                return;
+            }
             outage.note(&self.link.broker, trouble);
             if begun.elapsed() >= STEADY {
                 backoff.reset();

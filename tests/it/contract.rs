@@ -61,7 +61,7 @@ fn every_message_of_the_demonstration_is_as_the_document_says() {
     assert_eq!(demo.code, Some(0), "{}", demo.stderr);
     let messages: Vec<Value> =
         demo.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for leaf in ["visit", "enrolment", "state", "availability"] {
+    for leaf in ["visit", "enrolment", "state"] {
         let topic = json!(format!("instored/demo/{leaf}"));
         assert!(messages.iter().any(|message| message["topic"] == topic), "{leaf}");
     }

@@ -13,10 +13,6 @@ const NAMES: &str = "return [...document.querySelectorAll('article:not(.leaving)
     .map((h) => h.textContent)";
 const TEXT: &str = "return document.body.innerText";
 
-async fn names(browser: &Browser) -> Vec<String> {
-    serde_json::from_value(browser.ask(NAMES).await).unwrap()
-}
-
 /// Waits until exactly these are greeted.
 async fn greeted(browser: &Browser, wanted: &[&str]) {
     let script = format!(

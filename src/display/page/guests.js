@@ -29,8 +29,6 @@ const shownName = ({ customer: { name } }, drawn) => (drawn ? (name?.split(/\s+/
 
 function shownOrder(card, order, rows) {
   const find = (selector) => card.querySelector(`.last ${selector}`);
-  card.querySelector(".last").hidden = !order;
-  if (!order) return;
   find("h2").textContent = text("last_time");
   find(".when").textContent = orderDate(order.placed);
   // One line more is shown in place of a remark that it is left out.
@@ -67,9 +65,7 @@ function listButton(guest, { sku, name }) {
   return made;
 }
 
-function shownAgain(card, guest, rows) {
-  const again = guest.recommendations.slice(0, rows);
-  card.querySelector(".again").hidden = again.length === 0;
+function shownAgain(card, guest, again) {
   card.querySelector(".again h2").textContent = text("again");
   const items = again.map((recommendation) => {
     const item = document.createElement("li");
@@ -107,16 +103,16 @@ function fill(card, guest, rows, drawn) {
   card.classList.toggle("drawn", drawn);
   find(".curtain").textContent = text("show_more");
   find(".curtain").hidden = !drawn;
-  find(".columns").hidden = drawn;
-  if (!drawn) {
-    shownOrder(card, guest.orders[0], rows.order);
-    shownAgain(card, guest, rows.again);
-    find(".columns").hidden = find(".last").hidden && find(".again").hidden;
-  } else {
-    // What is hidden is not in the page either.
-    for (const list of card.querySelectorAll("ul")) list.replaceChildren();
-    for (const place of card.querySelectorAll(".when, .total span")) place.textContent = "";
-  }
+  // What is not shown is not in the page either.
+  for (const list of card.querySelectorAll("ul")) list.replaceChildren();
+  for (const place of card.querySelectorAll(".when, .total span")) place.textContent = "";
+  const order = drawn ? undefined : guest.orders[0];
+  const again = drawn ? [] : guest.recommendations.slice(0, rows.again);
+  find(".last").hidden = !order;
+  if (order) shownOrder(card, order, rows.order);
+  find(".again").hidden = again.length === 0;
+  if (again.length > 0) shownAgain(card, guest, again);
+  find(".columns").hidden = !order && again.length === 0;
 }
 
 // The card anew, with the most rows that it has room for. Whatever had the focus has it again.
