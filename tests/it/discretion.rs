@@ -67,7 +67,7 @@ fn a_log_of_everything_names_nobody_and_shows_no_face_no_score_and_no_purchase()
     for planted in &templates {
         assert!(!found(&log, planted), "{}", String::from_utf8_lossy(planted));
         for message in ear.heard() {
-            assert!(!found(&message.text, planted), "{}", message.text);
+            assert!(!found(&message.payload, planted), "{}", message.payload);
         }
     }
     let receipt = export["consents"][0]["receipt"].as_str().unwrap();
@@ -77,7 +77,7 @@ fn a_log_of_everything_names_nobody_and_shows_no_face_no_score_and_no_purchase()
     }
     for scored in ["score", "similarity", "cosine", "confidence", "fpir", "threshold"] {
         assert!(!log.contains(scored), "the log says {scored}");
-        assert!(ear.heard().iter().all(|m| !m.text.contains(scored)), "an event says {scored}");
+        assert!(ear.heard().iter().all(|m| !m.payload.contains(scored)), "an event says {scored}");
     }
 }
 
