@@ -27,14 +27,16 @@ build: build-packages
 test: build-packages test-packages
 	$(CARGO) build $(PROFILE)
 	$(CARGO) test $(PROFILE) -p instored
+	$(CARGO) test $(PROFILE) -p instored-kernels
 	$(CARGO) test $(PROFILE) -p instored-it
 
 check: build-packages cargo-deny
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) -p instored --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) -p instored-kernels --all-targets -- -D warnings
 	$(CARGO) clippy $(PROFILE) -p instored-it --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored -p instored-kernels --no-deps --document-private-items
 
 # Measures recognition on pictures that are not part of the project: FACES names a folder with lfw/,
 # nuaa/ and protocol/, laid out as docs/accuracy.md says. Reports go to target/accuracy.
