@@ -37,6 +37,7 @@ build: build-packages
 test: build-packages test-packages
 	$(CARGO) build $(PROFILE)
 	$(CARGO) test $(PROFILE) -p instored
+	$(CARGO) test $(PROFILE) -p instored-kernels
 	$(CARGO) test $(PROFILE) -p instored-it
 	$(CARGO) test $(PROFILE) -p instored-compile
 
@@ -48,9 +49,10 @@ fuzz: fuzz-packages
 check: build-packages cargo-deny check-units
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) -p instored --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) -p instored-kernels --all-targets -- -D warnings
 	$(CARGO) clippy $(PROFILE) -p instored-it -p instored-compile -p instored-scenes --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored -p instored-kernels --no-deps --document-private-items
 
 # How much of the system the services could reach: 0 is nothing, 10 everything.
 check-units:

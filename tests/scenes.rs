@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use confique::Config;
+use cpu_time::ThreadTime;
 use instored::camera::scene::{ActorId, Director, Stage};
 use instored::camera::{Camera, Pace, read_picture};
 use instored::domain::{CustomerId, Embedding, EnrolmentFailure};
@@ -207,4 +208,62 @@ fn who_is_forgotten_or_is_not_who_was_greeted_is_not_looked_at_again() {
     entrance.enter("person_a_2.jpg");
     assert!(visits(&entrance.watch(s(8))).is_empty(), "forgotten is forgotten");
     assert_eq!(templates.len(), 5);
+}
+
+/// CPU time that `frames` frames cost the recogniser.
+fn cost(entrance: &mut Entrance, frames: usize) -> Duration {
+    let frames: Vec<_> = (0..frames).map(|_| entrance.stage.next_frame().unwrap()).collect();
+    let before = ThreadTime::now();
+    for frame in &frames {
+        entrance.recogniser.see(frame).unwrap();
+    }
+    before.elapsed()
+}
+
+#[test]
+fn an_empty_entrance_costs_a_small_part_of_one_with_a_face() {
+    let mut entrance = Entrance::new();
+    entrance.enrol("person_b_1.jpg", ALEX);
+    entrance.watch(s(5));
+    let empty = cost(&mut entrance, 100);
+    entrance.enter("impostor_1.jpg");
+    entrance.watch(s(2));
+    let busy = cost(&mut entrance, 100);
+    println!("an empty scene costs {:.3} of one with a face", empty.div_duration_f32(busy));
+    assert!(empty * 4 < busy, "{empty:?} and {busy:?}");
+}
+
+#[test]
+fn who_stands_still_is_seen_until_they_leave_at_a_part_of_the_cost() {
+    let mut entrance = Entrance::new();
+    entrance.enrol("person_a_1.jpg", ALEX);
+    entrance.enter("person_a_2.jpg");
+    assert_eq!(visits(&entrance.watch(s(6))), ["arrived 1"]);
+    let frame = entrance.stage.next_frame().unwrap();
+    let step = Duration::from_secs(1) / FPS;
+    let mut taken = frame.taken;
+    let mut still = |recogniser: &mut Recogniser, picture: &vision::Picture, frames: usize| {
+        (0..frames)
+            .flat_map(|_| {
+                taken += step;
+                let frame = vision::Frame { picture: picture.clone(), taken };
+                recogniser.see(&frame).unwrap()
+            })
+            .collect::<Vec<_>>()
+    };
+    let before = ThreadTime::now();
+    let seen = still(&mut entrance.recogniser, &frame.picture, 200);
+    let motionless = before.elapsed();
+    assert!(visits(&seen).is_empty(), "20 seconds, and still here: {seen:?}");
+    assert_eq!(entrance.recogniser.present(), [ALEX]);
+    let gone = vision::Picture::filled(640, 480, [90; 3]);
+    assert_eq!(visits(&still(&mut entrance.recogniser, &gone, 60)), ["left 1"]);
+
+    let mut moving = Entrance::new();
+    moving.enrol("person_a_1.jpg", ALEX);
+    moving.enter("person_a_2.jpg");
+    moving.watch(s(6));
+    let moving = cost(&mut moving, 200);
+    println!("a still customer costs {:.3} of a moving one", motionless.div_duration_f32(moving));
+    assert!(motionless * 2 < moving, "{motionless:?} and {moving:?}");
 }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 good, 1 it failed, 2 usage or configuration.
 
+mod bench;
 mod catalogue;
 mod customers;
 mod demo;
@@ -67,6 +68,8 @@ enum Command {
     /// How often is it right?
     #[command(subcommand)]
     Evaluate(evaluate::Action),
+    /// What does a frame cost on this machine?
+    Bench(bench::Arguments),
     /// The configuration
     #[command(subcommand)]
     Config(settings::Action),
@@ -111,6 +114,7 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
         Command::Catalogue(action) => catalogue::run(action, &load()?),
         Command::Vault(action) => vault::run(action, &load()?),
         Command::Evaluate(action) => evaluate::run(&action, load()?),
+        Command::Bench(arguments) => bench::run(&arguments, load()?),
         Command::Config(settings::Action::Example) => settings::example(),
         Command::Config(settings::Action::Asyncapi) => settings::asyncapi(),
         Command::Config(settings::Action::Show) => settings::show(&load()?),

@@ -29,6 +29,11 @@ pub struct Options {
     pub json: bool,
 }
 
+/// A face that may be shown to anybody: a JPEG.
+pub fn portrait() -> &'static [u8] {
+    cast::ALEX.portrait(0).1
+}
+
 /// How long a greeting may be read when somebody watches, and when nobody does.
 const READING: Duration = Duration::from_secs(8);
 const GLANCE: Duration = Duration::from_secs(1);

@@ -24,6 +24,8 @@ pub enum EvaluateError {
     NoFolder { path: PathBuf },
     #[error("the templates have different lengths, {0} and {1} values: use one model for all")]
     Lengths(usize, usize),
+    #[error("the {0} finds no face in the picture; take one with a face that is clear to see")]
+    NoFace(&'static str),
     #[error("too little to calibrate with: {0}")]
     TooLittle(String),
 }

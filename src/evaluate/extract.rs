@@ -24,7 +24,7 @@ impl Eyes {
     /// Loads the models that `settings` name.
     ///
     /// # Errors
-    /// When a model is missing, not what its card says, or of no use to tract.
+    /// When a model is missing, not what its card says, or cannot be run.
     pub fn open(settings: &Settings) -> Result<Self, VisionError> {
         let load = |name: &str, role| Model::load(name, role);
         Ok(Self {

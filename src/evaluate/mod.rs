@@ -17,6 +17,7 @@ mod pictures;
 mod progress;
 pub mod protocol;
 pub mod report;
+pub mod speed;
 pub mod verification;
 
 pub use error::EvaluateError;

@@ -11,8 +11,8 @@ use super::window::Window;
 use super::{Gallery, LivenessGate, Mode, Settings};
 use crate::domain::{CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, ModelId};
 use crate::vision::{
-    self, Calibration, Detector, Embedder, Face, Frame, LivenessModel, Model, Picture, Quality,
-    QualityLimits, Role, TrackId, Tracked, Tracker, VisionError, align,
+    self, Calibration, Detector, Embedder, Face, Frame, LivenessModel, Model, Motion, Picture,
+    Quality, QualityLimits, Role, TrackId, Tracked, Tracker, VisionError, align,
 };
 
 /// What a frame brought to light.
@@ -63,7 +63,12 @@ pub struct Recogniser {
     window: Option<Window>,
     limits: QualityLimits,
     now: Duration,
-    looking: bool,
+    /// Between the last two frames.
+    interval: Duration,
+    motion: Motion,
+    /// When faces were looked for, and the tracks of those that were found.
+    looked: Duration,
+    in_view: Vec<TrackId>,
 }
 
 /// A track that is nobody's yet.
@@ -77,6 +82,9 @@ struct Unknown {
 
 /// A face that was not followed for so long is a new one: somebody else may have taken its place.
 const TRACK_PATIENCE: Duration = Duration::from_millis(700);
+/// For so long, with the next frame, faces are not looked for again while nothing moves; shorter than
+/// [`TRACK_PATIENCE`], so that no track breaks by it.
+const STILL_PATIENCE: Duration = Duration::from_millis(500);
 /// Two views are of one person where a single stranger would pass for them this seldom.
 const SAME_PERSON_FMR: f64 = 1e-3;
 
@@ -84,7 +92,7 @@ impl Recogniser {
     /// Loads the models. The gallery is empty until customers are [`admit`](Self::admit)ted.
     ///
     /// # Errors
-    /// When a model is missing, not what its card says, or of no use to tract.
+    /// When a model is missing, not what its card says, or cannot be run.
     pub fn new(models: &vision::Settings, settings: &Settings) -> Result<Self, VisionError> {
         let detector = Detector::new(
             &Model::load(&models.detector, Role::Detector)?,
@@ -117,7 +125,10 @@ impl Recogniser {
             },
             settings: settings.clone(),
             now: Duration::ZERO,
-            looking: false,
+            interval: Duration::ZERO,
+            motion: Motion::default(),
+            looked: Duration::ZERO,
+            in_view: Vec::new(),
         })
     }
 
@@ -126,17 +137,23 @@ impl Recogniser {
     /// # Errors
     /// When a network fails; the next frame may be looked at all the same.
     pub fn see(&mut self, frame: &Frame) -> Result<Vec<Sighting>, VisionError> {
+        self.interval = frame.taken.saturating_sub(self.now);
         self.now = frame.taken;
         let mut sightings = Vec::new();
         if self.window.take_if(|window| window.is_over(frame.taken)).is_some() {
             sightings.push(Sighting::NotRecognised);
         }
-        let tracked = if self.may_look() { self.track(&frame.picture)? } else { Vec::new() };
-        self.looking = !tracked.is_empty();
-        sightings.extend(match self.enrolment.take() {
-            Some(enrolment) => self.enrol(enrolment, &frame.picture, &tracked)?,
-            None => self.recognise(&frame.picture, &tracked)?,
-        });
+        if self.may_look() && self.is_as_before(&frame.picture) {
+            for track in &self.in_view {
+                self.presence.seen(self.now, *track);
+            }
+        } else {
+            let tracked = if self.may_look() { self.track(&frame.picture)? } else { self.rest() };
+            sightings.extend(match self.enrolment.take() {
+                Some(enrolment) => self.enrol(enrolment, &frame.picture, &tracked)?,
+                None => self.recognise(&frame.picture, &tracked)?,
+            });
+        }
         sightings.extend(self.presence.overdue(self.now).into_iter().map(Sighting::Left));
         Ok(sightings)
     }
@@ -145,6 +162,22 @@ impl Recogniser {
     /// leaving.
     fn may_look(&self) -> bool {
         self.window.is_some() || self.enrolment.is_some() || !self.presence.is_empty()
+    }
+
+    /// Whether the frame shows what the last one did that was looked at, not long ago, and nothing
+    /// more is to be learnt from it: nobody was there, or only those who are known.
+    fn is_as_before(&self, picture: &Picture) -> bool {
+        self.now.saturating_sub(self.looked) + self.interval <= STILL_PATIENCE
+            && self.enrolment.is_none()
+            && self.in_view.iter().all(|track| self.presence.is_settled(*track))
+            && self.motion.is_still(picture)
+    }
+
+    /// Nobody may be looked for: nobody is in view.
+    fn rest(&mut self) -> Vec<Tracked> {
+        self.in_view.clear();
+        self.motion.forget();
+        Vec::new()
     }
 
     fn track(&mut self, picture: &Picture) -> Result<Vec<Tracked>, VisionError> {
@@ -156,6 +189,9 @@ impl Recogniser {
         for face in &tracked {
             self.presence.seen(self.now, face.track);
         }
+        self.in_view = tracked.iter().map(|face| face.track).collect();
+        self.looked = self.now;
+        self.motion.look(picture);
         Ok(tracked)
     }
 
@@ -345,7 +381,7 @@ impl Recogniser {
 
     /// Whether the latest frame showed a face.
     pub fn is_looking(&self) -> bool {
-        self.looking
+        !self.in_view.is_empty()
     }
 
     /// The customers in sight.

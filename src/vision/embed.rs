@@ -41,7 +41,7 @@ impl Embedder {
     ///
     /// # Errors
     /// When a model is missing, not what its card says, takes another size than 112 x 112 pixels,
-    /// or tract cannot use it.
+    /// or it cannot be run.
     pub fn load(name: &str) -> Result<Self, VisionError> {
         let Recipe { id, calibration, ingredients } = Recipe::load(name)?;
         Ok(Self {

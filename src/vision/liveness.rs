@@ -20,7 +20,7 @@ impl LivenessModel {
     /// Prepares a liveness model.
     ///
     /// # Errors
-    /// When its card lacks what it needs, or tract cannot use it.
+    /// When its card lacks what it needs, or it cannot be run.
     pub fn new(model: &Model) -> Result<Self, VisionError> {
         let card = model.card();
         let (Some(side), Some(height), Some(box_scale), Some(live_class)) =

@@ -1,0 +1,124 @@
+//! x86-64 with AVX-512 and its byte dot products (VNNI): Ice Lake, Zen 4 and later.
+
+use std::arch::x86_64::*;
+
+use crate::lanes::{Kernel, Lanes, Sixteen};
+
+/// The proof that the processor has AVX-512 F, BW, VL and VNNI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// The proof, if it has.
+    pub fn detect() -> Option<Self> {
+        let has = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
+        has.then_some(Self(()))
+    }
+
+    /// Runs a kernel that is compiled for it.
+    pub fn run(self, kernel: impl Kernel) {
+        // SAFETY: a value of this type exists only where the features were detected.
+        unsafe { with_features(self, kernel) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn with_features(simd: Avx512, kernel: impl Kernel) {
+    kernel.run(simd);
+}
+
+// SAFETY, for every block below: the instruction exists, since `self` does; references are valid for
+// the sixteen values that are read or written, and these instructions ask for no alignment.
+impl Lanes for Avx512 {
+    type Floats = __m512;
+    type Ints = __m512i;
+
+    const WIDE: bool = true;
+
+    #[inline(always)]
+    fn splat(self, value: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(value) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Sixteen<f32>) -> __m512 {
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, value: __m512, to: &mut Sixteen<f32>) {
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), value) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn abs(self, a: __m512) -> __m512 {
+        unsafe { _mm512_abs_ps(a) }
+    }
+
+    #[inline(always)]
+    fn highest(self, a: __m512) -> f32 {
+        unsafe { _mm512_reduce_max_ps(a) }
+    }
+
+    /// Moved up by 128: the instruction multiplies unsigned bytes by signed ones.
+    #[inline(always)]
+    fn encode(self, values: __m512) -> Sixteen<u8> {
+        unsafe {
+            let bytes = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(values));
+            let moved = _mm_xor_si128(bytes, _mm_set1_epi8(i8::MIN));
+            let mut codes = [0; 16];
+            _mm_storeu_si128(codes.as_mut_ptr().cast(), moved);
+            codes
+        }
+    }
+
+    /// Minus 128 times the sums.
+    #[inline(always)]
+    fn dot_start(self, sums: &Sixteen<i32>) -> __m512i {
+        unsafe {
+            let sums = _mm512_loadu_si512(sums.as_ptr().cast());
+            _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32::<7>(sums))
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, values: [u8; 4], weights: &Sixteen<[i8; 4]>, sum: __m512i) -> __m512i {
+        unsafe {
+            let weights = _mm512_loadu_si512(weights.as_ptr().cast());
+            _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(i32::from_ne_bytes(values)), weights)
+        }
+    }
+
+    #[inline(always)]
+    fn floats(self, value: __m512i) -> __m512 {
+        unsafe { _mm512_cvtepi32_ps(value) }
+    }
+}

@@ -1,0 +1,87 @@
+//! Sixteen lanes, in however many registers a processor needs for them.
+
+/// Values that are worked on at once.
+pub const LANES: usize = 16;
+
+/// Sixteen values, as memory holds them.
+pub type Sixteen<T> = [T; LANES];
+
+/// What a kernel needs of an instruction set. A value of an implementing type is the proof that the
+/// processor has the instructions: only [`Processor`](crate::Processor) makes one, after asking.
+///
+/// Rounding is the same everywhere: products and sums are fused, and integers are rounded to the
+/// nearest, ties to even.
+pub trait Lanes: Copy {
+    /// Sixteen `f32`.
+    type Floats: Copy;
+    /// Sixteen `i32`.
+    type Ints: Copy;
+
+    /// Whether there are enough registers for tiles of 6 rows by 64 columns.
+    const WIDE: bool;
+
+    /// The same value in every lane.
+    fn splat(self, value: f32) -> Self::Floats;
+    /// From memory.
+    fn load(self, from: &Sixteen<f32>) -> Self::Floats;
+    /// To memory.
+    fn store(self, value: Self::Floats, to: &mut Sixteen<f32>);
+    /// `a + b`.
+    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a * b`.
+    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a * b + c`, rounded once.
+    fn mul_add(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+    /// The larger of each two. Either may come out where one is NaN.
+    fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// The smaller of each two. Either may come out where one is NaN.
+    fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// Without the sign.
+    fn abs(self, a: Self::Floats) -> Self::Floats;
+    /// The largest of all lanes.
+    fn highest(self, a: Self::Floats) -> f32;
+
+    /// Values of -127 to 127, rounded, as bytes in the form that [`dot`](Self::dot) takes.
+    fn encode(self, values: Self::Floats) -> Sixteen<u8>;
+    /// Where a chain of dot products begins: what makes up for the form of the bytes, given the sum
+    /// of all weights of each column.
+    fn dot_start(self, sums: &Sixteen<i32>) -> Self::Ints;
+    /// Adds the product of four encoded values and four weights, for each of sixteen columns.
+    fn dot(self, values: [u8; 4], weights: &Sixteen<[i8; 4]>, sum: Self::Ints) -> Self::Ints;
+    /// Integers as floats, rounded to the nearest.
+    fn floats(self, value: Self::Ints) -> Self::Floats;
+}
+
+/// A kernel with its arguments, to be run by [`Processor::run`](crate::Processor::run). `run` must be
+/// inlined, with all that it calls: only so is it compiled for the instruction set.
+pub trait Kernel {
+    /// Does the work.
+    fn run<S: Lanes>(self, simd: S);
+}
+
+/// A pixel's channels, or any other slice, as whole vectors.
+pub fn vectors(values: &[f32]) -> &[Sixteen<f32>] {
+    let (vectors, rest) = values.as_chunks();
+    assert!(rest.is_empty(), "channels are padded to whole vectors");
+    vectors
+}
+
+/// As [`vectors`], to be written.
+pub fn vectors_mut(values: &mut [f32]) -> &mut [Sixteen<f32>] {
+    let (vectors, rest) = values.as_chunks_mut();
+    assert!(rest.is_empty(), "channels are padded to whole vectors");
+    vectors
+}
+
+/// A value a channel, padded with `filler`, as vectors.
+pub fn padded_vectors<T: Copy>(values: &[T], filler: T) -> Vec<Sixteen<T>> {
+    let vector = |values: &[T]| std::array::from_fn(|i| values.get(i).copied().unwrap_or(filler));
+    values.chunks(LANES).map(vector).collect()
+}
+
+/// Bias is in `sum` already: applies the slope.
+#[inline(always)]
+pub fn activate<S: Lanes>(s: S, sum: S::Floats, slope: &Sixteen<f32>) -> S::Floats {
+    let zero = s.splat(0.0);
+    s.mul_add(s.min(sum, zero), s.load(slope), s.max(sum, zero))
+}

@@ -1,0 +1,102 @@
+//! The arithmetic of small convolutional networks on a processor's vector unit.
+//!
+//! A tensor is a slice of pixels, row by row, each with all its channels side by side, padded with
+//! zeros to a multiple of sixteen ([`padded`]): every kernel works on sixteen channels at a time and
+//! knows no remainders. Each convolution adds a bias and applies its activation before anything is
+//! written. The kernels are written once, over the trait [`lanes::Lanes`]; a file for each instruction
+//! set implements it. Unsafe code is there, and in one loop of the depthwise kernel that would spend
+//! a fifth of its time on checks. Every instruction set gives the same bits as the portable one, which
+//! the tests hold them to.
+
+mod convolution;
+mod depthwise;
+mod lanes;
+mod pointwise;
+mod portable;
+mod processor;
+mod resample;
+mod table;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(test)]
+mod tests;
+
+pub use convolution::Convolution;
+pub use depthwise::Depthwise;
+pub use lanes::LANES;
+pub use pointwise::{Pointwise, Scratch, Weights};
+pub use processor::Processor;
+pub use resample::{add_doubled, max_pool};
+pub use table::Table;
+
+/// Channels as they lie in memory: the next multiple of [`LANES`].
+pub const fn padded(channels: usize) -> usize {
+    channels.next_multiple_of(LANES)
+}
+
+/// What follows a convolution, channel by channel: `max(x, 0) + slope * min(x, 0)` of the sum and the
+/// bias. A slope of 0 is ReLU, 1 leaves the sum as it is, others are PReLU.
+#[derive(Clone, Copy, Debug)]
+pub struct Finish<'a> {
+    /// A value an output channel.
+    pub bias: &'a [f32],
+    /// A value an output channel.
+    pub slope: &'a [f32],
+}
+
+/// Where the window of a convolution stands: the same both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Pixels a side.
+    pub side: usize,
+    /// Pixels from one place to the next.
+    pub stride: usize,
+    /// Rows and columns of zeros around the picture.
+    pub pad: usize,
+}
+
+/// Height and width in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Rows.
+    pub height: usize,
+    /// Pixels a row.
+    pub width: usize,
+}
+
+impl Size {
+    /// Pixels in all.
+    pub const fn area(self) -> usize {
+        self.height * self.width
+    }
+}
+
+impl Window {
+    /// The size of what comes out; `None` when the window does not fit in even once.
+    pub fn output(self, input: Size) -> Option<Size> {
+        let places =
+            |length: usize| Some((length + 2 * self.pad).checked_sub(self.side)? / self.stride + 1);
+        Some(Size { height: places(input.height)?, width: places(input.width)? })
+    }
+
+    /// First and last + 1 of `places` whose windows lie inside the picture.
+    fn whole(self, length: usize, places: usize) -> (usize, usize) {
+        let first = self.pad.div_ceil(self.stride).min(places);
+        let room = (length + self.pad).checked_sub(self.side);
+        let last = room.map_or(first, |room| (room / self.stride + 1).clamp(first, places));
+        (first, last)
+    }
+
+    /// The part of the window at `place` that lies inside the picture: first and last + 1 tap.
+    fn inside(self, place: usize, length: usize) -> (usize, usize) {
+        let from = place * self.stride;
+        let first = self.pad.saturating_sub(from).min(self.side);
+        let last = (length + self.pad).saturating_sub(from).min(self.side);
+        (first, last.max(first))
+    }
+}

@@ -1,0 +1,114 @@
+//! A network: a picture in, numbers out. It is run by the kernels where they know all that it is
+//! made of, and by tract where they do not, or have none for this processor.
+
+mod compile;
+mod graph;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod tract;
+
+use instored_kernels::{Processor, Size};
+
+use self::graph::Graph;
+use self::plan::Plan;
+use self::tract::TractPlan;
+use super::model::{Colour, Input};
+use super::{Model, Picture, VisionError};
+use crate::domain::ModelId;
+
+/// The instruction set that the kernels run with on this processor; `None`: tract runs everything.
+pub fn processor() -> Option<&'static str> {
+    Processor::detect().map(Processor::name)
+}
+
+/// A network that is ready to run on pictures of one size.
+pub(super) struct Network {
+    id: ModelId,
+    width: u32,
+    height: u32,
+    outputs: Vec<String>,
+    colour: Colour,
+    /// What each value of a pixel becomes.
+    levels: [f32; 256],
+    engine: Engine,
+}
+
+enum Engine {
+    Kernels(Plan),
+    Tract(TractPlan),
+}
+
+impl Network {
+    /// Prepares `model` for pictures of `width` x `height`.
+    pub fn new(model: &Model, width: u32, height: u32) -> Result<Self, VisionError> {
+        Self::with(model, width, height, Processor::detect())
+    }
+
+    /// As [`new`](Self::new), by the kernels for `processor`, or by tract alone.
+    fn with(
+        model: &Model,
+        width: u32,
+        height: u32,
+        processor: Option<Processor>,
+    ) -> Result<Self, VisionError> {
+        let id = model.card().id.clone();
+        let unusable = |reason: String| VisionError::Unusable { id: id.0.clone(), reason };
+        let size = Size { height: height as usize, width: width as usize };
+        let graph = Graph::read(model.weights()).map_err(unusable)?;
+        let outputs = graph.outputs().to_vec();
+        let Input { colour, mean, scale, .. } = model.card().input;
+        let compiled = processor.map(|processor| compile::plan(&graph, size, processor));
+        let mut subtract = 0.0;
+        let engine = match compiled {
+            Some(Ok(compiled)) => {
+                subtract = compiled.subtract;
+                Engine::Kernels(compiled.plan)
+            }
+            Some(Err(unknown)) => {
+                tracing::debug!(model = %id.0, "run by tract: the kernels do not know {unknown}");
+                Engine::Tract(TractPlan::new(model.weights(), size).map_err(unusable)?)
+            }
+            None => Engine::Tract(TractPlan::new(model.weights(), size).map_err(unusable)?),
+        };
+        let levels = std::array::from_fn(|level| (level as f32 - mean) / scale - subtract);
+        Ok(Self { id, width, height, outputs, colour, levels, engine })
+    }
+
+    /// The place of the output of that name.
+    pub fn output(&self, name: &str) -> Result<usize, VisionError> {
+        self.outputs.iter().position(|o| o == name).ok_or_else(|| VisionError::Unusable {
+            id: self.id.0.clone(),
+            reason: format!("it has no output `{name}`, only {}", self.outputs.join(", ")),
+        })
+    }
+
+    /// Runs the network. The picture has the size that was prepared for.
+    pub fn run(&self, picture: &Picture) -> Result<Vec<Vec<f32>>, VisionError> {
+        debug_assert_eq!((picture.width(), picture.height()), (self.width, self.height));
+        let channels = match self.colour {
+            Colour::Rgb => [0, 1, 2],
+            Colour::Bgr => [2, 1, 0],
+        };
+        let pixels = picture.rgb().as_chunks::<3>().0;
+        let value = |pixel: &[u8; 3], channel: usize| self.levels[usize::from(pixel[channel])];
+        match &self.engine {
+            Engine::Kernels(plan) => Ok(plan.run(|input| {
+                for (values, pixel) in input.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+                    *values = channels.map(|channel| value(pixel, channel));
+                }
+            })),
+            Engine::Tract(plan) => {
+                let planes = channels
+                    .into_iter()
+                    .flat_map(|channel| pixels.iter().map(move |pixel| value(pixel, channel)));
+                plan.run(planes.collect()).map_err(|reason| self.broken(&reason))
+            }
+        }
+    }
+
+    /// The error of a network that ran and made no sense.
+    pub fn broken(&self, reason: &str) -> VisionError {
+        VisionError::Inference { id: self.id.0.clone(), reason: reason.to_owned() }
+    }
+}
