@@ -224,12 +224,27 @@ impl Vault {
         self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `body` on one state of the vault.
+    /// Runs `body` on one state of the vault. When keys were replaced between the look at the state
+    /// and the look at the keys, it looks at both again.
     fn read<T>(
         &self,
         body: impl FnOnce(&Reader<'_, ReadTransaction>) -> Result<T, Fault>,
     ) -> Result<T, VaultError> {
-        self.storage.read(|txn| body(&self.reader(txn)?))
+        let mut body = Some(body);
+        loop {
+            let (ring, turns) = (self.ring(), self.beside().wrap.turns());
+            let done = self.storage.read(|txn| {
+                let reader = self.reader(txn);
+                let same = Arc::ptr_eq(&ring, &self.ring()) && turns == self.beside().wrap.turns();
+                match body.take_if(|_| same) {
+                    Some(body) => body(&reader?).map(Some),
+                    None => Ok(None),
+                }
+            })?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
     }
 
     /// Runs `body` as one change, durable when this returns.

@@ -54,13 +54,18 @@ impl Vault {
             let box_id = old.signers.trust.box_id.clone();
             let both = Signers::new(box_id, next.signing.clone(), Some(&old.signers.active));
             let both = Arc::new(old.with_signers(both));
-            self.change(act, |change| {
+            let begun = self.change(act, |change| {
                 change.reader.ring = Arc::clone(&both);
                 change.tx().put(META, next_row, &next_id)?;
                 change.note(Done::RotationBegun, 0, None);
+                // Before others may write: what they sign with the old key now would stay so.
+                self.set_ring(both);
                 Ok(())
-            })?;
-            self.set_ring(both);
+            });
+            if let Err(error) = begun {
+                self.set_ring(old);
+                return Err(error);
+            }
         }
 
         let mut customers = Vec::new();
@@ -74,8 +79,8 @@ impl Vault {
             self.seal_anew(batch, act)?;
         }
 
-        let box_id = old.signers.trust.box_id.clone();
         let ring = self.ring();
+        let box_id = ring.signers.trust.box_id.clone();
         let ring = Arc::new(ring.with_signers(Signers::new(box_id, next.signing, None)));
         self.with_new_wrapping_key(act, &next.vault, |change| {
             change.reader.ring = Arc::clone(&ring);

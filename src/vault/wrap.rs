@@ -25,6 +25,7 @@ pub(super) struct WrapFile {
     path: PathBuf,
     file: File,
     slots: [Option<(u64, Secret)>; 2],
+    turns: u64,
 }
 
 impl WrapFile {
@@ -44,9 +45,14 @@ impl WrapFile {
                 sync_folder(path)?;
             }
             let slots = [read(&file, 0, keys)?, read(&file, 1, keys)?];
-            Ok(Self { path: path.to_owned(), file, slots })
+            Ok(Self { path: path.to_owned(), file, slots, turns: 0 })
         };
         open().map_err(|source| failed(path, source))
+    }
+
+    /// How often a key was destroyed since the file was opened.
+    pub(super) fn turns(&self) -> u64 {
+        self.turns
     }
 
     /// The key of this number.
@@ -65,6 +71,7 @@ impl WrapFile {
     /// Leaves the key of this number alone in the file.
     pub(super) fn settle(&mut self, number: u64, vault: &Secret) -> Result<(), VaultError> {
         let Some(key) = self.key(number).cloned() else { return Ok(()) };
+        self.turns += 1;
         for slot in 0..self.slots.len() {
             if self.slots[slot].as_ref().is_none_or(|(n, _)| *n != number) {
                 self.write(slot, number, &key, vault)?;

@@ -56,6 +56,29 @@ fn the_vault_is_used_while_it_is_rotated() {
 }
 
 #[test]
+fn who_reads_never_meets_keys_that_are_just_being_replaced() {
+    let house = House::new();
+    let vault = house.open();
+    shop(&vault, 60);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..5000 {
+                    assert!(vault.customer(customer(60)).unwrap().is_some());
+                }
+            });
+        }
+        for n in 1..40 {
+            vault.forget(customer(n), act(9)).unwrap();
+            if n % 4 == 0 {
+                vault.rotate(act(9)).unwrap();
+            }
+        }
+    });
+    sound(&vault);
+}
+
+#[test]
 fn a_damaged_record_stays_refused_and_does_not_stop_a_rotation() {
     use super::super::schema::{RECORDS, Slot, numbered, record_key};
     let house = House::new();
