@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::io::Cursor;
 use std::time::Duration;
 
-use cpu_time::ThreadTime;
 use image::ImageFormat;
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use super::EvaluateError;
@@ -104,6 +104,12 @@ pub fn measure(
     })
 }
 
+/// Time of this thread on a processor so far.
+fn busy() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
 fn stage(
     name: &'static str,
     runs: usize,
@@ -114,9 +120,9 @@ fn stage(
     }
     let mut times = Vec::with_capacity(runs);
     for _ in 0..runs.max(1) {
-        let before = ThreadTime::now();
+        let before = busy();
         work()?;
-        times.push(before.elapsed());
+        times.push(busy().saturating_sub(before));
     }
     times.sort();
     let at = |share: f64| micros(times[((times.len() - 1) as f64 * share).round() as usize]);

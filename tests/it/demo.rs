@@ -43,7 +43,7 @@ fn beats(messages: &[Value]) -> Vec<(&str, &str)> {
 #[test]
 fn customers_who_opted_in_are_greeted_strangers_are_not_and_who_withdraws_is_a_stranger() {
     let folder = tempfile::tempdir().unwrap();
-    let ended = played(folder.path(), &[]);
+    let ended = played(folder.path(), &[("INSTORED_LOG", "trace")]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let messages: Vec<Value> = ended
         .stdout
@@ -73,8 +73,10 @@ fn customers_who_opted_in_are_greeted_strangers_are_not_and_who_withdraws_is_a_s
         assert!(greeting["orders"].as_array().is_some_and(|o| !o.is_empty()), "{greeting}");
         let recommendations = greeting["recommendations"].as_array().unwrap();
         assert!(!recommendations.is_empty(), "{greeting}");
+        assert!(!ended.stderr.contains(name), "the log says {name}");
         for recommendation in recommendations {
-            text(&recommendation["name"], "a product's name");
+            let product = text(&recommendation["name"], "a product's name");
+            assert!(!ended.stderr.contains(product), "the log says {product}");
             text(&recommendation["reason"], "a recommendation's reason");
         }
     }

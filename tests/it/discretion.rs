@@ -60,7 +60,7 @@ fn a_log_of_everything_names_nobody_and_shows_no_face_no_score_and_no_purchase()
     broker.ask("forget", &customer);
     ear.enrolment("withdrawn");
     let log = daemon.stop().stderr;
-    assert!(log.contains("TRACE") && log.contains(id), "the log is of everything");
+    assert!(log.contains("DEBUG") && log.contains(id), "the log is of everything");
 
     let templates: Vec<_> =
         export["templates"].as_array().unwrap().iter().flat_map(ways_to_write).collect();
