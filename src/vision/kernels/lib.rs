@@ -3,7 +3,7 @@
 //! A tensor is a slice of pixels, row by row, each with all its channels side by side, padded with
 //! zeros to a multiple of sixteen ([`padded`]): every kernel works on sixteen channels at a time and
 //! knows no remainders. Each convolution adds a bias and applies its activation before anything is
-//! written. The kernels are written once, over the trait [`lanes::Lanes`]; a file for each instruction
+//! written. The kernels are written once, over the trait `lanes::Lanes`; a file for each instruction
 //! set implements it. Unsafe code is there, and in one loop of the depthwise kernel that would spend
 //! a fifth of its time on checks. Every instruction set gives the same bits as the portable one, which
 //! the tests hold them to.
