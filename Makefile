@@ -19,8 +19,9 @@ DEB_PACKAGES := dpkg-dev lintian
 VM_PACKAGES := mmdebstrap arch-test kmod cpio e2fsprogs gcc-12 make libelf1 ffmpeg \
   qemu-system-x86 qemu-system-arm qemu-user qemu-user-binfmt gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu
 
-# The packages bear the time of the last commit, and so the same bytes whenever they are built.
-export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+# The packages bear the time of the last commit, and so the same bytes whenever they are packed. Only
+# packing is told: build scripts that heard of it would build anew after every commit.
+PACK = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} $(CARGO) deb
 DEB := target/deb
 
 .PHONY: demo test check check-units build accuracy fuzz config models fmt deb deb-amd64 deb-arm64 manual \
@@ -65,11 +66,11 @@ check-units:
 deb: deb-amd64 deb-arm64
 
 deb-amd64: build manual cargo-deb
-	$(CARGO) deb --no-build --strip --output $(DEB)/
+	$(PACK) --no-build --strip --output $(DEB)/
 
 deb-arm64: manual cargo-deb
 	cross/debian
-	CARGO_TARGET_DIR=target/cross $(CARGO) deb --no-build --strip --output $(DEB)/ \
+	CARGO_TARGET_DIR=target/cross $(PACK) --no-build --strip --output $(DEB)/ \
 	  --target aarch64-unknown-linux-gnu
 
 # Manual pages and completions: made by the program, and the same for every machine.
