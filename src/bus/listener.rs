@@ -23,7 +23,8 @@ const HEARD: usize = 256;
 /// More boxes than any shop has; beyond, their keys are not learned.
 const BOXES: usize = 64;
 
-/// Something that a box said. Events are signed by it, not expired, and told once.
+/// Something that a box said. Events are signed by it, not expired, and told once; a state is not
+/// older than the one told before.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Heard {
     /// A customer came or went.
@@ -81,6 +82,8 @@ struct Ear {
     unverified: HashMap<BoxId, Received>,
     /// Events already told, with their expiry.
     told: HashMap<EventId, Timestamp>,
+    /// When the newest state of each box was said.
+    newest: HashMap<BoxId, Timestamp>,
     linked: Option<bool>,
     heard: mpsc::Sender<Heard>,
     calls: Arc<Calls>,
@@ -126,6 +129,7 @@ pub fn listen(
         keys: HashMap::new(),
         unverified: HashMap::new(),
         told: HashMap::new(),
+        newest: HashMap::new(),
         linked: None,
         heard: sender,
         calls: Arc::clone(&calls),
@@ -268,6 +272,18 @@ impl Ear {
         expires > now && self.told.insert(id, expires).is_none()
     }
 
+    /// Whether a state is none from before one that was told: somebody may play an old one again.
+    fn is_newest(&mut self, box_id: &BoxId, issued: Timestamp, now: Timestamp) -> bool {
+        let newest = self.newest.entry(box_id.clone()).or_insert(issued);
+        if issued < *newest {
+            tracing::warn!("{box_id} is said to be in a state that it left at or before {newest}");
+            return false;
+        }
+        // A box whose clock was ahead is heard again once it is set right.
+        *newest = issued.min(now);
+        true
+    }
+
     fn event(&mut self, box_id: BoxId, message: Received, now: Timestamp) {
         let key = match self.trust {
             Trust::Pinned(key) => key,
@@ -306,7 +322,9 @@ impl Ear {
                 }
             }
             Some(topics::STATE) => {
-                if let Some(state) = Self::verified(&key, &message) {
+                if let Some(state) = Self::verified::<BoxState>(&key, &message)
+                    && self.is_newest(&box_id, state.issued, now)
+                {
                     self.tell(Heard::State(box_id, state));
                 }
             }

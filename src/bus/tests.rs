@@ -86,6 +86,7 @@ against_both_brokers! {
     a_command_is_answered_with_its_correlation
     what_is_no_command_is_refused
     a_display_hears_only_the_box
+    a_display_believes_no_state_from_before_the_one_it_knows
     a_display_that_knows_the_key_believes_no_other
     a_display_asks_and_is_answered
 }
@@ -480,6 +481,38 @@ async fn a_display_hears_only_the_box(broker: TestBroker) {
     }
     test_box.running.abort();
     display.until(&Heard::Online(door(), false)).await;
+}
+
+async fn a_display_believes_no_state_from_before_the_one_it_knows(broker: TestBroker) {
+    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
+    display.until(&Heard::Link(true)).await;
+    let say = |state: &BoxState| {
+        let state = serde_json::to_string(&payload(state)).unwrap();
+        let sig = signer(1).0.properties("instored/door-1/state", state.as_bytes());
+        let property = ["-r", "-D", "publish", "user-property", "sig", &sig[0].1];
+        publish(broker.port(), "instored/door-1/state", &state, &property);
+    };
+    let at = |time: &str, customers| BoxState { issued: time.parse().unwrap(), ..state(customers) };
+    let (first, second) = (at("2026-03-29T09:15:00Z", 1), at("2026-03-29T09:15:00.5Z", 2));
+    let ahead = at("2126-03-29T09:15:00Z", 3);
+    for (said, news) in
+        [(&first, true), (&second, true), (&first, false), (&ahead, true), (&second, false)]
+    {
+        say(said);
+        // Comes after it, whatever becomes of it.
+        publish(broker.port(), "instored/door-1/availability", "online", &[]);
+        let heard = display.next().await;
+        if news {
+            assert_eq!(heard, Heard::State(door(), said.clone()));
+            assert_eq!(display.next().await, Heard::Online(door(), true));
+        } else {
+            assert_eq!(heard, Heard::Online(door(), true));
+        }
+    }
+    // The clock was set right.
+    let right = BoxState { issued: Timestamp::now(), ..state(4) };
+    say(&right);
+    assert_eq!(display.next().await, Heard::State(door(), right));
 }
 
 async fn a_display_that_knows_the_key_believes_no_other(broker: TestBroker) {

@@ -382,7 +382,9 @@ impl Desk {
     pub fn publish_state(&mut self) {
         self.state.embeddings = self.eyes.embeddings();
         self.state.refused_commands = self.publisher.traffic().refused;
-        self.state.issued = Timestamp::now();
+        // Also where the clock was set back in between.
+        let later = self.state.issued.saturating_add(SignedDuration::from_nanos(1));
+        self.state.issued = Timestamp::now().max(later.unwrap_or(Timestamp::MAX));
         self.publisher.state(&self.state);
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Zoned};
 
-use crate::domain::CustomerId;
+use crate::domain::{Allergen, CustomerId, Product};
 
 /// Somebody who comes in.
 pub(super) struct Person {
@@ -12,8 +12,10 @@ pub(super) struct Person {
     baskets: &'static [Basket],
 }
 
-/// Days ago, hour of the day, and the lines: sku, name, quantity, price in cents.
-type Basket = (i64, i8, &'static [(&'static str, &'static str, &'static str, i64)]);
+/// Sku, name, quantity, price in cents.
+type Article = (&'static str, &'static str, &'static str, i64);
+/// Days ago, hour of the day, and the lines.
+type Basket = (i64, i8, &'static [Article]);
 
 macro_rules! portrait {
     ($file:literal) => {
@@ -21,16 +23,30 @@ macro_rules! portrait {
     };
 }
 
-const OAT_MILK: (&str, &str, &str, i64) = ("4002", "Oat milk 1 l", "2", 199);
-const RYE_BREAD: (&str, &str, &str, i64) = ("1107", "Rye bread", "1", 389);
-const PEARS: (&str, &str, &str, i64) = ("3014", "Loose pears (kg)", "0.845", 329);
-const COFFEE: (&str, &str, &str, i64) = ("5201", "Coffee beans 500 g", "1", 899);
-const GOAT_CHEESE: (&str, &str, &str, i64) = ("4411", "Goat cheese", "1", 449);
-const TOMATOES: (&str, &str, &str, i64) = ("3050", "Vine tomatoes (kg)", "0.612", 399);
-const PASTA: (&str, &str, &str, i64) = ("6003", "Linguine 500 g", "2", 179);
-const OLIVE_OIL: (&str, &str, &str, i64) = ("6120", "Olive oil 750 ml", "1", 1149);
-const YOGHURT: (&str, &str, &str, i64) = ("4105", "Yoghurt 500 g", "1", 219);
-const APPLES: (&str, &str, &str, i64) = ("3001", "Loose apples (kg)", "1.230", 289);
+const OAT_MILK: Article = ("4002", "Oat milk 1 l", "2", 199);
+const RYE_BREAD: Article = ("1107", "Rye bread", "1", 389);
+const PEARS: Article = ("3014", "Loose pears (kg)", "0.845", 329);
+const COFFEE: Article = ("5201", "Coffee beans 500 g", "1", 899);
+const GOAT_CHEESE: Article = ("4411", "Goat cheese", "1", 449);
+const TOMATOES: Article = ("3050", "Vine tomatoes (kg)", "0.612", 399);
+const PASTA: Article = ("6003", "Linguine 500 g", "2", 179);
+const OLIVE_OIL: Article = ("6120", "Olive oil 750 ml", "1", 1149);
+const YOGHURT: Article = ("4105", "Yoghurt 500 g", "1", 219);
+const APPLES: Article = ("3001", "Loose apples (kg)", "1.230", 289);
+
+/// What is sold here, with what has to be declared of it.
+const SHELVES: [(Article, &[Allergen]); 10] = [
+    (OAT_MILK, &[Allergen::Gluten]),
+    (RYE_BREAD, &[Allergen::Gluten]),
+    (PEARS, &[]),
+    (COFFEE, &[]),
+    (GOAT_CHEESE, &[Allergen::Milk]),
+    (TOMATOES, &[]),
+    (PASTA, &[Allergen::Gluten]),
+    (OLIVE_OIL, &[]),
+    (YOGHURT, &[Allergen::Milk]),
+    (APPLES, &[]),
+];
 
 /// A customer, met first in 2014 and then in 2025.
 pub(super) const ALEX: Person = Person {
@@ -64,6 +80,19 @@ pub(super) const STRANGERS: [Person; 2] = [
     Person { name: "a stranger", portraits: &[portrait!("impostor_1.jpg")], baskets: &[] },
     Person { name: "another stranger", portraits: &[portrait!("impostor_2.jpg")], baskets: &[] },
 ];
+
+/// The shop's catalogue.
+pub(super) fn catalogue() -> Vec<Product> {
+    let product = |((sku, name, ..), allergens): (Article, &[Allergen])| Product {
+        sku: sku.to_owned(),
+        name: name.to_owned(),
+        category: None,
+        available: true,
+        age_restricted: false,
+        allergens: allergens.iter().copied().collect(),
+    };
+    SHELVES.map(product).into()
+}
 
 impl Person {
     /// A picture of the person; the second is years later.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{Timestamp, Zoned};
 use tokio::task::block_in_place;
 
-use super::cast::{ALEX, BEA, Person, STRANGERS};
+use super::cast::{ALEX, BEA, Person, STRANGERS, catalogue};
 use super::narrator::Narrator;
 use super::theatre::Theatre;
 use crate::bus::Heard;
@@ -89,6 +89,8 @@ pub(super) struct Story<'a> {
 impl Story<'_> {
     /// The whole story. At its end the stage is empty.
     pub async fn tell(&mut self) -> Told<()> {
+        let shelves = Command::Catalogue { products: catalogue(), remove: Vec::new() };
+        self.ask("filling the catalogue", &shelves).await?;
         let alex = self.enrols(&ALEX).await?;
         let bea = self.enrols(&BEA).await?;
         self.is_greeted(&ALEX, alex, "years later").await?;

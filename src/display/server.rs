@@ -52,7 +52,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page: where, of which kind, what.
-pub(super) const FILES: [(&str, &str, &str); 13] = [
+pub(super) const FILES: [(&str, &str, &str); 14] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
     ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
@@ -64,6 +64,7 @@ pub(super) const FILES: [(&str, &str, &str); 13] = [
     ("/format.js", SCRIPT, include_str!("page/format.js")),
     ("/guests.js", SCRIPT, include_str!("page/guests.js")),
     ("/history.js", SCRIPT, include_str!("page/history.js")),
+    ("/keyboard.js", SCRIPT, include_str!("page/keyboard.js")),
     ("/sheet.js", SCRIPT, include_str!("page/sheet.js")),
     ("/words.js", SCRIPT, include_str!("page/words.js")),
 ];

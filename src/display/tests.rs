@@ -1,5 +1,6 @@
 //! The page's server as a browser meets it.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -303,6 +304,29 @@ async fn with_a_token_the_page_is_for_those_who_have_it() {
     assert!(welcome.contains(&wanted), "{welcome}");
     let host = format!("shop.example\r\nCookie: other=1; token={token}");
     assert!(page.headers("/", &host).await.starts_with("http/1.1 200"));
+}
+
+/// The texts that a schema allows.
+fn choices(schema: &serde_json::Value) -> BTreeSet<String> {
+    let mut found: BTreeSet<_> = schema["const"].as_str().map(str::to_owned).into_iter().collect();
+    for part in ["enum", "oneOf"].iter().flat_map(|key| schema[key].as_array()).flatten() {
+        found.extend(part.as_str().map(str::to_owned));
+        found.extend(if part.is_object() { choices(part) } else { BTreeSet::new() });
+    }
+    found
+}
+
+#[test]
+fn the_page_has_words_for_every_allergen_and_offers_each() {
+    let known = choices(schemars::schema_for!(crate::domain::Allergen).as_value());
+    assert_eq!(known.len(), 14, "{known:?}");
+    let languages = languages::Languages::load(None).unwrap();
+    let words = languages.words("en").unwrap().keys();
+    let named = words.filter_map(|key| key.strip_prefix("allergen_")).map(str::to_owned);
+    assert_eq!(named.collect::<BTreeSet<_>>(), known);
+    let (_, script) = include_str!("page/customer.js").split_once("const ALLERGENS = [").unwrap();
+    let offered = script.split(']').next().unwrap().split('"').skip(1).step_by(2);
+    assert_eq!(offered.map(str::to_owned).collect::<BTreeSet<_>>(), known);
 }
 
 #[test]

@@ -193,7 +193,8 @@ pub struct BoxState {
     pub refused_commands: u64,
     /// Version of the program.
     pub version: String,
-    /// When this was said.
+    /// When this was said; later in each state than in the one before. A display ignores one that
+    /// is older than what it knows.
     #[serde(default)]
     pub issued: Timestamp,
 }

@@ -3,8 +3,14 @@
 import { ask } from "./box.js";
 import { button, element } from "./dom.js";
 import { openHistory } from "./history.js";
+import { offerKeys } from "./keyboard.js";
 import { askAndClose, attempt, choices, closeSheet, guestOf, opening, show } from "./sheet.js";
 import { text } from "./words.js";
+
+const ALLERGENS = [
+  "gluten", "crustaceans", "eggs", "fish", "peanuts", "soybeans", "milk",
+  "nuts", "celery", "mustard", "sesame", "sulphites", "lupin", "molluscs",
+];
 
 export function openList(customer) {
   opening({ customer, again: () => showList(customer) });
@@ -26,6 +32,8 @@ function showList(customer) {
   show(text("my_list"), ...(list.length === 0 ? [note] : [entries, note]));
 }
 
+const saveButton = () => choices(element("button", "pill strong", text("save")));
+
 function openName(customer) {
   opening({ customer });
   const form = element("form");
@@ -36,14 +44,37 @@ function openName(customer) {
   field.value = guestOf(customer)?.customer.name ?? "";
   const label = element("label", "", text("name_label"));
   label.htmlFor = field.id;
-  const save = element("button", "pill strong", text("save"));
-  form.append(label, field, choices(save));
+  form.append(label, field, saveButton());
+  offerKeys(field, form);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     askAndClose("rename", { customer, name: field.value.trim() || null });
   });
   show(text("choose_name"), form);
   field.focus();
+}
+
+function openAvoided(customer, avoided) {
+  opening({ customer });
+  const form = element("form");
+  const choice = element("fieldset", "options");
+  choice.append(
+    element("legend", "", text("avoid_text")),
+    ...ALLERGENS.map((allergen) => {
+      const label = element("label", "option");
+      const tick = element("input");
+      [tick.type, tick.name, tick.checked] = ["checkbox", allergen, avoided.includes(allergen)];
+      label.append(tick, text(`allergen_${allergen}`));
+      return label;
+    }),
+  );
+  form.append(choice, saveButton());
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const allergens = [...form.querySelectorAll(":checked")].map(({ name }) => name);
+    askAndClose("preferences", { customer, allergens });
+  });
+  show(text("avoid"), form);
 }
 
 // Asked twice: what it means, and whether that is what they want.
@@ -63,7 +94,7 @@ export async function openOptions(customer, turn) {
   // What they want to see now; all of it, should the box not say.
   const told = await ask("preferences", { customer }).catch(() => ({}));
   if (!wanted()) return;
-  const { history = true, recommendations = true } = told.preferences?.preferences ?? {};
+  const { history = true, recommendations = true, allergens } = told.preferences?.preferences ?? {};
   const prefer = (wish) => () => askAndClose("preferences", { customer, ...wish });
   const item = (key, act, name = "option") => button(name, text(key), act);
   const go = (open) => () => open(customer);
@@ -80,6 +111,8 @@ export async function openOptions(customer, turn) {
     recommendations
       ? item("no_recommendations", prefer({ recommendations: false }))
       : item("recommendations_again", prefer({ recommendations: true })),
+    // What is not known cannot be changed: saving replaces all of it.
+    ...(allergens ? [item("avoid", () => openAvoided(customer, allergens))] : []),
     item("forget_me", go(openForget), "option danger"),
   );
   show(guest.customer.name ?? text("options"), list);
