@@ -68,7 +68,7 @@ impl Desk {
     /// Something was seen.
     pub fn glimpse(&mut self, glimpse: Glimpse) {
         match glimpse {
-            Glimpse::Sighting(sighting) => self.sighting(sighting),
+            Glimpse::Sighting(sighting, _) => self.sighting(sighting),
             Glimpse::Camera(camera) => {
                 self.state.camera = camera;
                 if camera == CameraState::Trouble && self.enrolling.is_some() {

@@ -22,8 +22,8 @@ pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn Camera>, CameraError> + 
 /// What the seeing threads tell.
 #[derive(Debug)]
 pub(super) enum Glimpse {
-    /// Somebody came, went, or enrols.
-    Sighting(Sighting),
+    /// Somebody came, went, or enrols; with the moment at which the frame was there that shows it.
+    Sighting(Sighting, Instant),
     /// The camera came, or is in trouble.
     Camera(CameraState),
     /// Faces are being looked at, or no longer.
@@ -216,7 +216,7 @@ impl Eyes {
                 Mail::Closed => return,
                 Mail::Order(Ask::BearWithNoCamera) => alive(),
                 Mail::Order(ask) => obey(&mut recogniser, ask),
-                Mail::Frame(frame) => match self.seen.time(|| recogniser.see(&frame)) {
+                Mail::Frame(frame, taken) => match self.seen.time(|| recogniser.see(&frame)) {
                     Ok(sightings) => {
                         alive();
                         self.seen.face(recogniser.is_looking());
@@ -227,7 +227,7 @@ impl Eyes {
                             say(Glimpse::Looking(looking));
                         }
                         for sighting in sightings {
-                            say(Glimpse::Sighting(sighting));
+                            say(Glimpse::Sighting(sighting, taken));
                         }
                     }
                     Err(e) => tracing::error!("{e}"),

@@ -16,8 +16,8 @@ use super::eyes::{Eyes, Glimpse};
 use crate::bus::Publisher;
 use crate::recognition::Sighting;
 
-/// Upper bounds of the histogram of a look at a frame, in seconds.
-const LOOKS: [f64; 10] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
+/// Upper bounds of the histograms of times, in seconds.
+const SECONDS: [f64; 10] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Decision {
@@ -55,13 +55,15 @@ impl Seen {
 pub(super) struct Figures {
     pub registry: Registry,
     pub seen: Seen,
+    told: Histogram,
     decisions: Family<Decision, Counter>,
     commands: Family<Outcome, Counter>,
 }
 
 impl Default for Figures {
     fn default() -> Self {
-        let seen = Seen { looks: Histogram::new(LOOKS), with_faces: Counter::default() };
+        let seen = Seen { looks: Histogram::new(SECONDS), with_faces: Counter::default() };
+        let told = Histogram::new(SECONDS);
         let decisions = Family::<Decision, Counter>::default();
         let commands = Family::<Outcome, Counter>::default();
         let mut registry = Registry::with_prefix("instored");
@@ -72,16 +74,30 @@ impl Default for Figures {
             "Frames that showed a face",
             seen.with_faces.clone(),
         );
+        let from = "Frames that brought an event, and the seconds from the camera to the bus";
+        registry.register("frame_to_event_seconds", from, told.clone());
         registry.register("decisions", "What came of faces", decisions.clone());
         registry.register("commands", "Commands that were carried out or not", commands.clone());
-        Self { registry, seen, decisions, commands }
+        Self { registry, seen, told, decisions, commands }
     }
 }
 
 impl Figures {
-    /// Something was seen.
-    pub fn glimpse(&self, glimpse: &Glimpse) {
-        let Glimpse::Sighting(sighting) = glimpse else { return };
+    /// Something was seen, and `act` says so to the world.
+    pub fn glimpse(&self, glimpse: Glimpse, act: impl FnOnce(Glimpse)) {
+        let taken = if let Glimpse::Sighting(sighting, taken) = &glimpse {
+            self.decide(sighting);
+            Some(*taken)
+        } else {
+            None
+        };
+        act(glimpse);
+        if let Some(taken) = taken {
+            self.told.observe(taken.elapsed().as_secs_f64());
+        }
+    }
+
+    fn decide(&self, sighting: &Sighting) {
         let decision = match sighting {
             Sighting::Arrived(_) => "recognised",
             Sighting::NotRecognised => "not_recognised",
@@ -167,8 +183,13 @@ mod tests {
     fn what_is_counted_says_how_often_and_never_who() {
         let figures = Figures::default();
         let customer = CustomerId(uuid::Uuid::from_u128(0x00c0_ffee));
-        figures.glimpse(&Glimpse::Sighting(Sighting::Arrived(customer)));
-        figures.glimpse(&Glimpse::Sighting(Sighting::Left(customer)));
+        let taken = Instant::now();
+        let mut said = 0;
+        for sighting in [Sighting::Arrived(customer), Sighting::Left(customer)] {
+            figures.glimpse(Glimpse::Sighting(sighting, taken), |_| said += 1);
+        }
+        figures.glimpse(Glimpse::Looking(true), |_| said += 1);
+        assert_eq!(said, 3);
         figures.command(true);
         assert_eq!(figures.seen.time(|| 7), 7);
         figures.seen.face(true);
@@ -179,6 +200,7 @@ mod tests {
             "instored_decisions_total{decision=\"recognised\"} 1",
             "instored_commands_total{outcome=\"done\"} 1",
             "instored_look_seconds_count 1",
+            "instored_frame_to_event_seconds_count 2",
             "instored_frames_with_faces_total 1",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");

@@ -3,6 +3,7 @@
 use crate::vision::Frame;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// What happens to a frame that finds the one before it still lying there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,7 +22,7 @@ pub(super) struct Mailbox<O> {
 }
 
 struct Inside<O> {
-    frame: Option<Frame>,
+    frame: Option<(Frame, Instant)>,
     orders: VecDeque<O>,
     closed: bool,
 }
@@ -29,7 +30,8 @@ struct Inside<O> {
 /// What was in the box.
 pub(super) enum Mail<O> {
     Order(O),
-    Frame(Frame),
+    /// A frame, and when it was left.
+    Frame(Frame, Instant),
     Closed,
 }
 
@@ -45,7 +47,7 @@ impl<O> Mailbox<O> {
         while self.delivery == Delivery::EveryFrame && inside.frame.is_some() && !inside.closed {
             inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
         }
-        inside.frame = Some(frame);
+        inside.frame = Some((frame, Instant::now()));
         self.changed.notify_all();
         !inside.closed
     }
@@ -66,9 +68,9 @@ impl<O> Mailbox<O> {
             if let Some(order) = inside.orders.pop_front() {
                 return Mail::Order(order);
             }
-            if let Some(frame) = inside.frame.take() {
+            if let Some((frame, left)) = inside.frame.take() {
                 self.changed.notify_all();
-                return Mail::Frame(frame);
+                return Mail::Frame(frame, left);
             }
             inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
         }
@@ -102,7 +104,7 @@ mod tests {
     }
 
     fn taken<O>(mail: Mail<O>) -> Option<u128> {
-        if let Mail::Frame(frame) = mail { Some(frame.taken.as_millis()) } else { None }
+        if let Mail::Frame(frame, _) = mail { Some(frame.taken.as_millis()) } else { None }
     }
 
     #[test]

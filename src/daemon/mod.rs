@@ -213,8 +213,7 @@ pub async fn run(
                 Some(Glimpse::Ended) | None => break Ok(()),
                 Some(Glimpse::Blind) => break Err(DaemonError::Broken("vision")),
                 Some(glimpse) => {
-                    figures.glimpse(&glimpse);
-                    block_in_place(|| desk.glimpse(glimpse));
+                    figures.glimpse(glimpse, |glimpse| block_in_place(|| desk.glimpse(glimpse)));
                 }
             },
             Some(press) = presses.recv() => block_in_place(|| desk.press(press)),

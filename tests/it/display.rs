@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::browser::Browser;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::signed::{SignedBox, now};
+use crate::support::view::{AT_REST, CUT_OFF, assert_accessible};
 
-const AT_REST: &str = "return document.getAnimations().every((a) => a.playState !== 'running')";
 const NAMES: &str = "return [...document.querySelectorAll('article:not(.leaving) h1')]
     .map((h) => h.textContent)";
 const TEXT: &str = "return document.body.innerText";
@@ -22,32 +22,6 @@ async fn greeted(browser: &Browser, wanted: &[&str]) {
     );
     browser.until(&format!("greeted {wanted:?}"), &script).await;
 }
-
-/// What the axe rules for WCAG 2.2 AA find wrong.
-async fn violations(browser: &Browser) -> Value {
-    browser.ask(include_str!("vendor/axe.min.js")).await;
-    let script = "const done = arguments[arguments.length - 1];
-        axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
-            'best-practice'] })
-          .then((r) => done(r.violations.map((v) => [v.id, v.nodes.map((n) => n.html)])));";
-    let found = browser.client.execute_async(script, vec![]).await;
-    found.expect("axe runs in the page")
-}
-
-async fn assert_accessible(browser: &Browser, what: &str) {
-    browser.until("the page at rest", AT_REST).await;
-    assert_eq!(violations(browser).await, json!([]), "{what}");
-}
-
-/// What stands on a card and reaches beyond the window, or the card.
-const CUT_OFF: &str = "const outside = (e) => {
-       const box = e.getBoundingClientRect();
-       return box.left < -1 || box.top < -1 || box.right > innerWidth + 1
-           || box.bottom > innerHeight + 1;
-     };
-     return [...document.querySelectorAll('section, article, article h1, article li, .total, button, footer, #clock, .invitation, .code')]
-         .filter((e) => e.checkVisibility({ visibilityProperty: true }) && outside(e))
-         .map((e) => `${e.className} ${e.innerText}`);";
 
 #[tokio::test]
 async fn every_view_is_accessible_and_whole_on_three_screens_and_by_night() {
@@ -142,6 +116,27 @@ async fn what_is_forged_expired_moved_or_of_another_version_is_not_shown() {
     shop.say("visit", &good);
     shop.say("visit", &shop.visit("arrived", 7, "Last", 600.0));
     greeted(&browser, &["Last"]).await;
+}
+
+#[tokio::test]
+async fn a_state_that_is_played_again_changes_nothing() {
+    let broker = Mosquitto::start();
+    let shop = SignedBox::new(&broker, 1);
+    let browser = Browser::start(1280, 800).await;
+    let (_display, page) = shop.page(&[]);
+    browser.client.goto(&page).await.unwrap();
+    let status = "return document.querySelector('#status').textContent";
+    let (before, after) = (now() - 60.0, now());
+    shop.say("state", &shop.state("streaming", before));
+    shop.say("state", &shop.state("trouble", after));
+    browser.until("the trouble", &format!("{status} === 'The camera is not available'")).await;
+    shop.say("state", &shop.state("streaming", before));
+    // It comes after it, so whatever it brings is there by then.
+    shop.say("visit", &shop.visit("arrived", 1, "Ada", 600.0));
+    greeted(&browser, &["Ada"]).await;
+    assert_eq!(browser.ask(status).await, "The camera is not available");
+    shop.say("state", &shop.state("streaming", now()));
+    browser.until("no trouble", &format!("{status} === ''")).await;
 }
 
 #[tokio::test]

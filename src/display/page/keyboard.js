@@ -61,7 +61,8 @@ function keysFor(field) {
   }
 
   keys.setAttribute("aria-label", text("keyboard"));
-  for (const key of [shift, accents, erase]) key.setAttribute("aria-label", text(key.name));
+  for (const key of [shift, erase]) key.setAttribute("aria-label", text(key.name));
+  accents.lastElementChild.textContent = text("accents");
   space.textContent = text("space");
   shift.addEventListener("click", () => {
     large = !isLarge();

@@ -7,6 +7,7 @@ pub mod mosquitto;
 pub mod process;
 pub mod signed;
 pub mod turns;
+pub mod view;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

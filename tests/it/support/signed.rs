@@ -112,6 +112,14 @@ impl SignedBox {
         })
     }
 
+    /// What the box is doing, as it said at a moment.
+    pub fn state(&self, camera: &str, issued: f64) -> Value {
+        json!({
+            "v": 1, "mode": "watching", "camera": camera, "model": "test", "customers": 1,
+            "refused_templates": 0, "version": "0", "issued": at(issued),
+        })
+    }
+
     /// A step of an enrolment.
     pub fn step(&self, mut step: Value, seconds: f64) -> Value {
         let now = now();
