@@ -93,10 +93,10 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
             "left_out": left_out.count, "rejected": left_out.as_json(),
         }))?;
     } else {
-        let what = if dry_run { "products could be read" } else { "products read" };
+        let what = if dry_run { "that could be read" } else { "read" };
         let left_out = left_out.count;
         println!(
-            "{read} {what}, {added} added, {changed} changed, {unchanged} as before, \
+            "products {what}: {read}, {added} added, {changed} changed, {unchanged} as before, \
              {left_out} lines left out"
         );
     }

@@ -177,9 +177,11 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
             "left_out": left_out.count, "rejected": left_out.as_json(),
         }))?;
     } else {
-        let what = if dry_run { "orders could be read" } else { "orders read" };
+        let what = if dry_run { "that could be read" } else { "read" };
         let left_out = left_out.count;
-        println!("{orders} {what}, {added} added, {known} known before, {left_out} lines left out");
+        println!(
+            "orders {what}: {orders}, {added} added, {known} known before, {left_out} lines left out"
+        );
     }
     Ok(ExitCode::from(u8::from(left_out.count > 0)))
 }

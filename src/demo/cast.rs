@@ -114,7 +114,7 @@ impl Person {
             for (sku, name, quantity, price) in *lines {
                 let order = format!("{}-{days}", self.name);
                 csv += &format!(
-                    "{customer},{order},{placed},EUR,{sku},\"{name}\",{quantity},{price},till 2\n"
+                    "{customer},{order},{placed},EUR,{sku},\"{name}\",{quantity},{price},2\n"
                 );
             }
         }

@@ -61,7 +61,8 @@ async fn touches(page: &str) {
         );
         browser.until("nothing with gluten", &none).await;
         touch(&browser, &avoid[..2]).await;
-        let ticked = "return [...document.querySelectorAll('fieldset :checked')].map((e) => e.name)";
+        let ticked =
+            "return [...document.querySelectorAll('fieldset :checked')].map((e) => e.name)";
         browser.until("the choices", "return document.querySelector('fieldset')").await;
         assert_eq!(browser.ask(ticked).await, serde_json::json!(["gluten"]));
     }
