@@ -15,19 +15,16 @@ use super::today::Today;
 use crate::bus::Publisher;
 use crate::config::Shop;
 use crate::domain::{
-    BoxId, BoxState, CameraState, ClaimCode, Consent, ConsentMethod, Customer, CustomerId,
-    CustomerRef, Embedding, EmbeddingCount, EnrolmentEvent, EnrolmentFailure, EnrolmentStep,
-    EventId, ListEvent, Lists, Mode, ModelId, OrderSummary, Receipt, Refusal, RefusalCode,
-    ShoppingList, Tills, VisitEvent, VisitKind,
+    BoxId, BoxState, CameraState, ConsentMethod, Customer, CustomerId, CustomerRef, EmbeddingCount,
+    EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, ListEvent, Lists, Mode, ModelId,
+    OrderSummary, ShoppingList, Tills, VisitEvent, VisitKind,
 };
-use crate::panel::{Press, Signal};
+use crate::panel::Signal;
 use crate::recognition::Sighting;
-use crate::vault::{Means, NewEnrolment, Vault, VaultError};
-use crate::vision::TrackId;
+use crate::vault::Vault;
 
-const NO_PICTURES: &str = "the camera delivers no pictures";
-/// Draws of a claim code until one is free; more than one is needed once in a billion enrolments.
-const DRAWS: usize = 4;
+/// How long a press opts in whoever was not recognised.
+const OFFER: SignedDuration = SignedDuration::from_secs(15);
 
 /// Owned by the daemon's loop; does one thing at a time. Its methods wait for the disk and for the
 /// vision thread.
@@ -60,9 +57,6 @@ pub(super) struct Desk {
     /// Who asked and was not known may opt in by another press until then.
     pub offered_until: Option<Timestamp>,
 }
-
-/// How long a press opts in whoever was not recognised.
-const OFFER: SignedDuration = SignedDuration::from_secs(15);
 
 impl Desk {
     /// Something was seen.
@@ -198,83 +192,6 @@ impl Desk {
         });
     }
 
-    fn enrolled(
-        &mut self,
-        embeddings: Vec<Embedding>,
-        track: TrackId,
-        resembles: Option<CustomerId>,
-    ) {
-        let Some((how, language)) = self.enrolling.clone() else { return };
-        let now = Timestamp::now();
-        let mut consent = Consent {
-            customer: CustomerId(Uuid::new_v4()),
-            given: now,
-            how,
-            box_id: self.box_id.clone(),
-            text_version: self.shop.consent_text_version.clone(),
-            language,
-            receipt: Receipt(random_code()),
-        };
-        let days = SignedDuration::from_hours(24 * i64::from(self.shop.claim_days));
-        let claim_expires = now.checked_add(days).unwrap_or(Timestamp::MAX);
-        let model = self.state.model.clone();
-        let stored = (0..DRAWS).find_map(|draw| {
-            let claim = random_code();
-            consent.receipt = Receipt(random_code());
-            let new = NewEnrolment {
-                consent: &consent,
-                model: &model,
-                embeddings: &embeddings,
-                claim,
-                claim_expires,
-            };
-            match self.vault.enrol(&new) {
-                Err(VaultError::CodeTaken) if draw + 1 < DRAWS => None,
-                result => Some(result.map(|customer| (customer, claim))),
-            }
-        });
-        match stored {
-            Some(Ok((customer, claim_code))) => {
-                let id = customer.id;
-                self.eyes.ask(Ask::Admit {
-                    customer: id,
-                    templates: embeddings,
-                    track: Some(track),
-                });
-                self.enrolling = None;
-                self.lamp.show(Signal::Done);
-                tracing::info!(customer = %id, "a customer enrolled");
-                if let Some(other) = resembles {
-                    tracing::warn!(
-                        customer = %id, resembles = %other,
-                        "two customers look much alike: they are greeted only where there is no \
-                         doubt; if they are one person, forget one of the two"
-                    );
-                }
-                let customer = CustomerRef { id, name: customer.name };
-                let resembles_another = resembles.is_some();
-                let receipt = consent.receipt;
-                self.say(EnrolmentStep::Done { customer, claim_code, receipt, resembles_another });
-                self.state.customers += 1;
-                self.rest();
-                self.show_rest(true);
-            }
-            Some(Err(e)) => {
-                tracing::error!("an enrolment could not be kept: {e}");
-                self.enrolment_failed(EnrolmentFailure::NotStored);
-            }
-            None => self.enrolment_failed(EnrolmentFailure::NotStored),
-        }
-    }
-
-    fn enrolment_failed(&mut self, reason: EnrolmentFailure) {
-        self.enrolling = None;
-        self.lamp.show(Signal::No);
-        self.say(EnrolmentStep::Failed { reason });
-        self.rest();
-        self.show_rest(false);
-    }
-
     /// What the shop shows and asks was set anew.
     pub fn set_anew(&mut self, shop: Shop) {
         self.tills.set_lasts(SignedDuration::from_mins(shop.at_till_minutes.into()));
@@ -286,82 +203,6 @@ impl Desk {
     pub fn rest(&mut self) {
         self.state.mode = if self.on_request { Mode::Waiting } else { Mode::Watching };
         self.publish_state();
-    }
-
-    /// Somebody pressed the button.
-    pub fn press(&mut self, press: Press) {
-        match press {
-            Press::Holding => self.lamp.show(Signal::Withdrawing),
-            Press::Cancelled => {
-                self.let_go = !self.who_is_here().is_empty();
-                self.show_rest(true);
-            }
-            Press::Short if std::mem::take(&mut self.let_go) => {}
-            Press::Short => {
-                let outcome = if self.asks_to_be_recognised() {
-                    self.open_window()
-                } else {
-                    self.begin_enrolment(ConsentMethod::Button, None, false)
-                };
-                if let Err(refusal) = outcome {
-                    tracing::info!("{refusal}");
-                }
-            }
-            Press::Held => match *self.who_is_here() {
-                // Only who is alone and known can mean themselves.
-                [customer] => match self.forget(customer, Means::Button) {
-                    Ok(_) => self.lamp.show(Signal::Done),
-                    Err(refusal) => {
-                        tracing::error!("{refusal}");
-                        self.lamp.show(Signal::No);
-                    }
-                },
-                _ => self.lamp.show(Signal::No),
-            },
-        }
-    }
-
-    /// Whether a press means "do you know me?", and not "I want to opt in".
-    fn asks_to_be_recognised(&mut self) -> bool {
-        let offered = self.offered_until.take().is_some_and(|until| Timestamp::now() < until);
-        self.on_request && self.state.customers > 0 && !offered && self.enrolling.is_none()
-    }
-
-    fn open_window(&mut self) -> Result<(), Refusal> {
-        if self.state.camera != CameraState::Streaming {
-            self.lamp.show(Signal::Trouble);
-            return Err(Refusal::new(RefusalCode::Conflict, NO_PICTURES));
-        }
-        if !self.asked(Ask::OpenWindow).unwrap_or(false) {
-            return Err(Refusal::new(RefusalCode::Conflict, "faces are being looked at already"));
-        }
-        self.lamp.show(Signal::LookHere);
-        self.state.mode = Mode::Watching;
-        self.publish_state();
-        Ok(())
-    }
-
-    pub fn begin_enrolment(
-        &mut self,
-        how: ConsentMethod,
-        language: Option<String>,
-        another_person: bool,
-    ) -> Result<(), Refusal> {
-        if self.state.camera != CameraState::Streaming {
-            self.say(EnrolmentStep::Started);
-            self.enrolment_failed(EnrolmentFailure::NoCamera);
-            return Err(Refusal::new(RefusalCode::Conflict, NO_PICTURES));
-        }
-        let begin = |reply| Ask::BeginEnrolment { another_person, reply };
-        if self.enrolling.is_some() || !self.asked(begin).unwrap_or(false) {
-            return Err(Refusal::new(RefusalCode::Conflict, "an enrolment is under way"));
-        }
-        self.enrolling = Some((how, language.unwrap_or_else(|| self.shop.language.clone())));
-        self.state.mode = Mode::Enrolling;
-        self.lamp.show(Signal::LookHere);
-        self.say(EnrolmentStep::Started);
-        self.publish_state();
-        Ok(())
     }
 
     /// A customer is forgotten: nobody knows them any more, and it is said.
@@ -395,7 +236,7 @@ impl Desk {
         self.publisher.list(&ListEvent { id, list: list.clone(), issued: now, expires });
     }
 
-    fn say(&self, step: EnrolmentStep) {
+    pub(super) fn say(&self, step: EnrolmentStep) {
         let now = Timestamp::now();
         let expires = self.expiry(now);
         let event = EnrolmentEvent { id: new_event_id(), step, issued: now, expires };
@@ -409,7 +250,7 @@ impl Desk {
 
     /// What the light shows while nothing is asked of anybody. A box that looks at a face never
     /// says that it is idle.
-    fn show_rest(&self, looking: bool) {
+    pub(super) fn show_rest(&self, looking: bool) {
         if self.enrolling.is_none() {
             self.lamp.show(match self.state.camera {
                 CameraState::Trouble => Signal::Trouble,
@@ -424,7 +265,7 @@ impl Desk {
     }
 
     /// Asks the vision thread and waits, a frame's time at most; `None` when it has ended.
-    fn asked<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+    pub(super) fn asked<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.eyes.ask(ask(reply));
         answer.blocking_recv().ok()
@@ -451,11 +292,4 @@ pub(super) fn first_state(model: ModelId, customers: u64, refused_templates: u64
 
 fn new_event_id() -> EventId {
     EventId(Uuid::new_v4())
-}
-
-fn random_code() -> ClaimCode {
-    // A code takes the low five bits of each byte; all those of a version 4 UUID's last
-    // eight bytes are random.
-    let (_, bits) = Uuid::new_v4().as_u64_pair();
-    ClaimCode::from_random(bits.to_be_bytes())
 }

@@ -14,6 +14,7 @@ mod front;
 mod mailbox;
 mod metrics;
 pub mod operator;
+mod opting;
 mod requests;
 pub mod screen;
 mod today;

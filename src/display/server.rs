@@ -49,12 +49,15 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
+const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page: where, of which kind, what.
-pub(super) const FILES: [(&str, &str, &str); 14] = [
+pub(super) const FILES: [(&str, &str, &str); 16] = [
     ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
-    ("/style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
+    ("/style.css", STYLE, include_str!("page/style.css")),
+    ("/guests.css", STYLE, include_str!("page/guests.css")),
+    ("/sheet.css", STYLE, include_str!("page/sheet.css")),
     ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     ("/app.js", SCRIPT, include_str!("page/app.js")),
     ("/box.js", SCRIPT, include_str!("page/box.js")),

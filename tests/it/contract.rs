@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::demo::played;
 use crate::support::entrance::{Entrance, program, run};
-use crate::support::mosquitto::{Mosquitto, enrol};
+use crate::support::mosquitto::Mosquitto;
 
 /// The document, as `instored config asyncapi` prints it.
 struct Contract(Value);
@@ -83,10 +83,7 @@ fn what_a_till_asks_and_is_answered_is_as_the_document_says() {
     let contract = Contract::read();
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let entrance = Entrance::with_a_visitor(&broker);
-    let daemon = entrance.open();
-    ear.state("streaming", |s| s["camera"] == "streaming");
-    let done = enrol(&broker, &mut ear);
+    let (entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
     let customer = &done["customer"]["id"];
     let order = json!({
         "claim_code": done["claim_code"],

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::support::entrance::{Entrance, start};
-use crate::support::mosquitto::{Mosquitto, enrol};
+use crate::support::mosquitto::Mosquitto;
 use crate::support::process::Process;
 
 const NAME: &str = "Zacharias Quillfeather";
@@ -33,13 +33,10 @@ fn found(text: &str, planted: &[u8]) -> bool {
 fn a_log_of_everything_names_nobody_and_shows_no_face_no_score_and_no_purchase() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let mut entrance = Entrance::with_a_visitor(&broker);
-    entrance.set("INSTORED_LOG", "trace");
-    let daemon = entrance.open();
-    ear.state("streaming", |s| s["camera"] == "streaming");
+    let (entrance, daemon, done) =
+        Entrance::with_a_customer(&broker, &mut ear, &[("INSTORED_LOG", "trace")]);
 
     // Everything that a customer may do.
-    let done = enrol(&broker, &mut ear);
     let (id, code) =
         (done["customer"]["id"].as_str().unwrap(), done["claim_code"].as_str().unwrap());
     let lines: Vec<_> = LINES

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::entrance::Entrance;
-use crate::support::mosquitto::{Mosquitto, enrol};
+use crate::support::mosquitto::Mosquitto;
 
 const SECONDS: u32 = 10;
 const A_SECOND: u32 = 1000;
@@ -22,11 +22,8 @@ fn publisher(port: u16, topic: &str, more: &[&str]) -> Child {
 fn a_flood_of_commands_is_refused_and_counted_and_customers_are_greeted_all_the_while() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let mut entrance = Entrance::with_a_visitor(&broker);
-    entrance.set("INSTORED_METRICS_LISTEN", "127.0.0.1:0");
-    let daemon = entrance.open();
-    ear.state("streaming", |s| s["camera"] == "streaming");
-    let done = enrol(&broker, &mut ear);
+    let (entrance, daemon, done) =
+        Entrance::with_a_customer(&broker, &mut ear, &[("INSTORED_METRICS_LISTEN", "127.0.0.1:0")]);
     ear.visit("arrived");
     ear.visit("left");
     let before = daemon.process.memory();

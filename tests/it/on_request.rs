@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::entrance::Entrance;
-use crate::support::mosquitto::{Mosquitto, enrol};
+use crate::support::mosquitto::Mosquitto;
 use crate::support::repository;
 
 /// Embeddings made in a replay of 1,000 pictures of the customer's face, by what the box says last.
@@ -23,10 +23,7 @@ fn replay(entrance: &Entrance, broker: &Mosquitto) -> Value {
 fn a_thousand_frames_with_faces_and_no_press_make_no_embedding() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let mut entrance = Entrance::with_a_visitor(&broker);
-    let daemon = entrance.open();
-    ear.state("streaming", |s| s["camera"] == "streaming");
-    enrol(&broker, &mut ear);
+    let (mut entrance, daemon, _) = Entrance::with_a_customer(&broker, &mut ear, &[]);
     daemon.stop();
 
     let folder = entrance.path("frames");

@@ -160,10 +160,7 @@ fn the_customer_is_forgotten(entrance: &Entrance, customer: &str, orders: usize)
 fn the_operator_works_through_the_running_box_and_without_it() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let mut entrance = Entrance::with_a_visitor(&broker);
-    let daemon = entrance.open();
-    ear.state("streaming", |s| s["camera"] == "streaming");
-    let done = enrol(&broker, &mut ear);
+    let (mut entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
     let customer = done["customer"]["id"].as_str().unwrap();
 
     orders_come_in(&entrance, customer, "A");
@@ -439,10 +436,7 @@ fn a_catalogue_is_taken_in_listed_and_taken_out() {
 fn a_till_books_its_baskets_to_who_stands_there_and_the_next_visit_shows_them() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let entrance = Entrance::with_a_visitor(&broker);
-    let daemon = entrance.open();
-    ear.state("streaming", |s| s["camera"] == "streaming");
-    let done = enrol(&broker, &mut ear);
+    let (entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
     let (id, code) = (&done["customer"]["id"], &done["claim_code"]);
     let basket = |order: &str, day: u32| {
         json!({ "at_till": "2", "order": {

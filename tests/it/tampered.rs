@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::assert_says;
 use crate::support::entrance::Entrance;
-use crate::support::mosquitto::{Mosquitto, enrol};
+use crate::support::mosquitto::Mosquitto;
 
 /// Turns one bit of the vault's file, at one place after the other, until `vault verify` says that a
 /// template is broken; what it says of it. Everything is sealed: nobody can tell by looking where a
@@ -32,10 +32,7 @@ fn break_a_template(entrance: &Entrance) -> String {
 fn a_template_that_was_changed_is_refused_and_the_others_still_recognise() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let entrance = Entrance::with_a_visitor(&broker);
-    let daemon = entrance.open();
-    ear.state("streaming", |s| s["camera"] == "streaming");
-    let done = enrol(&broker, &mut ear);
+    let (entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
     let customer = done["customer"]["id"].as_str().unwrap();
     daemon.stop();
 

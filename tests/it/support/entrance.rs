@@ -4,9 +4,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use super::mosquitto::Mosquitto;
+use super::mosquitto::{Ear, Mosquitto, enrol};
 use super::process::{Ended, Process};
 use super::repository;
 use super::turns::{Turn, turn};
@@ -47,6 +48,22 @@ impl Entrance {
         let portrait = repository("src/demo/portraits/person_a_1.jpg");
         assert!(portrait.exists(), "{} is missing", portrait.display());
         Self::new(broker.port, &format!("scene:{}", portrait.display()))
+    }
+
+    /// A running box, set like this, at which that visitor has just enrolled, as the event says.
+    pub fn with_a_customer(
+        broker: &Mosquitto,
+        ear: &mut Ear,
+        settings: &[(&str, &str)],
+    ) -> (Self, Daemon, Value) {
+        let mut entrance = Self::with_a_visitor(broker);
+        for (name, value) in settings {
+            entrance.set(name, value);
+        }
+        let daemon = entrance.open();
+        ear.state("streaming", |s| s["camera"] == "streaming");
+        let done = enrol(broker, ear);
+        (entrance, daemon, done)
     }
 
     /// A box with this camera, at the broker on this port.
