@@ -83,7 +83,7 @@ fn what_a_till_asks_and_is_answered_is_as_the_document_says() {
     let contract = Contract::read();
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let (entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
+    let (_entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
     let customer = &done["customer"]["id"];
     let order = json!({
         "claim_code": done["claim_code"],

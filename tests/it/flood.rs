@@ -22,7 +22,7 @@ fn publisher(port: u16, topic: &str, more: &[&str]) -> Child {
 fn a_flood_of_commands_is_refused_and_counted_and_customers_are_greeted_all_the_while() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let (entrance, daemon, done) =
+    let (_entrance, daemon, done) =
         Entrance::with_a_customer(&broker, &mut ear, &[("INSTORED_METRICS_LISTEN", "127.0.0.1:0")]);
     ear.visit("arrived");
     ear.visit("left");

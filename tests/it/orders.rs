@@ -436,7 +436,7 @@ fn a_catalogue_is_taken_in_listed_and_taken_out() {
 fn a_till_books_its_baskets_to_who_stands_there_and_the_next_visit_shows_them() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
-    let (entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
+    let (_entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
     let (id, code) = (&done["customer"]["id"], &done["claim_code"]);
     let basket = |order: &str, day: u32| {
         json!({ "at_till": "2", "order": {
