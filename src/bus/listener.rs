@@ -1,6 +1,6 @@
 //! A display's end of the bus: it hears what boxes say, and may ask them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub enum Heard {
     List(BoxId, ListEvent),
     /// What the box is doing.
     State(BoxId, BoxState),
-    /// Whether the box is at the broker.
+    /// Whether the box is at the broker, and shows the key that is believed.
     Online(BoxId, bool),
     /// Whether this display is.
     Link(bool),
@@ -78,6 +78,8 @@ struct Calls {
 struct Ear {
     trust: Trust,
     keys: HashMap<BoxId, PublicKey>,
+    /// Boxes that show a key which is not believed: nothing is heard of them.
+    strangers: HashSet<BoxId>,
     /// A state that came before its box's key.
     unverified: HashMap<BoxId, Received>,
     /// Events already told, with their expiry.
@@ -127,6 +129,7 @@ pub fn listen(
     let ear = Ear {
         trust,
         keys: HashMap::new(),
+        strangers: HashSet::new(),
         unverified: HashMap::new(),
         told: HashMap::new(),
         newest: HashMap::new(),
@@ -220,12 +223,20 @@ impl Ear {
         match self.keys.get(&box_id) {
             Some(known) if *known != note.ed25519 && Self::is_signed(known, message) => {
                 tracing::info!("{box_id} signs with the key {} from now on", note.ed25519);
+                self.strangers.remove(&box_id);
                 self.keys.insert(box_id, note.ed25519);
             }
-            Some(known) if *known != note.ed25519 => tracing::warn!(
-                "{box_id} shows another key than before; it is not believed. If the key was changed on purpose, start the display again"
-            ),
-            Some(_) => {}
+            Some(known) if *known != note.ed25519 => {
+                tracing::warn!(
+                    "{box_id} shows another key than before; it is not believed. If the key was \
+                     changed on purpose, start the display again"
+                );
+                self.strangers.insert(box_id.clone());
+                self.tell(Heard::Online(box_id, false));
+            }
+            Some(_) => {
+                self.strangers.remove(&box_id);
+            }
             None if self.keys.len() >= BOXES => {
                 tracing::warn!("more than {BOXES} boxes: {box_id} is not heard");
             }
@@ -360,7 +371,9 @@ impl Peer for Ear {
         match leaf {
             topics::KEY => self.learn(box_id, &message),
             topics::AVAILABILITY => {
-                self.tell(Heard::Online(box_id, message.payload == topics::ONLINE.as_bytes()));
+                let known = !self.strangers.contains(&box_id);
+                let online = known && message.payload == topics::ONLINE.as_bytes();
+                self.tell(Heard::Online(box_id, online));
             }
             _ if leaf.starts_with("reply/") => {
                 let call = message.correlation.and_then(|c| self.calls.waiting().remove(&c));

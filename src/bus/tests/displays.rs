@@ -45,6 +45,9 @@ async fn a_display_hears_only_the_box(broker: TestBroker) {
     // A second key, shown later, is not believed.
     let note = serde_json::to_string(&signer(2).0.note()).unwrap();
     publish(broker.port(), "instored/door-1/key", &note, &["-r"]);
+    display.until(&Heard::Online(door(), false)).await;
+    publish(broker.port(), "instored/door-1/availability", "online", &[]);
+    assert_eq!(display.next().await, Heard::Online(door(), false));
     publish(broker.port(), "instored/door-1/visit", &forged, &property);
     let second = visit(3, 60);
     test_box.publisher.visit(&second);
@@ -54,6 +57,11 @@ async fn a_display_hears_only_the_box(broker: TestBroker) {
             break;
         }
     }
+    // Until it shows the one that is known again.
+    let note = serde_json::to_string(&signer(1).0.note()).unwrap();
+    publish(broker.port(), "instored/door-1/key", &note, &["-r"]);
+    publish(broker.port(), "instored/door-1/availability", "online", &[]);
+    display.until(&Heard::Online(door(), true)).await;
     test_box.running.abort();
     display.until(&Heard::Online(door(), false)).await;
 }
