@@ -97,7 +97,10 @@ fn a_crash_leaves_no_core() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();
     let entrance = Entrance::with_a_visitor(&broker);
-    let mut other = with_cores(&entrance.path(""), Command::new("sleep").arg("600"));
+    let mut other = Command::new("sh");
+    other.args(["-c", "echo running && exec sleep 600"]);
+    let mut other = with_cores(&entrance.path(""), &other);
+    other.stdout.expect("running");
     assert!(other.crash(), "nothing leaves a core here, so that nothing is shown: see core(5)");
 
     let mut daemon = with_cores(&entrance.path(""), &entrance.instored(["run"]));
