@@ -1,7 +1,8 @@
 # Two commands do everything on a fresh Debian or Raspberry Pi OS with a Rust toolchain:
 #   make demo   installs what is missing, builds, plays the main job without hardware, serves a page
 #   make test   installs what is missing, builds, tests
-# One Cargo profile (release) serves them all: tract takes minutes to build, and is built once.
+# One Cargo profile (release) serves them all: tract takes minutes to build, and is built once. Only the
+# packages have another one (dist), which makes the program smaller and takes as long again.
 
 SHELL := /bin/bash
 CARGO := cargo
@@ -21,8 +22,9 @@ VM_PACKAGES := mmdebstrap arch-test kmod cpio e2fsprogs gcc-12 make libelf1 ffmp
 
 # The packages bear the time of the last commit, and so the same bytes whenever they are packed. Only
 # packing is told: build scripts that heard of it would build anew after every commit.
-PACK = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} $(CARGO) deb
 DEB := target/deb
+PACK = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} \
+  $(CARGO) deb --profile dist --no-build --strip --output $(DEB)/
 
 .PHONY: demo test check check-units build accuracy fuzz config models fmt deb deb-amd64 deb-arm64 manual \
   vm-test vm-test-arm64 build-packages test-packages fuzz-packages cargo-deny cargo-deb clean
@@ -65,13 +67,13 @@ check-units:
 # Debian packages for PCs and for 64-bit Raspberry Pi OS, in target/deb.
 deb: deb-amd64 deb-arm64
 
-deb-amd64: build manual cargo-deb
-	$(PACK) --no-build --strip --output $(DEB)/
+deb-amd64: manual cargo-deb
+	$(CARGO) build --profile dist --locked -p instored
+	$(PACK)
 
 deb-arm64: manual cargo-deb
 	cross/debian
-	CARGO_TARGET_DIR=target/cross $(PACK) --no-build --strip --output $(DEB)/ \
-	  --target aarch64-unknown-linux-gnu
+	CARGO_TARGET_DIR=target/cross $(PACK) --target aarch64-unknown-linux-gnu
 
 # Manual pages and completions: made by the program, and the same for every machine.
 manual: build

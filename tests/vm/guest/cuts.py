@@ -26,7 +26,7 @@ def prepare(box: Box) -> None:
 def live(box: Box, camera: Camera, panel: Panel) -> None:
     ear = Ear()
     # It was enabled by the package, started with the machine, and tries until its devices are there.
-    until("the box", 120, lambda: box.property("ActiveState") == "active")
+    until("the box", 120, lambda: box.property("ActiveState") == "active", every=1)
     ear.wait("state", lambda said: said["camera"] == "streaming", 30, 0)
     check(box)
     for customer in kept(box):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import platform
 import re
 import struct
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any, Callable
 WIDTH, HEIGHT, FPS = 640, 480, 5
 FRAME = WIDTH * HEIGHT * 2
 SCENES = Path("/mnt/host/scenes")
+STILLS = Path("/mnt/host/stills")
 BUTTON, LIGHT = 17, 27
 
 
@@ -33,13 +35,13 @@ def sh(*command: str, check: bool = True) -> str:
     return done.stdout
 
 
-def until(what: str, seconds: float, holds: Callable[[], Any]) -> Any:
-    """Waits until something holds, and gives it back."""
+def until(what: str, seconds: float, holds: Callable[[], Any], every: float = 0.02) -> Any:
+    """Waits until something holds, and gives it back; asks at intervals of so many seconds."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(every)
     return found
 
 
@@ -49,10 +51,24 @@ def in_time(what: str, took: float, limit: float) -> None:
     assert took <= limit, f"{what} after {took:.2f} s, and not within {limit} s"
 
 
+def plug_in_loopback(number: int) -> str:
+    """Loads v4l2loopback, and gives back the path of its device."""
+    path = f"/dev/video{number}"
+    sh("modprobe", "v4l2loopback", "exclusive_caps=1", "max_buffers=4",
+       "card_label=Entrance Camera", f"video_nr={number}")
+    until("the camera's node", 10, lambda: Path(path).exists())
+    return path
+
+
+def unload(module: str) -> None:
+    """Removes a module, as soon as nobody uses it any more."""
+    rmmod = lambda: subprocess.run(["rmmod", module], stderr=subprocess.DEVNULL)
+    until(f"an unused {module}", 15, lambda: not rmmod().returncode)
+
+
 class Camera:
     """A v4l2loopback device, and the process that films for it."""
 
-    MODULE = ("v4l2loopback", "exclusive_caps=1", "max_buffers=4", "card_label=Entrance Camera")
 
     def __init__(self, number: int = 10) -> None:
         self.number = number
@@ -61,14 +77,13 @@ class Camera:
     def plug_in(self, number: int | None = None) -> None:
         """Loads the module, and films an empty entrance."""
         self.number = number or self.number
-        sh("modprobe", *self.MODULE, f"video_nr={self.number}")
-        until("the camera's node", 10, lambda: Path(self.path).exists())
+        plug_in_loopback(self.number)
         self.start()
 
     def unplug(self) -> None:
         """Ends the film, and unloads the module once whoever watched has let go."""
         self.stop()
-        until("an unused module", 15, lambda: not subprocess.run(["rmmod", "v4l2loopback"]).returncode)
+        unload("v4l2loopback")
 
     @property
     def path(self) -> str:
@@ -95,6 +110,20 @@ class Camera:
         self.show("nothing")
 
 
+def projector(device: str, fourcc: str, stride: int, size: int) -> int:
+    """The loopback device, open to be written: frames of `size` bytes in this format."""
+    node = os.open(device, os.O_RDWR)
+    # The device is what it said it was when somebody last asked, and remembers a writer for good that
+    # did not stream.
+    fcntl.ioctl(node, 0x80685600, bytearray(104))  # VIDIOC_QUERYCAP
+    # struct v4l2_format: VIDEO_OUTPUT; width, height, format, no fields, stride, size, sRGB.
+    code = int.from_bytes(fourcc.encode(), "little")
+    wanted = struct.pack("=I4x7I", 2, WIDTH, HEIGHT, code, 1, stride, size, 8)
+    fcntl.ioctl(node, 0xC0D05605, bytearray(wanted.ljust(208, b"\0")))  # VIDIOC_S_FMT
+    fcntl.ioctl(node, 0x40045612, struct.pack("=I", 2))  # VIDIOC_STREAMON
+    return node
+
+
 def film(device: str) -> None:
     """Writes frames into the device at the camera's rate; scenes are named on standard input."""
     scenes = {scene.stem: scene.read_bytes() for scene in SCENES.iterdir()}
@@ -107,10 +136,7 @@ def film(device: str) -> None:
         os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
-    node = os.open(device, os.O_RDWR)
-    # struct v4l2_format: VIDEO_OUTPUT; width, height, YUYV, no fields, stride, size, sRGB.
-    wanted = struct.pack("=I4x7I", 2, WIDTH, HEIGHT, 0x56595559, 1, WIDTH * 2, FRAME, 8)
-    fcntl.ioctl(node, 0xC0D05605, bytearray(wanted.ljust(208, b"\0")))  # VIDIOC_S_FMT
+    node = projector(device, "YUYV", WIDTH * 2, FRAME)
     due, shown = time.monotonic(), 0
     while True:
         if showing in scenes:
@@ -231,6 +257,9 @@ class Box:
         self.set("camera", "device", f'"{self.camera}"')
         self.set("camera", "fps", str(FPS))
         self.set("panel", "chip", f'"{self.panel.chip}"')
+        if platform.machine() == "x86_64":
+            # QEMU has no byte products for this processor, and takes floats one by one.
+            self.set("vision", "embedder", '"mobilefacenet"')
 
     def set(self, section: str, key: str, value: str) -> None:
         """Takes the comment sign from a key, as an editor would, and sets it."""

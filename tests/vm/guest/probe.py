@@ -34,6 +34,8 @@ TRIALS = {
 def outcome(trial) -> str:
     try:
         trial()
+    except TimeoutError:
+        return "refused"  # Packets are dropped without a word.
     except OSError as error:
         return "refused" if error.errno in REFUSALS else error.strerror
     return "done"

@@ -6,6 +6,7 @@ import ctypes
 import os
 
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
+WALL = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 
@@ -15,3 +16,11 @@ def hang(thread: int) -> None:
     for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
         if libc.ptrace(request, thread, None, None) < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def bury(thread: int) -> None:
+    """Lets go of a thread that was killed, as whoever traces it has to; without waiting."""
+    try:
+        os.waitpid(thread, os.WNOHANG | WALL)
+    except ChildProcessError:
+        pass  # It is gone.

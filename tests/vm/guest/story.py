@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from devices import Box, Camera, Ear, Panel, in_time, say, sh, state, until
-from ptrace import hang
+from ptrace import bury, hang
 
 # A face that is there is to be greeted within this time.
 GREETED = 2.0
@@ -160,9 +160,11 @@ class Story:
     def hang(self) -> None:
         say("the vision thread hangs")
         since = self.ear.mark()
-        hang(self.box.thread("vision"))
+        thread = self.box.thread("vision")
+        hang(thread)
         begun = time.monotonic()
-        until("the watchdog", 60, lambda: self.box.property("NRestarts") == "1")
+        restarted = lambda: bury(thread) or self.box.property("NRestarts") == "1"
+        until("the watchdog", 60, restarted, every=1)
         say(f"restarted after {time.monotonic() - begun:.1f} s")
         self.ear.wait("state", lambda said: state(said) == "streaming", 40, since)
         assert "watchdog" in sh("journalctl", "-q", "-o", "cat", "-u", "instored").lower()
@@ -207,7 +209,7 @@ class Story:
         say("the configuration is read again")
         self.box.set("shop", "orders_shown", "1")
         self.box.systemctl("reload")
-        until("the reload", 5, lambda: "[shop] was read again" in self.box.journal())
+        until("the reload", 5, lambda: "[shop] was read again" in self.box.journal(), every=0.5)
         say("the service is stopped")
         begun = time.monotonic()
         self.box.systemctl("stop")

@@ -1,6 +1,7 @@
 //! Draws the scenes that the virtual machine's camera plays: people who stand at the entrance, from
-//! the portraits of the demonstration. `scenes FOLDER` writes one file a scene, frame after frame in
-//! YUYV, 640 x 480.
+//! the portraits of the demonstration. `scenes FOLDER` writes one file a scene into `FOLDER/scenes`, frame
+//! after frame in YUYV, and one picture in each format that cameras have into `FOLDER/stills`.
+//! Everything is 640 x 480.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +10,8 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::Context;
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
 use instored::camera::scene::Stage;
 use instored::camera::{Camera, Pace, read_picture};
 use instored::vision::Picture;
@@ -31,7 +34,9 @@ const SCENES: [(&str, Option<&str>); 6] = [
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args_os().nth(1).context("usage: scenes FOLDER")?;
     let folder = Path::new(&folder);
-    std::fs::create_dir_all(folder)?;
+    let (scenes, stills) = (folder.join("scenes"), folder.join("stills"));
+    std::fs::create_dir_all(&scenes)?;
+    std::fs::create_dir_all(&stills)?;
     let portraits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../src/demo/portraits");
     for (seed, (name, portrait)) in SCENES.into_iter().enumerate() {
         let (mut stage, director) = Stage::new(SIDES.0, SIDES.1, FPS, Pace::Fast, 1 + seed as u64);
@@ -41,11 +46,41 @@ fn main() -> anyhow::Result<()> {
                 stage.next_frame()?;
             }
         }
-        let mut file = BufWriter::new(File::create(folder.join(format!("{name}.yuyv")))?);
+        let mut file = BufWriter::new(File::create(scenes.join(format!("{name}.yuyv")))?);
         for _ in 0..FRAMES {
             file.write_all(&yuyv(&stage.next_frame()?.picture))?;
         }
         file.flush()?;
+        if name == "alex" {
+            write_stills(&stage.next_frame()?.picture, &stills)?;
+        }
+    }
+    Ok(())
+}
+
+/// The picture in every format, each in a file with the name of the format.
+fn write_stills(picture: &Picture, folder: &Path) -> anyhow::Result<()> {
+    let (rgb, yuyv) = (picture.rgb(), yuyv(picture));
+    let pixels = rgb.as_chunks::<3>().0;
+    let pairs = yuyv.as_chunks::<4>().0;
+    let luma = pairs.iter().flat_map(|[y0, _, y1, _]| [*y0, *y1]);
+    // Of every other row, the chroma of one of the two kinds.
+    let rows = || pairs.chunks_exact(SIDES.0 as usize / 2).step_by(2).flatten();
+    let (u, v) = (rows().map(|pair| pair[1]), rows().map(|pair| pair[3]));
+    let mut jpeg = Vec::new();
+    JpegEncoder::new(&mut jpeg).encode(rgb, SIDES.0, SIDES.1, ExtendedColorType::Rgb8)?;
+    let in_full_range = |y: u8| ((f32::from(y) - 16.0) / 219.0 * 255.0).round() as u8;
+    for (name, bytes) in [
+        ("RGB3", rgb.to_vec()),
+        ("BGR3", pixels.iter().flat_map(|[r, g, b]| [*b, *g, *r]).collect()),
+        ("UYVY", pairs.iter().flat_map(|[y0, u, y1, v]| [*u, *y0, *v, *y1]).collect()),
+        ("NV12", luma.clone().chain(u.clone().zip(v.clone()).flat_map(<[u8; 2]>::from)).collect()),
+        ("YU12", luma.clone().chain(u).chain(v).collect()),
+        ("GREY", luma.map(in_full_range).collect()),
+        ("MJPG", jpeg),
+        ("YUYV", yuyv.clone()),
+    ] {
+        std::fs::write(folder.join(name), bytes)?;
     }
     Ok(())
 }
