@@ -50,6 +50,8 @@ pub(super) struct Desk {
     pub advisor: Advisor,
     /// What is done beside.
     pub chores: Chores,
+    /// Faces are being looked at.
+    pub looking: bool,
     /// The press that follows was held for a while and let go: it stops a withdrawal.
     pub let_go: bool,
     /// Faces are recognised for who asks only.
@@ -70,9 +72,12 @@ impl Desk {
                     self.enrolment_failed(EnrolmentFailure::NoCamera);
                 }
                 self.publish_state();
-                self.show_rest(false);
+                self.show_rest();
             }
-            Glimpse::Looking(looking) => self.show_rest(looking),
+            Glimpse::Looking(looking) => {
+                self.looking = looking;
+                self.show_rest();
+            }
             // The daemon's loop ends at these.
             Glimpse::Ended | Glimpse::Blind => {}
         }
@@ -250,11 +255,11 @@ impl Desk {
 
     /// What the light shows while nothing is asked of anybody. A box that looks at a face never
     /// says that it is idle.
-    pub(super) fn show_rest(&self, looking: bool) {
+    pub(super) fn show_rest(&self) {
         if self.enrolling.is_none() {
             self.lamp.show(match self.state.camera {
                 CameraState::Trouble => Signal::Trouble,
-                _ if looking => Signal::Working,
+                _ if self.looking => Signal::Working,
                 _ => Signal::Idle,
             });
         }

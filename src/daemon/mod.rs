@@ -177,6 +177,7 @@ pub async fn run(
         today,
         advisor,
         chores: Chores::default(),
+        looking: false,
         let_go: false,
         on_request: config.recognition.mode == recognition::Mode::OnRequest,
         offered_until: None,

@@ -25,7 +25,7 @@ impl Desk {
             Press::Holding => self.lamp.show(Signal::Withdrawing),
             Press::Cancelled => {
                 self.let_go = !self.who_is_here().is_empty();
-                self.show_rest(true);
+                self.show_rest();
             }
             Press::Short if std::mem::take(&mut self.let_go) => {}
             Press::Short => {
@@ -38,17 +38,21 @@ impl Desk {
                     tracing::info!("{refusal}");
                 }
             }
-            Press::Held => match *self.who_is_here() {
-                // Only who is alone and known can mean themselves.
-                [customer] => match self.forget(customer, Means::Button) {
-                    Ok(_) => self.lamp.show(Signal::Done),
-                    Err(refusal) => {
-                        tracing::error!("{refusal}");
-                        self.lamp.show(Signal::No);
-                    }
-                },
-                _ => self.lamp.show(Signal::No),
-            },
+            Press::Held => {
+                let signal = match *self.who_is_here() {
+                    // Only who is alone and known can mean themselves.
+                    [customer] => match self.forget(customer, Means::Button) {
+                        Ok(_) => Signal::Done,
+                        Err(refusal) => {
+                            tracing::error!("{refusal}");
+                            Signal::No
+                        }
+                    },
+                    _ => Signal::No,
+                };
+                self.lamp.show(signal);
+                self.show_rest();
+            }
         }
     }
 
@@ -154,7 +158,7 @@ impl Desk {
                 self.say(EnrolmentStep::Done { customer, claim_code, receipt, resembles_another });
                 self.state.customers += 1;
                 self.rest();
-                self.show_rest(true);
+                self.show_rest();
             }
             Some(Err(e)) => {
                 tracing::error!("an enrolment could not be kept: {e}");
@@ -169,7 +173,7 @@ impl Desk {
         self.lamp.show(Signal::No);
         self.say(EnrolmentStep::Failed { reason });
         self.rest();
-        self.show_rest(false);
+        self.show_rest();
     }
 }
 

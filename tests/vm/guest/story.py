@@ -173,10 +173,12 @@ class Story:
         say("somebody holds the button, and nobody is recognised")
         since = self.ear.mark()
         self.panel.press()
-        time.sleep(5.5)
+        time.sleep(4.9)
+        flashes = self.panel.lit(1.1)
         self.panel.release()
-        flashes = self.panel.lit(1.2)
         say(f"  the light: {[round(flash, 2) for flash in flashes]}")
+        assert all(0.1 < flash < 0.2 for flash in flashes[-3:]), "three short flashes say no"
+        assert all(flash < 0.1 for flash in self.panel.lit(6)), "the light is at rest again"
         assert self.ear.silent("enrolment", since)
         assert len(self.box.cli("customers", "list")) == 1
         say("the customer holds the button, lets go early, and stays")
