@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::pointwise::Values;
+use crate::product::Values;
 use crate::{Finish, Pointwise, Processor, Rows, RowsMut, Scratch, Size, Weights, Window};
 
 /// A convolution whose weights are packed for the kernels.

@@ -16,10 +16,12 @@ mod plan;
 mod pointwise;
 mod portable;
 mod processor;
+mod product;
 mod resample;
 mod rows;
 mod schedule;
 mod table;
+mod tile;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

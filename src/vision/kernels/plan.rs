@@ -90,7 +90,7 @@ impl Plan {
     /// Plans `steps`, each of which reads values of steps before it. The first is the picture.
     ///
     /// # Panics
-    /// When a step reads what is not of the size that it says, or is not made yet.
+    /// When a window is larger than what it is to stand in.
     pub fn new(processor: Processor, steps: Vec<Step>, outputs: Vec<Output>) -> Self {
         let schedule::Schedule { turns, places, buffers } = schedule::schedule(&steps, &outputs);
         Self { processor, steps, turns, outputs, places, buffers, idle: Mutex::default() }
@@ -98,6 +98,9 @@ impl Plan {
 
     /// Runs it on the picture whose rows `fill` writes, each once and in order, and returns the
     /// outputs. All other memory that the picture went through is overwritten before this returns.
+    ///
+    /// # Panics
+    /// When a step reads a value that is not of the size that it says.
     pub fn run(&self, mut fill: impl FnMut(usize, &mut [f32])) -> Vec<Vec<f32>> {
         let mut arena = self.idle().pop().unwrap_or_else(|| Arena {
             buffers: self.buffers.iter().map(|length| vec![0.0; *length]).collect(),

@@ -214,7 +214,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(60))]
+        #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
         fn layers_that_take_turns_say_what_they_say_one_after_the_other(

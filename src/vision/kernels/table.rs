@@ -3,7 +3,7 @@
 use zeroize::Zeroize;
 
 use crate::lanes::{Kernel, LANES, Lanes, Sixteen};
-use crate::pointwise::{ByteProduct, Product, encode};
+use crate::product::{ByteProduct, Product, encode};
 use crate::{Processor, padded};
 
 /// Vectors of one length, a byte a value. They are overwritten when they go, and never moved while

@@ -113,7 +113,7 @@ pub(super) struct Compiler<'a> {
 }
 
 /// The step that makes the picture.
-const PICTURE: usize = 0;
+pub(super) const PICTURE: usize = 0;
 
 impl<'a> Compiler<'a> {
     fn new(graph: &'a Graph, processor: Processor) -> Self {

@@ -4,7 +4,7 @@
 use instored_kernels::{Depthwise, Finish, Pointwise, Work};
 use tract_onnx::pb::NodeProto;
 
-use super::compile::{Compiler, Conv, Follow, Named, Order, Value};
+use super::compile::{Compiler, Conv, Follow, Named, Order, PICTURE, Value};
 use super::weights::{borrowed, joined, unpacked};
 
 /// A 1 × 1 convolution with a depthwise one behind it that nothing else reads.
@@ -43,7 +43,11 @@ impl<'a> Compiler<'a> {
 
     /// Makes all heads of the value that `node` reads in two steps.
     pub(super) fn in_one(&mut self, node: &NodeProto, heads: &[Head<'a>]) -> Option<()> {
-        let input = self.value(node.input.first()?).filter(|v| v.order == Order::Channels)?;
+        let channels = |value: &Value| value.order == Order::Channels && value.step != PICTURE;
+        let input = self.value(node.input.first()?).filter(channels)?;
+        if heads.iter().any(|head| head.pointwise.inputs != input.channels) {
+            return None;
+        }
         let outputs = heads.iter().map(|head| head.depthwise.outputs).sum();
 
         let matrices: Vec<_> = heads.iter().map(|head| head.pointwise.weights).collect();
