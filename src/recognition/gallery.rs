@@ -89,18 +89,7 @@ impl Gallery {
         if probe.len() != self.means.dimension() {
             return ranking;
         }
-        let mut cosines = Vec::new();
-        let apart = self.means.products(self.processor, probe, &mut cosines);
-        // A mean is a little longer or shorter than 1 after rounding, and sums are rounded.
-        let apart = apart * 1.05 + 1e-4;
-        let (mut first, mut second) = (f32::NEG_INFINITY, f32::NEG_INFINITY);
-        for cosine in &cosines {
-            second = second.max(first.min(*cosine));
-            first = first.max(*cosine);
-        }
-        // With one customer the second is minus infinity, and everybody is looked at again.
-        let least = second - 2.0 * apart;
-        for (place, _) in cosines.iter().enumerate().filter(|(_, cosine)| **cosine >= least) {
+        for place in self.means.first_two(self.processor, probe) {
             ranking.meet(self.customers[place], self.means.product(place, probe));
         }
         ranking

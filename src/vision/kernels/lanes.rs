@@ -78,10 +78,3 @@ pub fn padded_vectors<T: Copy>(values: &[T], filler: T) -> Vec<Sixteen<T>> {
     let vector = |values: &[T]| std::array::from_fn(|i| values.get(i).copied().unwrap_or(filler));
     values.chunks(LANES).map(vector).collect()
 }
-
-/// Bias is in `sum` already: applies the slope.
-#[inline(always)]
-pub fn activate<S: Lanes>(s: S, sum: S::Floats, slope: &Sixteen<f32>) -> S::Floats {
-    let zero = s.splat(0.0);
-    s.mul_add(s.min(sum, zero), s.load(slope), s.max(sum, zero))
-}

@@ -10,12 +10,18 @@
 
 mod convolution;
 mod depthwise;
+mod finish;
 mod lanes;
+mod plan;
 mod pointwise;
 mod portable;
 mod processor;
+mod product;
 mod resample;
+mod rows;
+mod schedule;
 mod table;
+mod tile;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -28,25 +34,18 @@ mod tests;
 
 pub use convolution::Convolution;
 pub use depthwise::Depthwise;
+pub use finish::Finish;
 pub use lanes::LANES;
+pub use plan::{Output, Plan, Step, Work};
 pub use pointwise::{Pointwise, Scratch, Weights};
 pub use processor::Processor;
 pub use resample::{add_doubled, max_pool};
+pub use rows::{Rows, RowsMut};
 pub use table::Table;
 
 /// Channels as they lie in memory: the next multiple of [`LANES`].
 pub const fn padded(channels: usize) -> usize {
     channels.next_multiple_of(LANES)
-}
-
-/// What follows a convolution, channel by channel: `max(x, 0) + slope * min(x, 0)` of the sum and the
-/// bias. A slope of 0 is ReLU, 1 leaves the sum as it is, others are PReLU.
-#[derive(Clone, Copy, Debug)]
-pub struct Finish<'a> {
-    /// A value an output channel.
-    pub bias: &'a [f32],
-    /// A value an output channel.
-    pub slope: &'a [f32],
 }
 
 /// Where the window of a convolution stands: the same both ways.

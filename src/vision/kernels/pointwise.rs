@@ -3,8 +3,13 @@
 //! With weights in bytes, each row is rounded to bytes too, with a scale of its own: the largest of
 //! its values becomes 127. The products are summed exactly.
 
-use crate::lanes::{Kernel, LANES, Lanes, Sixteen, activate, padded_vectors, vectors, vectors_mut};
-use crate::{Finish, Processor, padded};
+use std::ops::Range;
+
+use crate::finish::Finished;
+use crate::lanes::{Kernel, LANES, Lanes, Sixteen, padded_vectors, vectors, vectors_mut};
+use crate::product::{ByteProduct, FloatProduct, Values, encode};
+use crate::tile::Block;
+use crate::{Finish, Processor, Rows, RowsMut, padded};
 
 /// The weights of a layer, all inputs of the first output first.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +30,7 @@ pub enum Weights<'a> {
 pub struct Pointwise {
     inputs: usize,
     panels: Panels,
-    bias: Vec<Sixteen<f32>>,
-    slope: Vec<Sixteen<f32>>,
+    finish: Finished,
 }
 
 /// Weights of sixteen outputs side by side, all inputs of the first sixteen outputs first.
@@ -68,9 +72,6 @@ impl Scratch {
 /// Rows that are rounded to bytes and multiplied in one go: few enough to stay in the nearest cache.
 const BLOCK: usize = 48;
 
-/// A row with nothing larger than this counts as zeros.
-const NOTHING: f32 = 1e-30;
-
 /// The most inputs whose products cannot overflow their sum.
 const MOST_INPUTS: usize = (i32::MAX / (255 * 128)) as usize;
 
@@ -82,7 +83,6 @@ impl Pointwise {
     /// When the lengths do not fit together, or there are more than 65,000 inputs in bytes.
     pub fn new(inputs: usize, weights: Weights<'_>, finish: Finish<'_>) -> Self {
         let outputs = finish.bias.len();
-        assert_eq!(finish.slope.len(), outputs);
         let panels = match weights {
             Weights::Floats(values) => {
                 assert_eq!(values.len(), inputs * outputs);
@@ -100,8 +100,7 @@ impl Pointwise {
                 }
             }
         };
-        let (bias, slope) = (padded_vectors(finish.bias, 0.0), padded_vectors(finish.slope, 0.0));
-        Self { inputs: padded(inputs), panels, bias, slope }
+        Self { inputs: padded(inputs), panels, finish: Finished::new(finish) }
     }
 
     /// Values of a row that goes in.
@@ -111,15 +110,39 @@ impl Pointwise {
 
     /// Values of a row that comes out.
     pub fn outputs(&self) -> usize {
-        self.bias.len() * LANES
+        self.finish.bias.len() * LANES
     }
 
-    /// Multiplies every row of `rows`, and adds `residual`, of the form of `out`, after the
+    /// Multiplies every pixel of those `rows` of `picture`, and adds the same of `residual` after the
     /// activation.
     ///
     /// # Panics
-    /// When the lengths do not fit together.
+    /// When the sizes do not fit together.
     pub fn run(
+        &self,
+        processor: Processor,
+        picture: Rows<'_>,
+        residual: Option<Rows<'_>>,
+        mut out: RowsMut<'_>,
+        mut rows: Range<usize>,
+        scratch: &mut Scratch,
+    ) {
+        assert_eq!((picture.size(), picture.pixel()), (out.size(), self.inputs));
+        let like_out = |other: Rows<'_>| (other.size(), other.pixel()) == (out.size(), out.pixel());
+        assert!(out.pixel() == self.outputs() && residual.is_none_or(like_out));
+        while !rows.is_empty() {
+            let count = picture.together(&rows).min(out.together(&rows));
+            let count = residual.map_or(count, |residual| count.min(residual.together(&rows)));
+            let part = rows.start..rows.start + count;
+            let values = picture.several(&part);
+            let residual = residual.map(|residual| residual.several(&part));
+            self.multiply(processor, values, residual, out.several(&part), scratch);
+            rows.start += count;
+        }
+    }
+
+    /// Multiplies every row of `rows`.
+    pub(crate) fn multiply(
         &self,
         processor: Processor,
         rows: &[f32],
@@ -128,6 +151,20 @@ impl Pointwise {
         scratch: &mut Scratch,
     ) {
         assert_eq!(rows.len() / self.inputs, out.len() / self.outputs());
+        let values = Values { lines: &[rows], step: self.inputs, span: self.inputs, skipped: 0 };
+        self.multiply_overlapping(processor, values, residual, out, scratch);
+    }
+
+    /// As [`multiply`](Self::multiply), for rows that overlap in memory; with weights in bytes for
+    /// none such.
+    pub(crate) fn multiply_overlapping(
+        &self,
+        processor: Processor,
+        values: Values<'_>,
+        residual: Option<&[f32]>,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
         assert!(residual.is_none_or(|residual| residual.len() == out.len()));
         let Scratch { codes, scales, .. } = scratch;
         if matches!(self.panels, Panels::Bytes { .. }) {
@@ -135,7 +172,12 @@ impl Pointwise {
             scales.resize(BLOCK, 0.0);
         }
         let residual = residual.map(vectors);
-        processor.run(Task { layer: self, rows, residual, out: vectors_mut(out), codes, scales });
+        processor.run(Task { layer: self, values, residual, out: vectors_mut(out), codes, scales });
+    }
+
+    /// Whether its weights are not in bytes.
+    pub(crate) fn takes_floats(&self) -> bool {
+        matches!(self.panels, Panels::Floats(_))
     }
 }
 
@@ -166,7 +208,7 @@ fn packed<T: Copy + Default, U: Copy, const G: usize>(
 
 struct Task<'a> {
     layer: &'a Pointwise,
-    rows: &'a [f32],
+    values: Values<'a>,
     residual: Option<&'a [Sixteen<f32>]>,
     out: &'a mut [Sixteen<f32>],
     codes: &'a mut [[u8; 4]],
@@ -176,25 +218,21 @@ struct Task<'a> {
 impl Kernel for Task<'_> {
     #[inline(always)]
     fn run<S: Lanes>(self, s: S) {
-        let Pointwise { inputs, panels, bias, slope } = self.layer;
-        let columns = bias.len();
-        for (i, rows) in self.rows.chunks(BLOCK * inputs).enumerate() {
-            let count = rows.len() / inputs;
-            let at = i * BLOCK * columns;
-            let out = Block {
-                bias,
-                slope,
-                residual: self.residual.map(|residual| &residual[at..][..count * columns]),
-                out: &mut self.out[at..][..count * columns],
-            };
+        let Pointwise { inputs, panels, finish } = self.layer;
+        let columns = finish.bias.len();
+        for (i, out) in self.out.chunks_mut(BLOCK * columns).enumerate() {
+            let count = out.len() / columns;
+            let residual = self.residual.map(|all| &all[i * BLOCK * columns..][..out.len()]);
+            let out = Block { finish, residual, out };
             match panels {
                 Panels::Floats(weights) => {
-                    out.fill(s, &FloatProduct { rows, inputs: *inputs, weights });
+                    let (values, first) = (self.values, i * BLOCK);
+                    out.fill(s, &FloatProduct { values, first, inputs: *inputs, weights });
                 }
                 Panels::Bytes { weights, scales, sums } => {
                     let groups = inputs / 4;
                     let codes = &mut self.codes[..count * groups];
-                    for ((row, codes), scale) in rows
+                    for ((row, codes), scale) in self.values.lines[0][i * BLOCK * inputs..]
                         .chunks_exact(*inputs)
                         .zip(codes.chunks_exact_mut(groups))
                         .zip(&mut *self.scales)
@@ -206,201 +244,5 @@ impl Kernel for Task<'_> {
                 }
             }
         }
-    }
-}
-
-/// Rounds a row to bytes. Returns what they are to be multiplied with.
-#[inline(always)]
-pub(crate) fn encode<S: Lanes>(s: S, row: &[f32], codes: &mut [[u8; 4]]) -> f32 {
-    let row = vectors(row);
-    let mut highest = s.splat(0.0);
-    for values in row {
-        highest = s.max(highest, s.abs(s.load(values)));
-    }
-    let highest = s.highest(highest);
-    let (scale, inverse) =
-        if highest > NOTHING { (highest / 127.0, 127.0 / highest) } else { (0.0, 0.0) };
-    let inverse = s.splat(inverse);
-    for (values, codes) in row.iter().zip(codes.as_flattened_mut().as_chunks_mut().0) {
-        *codes = s.encode(s.mul(s.load(values), inverse));
-    }
-    scale
-}
-
-/// Some rows of the output, and what is done to a sum before it is written there.
-struct Block<'a> {
-    bias: &'a [Sixteen<f32>],
-    slope: &'a [Sixteen<f32>],
-    residual: Option<&'a [Sixteen<f32>]>,
-    out: &'a mut [Sixteen<f32>],
-}
-
-impl Block<'_> {
-    /// Fills the block in tiles whose sums stay in registers.
-    #[inline(always)]
-    fn fill<S: Lanes>(mut self, s: S, product: &impl Product) {
-        let columns = self.bias.len();
-        let mut column = 0;
-        while column < columns {
-            match columns - column {
-                4.. if S::WIDE => {
-                    self.strip::<S, 4>(s, product, column);
-                    column += 4;
-                }
-                2.. if S::WIDE => {
-                    self.strip::<S, 2>(s, product, column);
-                    column += 2;
-                }
-                _ => {
-                    self.strip::<S, 1>(s, product, column);
-                    column += 1;
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn strip<S: Lanes, const P: usize>(&mut self, s: S, product: &impl Product, column: usize) {
-        let rows = self.out.len() / self.bias.len();
-        let mut row = 0;
-        while S::WIDE && P <= 2 && row + 12 <= rows {
-            self.tile::<S, 12, P>(s, product, row, column);
-            row += 12;
-        }
-        while row + 6 <= rows {
-            self.tile::<S, 6, P>(s, product, row, column);
-            row += 6;
-        }
-        match rows - row {
-            5 => self.tile::<S, 5, P>(s, product, row, column),
-            4 => self.tile::<S, 4, P>(s, product, row, column),
-            3 => self.tile::<S, 3, P>(s, product, row, column),
-            2 => self.tile::<S, 2, P>(s, product, row, column),
-            1 => self.tile::<S, 1, P>(s, product, row, column),
-            _ => {}
-        }
-    }
-
-    #[inline(always)]
-    fn tile<S: Lanes, const R: usize, const P: usize>(
-        &mut self,
-        s: S,
-        product: &impl Product,
-        row: usize,
-        column: usize,
-    ) {
-        let sums = product.tile::<S, R, P>(s, row, column, &self.bias[column..][..P]);
-        let slope = &self.slope[column..][..P];
-        for (r, sums) in sums.into_iter().enumerate() {
-            let at = (row + r) * self.bias.len() + column;
-            let out = &mut self.out[at..][..P];
-            for p in 0..P {
-                let mut value = activate(s, sums[p], &slope[p]);
-                if let Some(residual) = self.residual {
-                    value = s.add(value, s.load(&residual[at + p]));
-                }
-                s.store(value, &mut out[p]);
-            }
-        }
-    }
-}
-
-/// Rows times panels.
-pub(crate) trait Product {
-    /// The sums of `R` rows and `P` panels, with the bias.
-    fn tile<S: Lanes, const R: usize, const P: usize>(
-        &self,
-        s: S,
-        row: usize,
-        column: usize,
-        bias: &[Sixteen<f32>],
-    ) -> [[S::Floats; P]; R];
-}
-
-struct FloatProduct<'a> {
-    rows: &'a [f32],
-    inputs: usize,
-    weights: &'a [Sixteen<f32>],
-}
-
-impl Product for FloatProduct<'_> {
-    #[inline(always)]
-    fn tile<S: Lanes, const R: usize, const P: usize>(
-        &self,
-        s: S,
-        row: usize,
-        column: usize,
-        bias: &[Sixteen<f32>],
-    ) -> [[S::Floats; P]; R] {
-        let mut sums = [[s.splat(0.0); P]; R];
-        for p in 0..P {
-            for sums in &mut sums {
-                sums[p] = s.load(&bias[p]);
-            }
-        }
-        let n = self.inputs;
-        let rows: [&[f32]; R] = std::array::from_fn(|r| &self.rows[(row + r) * n..][..n]);
-        let panels: [&[Sixteen<f32>]; P] =
-            std::array::from_fn(|p| &self.weights[(column + p) * n..][..n]);
-        for i in 0..n {
-            let mut weights = [s.splat(0.0); P];
-            for p in 0..P {
-                weights[p] = s.load(&panels[p][i]);
-            }
-            for r in 0..R {
-                let value = s.splat(rows[r][i]);
-                for p in 0..P {
-                    sums[r][p] = s.mul_add(value, weights[p], sums[r][p]);
-                }
-            }
-        }
-        sums
-    }
-}
-
-pub(crate) struct ByteProduct<'a> {
-    pub codes: &'a [[u8; 4]],
-    pub row_scales: &'a [f32],
-    pub groups: usize,
-    pub weights: &'a [Sixteen<[i8; 4]>],
-    pub scales: &'a [Sixteen<f32>],
-    pub sums: &'a [Sixteen<i32>],
-}
-
-impl Product for ByteProduct<'_> {
-    #[inline(always)]
-    fn tile<S: Lanes, const R: usize, const P: usize>(
-        &self,
-        s: S,
-        row: usize,
-        column: usize,
-        bias: &[Sixteen<f32>],
-    ) -> [[S::Floats; P]; R] {
-        let mut dots = [[s.dot_start(&self.sums[column]); P]; R];
-        for p in 1..P {
-            for dots in &mut dots {
-                dots[p] = s.dot_start(&self.sums[column + p]);
-            }
-        }
-        let n = self.groups;
-        let rows: [&[[u8; 4]]; R] = std::array::from_fn(|r| &self.codes[(row + r) * n..][..n]);
-        let panels: [&[Sixteen<[i8; 4]>]; P] =
-            std::array::from_fn(|p| &self.weights[(column + p) * n..][..n]);
-        for i in 0..n {
-            for r in 0..R {
-                for p in 0..P {
-                    dots[r][p] = s.dot(rows[r][i], &panels[p][i], dots[r][p]);
-                }
-            }
-        }
-        let mut sums = [[s.splat(0.0); P]; R];
-        for r in 0..R {
-            let row_scale = s.splat(self.row_scales[row + r]);
-            for p in 0..P {
-                let scale = s.mul(row_scale, s.load(&self.scales[column + p]));
-                sums[r][p] = s.mul_add(s.floats(dots[r][p]), scale, s.load(&bias[p]));
-            }
-        }
-        sums
     }
 }

@@ -1,9 +1,9 @@
-//! Many unit vectors, rounded to bytes, and the scalar products of one vector with all of them.
+//! Many vectors, rounded to bytes, and those of them whose scalar products with a vector are largest.
 
 use zeroize::Zeroize;
 
 use crate::lanes::{Kernel, LANES, Lanes, Sixteen};
-use crate::pointwise::{ByteProduct, Product, encode};
+use crate::product::{ByteProduct, Product, encode};
 use crate::{Processor, padded};
 
 /// Vectors of one length, a byte a value. They are overwritten when they go, and never moved while
@@ -13,11 +13,16 @@ pub struct Table {
     dimension: usize,
     length: usize,
     blocks: Vec<Block>,
+    /// No vector has ever been longer.
+    longest: f32,
 }
 
 /// Vectors of a block.
 const BLOCK: usize = PANELS * LANES;
 const PANELS: usize = 4;
+
+/// How far sums in floats may be off, of the lengths of both vectors.
+const SUMS: f32 = 1e-4;
 
 #[derive(Debug)]
 struct Block {
@@ -31,7 +36,7 @@ struct Block {
 impl Table {
     /// An empty table of vectors of `dimension` values.
     pub fn new(dimension: usize) -> Self {
-        Self { dimension, length: 0, blocks: Vec::new() }
+        Self { dimension, length: 0, blocks: Vec::new(), longest: 0.0 }
     }
 
     /// Values of a vector.
@@ -72,6 +77,7 @@ impl Table {
         let scale = highest / 127.0;
         let code = |value: &f32| if scale > 0.0 { (value / scale).round() as i8 } else { 0 };
         self.length += 1;
+        self.longest = self.longest.max(length(vector.iter().map(|v| f32::from(code(v)) * scale)));
         self.put(self.length - 1, vector.iter().map(code), scale);
     }
 
@@ -92,29 +98,22 @@ impl Table {
         self.blocks.truncate(self.length.div_ceil(BLOCK));
     }
 
-    /// The scalar products of `vector`, rounded to bytes as well, with all vectors, into `products`.
-    /// Returns how far one may be from that of the unrounded vector with a vector of length 1.
+    /// The places of all vectors that may be among the two whose [products](Self::product) with
+    /// `vector` are largest, in order: few, but for ties. `vector` is rounded to bytes as well for it.
     ///
     /// # Panics
     /// When it has another length than the table's vectors.
-    pub fn products(&self, processor: Processor, vector: &[f32], products: &mut Vec<f32>) -> f32 {
+    pub fn first_two(&self, processor: Processor, vector: &[f32]) -> Vec<usize> {
         assert_eq!(vector.len(), self.dimension);
         let mut row = vector.to_vec();
         row.resize(padded(self.dimension), 0.0);
-        products.clear();
-        products.resize(self.blocks.len() * BLOCK, 0.0);
-        let (mut codes, mut scale) = (vec![[0; 4]; self.groups()], 0.0);
-        let (row, codes) = (&mut row, &mut codes);
-        processor.run(Products { table: self, row, codes, scale: &mut scale, products });
-        products.truncate(self.length);
-        let rounding = |value: &f32| {
-            let rounded = if scale > 0.0 { (value / scale).round_ties_even() * scale } else { 0.0 };
-            (value - rounded).powi(2)
-        };
-        let apart = row.iter().map(rounding).sum::<f32>().sqrt();
+        let mut codes = vec![[0; 4]; self.groups()];
+        let mut found = Found::default();
+        processor.run(Scan { table: self, row: &row, codes: &mut codes, found: &mut found });
         row.zeroize();
         codes.zeroize();
-        apart
+        let Found { candidates, least, .. } = found;
+        candidates.into_iter().filter(|(_, product)| *product >= least).map(|(at, _)| at).collect()
     }
 
     /// The scalar product of `vector` with the one at `place`, as that is kept.
@@ -127,6 +126,14 @@ impl Table {
         let sum: f32 =
             vector.iter().enumerate().map(|(i, v)| v * f32::from(self.code(place, i))).sum();
         sum * self.blocks[block].scales[panel][lane]
+    }
+
+    /// How far the product of a vector with `row`, rounded with that scale, may be from the exact one.
+    fn apart(&self, row: &[f32], scale: f32) -> f32 {
+        let rounded =
+            |v: f32| if scale > 0.0 { (v / scale).round_ties_even() * scale } else { 0.0 };
+        let rounding = length(row.iter().map(|value| value - rounded(*value)));
+        (rounding + SUMS * length(row.iter().copied())) * self.longest
     }
 
     fn groups(&self) -> usize {
@@ -164,40 +171,84 @@ impl Drop for Block {
     }
 }
 
-struct Products<'a> {
+fn length(values: impl Iterator<Item = f32>) -> f32 {
+    values.map(|value| value * value).sum::<f32>().sqrt()
+}
+
+/// What a scan has found so far.
+struct Found {
+    first: f32,
+    second: f32,
+    /// A product that is less is not among the first two even if rounding took all that it may.
+    least: f32,
+    /// Places and products that were not less when they were met.
+    candidates: Vec<(usize, f32)>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        let [first, second, least] = [f32::NEG_INFINITY; 3];
+        Self { first, second, least, candidates: Vec::new() }
+    }
+}
+
+impl Found {
+    /// `apart`: how far a product may be from the exact one.
+    fn meet(&mut self, place: usize, product: f32, apart: f32) {
+        if product >= self.least {
+            self.second = self.second.max(self.first.min(product));
+            self.first = self.first.max(product);
+            self.least = self.second - 2.0 * apart;
+            self.candidates.push((place, product));
+        }
+    }
+}
+
+struct Scan<'a> {
     table: &'a Table,
     row: &'a [f32],
     codes: &'a mut [[u8; 4]],
-    scale: &'a mut f32,
-    products: &'a mut [f32],
+    found: &'a mut Found,
 }
 
-impl Kernel for Products<'_> {
+impl Kernel for Scan<'_> {
     #[inline(always)]
     fn run<S: Lanes>(self, s: S) {
-        *self.scale = encode(s, self.row, self.codes);
-        let (groups, no_bias) = (self.codes.len(), [[0.0; LANES]; PANELS]);
-        for (block, products) in self.table.blocks.iter().zip(self.products.chunks_exact_mut(BLOCK))
-        {
+        let Self { table, row, codes, found } = self;
+        let scale = encode(s, row, codes);
+        let apart = table.apart(row, scale);
+        let (groups, no_bias) = (codes.len(), [[0.0; LANES]; PANELS]);
+        for (i, block) in table.blocks.iter().enumerate() {
             let product = ByteProduct {
-                codes: self.codes,
-                row_scales: &[*self.scale],
+                codes,
+                row_scales: &[scale],
                 groups,
                 weights: &block.codes,
                 scales: &block.scales,
                 sums: &block.sums,
             };
-            let (products, _) = products.as_chunks_mut::<LANES>();
+            let mut sums = [s.splat(0.0); PANELS];
             if S::WIDE {
-                let [sums] = product.tile::<S, 1, PANELS>(s, 0, 0, &no_bias);
-                for (sum, products) in sums.into_iter().zip(products) {
-                    s.store(sum, products);
-                }
+                [sums] = product.tile::<S, 1, PANELS>(s, 0, 0, &no_bias);
             } else {
-                for (panel, products) in products.iter_mut().enumerate() {
-                    let [[sum]] = product.tile::<S, 1, 1>(s, 0, panel, &no_bias);
-                    s.store(sum, products);
+                for (panel, sum) in sums.iter_mut().enumerate() {
+                    [[*sum]] = product.tile::<S, 1, 1>(s, 0, panel, &no_bias);
                 }
+            }
+            let mut highest = sums[0];
+            for sum in &sums[1..] {
+                highest = s.max(highest, *sum);
+            }
+            if s.highest(highest) < found.least {
+                continue;
+            }
+            let mut products = [[0.0; LANES]; PANELS];
+            for (sum, products) in sums.into_iter().zip(&mut products) {
+                s.store(sum, products);
+            }
+            let places = i * BLOCK..table.length;
+            for (place, product) in places.zip(products.as_flattened()) {
+                found.meet(place, *product, apart);
             }
         }
     }

@@ -4,12 +4,13 @@
 use std::collections::{HashMap, HashSet};
 
 use instored_kernels::{
-    Convolution, Depthwise, Finish, Pointwise, Processor, Size, Weights, Window, padded,
+    Convolution, Depthwise, Finish, Output, Plan, Pointwise, Processor, Size, Step, Window, Work,
+    padded,
 };
 use tract_onnx::pb::NodeProto;
 
 use super::graph::{Constant, Graph, Values, attribute, integer, string};
-use super::plan::{Output, Plan, Step, Work};
+use super::weights::{borrowed, by_pixel, joined, unpacked};
 
 /// A plan, and what is to be subtracted from every value of the picture before it.
 pub struct Compiled {
@@ -35,11 +36,11 @@ pub fn plan(graph: &Graph, size: Size, processor: Processor) -> Result<Compiled,
         .iter()
         .map(|name| compiler.output(name).ok_or_else(|| format!("the form of the output {name}")));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
-    let Compiler { steps, lengths, subtract, .. } = compiler;
-    Ok(Compiled { plan: in_few_buffers(processor, steps, outputs, &lengths), subtract })
+    let Compiler { steps, subtract, .. } = compiler;
+    Ok(Compiled { plan: Plan::new(processor, steps, outputs), subtract })
 }
 
-trait Named {
+pub(super) trait Named {
     fn name(&self) -> &str;
 }
 
@@ -49,45 +50,70 @@ impl Named for NodeProto {
     }
 }
 
-/// A value that was computed, in a buffer of its own.
+/// A value that was computed: the channels from `first` on of what a step makes.
 #[derive(Clone, Copy)]
-struct Value {
-    buffer: usize,
-    size: Size,
-    channels: usize,
-    order: Order,
-    sigmoid: bool,
+pub(super) struct Value {
+    pub step: usize,
+    pub first: usize,
+    pub size: Size,
+    pub channels: usize,
+    pub order: Order,
+    pub sigmoid: bool,
 }
 
 /// How ONNX counts the numbers of a value. In memory they always lie pixel by pixel.
 #[derive(Clone, Copy, PartialEq)]
-enum Order {
+pub(super) enum Order {
     Channels,
+    /// As `Channels`, of a value beside others in the same pixels.
+    Part,
     Pixels,
     /// Channel by channel in one row.
     Flat,
 }
 
 /// What becomes of a convolution's sum before anything else reads it.
-struct Follow {
-    slope: Vec<f32>,
-    output: String,
-    nodes: Vec<usize>,
+pub(super) struct Follow {
+    pub slope: Vec<f32>,
+    pub output: String,
+    pub nodes: Vec<usize>,
 }
 
-struct Compiler<'a> {
-    graph: &'a Graph,
+/// A convolution with constant weights.
+pub(super) struct Conv<'a> {
+    pub window: Window,
+    pub weights: &'a Values,
+    pub bias: Vec<f32>,
+    pub outputs: usize,
+    /// Inputs of each output.
+    pub inputs: usize,
+    group: usize,
+}
+
+impl Conv<'_> {
+    /// Whether each channel is by itself.
+    pub fn is_depthwise(&self) -> bool {
+        self.inputs == 1 && self.outputs == self.group
+    }
+
+    /// Whether it looks at one pixel at a time.
+    pub fn is_pointwise(&self) -> bool {
+        self.group == 1 && self.window == Window { side: 1, stride: 1, pad: 0 }
+    }
+}
+
+pub(super) struct Compiler<'a> {
+    pub graph: &'a Graph,
     processor: Processor,
-    values: HashMap<String, Value>,
+    pub values: HashMap<String, Value>,
     /// Nodes that were taken along with an earlier one.
-    done: HashSet<usize>,
+    pub done: HashSet<usize>,
     steps: Vec<Step>,
-    /// Of each buffer.
-    lengths: Vec<usize>,
     subtract: f32,
 }
 
-const PICTURE: usize = 0;
+/// The step that makes the picture.
+pub(super) const PICTURE: usize = 0;
 
 impl<'a> Compiler<'a> {
     fn new(graph: &'a Graph, processor: Processor) -> Self {
@@ -97,15 +123,15 @@ impl<'a> Compiler<'a> {
             values: HashMap::new(),
             done: HashSet::new(),
             steps: Vec::new(),
-            lengths: Vec::new(),
             subtract: 0.0,
         }
     }
 
     fn begin(&mut self, input: &str, size: Size) {
-        self.lengths.push(3 * size.area());
+        let step = PICTURE;
+        self.steps.push(Step { work: Work::Picture(3), from: step, size });
         let order = Order::Channels;
-        let picture = Value { buffer: PICTURE, size, channels: 3, order, sigmoid: false };
+        let picture = Value { step, first: 0, size, channels: 3, order, sigmoid: false };
         self.values.insert(input.to_owned(), picture);
     }
 
@@ -125,7 +151,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn value(&self, name: &str) -> Option<Value> {
+    pub fn value(&self, name: &str) -> Option<Value> {
         self.values.get(name).copied()
     }
 
@@ -138,70 +164,84 @@ impl<'a> Compiler<'a> {
     }
 
     /// The only reader of a value that is no output.
-    fn reader(&self, name: &str) -> Option<(usize, &'a NodeProto)> {
+    pub fn reader(&self, name: &str) -> Option<(usize, &'a NodeProto)> {
         match self.readers(name)[..] {
             [reader] => Some(reader),
             _ => None,
         }
     }
 
-    fn readers(&self, name: &str) -> Vec<(usize, &'a NodeProto)> {
+    pub fn readers(&self, name: &str) -> Vec<(usize, &'a NodeProto)> {
         if self.graph.outputs().iter().any(|output| output == name) {
             return Vec::new();
         }
         self.graph.readers(name)
     }
 
+    /// Adds a step.
+    pub fn step(&mut self, work: Work, from: Value, channels: usize) -> Value {
+        self.steps.push(Step { work, from: from.step, size: from.size });
+        let step = self.steps.len() - 1;
+        let size = self.steps[step].output();
+        Value { step, first: 0, size, channels, order: Order::Channels, sigmoid: false }
+    }
+
     /// Adds a step that makes the value `name`.
-    fn step(&mut self, work: Work, from: Value, name: &str, size: Size, channels: usize) {
-        let to = self.lengths.len();
-        self.lengths.push(size.area() * padded(channels));
-        self.steps.push(Step { work, from: from.buffer, to, size: from.size });
-        let value = Value { buffer: to, size, channels, order: Order::Channels, sigmoid: false };
+    fn make(&mut self, work: Work, from: Value, name: &str, channels: usize) {
+        let value = self.step(work, from, channels);
         self.values.insert(name.to_owned(), value);
     }
 
     /// One number from every value of the picture.
     fn subtract(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| value.buffer == PICTURE)?;
+        let input = self.input(node).filter(|value| value.step == PICTURE)?;
         self.subtract += self.constant(node, 1)?.scalar()?;
         self.values.insert(node.name().to_owned(), input);
         Some(())
     }
 
-    fn convolution(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| value.order == Order::Channels)?;
+    /// A `Conv` in terms of the kernels.
+    pub fn conv(&self, node: &NodeProto) -> Option<Conv<'a>> {
         let weights = self.constant(node, 1)?;
         let [outputs, inputs, height, width] = weights.shape[..] else { return None };
-        let window = window(node, height, width)?;
-        let size = window.output(input.size)?;
-        let group = usize::try_from(integer(node, "group", 1)).ok()?;
         let bias = match node.input.get(2) {
             Some(_) => self.constant(node, 2)?.floats()?.to_vec(),
             None => vec![0.0; outputs],
         };
+        let window = window(node, height, width)?;
+        let group = usize::try_from(integer(node, "group", 1)).ok()?;
+        Some(Conv { window, weights: &weights.values, bias, outputs, inputs, group })
+    }
+
+    fn convolution(&mut self, node: &NodeProto) -> Option<()> {
+        if let Some(heads) = self.heads(node) {
+            return self.in_one(node, &heads);
+        }
+        let input = self.input(node).filter(|value| value.order == Order::Channels)?;
+        let conv = self.conv(node)?;
+        let Conv { window, weights, ref bias, outputs, inputs, group } = conv;
+        let size = window.output(input.size)?;
         let Follow { slope, output, nodes } = self.follow(node.name(), outputs);
-        let finish = Finish { bias: &bias, slope: &slope };
-        if group == input.channels && outputs == group && inputs == 1 {
-            let layer = Depthwise::new(window, &unpacked(&weights.values)?, finish);
+        let finish = Finish { bias, slope: &slope };
+        if conv.is_depthwise() && outputs == input.channels {
+            let layer = Depthwise::new(window, &unpacked(weights)?, finish);
             self.done.extend(nodes);
-            self.step(Work::Depthwise(layer), input, &output, size, outputs);
+            self.make(Work::Depthwise(layer), input, &output, outputs);
             return Some(());
         }
         if group != 1 || inputs != input.channels {
             return None;
         }
-        let whole = Window { side: 1, stride: 1, pad: 0 };
-        if window != whole || input.buffer == PICTURE {
-            let pixel = if input.buffer == PICTURE { inputs } else { padded(inputs) };
-            let weights = by_pixel(&weights.values, inputs, window.side * window.side, pixel)?;
-            let weights = self.suited(weights, pixel * window.side * window.side)?;
+        if !conv.is_pointwise() || input.step == PICTURE {
+            let pixel = if input.step == PICTURE { inputs } else { padded(inputs) };
+            let taps = window.side * window.side;
+            let weights = self.suited(by_pixel(weights, inputs, taps, pixel)?, pixel * taps)?;
             let layer = Convolution::new(window, pixel, borrowed(&weights)?, finish);
             self.done.extend(nodes);
-            self.step(Work::Convolution(layer), input, &output, size, outputs);
+            self.make(Work::Convolution(layer), input, &output, outputs);
             return Some(());
         }
-        let weights = self.suited(weights.values.clone(), inputs)?;
+        let weights = self.suited(weights.clone(), inputs)?;
         let layer = Pointwise::new(inputs, borrowed(&weights)?, finish);
         self.done.extend(nodes);
         let (residual, output) = match self.residual(&output, size, outputs) {
@@ -211,13 +251,13 @@ impl<'a> Compiler<'a> {
             }
             None => (None, output),
         };
-        self.step(Work::Pointwise(layer, residual), input, &output, size, outputs);
+        self.make(Work::Pointwise(layer, residual), input, &output, outputs);
         Some(())
     }
 
     /// Bytes where the processor multiplies them faster, floats elsewhere. Where there is little to
     /// multiply, as in the first layer, the rounding would cost more than it saves.
-    fn suited(&self, weights: Values, inputs: usize) -> Option<Values> {
+    pub fn suited(&self, weights: Values, inputs: usize) -> Option<Values> {
         const FEWEST: usize = 64;
         if self.processor.has_byte_products() && inputs >= FEWEST {
             return Some(weights);
@@ -227,7 +267,7 @@ impl<'a> Compiler<'a> {
 
     /// The activation behind `sum`: none, ReLU, PReLU, or PReLU as `max(x, a x)` or as
     /// `max(x, 0) + a min(x, 0)`.
-    fn follow(&self, sum: &str, channels: usize) -> Follow {
+    pub fn follow(&self, sum: &str, channels: usize) -> Follow {
         let linear =
             || Follow { slope: vec![1.0; channels], output: sum.to_owned(), nodes: vec![] };
         self.activation(sum, channels).unwrap_or_else(linear)
@@ -285,15 +325,15 @@ impl<'a> Compiler<'a> {
     }
 
     /// An `Add` of `name` and an earlier value of the same form: its place, the earlier value's
-    /// buffer, and the sum's name.
+    /// step, and the sum's name.
     fn residual(&self, name: &str, size: Size, channels: usize) -> Option<(usize, usize, String)> {
         let (place, add) = self.reader(name).filter(|(_, node)| node.op_type == "Add")?;
         let earlier = self.value(other(add, name)?)?;
         let same = earlier.size == size
             && earlier.channels == channels
             && earlier.order == Order::Channels
-            && earlier.buffer != PICTURE;
-        same.then(|| (place, earlier.buffer, add.name().to_owned()))
+            && earlier.step != PICTURE;
+        same.then(|| (place, earlier.step, add.name().to_owned()))
     }
 
     fn max_pool(&mut self, node: &NodeProto) -> Option<()> {
@@ -303,13 +343,13 @@ impl<'a> Compiler<'a> {
         let window = window(node, usize::try_from(height).ok()?, usize::try_from(width).ok()?)?;
         if window != (Window { side: 2, stride: 2, pad: 0 })
             || integer(node, "ceil_mode", 0) != 0
-            || input.buffer == PICTURE
+            || input.step == PICTURE
         {
             return None;
         }
         let channels = input.channels;
-        let size = window.output(input.size)?;
-        self.step(Work::MaxPool { channels }, input, node.name(), size, channels);
+        window.output(input.size)?;
+        self.make(Work::MaxPool(channels), input, node.name(), channels);
         Some(())
     }
 
@@ -335,15 +375,15 @@ impl<'a> Compiler<'a> {
             return None;
         }
         self.done.insert(place);
-        let work = Work::AddDoubled { small: small.buffer, channels };
-        self.step(work, large, add.name(), doubled, channels);
+        let work = Work::AddDoubled { small: small.step, channels };
+        self.make(work, large, add.name(), channels);
         Some(())
     }
 
     /// A fully connected layer, or several of one input whose outputs are put in a row.
     fn fully_connected(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.input(node)?;
-        if input.order != Order::Flat || input.buffer == PICTURE {
+        if input.order != Order::Flat || input.step == PICTURE {
             return None;
         }
         let (layers, output) = self.side_by_side(node).unwrap_or((vec![node], node.name()));
@@ -375,7 +415,7 @@ impl<'a> Compiler<'a> {
         let one = Size { height: 1, width: 1 };
         let row = Value { size: one, ..input };
         let output = output.to_owned();
-        self.step(Work::Pointwise(layer, None), row, &output, one, rows);
+        self.make(Work::Pointwise(layer, None), row, &output, rows);
         Some(())
     }
 
@@ -413,7 +453,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn transpose(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| value.order == Order::Channels)?;
+        let in_channels = |order| matches!(order, Order::Channels | Order::Part);
+        let input = self.input(node).filter(|value| in_channels(value.order))?;
         let pixels_first = attribute(node, "perm")?.ints == [0, 2, 3, 1];
         pixels_first.then(|| self.renamed(node, Value { order: Order::Pixels, ..input }))?
     }
@@ -434,14 +475,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn output(&self, name: &str) -> Option<Output> {
-        let Value { buffer, size, channels, order, sigmoid } = self.value(name)?;
+        let Value { step, first, size, channels, order, sigmoid } = self.value(name)?;
         let in_order = order == Order::Pixels || size.area() == 1;
-        (in_order && buffer != PICTURE).then_some(Output {
-            buffer,
-            pixels: size.area(),
-            channels,
-            sigmoid,
-        })
+        let channels = first..first + channels;
+        (in_order && step != PICTURE).then_some(Output { value: step, channels, sigmoid })
     }
 }
 
@@ -464,98 +501,8 @@ fn window(node: &NodeProto, height: usize, width: usize) -> Option<Window> {
     let (stride, pad) = (same("strides", 1)?, same("pads", 0)?);
     let plain = height == width
         && stride > 0
+        && pad < height
         && same("dilations", 1)? == 1
         && string(node, "auto_pad", "NOTSET") == "NOTSET";
     plain.then_some(Window { side: height, stride, pad })
-}
-
-/// From channel by channel to tap by tap, each with the channels of a pixel of `pixel` values.
-fn by_pixel(weights: &Values, channels: usize, taps: usize, pixel: usize) -> Option<Values> {
-    fn moved<T: Copy + Default>(from: &[T], channels: usize, taps: usize, pixel: usize) -> Vec<T> {
-        let mut to = vec![T::default(); from.len() / channels * pixel];
-        for (row, to) in from.chunks_exact(channels * taps).zip(to.chunks_exact_mut(pixel * taps)) {
-            for (i, weight) in row.iter().enumerate() {
-                to[i % taps * pixel + i / taps] = *weight;
-            }
-        }
-        to
-    }
-    Some(match weights {
-        Values::Floats(values) => Values::Floats(moved(values, channels, taps, pixel)),
-        Values::Bytes { codes, scales } => {
-            Values::Bytes { codes: moved(codes, channels, taps, pixel), scales: scales.clone() }
-        }
-        Values::Integers(_) => return None,
-    })
-}
-
-/// One matrix above the other.
-fn joined(matrices: &[&Values]) -> Option<Values> {
-    if let [Values::Bytes { .. }, ..] = matrices {
-        let (mut all_codes, mut all_scales) = (Vec::new(), Vec::new());
-        for matrix in matrices {
-            let Values::Bytes { codes, scales } = matrix else { return None };
-            all_codes.extend_from_slice(codes);
-            all_scales.extend_from_slice(scales);
-        }
-        return Some(Values::Bytes { codes: all_codes, scales: all_scales });
-    }
-    let floats: Option<Vec<_>> = matrices.iter().map(|matrix| unpacked(matrix)).collect();
-    Some(Values::Floats(floats?.concat()))
-}
-
-fn unpacked(weights: &Values) -> Option<Vec<f32>> {
-    match weights {
-        Values::Floats(values) => Some(values.clone()),
-        Values::Bytes { codes, scales } => {
-            let row = codes.len() / scales.len();
-            let rows = codes.chunks_exact(row).zip(scales);
-            let unpack = |(codes, scale): (&[i8], &f32)| -> Vec<f32> {
-                codes.iter().map(|code| f32::from(*code) * scale).collect()
-            };
-            Some(rows.flat_map(unpack).collect())
-        }
-        Values::Integers(_) => None,
-    }
-}
-
-fn borrowed(weights: &Values) -> Option<Weights<'_>> {
-    match weights {
-        Values::Floats(values) => Some(Weights::Floats(values)),
-        Values::Bytes { codes, scales } => Some(Weights::Bytes { codes, scales }),
-        Values::Integers(_) => None,
-    }
-}
-
-/// Lets values whose readers are done make room for later ones.
-fn in_few_buffers(
-    processor: Processor,
-    mut steps: Vec<Step>,
-    mut outputs: Vec<Output>,
-    lengths: &[usize],
-) -> Plan {
-    let mut last_read = vec![0; lengths.len()];
-    for (i, step) in steps.iter().enumerate() {
-        step.reads().into_iter().flatten().for_each(|value| last_read[value] = i);
-    }
-    outputs.iter().for_each(|output| last_read[output.buffer] = usize::MAX);
-
-    let mut buffers = vec![lengths[PICTURE]];
-    let mut place = vec![PICTURE; lengths.len()];
-    let mut free = Vec::new();
-    for (i, step) in steps.iter_mut().enumerate() {
-        let value = step.to;
-        let buffer = free.pop().unwrap_or_else(|| {
-            buffers.push(0);
-            buffers.len() - 1
-        });
-        buffers[buffer] = buffers[buffer].max(lengths[value]);
-        place[value] = buffer;
-        let mut read: Vec<_> = step.reads().into_iter().flatten().collect();
-        read.dedup();
-        free.extend(read.into_iter().filter(|v| last_read[*v] == i).map(|v| place[v]));
-        step.relocate(&place);
-    }
-    outputs.iter_mut().for_each(|output| output.buffer = place[output.buffer]);
-    Plan::new(processor, steps, outputs, buffers)
 }

@@ -3,15 +3,15 @@
 
 mod compile;
 mod graph;
-mod plan;
+mod heads;
 #[cfg(test)]
 mod tests;
 mod tract;
+mod weights;
 
-use instored_kernels::{Processor, Size};
+use instored_kernels::{Plan, Processor, Size};
 
 use self::graph::Graph;
-use self::plan::Plan;
 use self::tract::TractPlan;
 use super::model::{Colour, Input};
 use super::{Model, Picture, VisionError};
@@ -93,8 +93,10 @@ impl Network {
         let pixels = picture.rgb().as_chunks::<3>().0;
         let value = |pixel: &[u8; 3], channel: usize| self.levels[usize::from(pixel[channel])];
         match &self.engine {
-            Engine::Kernels(plan) => Ok(plan.run(|input| {
-                for (values, pixel) in input.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+            Engine::Kernels(plan) => Ok(plan.run(|row, values| {
+                let width = self.width as usize;
+                let pixels = &pixels[row * width..][..width];
+                for (values, pixel) in values.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
                     *values = channels.map(|channel| value(pixel, channel));
                 }
             })),

@@ -1,5 +1,5 @@
-//! The layers of the shipped networks, one after the other, with weights that mean nothing: what the
-//! kernels cost, without the program around them.
+//! The layers of the shipped networks, with weights that mean nothing: what the kernels cost, without
+//! the program around them.
 //!
 //!     cargo run --release -p instored-kernels --example layers -- NETWORK [floats] [RUNS]
 
@@ -7,111 +7,181 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use instored_kernels::{
-    Convolution, Depthwise, Finish, Pointwise, Processor, Scratch, Size, Weights, Window,
-    add_doubled, max_pool, padded,
+    Convolution, Depthwise, Finish, Output, Plan, Pointwise, Processor, Size, Step, Weights,
+    Window, Work, padded,
 };
 
-/// A layer on a square picture of so many pixels a side.
-#[derive(Clone, Copy)]
-enum Layer {
+/// A network that is being put together. Values are called by the number of their step.
+struct Network {
+    steps: Vec<Step>,
+    /// Channels of each value.
+    channels: Vec<usize>,
+    /// Whether products of bytes are used where the program does.
+    bytes: bool,
+}
+
+impl Network {
+    fn new(height: usize, width: usize, bytes: bool) -> Self {
+        let mut network = Self { steps: Vec::new(), channels: Vec::new(), bytes };
+        network.step(Work::Picture(3), 0, Size { height, width }, 3);
+        network
+    }
+
+    fn step(&mut self, work: Work, from: usize, size: Size, channels: usize) -> usize {
+        self.steps.push(Step { work, from, size });
+        self.channels.push(channels);
+        self.steps.len() - 1
+    }
+
     /// 3 × 3, of the three colours.
-    First {
-        side: usize,
-        outputs: usize,
-        stride: usize,
-    },
-    /// Each channel by itself.
-    Depthwise {
-        side: usize,
-        channels: usize,
-        stride: usize,
-    },
-    /// The whole picture at once, each channel by itself.
-    Global {
-        side: usize,
-        channels: usize,
-    },
-    Pointwise {
-        side: usize,
-        inputs: usize,
-        outputs: usize,
-    },
-    Pool {
-        side: usize,
-        channels: usize,
-    },
-    Double {
-        side: usize,
-        channels: usize,
-    },
-}
-
-use Layer::{Depthwise as Dw, Double, First, Global, Pointwise as Pw, Pool};
-
-/// A pointwise layer behind a depthwise one, as in SFace.
-fn separable(side: usize, inputs: usize, outputs: usize, stride: usize) -> [Layer; 2] {
-    [Dw { side, channels: inputs, stride }, Pw { side: side / stride, inputs, outputs }]
-}
-
-fn sface() -> Vec<Layer> {
-    let mut layers = vec![First { side: 112, outputs: 32, stride: 1 }];
-    let mut blocks =
-        vec![(112, 32, 64, 1), (112, 64, 128, 2), (56, 128, 128, 1), (56, 128, 256, 2)];
-    blocks.extend([(28, 256, 256, 1), (28, 256, 512, 2)]);
-    blocks.extend([(14, 512, 512, 1); 5]);
-    blocks.extend([(14, 512, 1024, 2), (7, 1024, 1024, 1)]);
-    layers
-        .extend(blocks.into_iter().flat_map(|(side, k, n, stride)| separable(side, k, n, stride)));
-    layers.push(Pw { side: 1, inputs: 50_176, outputs: 128 });
-    layers
-}
-
-fn mobilefacenet() -> Vec<Layer> {
-    let mut layers = vec![First { side: 112, outputs: 64, stride: 2 }];
-    layers.push(Dw { side: 56, channels: 64, stride: 1 });
-    let mut bottlenecks = vec![(56, 64, 128, 2, 64)];
-    bottlenecks.extend([(28, 64, 128, 1, 64); 4]);
-    bottlenecks.push((28, 64, 256, 2, 128));
-    bottlenecks.extend([(14, 128, 256, 1, 128); 6]);
-    bottlenecks.push((14, 128, 512, 2, 128));
-    bottlenecks.extend([(7, 128, 256, 1, 128); 2]);
-    for (side, inputs, inside, stride, outputs) in bottlenecks {
-        layers.push(Pw { side, inputs, outputs: inside });
-        layers.extend(separable(side, inside, outputs, stride));
+    fn first(&mut self, outputs: usize, stride: usize) -> usize {
+        let window = Window { side: 3, stride, pad: 1 };
+        let weights = noise(27 * outputs);
+        let layer = with_finish(outputs, 0.25, |finish| {
+            Convolution::new(window, 3, Weights::Floats(&weights), finish)
+        });
+        self.step(Work::Convolution(layer), 0, self.steps[0].output(), outputs)
     }
-    layers.push(Pw { side: 7, inputs: 128, outputs: 512 });
-    layers.push(Global { side: 7, channels: 512 });
-    layers.push(Pw { side: 1, inputs: 512, outputs: 512 });
-    layers
+
+    fn depthwise(&mut self, from: usize, window: Window, slope: f32) -> usize {
+        let channels = self.channels[from];
+        let weights = noise(window.side * window.side * channels);
+        let layer = with_finish(channels, slope, |finish| Depthwise::new(window, &weights, finish));
+        self.step(Work::Depthwise(layer), from, self.steps[from].output(), channels)
+    }
+
+    /// 3 × 3, each channel by itself.
+    fn three(&mut self, from: usize, stride: usize, slope: f32) -> usize {
+        self.depthwise(from, Window { side: 3, stride, pad: 1 }, slope)
+    }
+
+    fn pointwise(
+        &mut self,
+        from: usize,
+        outputs: usize,
+        slope: f32,
+        residual: Option<usize>,
+    ) -> usize {
+        let layer = self.products(self.channels[from], outputs, slope);
+        let work = Work::Pointwise(layer, residual);
+        self.step(work, from, self.steps[from].output(), outputs)
+    }
+
+    /// A fully connected layer.
+    fn connected(&mut self, from: usize, outputs: usize) -> usize {
+        let inputs = self.steps[from].output().area() * padded(self.channels[from]);
+        let layer = self.products(inputs, outputs, 1.0);
+        self.step(Work::Pointwise(layer, None), from, Size { height: 1, width: 1 }, outputs)
+    }
+
+    fn products(&self, inputs: usize, outputs: usize, slope: f32) -> Pointwise {
+        let weights = noise(inputs * outputs);
+        let codes: Vec<i8> = weights.iter().map(|weight| (weight * 254.0) as i8).collect();
+        let scales = vec![0.01; outputs];
+        // Small layers are shipped in floats.
+        let weights = if self.bytes && inputs >= 64 && outputs > 16 {
+            Weights::Bytes { codes: &codes, scales: &scales }
+        } else {
+            Weights::Floats(&weights)
+        };
+        with_finish(outputs, slope, |finish| Pointwise::new(inputs, weights, finish))
+    }
+
+    fn pool(&mut self, from: usize) -> usize {
+        let channels = self.channels[from];
+        self.step(Work::MaxPool(channels), from, self.steps[from].output(), channels)
+    }
+
+    fn add_doubled(&mut self, large: usize, small: usize) -> usize {
+        let channels = self.channels[large];
+        let work = Work::AddDoubled { small, channels };
+        self.step(work, large, self.steps[large].output(), channels)
+    }
+
+    fn plan(self, processor: Processor, outputs: &[usize]) -> Plan {
+        let output = |value: &usize| Output {
+            value: *value,
+            channels: 0..self.channels[*value],
+            sigmoid: false,
+        };
+        let outputs = outputs.iter().map(output).collect();
+        Plan::new(processor, self.steps, outputs)
+    }
 }
 
-/// At 320 × 320.
-fn yunet() -> Vec<Layer> {
-    let unit = |side, inputs, outputs| {
-        [Pw { side, inputs, outputs }, Dw { side, channels: outputs, stride: 1 }]
+fn with_finish<T>(outputs: usize, slope: f32, layer: impl FnOnce(Finish<'_>) -> T) -> T {
+    layer(Finish { bias: &vec![0.1; outputs], slope: &vec![slope; outputs] })
+}
+
+/// Of a PReLU.
+const SLOPE: f32 = 0.25;
+
+fn sface(processor: Processor, bytes: bool) -> Plan {
+    let mut network = Network::new(112, 112, bytes);
+    let mut last = network.first(32, 1);
+    let mut blocks = vec![(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)];
+    blocks.extend([(512, 1); 5]);
+    blocks.extend([(1024, 2), (1024, 1)]);
+    for (outputs, stride) in blocks {
+        last = network.three(last, stride, SLOPE);
+        last = network.pointwise(last, outputs, SLOPE, None);
+    }
+    last = network.connected(last, 128);
+    network.plan(processor, &[last])
+}
+
+fn mobilefacenet(processor: Processor, bytes: bool) -> Plan {
+    let mut network = Network::new(112, 112, bytes);
+    let mut last = network.first(64, 2);
+    last = network.three(last, 1, SLOPE);
+    let mut bottlenecks = vec![(128, 2, 64)];
+    bottlenecks.extend([(128, 1, 64); 4]);
+    bottlenecks.push((256, 2, 128));
+    bottlenecks.extend([(256, 1, 128); 6]);
+    bottlenecks.push((512, 2, 128));
+    bottlenecks.extend([(256, 1, 128); 2]);
+    for (inside, stride, outputs) in bottlenecks {
+        let before = last;
+        last = network.pointwise(last, inside, SLOPE, None);
+        last = network.three(last, stride, SLOPE);
+        last = network.pointwise(last, outputs, 1.0, (stride == 1).then_some(before));
+    }
+    last = network.pointwise(last, 512, SLOPE, None);
+    last = network.depthwise(last, Window { side: 7, stride: 1, pad: 0 }, 1.0);
+    last = network.connected(last, 512);
+    network.plan(processor, &[last])
+}
+
+fn yunet(processor: Processor, bytes: bool, height: usize, width: usize) -> Plan {
+    let mut network = Network::new(height, width, bytes);
+    let unit = |network: &mut Network, from, outputs| {
+        let sums = network.pointwise(from, outputs, 1.0, None);
+        network.three(sums, 1, 0.0)
     };
-    let mut layers = vec![First { side: 320, outputs: 16, stride: 2 }];
-    layers.extend(unit(160, 16, 16));
-    layers.push(Pool { side: 160, channels: 16 });
-    for (inputs, outputs) in [(16, 16), (16, 32), (32, 32), (32, 64)] {
-        layers.extend(unit(80, inputs, outputs));
+    let mut last = network.first(16, 2);
+    last = unit(&mut network, last, 16);
+    last = network.pool(last);
+    for outputs in [16, 32, 32, 64] {
+        last = unit(&mut network, last, outputs);
     }
-    for side in [40, 20] {
-        layers.push(Pool { side: 2 * side, channels: 64 });
-        layers.extend([unit(side, 64, 64), unit(side, 64, 64)].concat());
+    let mut levels = [0; 3];
+    for (level, units) in levels.iter_mut().zip([2, 2, 3]) {
+        last = network.pool(last);
+        for _ in 0..units {
+            last = unit(&mut network, last, 64);
+        }
+        *level = last;
     }
-    layers.push(Pool { side: 20, channels: 64 });
-    layers.extend([unit(10, 64, 64), unit(10, 64, 64), unit(10, 64, 64)].concat());
-    for side in [20, 40] {
-        layers.push(Double { side, channels: 64 });
-        layers.extend(unit(side, 64, 64));
+    for level in [1, 0] {
+        let sum = network.add_doubled(levels[level], levels[level + 1]);
+        levels[level] = unit(&mut network, sum, 64);
     }
-    for side in [40, 20, 10] {
-        // Classes, boxes, objects and landmarks: 1, 4, 1 and 10 channels, padded.
-        layers.extend([unit(side, 64, 16), unit(side, 64, 16)].concat());
-        layers.extend([unit(side, 64, 16), unit(side, 64, 16)].concat());
-    }
-    layers
+    let outputs = levels.map(|level| {
+        // Classes, objects, boxes and landmarks: 1, 1, 4 and 10 channels, side by side.
+        let heads = network.pointwise(level, 16, 1.0, None);
+        network.three(heads, 1, 1.0)
+    });
+    network.plan(processor, &outputs)
 }
 
 /// Numbers without a pattern, -0.5 to 0.5.
@@ -125,103 +195,27 @@ fn noise(length: usize) -> Vec<f32> {
     (0..length).map(|_| next()).collect()
 }
 
-type Run = Box<dyn Fn(Processor, &mut Scratch, &mut [f32])>;
-
-/// A layer with its weights and its input, and how many values it writes.
-fn prepared(layer: Layer, bytes: bool) -> (Run, usize) {
-    let square = |side: usize| Size { height: side, width: side };
-    let finish = |outputs: usize| (vec![0.1; outputs], vec![0.25; outputs]);
-    match layer {
-        First { side, outputs, stride } => {
-            let window = Window { side: 3, stride, pad: 1 };
-            let (bias, slope) = finish(outputs);
-            let (weights, input) = (noise(27 * outputs), noise(3 * side * side));
-            let finish = Finish { bias: &bias, slope: &slope };
-            let layer = Convolution::new(window, 3, Weights::Floats(&weights), finish);
-            let length = layer.outputs(square(side));
-            let run = move |processor, scratch: &mut Scratch, out: &mut [f32]| {
-                layer.run(processor, square(side), &input, out, scratch);
-            };
-            (Box::new(run), length)
-        }
-        Dw { .. } | Global { .. } => {
-            let (side, channels, window) = match layer {
-                Dw { side, channels, stride } => {
-                    (side, channels, Window { side: 3, stride, pad: 1 })
-                }
-                Global { side, channels } => (side, channels, Window { side, stride: 1, pad: 0 }),
-                _ => unreachable!("the two that are matched above"),
-            };
-            let (bias, slope) = finish(channels);
-            let weights = noise(window.side * window.side * channels);
-            let layer = Depthwise::new(window, &weights, Finish { bias: &bias, slope: &slope });
-            let (input, length) = (noise(side * side * channels), layer.outputs(square(side)));
-            let run = move |processor, _: &mut Scratch, out: &mut [f32]| {
-                layer.run(processor, square(side), &input, out);
-            };
-            (Box::new(run), length)
-        }
-        Pw { side, inputs, outputs } => {
-            let (bias, slope) = finish(outputs);
-            let finish = Finish { bias: &bias, slope: &slope };
-            let weights = noise(inputs * outputs);
-            let codes: Vec<i8> = weights.iter().map(|weight| (weight * 254.0) as i8).collect();
-            let scales = vec![0.01; outputs];
-            let weights = if bytes && inputs >= 64 {
-                Weights::Bytes { codes: &codes, scales: &scales }
-            } else {
-                Weights::Floats(&weights)
-            };
-            let layer = Pointwise::new(inputs, weights, finish);
-            let (input, length) = (noise(side * side * inputs), side * side * layer.outputs());
-            let run = move |processor, scratch: &mut Scratch, out: &mut [f32]| {
-                layer.run(processor, &input, None, out, scratch);
-            };
-            (Box::new(run), length)
-        }
-        Pool { side, channels } => {
-            let input = noise(side * side * padded(channels));
-            let run = move |processor, _: &mut Scratch, out: &mut [f32]| {
-                max_pool(processor, square(side), channels, &input, out);
-            };
-            (Box::new(run), side * side / 4 * padded(channels))
-        }
-        Double { side, channels } => {
-            let length = side * side * padded(channels);
-            let (large, small) = (noise(length), noise(length / 4));
-            let run = move |processor, _: &mut Scratch, out: &mut [f32]| {
-                add_doubled(processor, square(side), channels, &large, &small, out);
-            };
-            (Box::new(run), length)
-        }
-    }
-}
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let layers = match arguments.first().map(String::as_str) {
-        Some("sface") => sface(),
-        Some("mobilefacenet") => mobilefacenet(),
-        Some("yunet") => yunet(),
-        _ => {
-            eprintln!("layers sface|mobilefacenet|yunet [floats] [RUNS]");
-            return ExitCode::from(2);
-        }
-    };
     let runs = arguments.last().and_then(|runs| runs.parse().ok()).unwrap_or(1);
     let processor = Processor::detect().unwrap_or(Processor::portable());
     let bytes = processor.has_byte_products() && !arguments.iter().any(|a| a == "floats");
-    let layers: Vec<_> = layers.into_iter().map(|layer| prepared(layer, bytes)).collect();
-    let longest = layers.iter().map(|(_, length)| *length).max().unwrap_or(0);
-    let (mut out, mut scratch) = (vec![0.0; longest], Scratch::default());
+    let plan = match arguments.first().map(String::as_str) {
+        Some("sface") => sface(processor, bytes),
+        Some("mobilefacenet") => mobilefacenet(processor, bytes),
+        Some("yunet") => yunet(processor, bytes, 320, 320),
+        Some("yunet-vga") => yunet(processor, bytes, 480, 640),
+        _ => {
+            eprintln!("layers sface|mobilefacenet|yunet|yunet-vga [floats] [RUNS]");
+            return ExitCode::from(2);
+        }
+    };
     let mut best = f64::INFINITY;
     for _ in 0..runs {
         let began = Instant::now();
-        for (run, length) in &layers {
-            run(processor, &mut scratch, &mut out[..*length]);
-        }
+        plan.run(|_, row| row.fill(0.5));
         best = best.min(began.elapsed().as_secs_f64());
     }
-    println!("{} layers, {}: {:.3} ms at best", layers.len(), processor.name(), best * 1e3);
+    println!("{}: {:.3} ms at best", processor.name(), best * 1e3);
     ExitCode::SUCCESS
 }

@@ -1,0 +1,243 @@
+//! A network as a list of layers to run, and the memory that they work in.
+//!
+//! Layers that follow each other on a large picture take turns, a few rows each: what one writes is
+//! read by the next before it has left the near cache, and never lies in memory as a whole.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use crate::schedule::{self, Turn};
+use crate::{
+    Convolution, Depthwise, Pointwise, Processor, Rows, RowsMut, Scratch, Size, Window,
+    add_doubled, max_pool, padded,
+};
+
+/// A network, for pictures of one size.
+pub struct Plan {
+    processor: Processor,
+    steps: Vec<Step>,
+    turns: Vec<Turn>,
+    outputs: Vec<Output>,
+    /// Where each value lies.
+    places: Vec<Place>,
+    /// Lengths of the buffers.
+    buffers: Vec<usize>,
+    /// Memory that no run is using.
+    idle: Mutex<Vec<Arena>>,
+}
+
+/// The making of one value.
+#[derive(Debug)]
+pub struct Step {
+    /// How.
+    pub work: Work,
+    /// From which value: that of the step of this number.
+    pub from: usize,
+    /// The size of what is read.
+    pub size: Size,
+}
+
+/// A kernel with its weights.
+#[derive(Debug)]
+pub enum Work {
+    /// The picture itself, of so many values a pixel, from outside. Only the first step is one.
+    Picture(usize),
+    /// A convolution over all channels.
+    Convolution(Convolution),
+    /// A convolution of each channel.
+    Depthwise(Depthwise),
+    /// A 1 × 1 convolution, with the value that is added.
+    Pointwise(Pointwise, Option<usize>),
+    /// The largest of each two by two pixels of so many channels.
+    MaxPool(usize),
+    /// The value `small` is doubled and added.
+    AddDoubled {
+        /// Half as high and half as wide.
+        small: usize,
+        /// Channels of both.
+        channels: usize,
+    },
+}
+
+/// What is read from a value in the end: pixel by pixel, some of its channels.
+#[derive(Debug)]
+pub struct Output {
+    /// The value.
+    pub value: usize,
+    /// The channels.
+    pub channels: Range<usize>,
+    /// Whether each number is put through the logistic function.
+    pub sigmoid: bool,
+}
+
+/// Where a value lies.
+#[derive(Debug)]
+pub struct Place {
+    /// In which buffer.
+    pub buffer: usize,
+    /// How much of it.
+    pub length: usize,
+}
+
+/// The memory of a run.
+#[derive(Default)]
+struct Arena {
+    buffers: Vec<Vec<f32>>,
+    scratch: Scratch,
+}
+
+impl Plan {
+    /// Plans `steps`, each of which reads values of steps before it. The first is the picture.
+    ///
+    /// # Panics
+    /// When a window is larger than what it is to stand in.
+    pub fn new(processor: Processor, steps: Vec<Step>, outputs: Vec<Output>) -> Self {
+        let schedule::Schedule { turns, places, buffers } = schedule::schedule(&steps, &outputs);
+        Self { processor, steps, turns, outputs, places, buffers, idle: Mutex::default() }
+    }
+
+    /// Runs it on the picture whose rows `fill` writes, each once and in order, and returns the
+    /// outputs. All other memory that the picture went through is overwritten before this returns.
+    ///
+    /// # Panics
+    /// When a step reads a value that is not of the size that it says.
+    pub fn run(&self, mut fill: impl FnMut(usize, &mut [f32])) -> Vec<Vec<f32>> {
+        let mut arena = self.idle().pop().unwrap_or_else(|| Arena {
+            buffers: self.buffers.iter().map(|length| vec![0.0; *length]).collect(),
+            scratch: Scratch::default(),
+        });
+        for Turn { step, rows } in &self.turns {
+            self.take(*step, rows.clone(), &mut arena, &mut fill);
+        }
+        let outputs = self.outputs.iter().map(|output| self.read(output, &arena)).collect();
+        arena.wipe();
+        self.idle().push(arena);
+        outputs
+    }
+
+    /// Makes some rows of a step's value.
+    fn take(
+        &self,
+        step: usize,
+        rows: Range<usize>,
+        arena: &mut Arena,
+        fill: &mut impl FnMut(usize, &mut [f32]),
+    ) {
+        let (processor, place) = (self.processor, &self.places[step]);
+        let step = &self.steps[step];
+        // A value never lies where one lies that it is made of.
+        let mut written = std::mem::take(&mut arena.buffers[place.buffer]);
+        let Arena { buffers, scratch } = arena;
+        let value = |value: usize, size: Size, pixel: usize| {
+            let Place { buffer, length } = self.places[value];
+            Rows::new(size, pixel, &buffers[buffer][..length])
+        };
+        let from = || value(step.from, step.size, step.work.inputs());
+        let mut out =
+            RowsMut::new(step.output(), step.work.outputs(), &mut written[..place.length]);
+        match &step.work {
+            Work::Picture(_) => rows.for_each(|y| fill(y, out.row(y))),
+            Work::Convolution(layer) => layer.run(processor, from(), out, rows, scratch),
+            Work::Depthwise(layer) => layer.run(processor, from(), out, rows),
+            Work::Pointwise(layer, residual) => {
+                let residual = residual.map(|other| value(other, step.size, layer.outputs()));
+                layer.run(processor, from(), residual, out, rows, scratch);
+            }
+            Work::MaxPool(_) => max_pool(processor, from(), out, rows),
+            Work::AddDoubled { small, channels } => {
+                let half = Size { height: step.size.height / 2, width: step.size.width / 2 };
+                let small = value(*small, half, padded(*channels));
+                add_doubled(processor, from(), small, out, rows);
+            }
+        }
+        arena.buffers[place.buffer] = written;
+    }
+
+    fn read(&self, output: &Output, arena: &Arena) -> Vec<f32> {
+        let Place { buffer, length } = self.places[output.value];
+        let pixel = self.steps[output.value].work.outputs();
+        let pixels = arena.buffers[buffer][..length].chunks_exact(pixel);
+        let values = pixels.flat_map(|pixel| &pixel[output.channels.clone()]).copied();
+        if output.sigmoid {
+            values.map(|value| 1.0 / (1.0 + (-value).exp())).collect()
+        } else {
+            values.collect()
+        }
+    }
+
+    /// Whether no memory that is kept holds anything of a picture.
+    pub fn is_wiped(&self) -> bool {
+        let idle = self.idle();
+        let clean = |arena: &Arena| {
+            arena.buffers.iter().flatten().all(|value| *value == 0.0) && arena.scratch.is_wiped()
+        };
+        !idle.is_empty() && idle.iter().all(clean)
+    }
+
+    // A panic while the lock was held left nothing half done: a push or a pop.
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Arena>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Arena {
+    fn wipe(&mut self) {
+        for buffer in &mut self.buffers {
+            buffer.fill(0.0);
+        }
+        self.scratch.wipe();
+    }
+}
+
+impl Step {
+    /// The values that it reads.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = usize> {
+        let (first, second) = match self.work {
+            Work::Picture(_) => (None, None),
+            Work::Pointwise(_, residual) => (Some(self.from), residual),
+            Work::AddDoubled { small, .. } => (Some(self.from), Some(small)),
+            Work::Convolution(_) | Work::Depthwise(_) | Work::MaxPool(_) => (Some(self.from), None),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The size of what is made.
+    pub fn output(&self) -> Size {
+        self.work.window().output(self.size).expect("a plan has only windows that fit")
+    }
+}
+
+impl Work {
+    /// The pixels that one of the value is made of.
+    pub(crate) fn window(&self) -> Window {
+        match self {
+            Self::Convolution(layer) => layer.window(),
+            Self::Depthwise(layer) => layer.window(),
+            Self::MaxPool(_) => Window { side: 2, stride: 2, pad: 0 },
+            Self::Picture(_) | Self::Pointwise(..) | Self::AddDoubled { .. } => {
+                Window { side: 1, stride: 1, pad: 0 }
+            }
+        }
+    }
+
+    /// Values of a pixel that it reads.
+    fn inputs(&self) -> usize {
+        match self {
+            Self::Picture(_) => 0,
+            Self::Convolution(layer) => layer.pixel(),
+            Self::Pointwise(layer, _) => layer.inputs(),
+            Self::Depthwise(_) | Self::MaxPool(_) | Self::AddDoubled { .. } => self.outputs(),
+        }
+    }
+
+    /// Values of a pixel that it makes.
+    pub(crate) fn outputs(&self) -> usize {
+        match self {
+            Self::Picture(values) => *values,
+            Self::Convolution(layer) => layer.outputs(),
+            Self::Depthwise(layer) => layer.channels(),
+            Self::Pointwise(layer, _) => layer.outputs(),
+            Self::MaxPool(channels) | Self::AddDoubled { channels, .. } => padded(*channels),
+        }
+    }
+}
