@@ -1,8 +1,9 @@
 //! The mark of the newest change that this box has seen, in a small signed file beside the vault:
 //! a vault that is older than its mark was put back.
 //!
-//! It is written after each commit and not forced to the disk, so a power cut may set it back by
-//! what the disk had not taken yet; it never runs ahead of the vault.
+//! It is written after each commit. Only the first time it is forced to the disk, so that a power cut
+//! may set it back by what the disk had not taken yet, but never takes it away; it never runs ahead of
+//! the vault.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -10,6 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::error::VaultError;
+use super::files::sync_folder;
 use super::record::Signers;
 
 /// Less than a sector, so that it is written whole or not at all.
@@ -62,9 +64,18 @@ impl SeenFile {
         let length = u8::try_from(signed.len()).expect("a signed number is about 90 bytes");
         block[0] = length;
         block[1..=signed.len()].copy_from_slice(&signed);
-        self.file
-            .write_all_at(&block, 0)
-            .map_err(|source: io::Error| VaultError::Sidecar { path: self.path.clone(), source })
+        self.put(&block)
+            .map_err(|source| VaultError::Sidecar { path: self.path.clone(), source })
+    }
+
+    fn put(&self, block: &[u8; LENGTH]) -> io::Result<()> {
+        let first = self.file.metadata()?.len() == 0;
+        self.file.write_all_at(block, 0)?;
+        if first {
+            self.file.sync_all()?;
+            sync_folder(&self.path)?;
+        }
+        Ok(())
     }
 }
 
