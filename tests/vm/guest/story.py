@@ -177,7 +177,8 @@ class Story:
         flashes = self.panel.lit(1.1)
         self.panel.release()
         say(f"  the light: {[round(flash, 2) for flash in flashes]}")
-        assert all(0.1 < flash < 0.2 for flash in flashes[-3:]), "three short flashes say no"
+        # The third runs into the first of the light at rest.
+        assert all(0.1 < flash < 0.25 for flash in flashes[-3:]), "three short flashes say no"
         assert all(flash < 0.1 for flash in self.panel.lit(6)), "the light is at rest again"
         assert self.ear.silent("enrolment", since)
         assert len(self.box.cli("customers", "list")) == 1
