@@ -64,8 +64,7 @@ impl SeenFile {
         let length = u8::try_from(signed.len()).expect("a signed number is about 90 bytes");
         block[0] = length;
         block[1..=signed.len()].copy_from_slice(&signed);
-        self.put(&block)
-            .map_err(|source| VaultError::Sidecar { path: self.path.clone(), source })
+        self.put(&block).map_err(|source| VaultError::Sidecar { path: self.path.clone(), source })
     }
 
     fn put(&self, block: &[u8; LENGTH]) -> io::Result<()> {
