@@ -380,9 +380,11 @@ fn kill_after(wait: Duration, hasty: bool) -> (u32, Vec<String>) {
     let vault = twin.open_on(Disk::new().opener()).unwrap();
     let mut answered = Answered::default();
     (0..=last.unwrap_or(0)).for_each(|step| answered.work(&vault, step).unwrap());
-    let asked = asked.unwrap_or(0);
-    let n = asked / 4 + 1;
-    answered.open = Some(if asked % 4 == 3 && n % 3 == 0 { n - 1 } else { n });
+    // What was asked and not answered may be done or not.
+    answered.open = asked.filter(|_| asked > last).map(|asked| {
+        let n = asked / 4 + 1;
+        if asked % 4 == 3 && n % 3 == 0 { n - 1 } else { n }
+    });
     let faults = match house.try_open() {
         Ok(vault) => answered.faults(&vault),
         Err(error) => vec![format!("it does not open: {error}")],
