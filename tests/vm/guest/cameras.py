@@ -100,7 +100,7 @@ def disconnect(panel: Panel) -> None:
     is_now(ear, "streaming", 0)
     since = ear.mark()
     sh("v4l2-ctl", "-d", "/dev/video0", "-c", "inject_v4l2_buf_flag_error=1")
-    time.sleep(2)
+    time.sleep(2)  # Silence can only be waited for.
     assert ear.silent("state", since), "one damaged frame is no trouble"
     sh("v4l2-ctl", "-d", "/dev/video0", "-c", "disconnect=1")
     is_now(ear, "trouble", since)
