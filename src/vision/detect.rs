@@ -2,9 +2,8 @@
 //! Detector", 2023). The decoding is the one that OpenCV's `FaceDetectorYN` uses, but for the landmarks,
 //! which are steadier here.
 
-use fast_image_resize as fir;
-
 use super::network::Network;
+use super::scale::Scaler;
 use super::{Model, Picture, VisionError};
 
 /// Number of landmarks: right eye, left eye, nose tip, right and left corner of the mouth, as the
@@ -76,7 +75,7 @@ pub struct Detector {
     threshold: f32,
     /// Per stride: the places of `cls`, `obj`, `bbox` and `kps` among the outputs.
     outputs: [[usize; 4]; STRIDES.len()],
-    resizer: fir::Resizer,
+    scaler: Scaler,
 }
 
 impl Detector {
@@ -96,9 +95,8 @@ impl Detector {
                 *place = network.output(&format!("{name}_{stride}"))?;
             }
         }
-        let resizer = fir::Resizer::new();
         let threshold = model.threshold()?;
-        Ok(Self { network, width, height, threshold, outputs, resizer })
+        Ok(Self { network, width, height, threshold, outputs, scaler: Scaler::default() })
     }
 
     /// All faces in the picture, the surest first.
@@ -119,28 +117,14 @@ impl Detector {
         let scale = (self.width as f32 / width).min(self.height as f32 / height).min(1.0);
         let side = |length: f32, limit: u32| ((length * scale).round() as u32).clamp(1, limit);
         let (width, height) = (side(width, self.width), side(height, self.height));
-        let small = self.resize(picture, width, height);
+        let small = self.scaler.smooth(picture, width, height);
         let mut fitted = Picture::filled(self.width, self.height, [0; 3]);
         let row = width as usize * 3;
         let rows = fitted.rgb_mut().chunks_exact_mut(self.width as usize * 3);
-        for (into, from) in rows.zip(small.chunks_exact(row)) {
+        for (into, from) in rows.zip(small.rgb().chunks_exact(row)) {
             into[..row].copy_from_slice(from);
         }
         (fitted, scale)
-    }
-
-    fn resize(&mut self, picture: &Picture, width: u32, height: u32) -> Vec<u8> {
-        let pixel = fir::PixelType::U8x3;
-        let mut small = fir::images::Image::new(width, height, pixel);
-        let options = fir::ResizeOptions::new()
-            .resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear));
-        fir::images::ImageRef::new(picture.width(), picture.height(), picture.rgb(), pixel)
-            .map_err(|e| e.to_string())
-            .and_then(|picture| {
-                self.resizer.resize(&picture, &mut small, &options).map_err(|e| e.to_string())
-            })
-            .expect("a Picture has the bytes of its size, and both images are RGB");
-        small.into_vec()
     }
 
     fn decode(&self, outputs: &[Vec<f32>], scale: f32) -> Result<Vec<Face>, VisionError> {

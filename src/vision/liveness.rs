@@ -1,9 +1,8 @@
 //! Does this look like a face of flesh, or like a printed one? By MiniFASNetV2 (Minivision AI,
 //! "Silent-Face-Anti-Spoofing", 2020), one frame at a time.
 
-use fast_image_resize as fir;
-
 use super::network::Network;
+use super::scale::Scaler;
 use super::{Model, Picture, Rect, VisionError};
 
 /// Tells live faces from presented ones.
@@ -13,7 +12,7 @@ pub struct LivenessModel {
     box_scale: f32,
     live_class: usize,
     threshold: f32,
-    resizer: fir::Resizer,
+    scaler: Scaler,
 }
 
 impl LivenessModel {
@@ -35,7 +34,7 @@ impl LivenessModel {
             box_scale,
             live_class,
             threshold: model.threshold()?,
-            resizer: fir::Resizer::new(),
+            scaler: Scaler::default(),
         })
     }
 
@@ -70,18 +69,6 @@ impl LivenessModel {
         let (left, across) = side(x, bounds.width, picture.width());
         let (top, down) = side(y, bounds.height, picture.height());
 
-        let pixel = fir::PixelType::U8x3;
-        let mut small = fir::images::Image::new(self.side, self.side, pixel);
-        let options = fir::ResizeOptions::new()
-            .resize_alg(fir::ResizeAlg::Interpolation(fir::FilterType::Bilinear))
-            .crop(left.into(), top.into(), across.into(), down.into());
-        fir::images::ImageRef::new(picture.width(), picture.height(), picture.rgb(), pixel)
-            .map_err(|e| e.to_string())
-            .and_then(|picture| {
-                self.resizer.resize(&picture, &mut small, &options).map_err(|e| e.to_string())
-            })
-            .expect("the crop lies in the picture, and both images are RGB");
-        Picture::new(self.side, self.side, small.into_vec())
-            .expect("an RGB image has the bytes of its size")
+        self.scaler.sharp(picture, [left, top, across, down], self.side, self.side)
     }
 }

@@ -16,6 +16,7 @@ mod network;
 mod purpose;
 mod quality;
 mod recipe;
+mod scale;
 mod settings;
 #[cfg(test)]
 mod tests;
