@@ -16,7 +16,7 @@ BUILD_PACKAGES := gcc libc6-dev libclang-dev
 TEST_PACKAGES := mosquitto mosquitto-clients chromium chromium-driver ffmpeg
 FUZZ_PACKAGES := g++
 # What `make deb` needs, and what the virtual machines need that the box is tested in.
-DEB_PACKAGES := dpkg-dev lintian
+DEB_PACKAGES := dpkg-dev lintian lld-19
 VM_PACKAGES := mmdebstrap arch-test kmod cpio e2fsprogs gcc-12 make libelf1 ffmpeg \
   qemu-system-x86 qemu-system-arm qemu-user qemu-user-binfmt gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu
 
@@ -68,7 +68,7 @@ check-units:
 deb: deb-amd64 deb-arm64
 
 deb-amd64: manual cargo-deb
-	$(CARGO) build --profile dist --locked -p instored
+	cross/dist
 	$(PACK)
 
 deb-arm64: manual cargo-deb
