@@ -1,5 +1,7 @@
 //! From what cameras deliver to RGB.
 
+use instored_kernels::{Colours, Matrix, Processor};
+
 use super::formats::Encoding;
 use super::{CameraError, mjpeg};
 use crate::vision::Picture;
@@ -77,43 +79,38 @@ impl Layout {
             return Err(CameraError::Frame(format!("{arrived} of {needed} bytes arrived")));
         }
         let mut rgb = vec![0; self.width * self.height * 3];
-        let (first, rest) = bytes.split_at((self.stride * self.height).min(bytes.len()));
-        for (y, to) in rgb.chunks_exact_mut(self.width * 3).enumerate() {
-            let from = &first[y * self.stride..][..self.row()];
-            match self.encoding {
-                Encoding::Rgb3 => to.copy_from_slice(from),
-                Encoding::Bgr3 => {
-                    for (to, [blue, green, red]) in pixels(to).zip(from.as_chunks().0) {
+        let rows = rgb.chunks_exact_mut(self.width * 3);
+        let plain = |y: usize| &bytes[y * self.stride..][..self.row()];
+        match self.encoding {
+            Encoding::Rgb3 => {
+                for (y, to) in rows.enumerate() {
+                    to.copy_from_slice(plain(y));
+                }
+            }
+            Encoding::Bgr3 => {
+                for (y, to) in rows.enumerate() {
+                    for (to, [blue, green, red]) in pixels(to).zip(plain(y).as_chunks().0) {
                         *to = [*red, *green, *blue];
                     }
                 }
-                Encoding::Grey => {
-                    for (to, level) in pixels(to).zip(from) {
+            }
+            Encoding::Grey => {
+                for (y, to) in rows.enumerate() {
+                    for (to, level) in pixels(to).zip(plain(y)) {
                         *to = [*level; 3];
                     }
                 }
-                Encoding::Yuyv => {
-                    let fours = from.as_chunks().0.iter();
-                    self.colour(to, fours.map(|[y0, u, y1, v]| ([*y0, *y1], *u, *v)));
-                }
-                Encoding::Uyvy => {
-                    let fours = from.as_chunks().0.iter();
-                    self.colour(to, fours.map(|[u, y0, v, y1]| ([*y0, *y1], *u, *v)));
-                }
-                Encoding::Nv12 => {
-                    let chroma = &rest[y / 2 * self.stride..][..self.width];
-                    let pairs = from.as_chunks().0.iter().zip(chroma.as_chunks().0);
-                    self.colour(to, pairs.map(|(luma, [u, v])| (*luma, *u, *v)));
-                }
-                Encoding::Yu12 => {
-                    let half = self.stride / 2;
-                    let plane = |start| &rest[start + y / 2 * half..][..self.width / 2];
-                    let (u, v) = (plane(0), plane(half * (self.height / 2)));
-                    let pairs = from.as_chunks().0.iter().zip(u).zip(v);
-                    self.colour(to, pairs.map(|((luma, u), v)| (*luma, *u, *v)));
-                }
-                Encoding::Mjpg => {}
             }
+            Encoding::Yuyv | Encoding::Uyvy | Encoding::Nv12 | Encoding::Yu12 => {
+                let processor = Processor::detect().unwrap_or_else(Processor::portable);
+                let mut colours = Colours::new(processor, self.range.matrix(), self.width);
+                let mut planes = Planes::new(self.width);
+                for (y, to) in rows.enumerate() {
+                    self.separate(bytes, y, &mut planes);
+                    colours.row(&planes.luma, &planes.u, &planes.v, to);
+                }
+            }
+            Encoding::Mjpg => {}
         }
         Picture::new(width, height, rgb).map_err(|err| CameraError::Frame(err.to_string()))
     }
@@ -138,32 +135,56 @@ impl Layout {
         }
     }
 
-    /// Fills a row from pairs of luma that share a colour (BT.601).
-    fn colour(&self, to: &mut [u8], pairs: impl Iterator<Item = ([u8; 2], u8, u8)>) {
-        let m = self.range.matrix();
-        for (to, (luma, u, v)) in to.as_chunks_mut::<6>().0.iter_mut().zip(pairs) {
-            let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-            let (red, green, blue) = (m.red_v * v, m.green_u * u + m.green_v * v, m.blue_u * u);
-            for (to, y) in pixels(to).zip(luma) {
-                let y = m.luma * (i32::from(y) - m.black) + 32_768;
-                *to = [y + red, y - green, y + blue].map(|c| (c >> 16).clamp(0, 255) as u8);
+    /// Takes a row's luma and chroma out of the frame.
+    fn separate(&self, bytes: &[u8], y: usize, planes: &mut Planes) {
+        let from = &bytes[y * self.stride..][..self.row()];
+        // What lies behind the luma, of the formats that have planes; two rows share their chroma.
+        let behind = |start| &bytes[self.stride * self.height + start..];
+        match self.encoding {
+            Encoding::Yuyv => planes.unpack(from, |[y0, u, y1, v]| ([y0, y1], u, v)),
+            Encoding::Uyvy => planes.unpack(from, |[u, y0, v, y1]| ([y0, y1], u, v)),
+            Encoding::Nv12 => {
+                let chroma = behind(y / 2 * self.stride).as_chunks::<2>().0;
+                planes.luma.copy_from_slice(from);
+                for ((u, v), pair) in planes.u.iter_mut().zip(&mut planes.v).zip(chroma) {
+                    [*u, *v] = *pair;
+                }
             }
+            Encoding::Yu12 => {
+                let (half, pairs) = (self.stride / 2, self.width / 2);
+                let row = |start| &behind(start + y / 2 * half)[..pairs];
+                planes.luma.copy_from_slice(from);
+                planes.u.copy_from_slice(row(0));
+                planes.v.copy_from_slice(row(half * (self.height / 2)));
+            }
+            Encoding::Rgb3 | Encoding::Bgr3 | Encoding::Grey | Encoding::Mjpg => {}
+        }
+    }
+}
+
+/// A row's luma, and the chroma that each two pixels share.
+struct Planes {
+    luma: Vec<u8>,
+    u: Vec<u8>,
+    v: Vec<u8>,
+}
+
+impl Planes {
+    fn new(width: usize) -> Self {
+        Self { luma: vec![0; width], u: vec![0; width / 2], v: vec![0; width / 2] }
+    }
+
+    /// From a row in which both lie side by side.
+    fn unpack(&mut self, row: &[u8], order: impl Fn([u8; 4]) -> ([u8; 2], u8, u8)) {
+        let pairs = self.luma.as_chunks_mut::<2>().0.iter_mut().zip(&mut self.u).zip(&mut self.v);
+        for (((luma, u), v), four) in pairs.zip(row.as_chunks::<4>().0) {
+            (*luma, *u, *v) = order(*four);
         }
     }
 }
 
 fn pixels(row: &mut [u8]) -> impl Iterator<Item = &mut [u8; 3]> {
     row.as_chunks_mut::<3>().0.iter_mut()
-}
-
-/// From YUV to RGB, in 1/65536.
-struct Matrix {
-    black: i32,
-    luma: i32,
-    red_v: i32,
-    green_u: i32,
-    green_v: i32,
-    blue_u: i32,
 }
 
 impl Range {

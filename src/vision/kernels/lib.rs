@@ -1,4 +1,5 @@
-//! The arithmetic of small convolutional networks on a processor's vector unit.
+//! The arithmetic of small convolutional networks, and of the pictures before them, on a processor's
+//! vector unit.
 //!
 //! A tensor is a slice of pixels, row by row, each with all its channels side by side, padded with
 //! zeros to a multiple of sixteen ([`padded`]): every kernel works on sixteen channels at a time and
@@ -8,6 +9,7 @@
 //! a fifth of its time on checks. Every instruction set gives the same bits as the portable one, which
 //! the tests hold them to.
 
+mod colour;
 mod convolution;
 mod depthwise;
 mod finish;
@@ -32,6 +34,7 @@ mod neon;
 #[cfg(test)]
 mod tests;
 
+pub use colour::{Colours, Matrix};
 pub use convolution::Convolution;
 pub use depthwise::Depthwise;
 pub use finish::Finish;

@@ -381,3 +381,35 @@ proptest! {
         }
     }
 }
+
+/// BT.601, limited range.
+const COLOURS: Matrix = Matrix {
+    black: 16,
+    luma: 76_309,
+    red_v: 104_597,
+    green_u: 25_675,
+    green_v: 53_279,
+    blue_u: 132_201,
+};
+
+proptest! {
+    #[test]
+    fn colours_are_the_same_everywhere_and_right(
+        row in prop::collection::vec((any::<[u8; 2]>(), any::<u8>(), any::<u8>()), 1..90),
+    ) {
+        let luma: Vec<u8> = row.iter().flat_map(|(luma, ..)| *luma).collect();
+        let (u, v): (Vec<u8>, Vec<u8>) = row.iter().map(|(_, u, v)| (*u, *v)).unzip();
+        let expected: Vec<u8> = row
+            .iter()
+            .flat_map(|(luma, u, v)| luma.map(|y| (i64::from(y) - 16, i64::from(*u), i64::from(*v))))
+            .map(|(y, u, v)| (y * 76_309 + 32_768, u - 128, v - 128))
+            .flat_map(|(y, u, v)| [y + 104_597 * v, y - 25_675 * u - 53_279 * v, y + 132_201 * u])
+            .map(|sum| sum.div_euclid(65_536).clamp(0, 255) as u8)
+            .collect();
+        for processor in Processor::all() {
+            let mut rgb = vec![0; 6 * row.len()];
+            Colours::new(processor, COLOURS, 2 * row.len()).row(&luma, &u, &v, &mut rgb);
+            prop_assert_eq!(&rgb, &expected, "{}", processor.name());
+        }
+    }
+}
