@@ -1,5 +1,4 @@
-//! From an ONNX graph to a plan of kernels. Each convolution takes what follows it along: bias,
-//! activation (also where PReLU was taken apart), and a sum with an earlier value.
+//! From an ONNX graph to a plan of kernels. Each convolution takes what follows it along.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,8 +8,9 @@ use instored_kernels::{
 };
 use tract_onnx::pb::NodeProto;
 
+use super::follow::{Follow, other};
 use super::graph::{Constant, Graph, Values, attribute, integer, string};
-use super::weights::{borrowed, by_pixel, joined, unpacked};
+use super::weights::{borrowed, by_pixel, unpacked};
 
 /// A plan, and what is to be subtracted from every value of the picture before it.
 pub struct Compiled {
@@ -70,13 +70,6 @@ pub(super) enum Order {
     Pixels,
     /// Channel by channel in one row.
     Flat,
-}
-
-/// What becomes of a convolution's sum before anything else reads it.
-pub(super) struct Follow {
-    pub slope: Vec<f32>,
-    pub output: String,
-    pub nodes: Vec<usize>,
 }
 
 /// A convolution with constant weights.
@@ -155,11 +148,11 @@ impl<'a> Compiler<'a> {
         self.values.get(name).copied()
     }
 
-    fn input(&self, node: &NodeProto) -> Option<Value> {
+    pub fn input(&self, node: &NodeProto) -> Option<Value> {
         self.value(node.input.first()?)
     }
 
-    fn constant(&self, node: &NodeProto, at: usize) -> Option<&'a Constant> {
+    pub fn constant(&self, node: &NodeProto, at: usize) -> Option<&'a Constant> {
         self.graph.constant(node.input.get(at)?)
     }
 
@@ -187,7 +180,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Adds a step that makes the value `name`.
-    fn make(&mut self, work: Work, from: Value, name: &str, channels: usize) {
+    pub fn make(&mut self, work: Work, from: Value, name: &str, channels: usize) {
         let value = self.step(work, from, channels);
         self.values.insert(name.to_owned(), value);
     }
@@ -265,77 +258,6 @@ impl<'a> Compiler<'a> {
         unpacked(&weights).map(Values::Floats)
     }
 
-    /// The activation behind `sum`: none, ReLU, PReLU, or PReLU as `max(x, a x)` or as
-    /// `max(x, 0) + a min(x, 0)`.
-    pub fn follow(&self, sum: &str, channels: usize) -> Follow {
-        let linear =
-            || Follow { slope: vec![1.0; channels], output: sum.to_owned(), nodes: vec![] };
-        self.activation(sum, channels).unwrap_or_else(linear)
-    }
-
-    fn activation(&self, sum: &str, channels: usize) -> Option<Follow> {
-        let readers = self.readers(sum);
-        let with = |op: &str| readers.iter().copied().find(|(_, node)| node.op_type == op);
-        let follow = |slope, last: &NodeProto, nodes| {
-            Some(Follow { slope, output: last.name().to_owned(), nodes })
-        };
-        match readers.len() {
-            1 => {
-                let (place, node) = readers[0];
-                let slope = match node.op_type.as_str() {
-                    "Relu" => vec![0.0; channels],
-                    "PRelu" => self.by_channel(node.input.get(1)?, channels)?,
-                    _ => return None,
-                };
-                follow(slope, node, vec![place])
-            }
-            2 => {
-                if let (Some((a, mul)), Some((b, max))) = (with("Mul"), with("Max")) {
-                    let slope = self.factor(mul, sum, channels)?;
-                    // Only up to this slope is the larger one the activation.
-                    let is_prelu = slope.iter().all(|slope| *slope <= 1.0);
-                    let (place, _) = self.reader(mul.name())?;
-                    return (is_prelu && place == b).then(|| follow(slope, max, vec![a, b]))?;
-                }
-                let ((a, relu), (b, min)) = (with("Relu")?, with("Min")?);
-                let zero = other(min, sum).and_then(|name| self.graph.constant(name));
-                let (c, mul) = self.reader(min.name()).filter(|(_, node)| node.op_type == "Mul")?;
-                let (d, add) = self.reader(mul.name()).filter(|(_, node)| node.op_type == "Add")?;
-                let (e, _) = self.reader(relu.name())?;
-                if zero?.scalar() != Some(0.0) || d != e {
-                    return None;
-                }
-                follow(self.factor(mul, min.name(), channels)?, add, vec![a, b, c, d])
-            }
-            _ => None,
-        }
-    }
-
-    /// What a `Mul` multiplies `name` with.
-    fn factor(&self, mul: &NodeProto, name: &str, channels: usize) -> Option<Vec<f32>> {
-        self.by_channel(other(mul, name)?, channels)
-    }
-
-    fn by_channel(&self, name: &str, channels: usize) -> Option<Vec<f32>> {
-        match self.graph.constant(name)?.floats()? {
-            [value] => Some(vec![*value; channels]),
-            values if values.len() == channels => Some(values.to_vec()),
-            _ => None,
-        }
-    }
-
-    /// An `Add` of `name` and an earlier value of the same form: its place, the earlier value's
-    /// step, and the sum's name.
-    fn residual(&self, name: &str, size: Size, channels: usize) -> Option<(usize, usize, String)> {
-        let (place, add) = self.reader(name).filter(|(_, node)| node.op_type == "Add")?;
-        let earlier = self.value(other(add, name)?)?;
-        let same = earlier.size == size
-            && earlier.channels == channels
-            && earlier.order == Order::Channels
-            && earlier.step != PICTURE;
-        same.then(|| (place, earlier.step, add.name().to_owned()))
-    }
-
     fn max_pool(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.input(node).filter(|value| value.order == Order::Channels)?;
         let kernel = &attribute(node, "kernel_shape")?.ints;
@@ -380,67 +302,6 @@ impl<'a> Compiler<'a> {
         Some(())
     }
 
-    /// A fully connected layer, or several of one input whose outputs are put in a row.
-    fn fully_connected(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node)?;
-        if input.order != Order::Flat || input.step == PICTURE {
-            return None;
-        }
-        let (layers, output) = self.side_by_side(node).unwrap_or((vec![node], node.name()));
-        let (mut bias, mut rows, mut matrices) = (Vec::new(), 0, Vec::new());
-        for layer in layers {
-            let plain = ["alpha", "beta"]
-                .iter()
-                .all(|name| attribute(layer, name).is_none_or(|attribute| attribute.f == 1.0));
-            let weights = self.constant(layer, 1)?;
-            if !plain || integer(layer, "transB", 0) != 1 || integer(layer, "transA", 0) != 0 {
-                return None;
-            }
-            let [outputs, inputs] = weights.shape[..] else { return None };
-            if inputs != input.channels * input.size.area() {
-                return None;
-            }
-            rows += outputs;
-            bias.extend_from_slice(
-                self.constant(layer, 2)?.floats().filter(|b| b.len() == outputs)?,
-            );
-            matrices.push(&weights.values);
-        }
-        let taps = input.size.area();
-        let pixel = padded(input.channels);
-        let weights = by_pixel(&joined(&matrices)?, input.channels, taps, pixel)?;
-        let weights = self.suited(weights, pixel * taps)?;
-        let finish = Finish { bias: &bias, slope: &vec![1.0; rows] };
-        let layer = Pointwise::new(pixel * taps, borrowed(&weights)?, finish);
-        let one = Size { height: 1, width: 1 };
-        let row = Value { size: one, ..input };
-        let output = output.to_owned();
-        self.make(Work::Pointwise(layer, None), row, &output, rows);
-        Some(())
-    }
-
-    /// The fully connected layers of the same input as `first`, if a `Concat` reads them and nothing
-    /// else, and its name. They and it are done with the first.
-    fn side_by_side(&mut self, first: &NodeProto) -> Option<(Vec<&'a NodeProto>, &'a str)> {
-        let (place, concat) = self.reader(first.name())?;
-        if concat.op_type != "Concat" || integer(concat, "axis", 0) != 1 {
-            return None;
-        }
-        let (mut layers, mut places) = (Vec::new(), vec![place]);
-        for name in &concat.input {
-            let made = |(_, node): &(usize, &NodeProto)| node.name() == name;
-            let (place, layer) = self.graph.nodes().iter().enumerate().find(made)?;
-            let alike = layer.op_type == "Gemm" && layer.input.first() == first.input.first();
-            if !alike || self.reader(name)?.1.name() != concat.name() {
-                return None;
-            }
-            layers.push(layer);
-            places.push(place);
-        }
-        self.done.extend(places);
-        Some((layers, concat.name()))
-    }
-
     fn renamed(&mut self, node: &NodeProto, value: Value) -> Option<()> {
         self.values.insert(node.name().to_owned(), value);
         Some(())
@@ -479,15 +340,6 @@ impl<'a> Compiler<'a> {
         let in_order = order == Order::Pixels || size.area() == 1;
         let channels = first..first + channels;
         (in_order && step != PICTURE).then_some(Output { value: step, channels, sigmoid })
-    }
-}
-
-/// The other one of a node's two inputs.
-fn other<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
-    match &node.input[..] {
-        [a, b] if a == name => Some(b),
-        [a, b] if b == name => Some(a),
-        _ => None,
     }
 }
 

@@ -4,7 +4,8 @@
 use instored_kernels::{Depthwise, Finish, Pointwise, Work};
 use tract_onnx::pb::NodeProto;
 
-use super::compile::{Compiler, Conv, Follow, Named, Order, PICTURE, Value};
+use super::compile::{Compiler, Conv, Named, Order, PICTURE, Value};
+use super::follow::Follow;
 use super::weights::{borrowed, joined, unpacked};
 
 /// A 1 × 1 convolution with a depthwise one behind it that nothing else reads.

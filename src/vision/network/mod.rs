@@ -2,6 +2,8 @@
 //! made of, and by tract where they do not, or have none for this processor.
 
 mod compile;
+mod connected;
+mod follow;
 mod graph;
 mod heads;
 #[cfg(test)]
