@@ -85,6 +85,9 @@ const TRACK_PATIENCE: Duration = Duration::from_millis(700);
 /// For so long, with the next frame, faces are not looked for again while nothing moves; shorter than
 /// [`TRACK_PATIENCE`], so that no track breaks by it.
 const STILL_PATIENCE: Duration = Duration::from_millis(500);
+/// As [`STILL_PATIENCE`], with nobody in view. Whatever comes, however slowly, is seen as soon as it
+/// differs from the frame that was looked at last; this is for what differs too little.
+const EMPTY_PATIENCE: Duration = Duration::from_secs(2);
 /// Two views are of one person where a single stranger would pass for them this seldom.
 const SAME_PERSON_FMR: f64 = 1e-3;
 
@@ -167,7 +170,8 @@ impl Recogniser {
     /// Whether the frame shows what the last one did that was looked at, not long ago, and nothing
     /// more is to be learnt from it: nobody was there, or only those who are known.
     fn is_as_before(&self, picture: &Picture) -> bool {
-        self.now.saturating_sub(self.looked) + self.interval <= STILL_PATIENCE
+        let patience = if self.in_view.is_empty() { EMPTY_PATIENCE } else { STILL_PATIENCE };
+        self.now.saturating_sub(self.looked) + self.interval <= patience
             && self.enrolment.is_none()
             && self.in_view.iter().all(|track| self.presence.is_settled(*track))
             && self.motion.is_still(picture)
