@@ -18,6 +18,11 @@ pub struct CustomerId(pub Uuid);
 #[serde(transparent)]
 pub struct EventId(pub Uuid);
 
+/// Text that is no such name.
+#[derive(Debug, thiserror::Error)]
+#[error("an id has 32 hexadecimal digits, as 0f5d8c1e-9b3a-4c62-8e47-d1a2b3c4d5e6 has")]
+pub struct UuidError;
+
 macro_rules! uuid_id {
     ($name:ident) => {
         impl fmt::Display for $name {
@@ -31,9 +36,9 @@ macro_rules! uuid_id {
             }
         }
         impl FromStr for $name {
-            type Err = uuid::Error;
+            type Err = UuidError;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                Uuid::try_parse(text).map(Self)
+                Uuid::try_parse(text).map(Self).map_err(|_| UuidError)
             }
         }
     };

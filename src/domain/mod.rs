@@ -25,7 +25,7 @@ pub use event::{
 };
 pub use history::{AgainProduct, BoughtProduct, History, HistoryBy, HistoryList, Page, PageError};
 pub use ids::{
-    BoxId, BoxIdError, ClaimCode, ClaimCodeError, CustomerId, EventId, ModelId, OrderId,
+    BoxId, BoxIdError, ClaimCode, ClaimCodeError, CustomerId, EventId, ModelId, OrderId, UuidError,
 };
 pub use list::{ListItem, Lists, ShoppingList};
 pub use order::order_time::parse as parse_order_time;
