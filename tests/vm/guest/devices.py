@@ -69,7 +69,6 @@ def unload(module: str) -> None:
 class Camera:
     """A v4l2loopback device, and the process that films for it."""
 
-
     def __init__(self, number: int = 10) -> None:
         self.number = number
         self.plug_in()
@@ -100,7 +99,7 @@ class Camera:
         self.process.wait()
 
     def show(self, scene: str) -> float:
-        """Shows a scene, from the next frame on; gives back when."""
+        """Shows a scene, from the next frame on, or with " still" its first frame; gives back when."""
         self.process.stdin.write(f"{scene}\n")
         self.process.stdin.flush()
         return time.monotonic()
@@ -139,9 +138,10 @@ def film(device: str) -> None:
     node = projector(device, "YUYV", WIDTH * 2, FRAME)
     due, shown = time.monotonic(), 0
     while True:
-        if showing in scenes:
-            frames = scenes[showing]
-            start = shown * FRAME % len(frames)
+        scene, _, still = showing.partition(" ")
+        if scene in scenes:
+            frames = scenes[scene]
+            start = 0 if still else shown * FRAME % len(frames)
             os.write(node, frames[start : start + FRAME])
             shown += 1
         due += 1 / FPS
