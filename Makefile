@@ -87,6 +87,7 @@ vm-test: deb-amd64
 vm-test-arm64: deb-arm64
 	@./.ci/packages $(VM_PACKAGES)
 	tests/vm/run arm64
+	tests/vm/raspi
 
 # Measures recognition on pictures that are not part of the project: FACES names a folder with lfw/,
 # nuaa/ and protocol/, laid out as docs/accuracy.md says. Reports go to target/accuracy.

@@ -18,6 +18,7 @@ mod tests;
 mod turned;
 mod v4l2;
 mod video;
+mod yuv;
 
 use std::io;
 use std::path::PathBuf;

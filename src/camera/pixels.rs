@@ -1,20 +1,21 @@
 //! From what cameras deliver to RGB.
 
-use instored_kernels::{Colours, Matrix, Processor};
+use std::sync::Arc;
 
 use super::formats::Encoding;
+use super::yuv::YuvFrame;
 use super::{CameraError, mjpeg};
 use crate::vision::Picture;
 
 /// How the bytes of a camera's frames lie. Made once, when the camera is opened.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
-    encoding: Encoding,
-    width: usize,
-    height: usize,
+    pub(super) encoding: Encoding,
+    pub(super) width: usize,
+    pub(super) height: usize,
     /// Bytes from one row of the first plane to the next.
-    stride: usize,
-    range: Range,
+    pub(super) stride: usize,
+    pub(super) range: Range,
 }
 
 /// Which levels of luma are black and white.
@@ -78,45 +79,27 @@ impl Layout {
             let (arrived, needed) = (bytes.len(), self.needed());
             return Err(CameraError::Frame(format!("{arrived} of {needed} bytes arrived")));
         }
-        let mut rgb = vec![0; self.width * self.height * 3];
-        let rows = rgb.chunks_exact_mut(self.width * 3);
-        let plain = |y: usize| &bytes[y * self.stride..][..self.row()];
-        match self.encoding {
-            Encoding::Rgb3 => {
-                for (y, to) in rows.enumerate() {
-                    to.copy_from_slice(plain(y));
-                }
+        let append: fn(&mut Vec<u8>, &[u8]) = match self.encoding {
+            Encoding::Rgb3 => |rgb, row| rgb.extend_from_slice(row),
+            Encoding::Bgr3 => |rgb, row| {
+                let pixels = row.as_chunks().0.iter();
+                rgb.extend(pixels.flat_map(|[blue, green, red]| [*red, *green, *blue]));
+            },
+            Encoding::Grey => |rgb, row| rgb.extend(row.iter().flat_map(|level| [*level; 3])),
+            _ => {
+                let frame = YuvFrame { layout: *self, bytes: bytes[..self.needed()].to_vec() };
+                return Ok(Picture::undeveloped(width, height, Arc::new(frame)));
             }
-            Encoding::Bgr3 => {
-                for (y, to) in rows.enumerate() {
-                    for (to, [blue, green, red]) in pixels(to).zip(plain(y).as_chunks().0) {
-                        *to = [*red, *green, *blue];
-                    }
-                }
-            }
-            Encoding::Grey => {
-                for (y, to) in rows.enumerate() {
-                    for (to, level) in pixels(to).zip(plain(y)) {
-                        *to = [*level; 3];
-                    }
-                }
-            }
-            Encoding::Yuyv | Encoding::Uyvy | Encoding::Nv12 | Encoding::Yu12 => {
-                let processor = Processor::detect().unwrap_or_else(Processor::portable);
-                let mut colours = Colours::new(processor, self.range.matrix(), self.width);
-                let mut planes = Planes::new(self.width);
-                for (y, to) in rows.enumerate() {
-                    self.separate(bytes, y, &mut planes);
-                    colours.row(&planes.luma, &planes.u, &planes.v, to);
-                }
-            }
-            Encoding::Mjpg => {}
+        };
+        let mut rgb = Vec::with_capacity(self.width * self.height * 3);
+        for y in 0..self.height {
+            append(&mut rgb, &bytes[y * self.stride..][..self.row()]);
         }
         Picture::new(width, height, rgb).map_err(|err| CameraError::Frame(err.to_string()))
     }
 
     /// Bytes of a row of the first plane.
-    fn row(&self) -> usize {
+    pub(super) fn row(&self) -> usize {
         match self.encoding {
             Encoding::Rgb3 | Encoding::Bgr3 => self.width * 3,
             Encoding::Yuyv | Encoding::Uyvy => self.width * 2,
@@ -132,81 +115,6 @@ impl Layout {
             Encoding::Nv12 => stride * (height + height / 2 - 1) + width,
             Encoding::Yu12 => stride * height + stride / 2 * (height - 1) + width / 2,
             _ => stride * (height - 1) + self.row(),
-        }
-    }
-
-    /// Takes a row's luma and chroma out of the frame.
-    fn separate(&self, bytes: &[u8], y: usize, planes: &mut Planes) {
-        let from = &bytes[y * self.stride..][..self.row()];
-        // What lies behind the luma, of the formats that have planes; two rows share their chroma.
-        let behind = |start| &bytes[self.stride * self.height + start..];
-        match self.encoding {
-            Encoding::Yuyv => planes.unpack(from, |[y0, u, y1, v]| ([y0, y1], u, v)),
-            Encoding::Uyvy => planes.unpack(from, |[u, y0, v, y1]| ([y0, y1], u, v)),
-            Encoding::Nv12 => {
-                let chroma = behind(y / 2 * self.stride).as_chunks::<2>().0;
-                planes.luma.copy_from_slice(from);
-                for ((u, v), pair) in planes.u.iter_mut().zip(&mut planes.v).zip(chroma) {
-                    [*u, *v] = *pair;
-                }
-            }
-            Encoding::Yu12 => {
-                let (half, pairs) = (self.stride / 2, self.width / 2);
-                let row = |start| &behind(start + y / 2 * half)[..pairs];
-                planes.luma.copy_from_slice(from);
-                planes.u.copy_from_slice(row(0));
-                planes.v.copy_from_slice(row(half * (self.height / 2)));
-            }
-            Encoding::Rgb3 | Encoding::Bgr3 | Encoding::Grey | Encoding::Mjpg => {}
-        }
-    }
-}
-
-/// A row's luma, and the chroma that each two pixels share.
-struct Planes {
-    luma: Vec<u8>,
-    u: Vec<u8>,
-    v: Vec<u8>,
-}
-
-impl Planes {
-    fn new(width: usize) -> Self {
-        Self { luma: vec![0; width], u: vec![0; width / 2], v: vec![0; width / 2] }
-    }
-
-    /// From a row in which both lie side by side.
-    fn unpack(&mut self, row: &[u8], order: impl Fn([u8; 4]) -> ([u8; 2], u8, u8)) {
-        let pairs = self.luma.as_chunks_mut::<2>().0.iter_mut().zip(&mut self.u).zip(&mut self.v);
-        for (((luma, u), v), four) in pairs.zip(row.as_chunks::<4>().0) {
-            (*luma, *u, *v) = order(*four);
-        }
-    }
-}
-
-fn pixels(row: &mut [u8]) -> impl Iterator<Item = &mut [u8; 3]> {
-    row.as_chunks_mut::<3>().0.iter_mut()
-}
-
-impl Range {
-    /// The coefficients of BT.601; in the limited range luma over 255/219 and chroma over 255/224.
-    fn matrix(self) -> Matrix {
-        match self {
-            Self::Limited => Matrix {
-                black: 16,
-                luma: 76_309,
-                red_v: 104_597,
-                green_u: 25_675,
-                green_v: 53_279,
-                blue_u: 132_201,
-            },
-            Self::Full => Matrix {
-                black: 0,
-                luma: 65_536,
-                red_v: 91_881,
-                green_u: 22_554,
-                green_v: 46_802,
-                blue_u: 116_130,
-            },
         }
     }
 }

@@ -219,7 +219,7 @@ impl Eyes {
                 Mail::Frame(frame, taken) => match self.seen.time(|| recogniser.see(&frame)) {
                     Ok(sightings) => {
                         alive();
-                        self.seen.face(recogniser.is_looking());
+                        self.seen.frame(recogniser.searches(), recogniser.is_looking());
                         *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner) =
                             recogniser.embedding_count();
                         if recogniser.is_looking() != looking {

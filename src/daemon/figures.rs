@@ -33,6 +33,7 @@ struct Outcome {
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     looks: Histogram,
+    searched: Counter,
     with_faces: Counter,
 }
 
@@ -45,9 +46,10 @@ impl Seen {
         seen
     }
 
-    /// Whether the frame just looked at showed a face.
-    pub fn face(&self, shown: bool) {
-        self.with_faces.inc_by(u64::from(shown));
+    /// In how many frames faces were looked for so far, and whether the latest showed one.
+    pub fn frame(&self, searched: u64, face: bool) {
+        self.searched.inc_by(searched.saturating_sub(self.searched.get()));
+        self.with_faces.inc_by(u64::from(face));
     }
 }
 
@@ -62,13 +64,19 @@ pub(super) struct Figures {
 
 impl Default for Figures {
     fn default() -> Self {
-        let seen = Seen { looks: Histogram::new(SECONDS), with_faces: Counter::default() };
+        let seen = Seen {
+            looks: Histogram::new(SECONDS),
+            searched: Counter::default(),
+            with_faces: Counter::default(),
+        };
         let told = Histogram::new(SECONDS);
         let decisions = Family::<Decision, Counter>::default();
         let commands = Family::<Outcome, Counter>::default();
         let mut registry = Registry::with_prefix("instored");
         let looks = "Looks at a frame, and the seconds they took";
         registry.register("look_seconds", looks, seen.looks.clone());
+        let searched = "Frames in which faces were looked for; the others showed nothing new";
+        registry.register("frames_searched", searched, seen.searched.clone());
         registry.register(
             "frames_with_faces",
             "Frames that showed a face",
@@ -192,8 +200,9 @@ mod tests {
         assert_eq!(said, 3);
         figures.command(true);
         assert_eq!(figures.seen.time(|| 7), 7);
-        figures.seen.face(true);
-        figures.seen.face(false);
+        figures.seen.frame(1, true);
+        figures.seen.frame(1, true);
+        figures.seen.frame(2, false);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &figures.registry).unwrap();
         for line in [
@@ -201,7 +210,8 @@ mod tests {
             "instored_commands_total{outcome=\"done\"} 1",
             "instored_look_seconds_count 1",
             "instored_frame_to_event_seconds_count 2",
-            "instored_frames_with_faces_total 1",
+            "instored_frames_searched_total 2",
+            "instored_frames_with_faces_total 2",
         ] {
             assert!(text.contains(line), "{line} is missing in\n{text}");
         }

@@ -68,6 +68,8 @@ pub struct Recogniser {
     motion: Motion,
     /// When faces were looked for, and the tracks of those that were found.
     looked: Duration,
+    /// Frames in which faces were looked for so far.
+    searches: u64,
     in_view: Vec<TrackId>,
 }
 
@@ -84,10 +86,10 @@ struct Unknown {
 const TRACK_PATIENCE: Duration = Duration::from_millis(700);
 /// For so long, with the next frame, faces are not looked for again while nothing moves; shorter than
 /// [`TRACK_PATIENCE`], so that no track breaks by it.
-const STILL_PATIENCE: Duration = Duration::from_millis(500);
+const STILL_PATIENCE: Duration = Duration::from_millis(650);
 /// As [`STILL_PATIENCE`], with nobody in view. Whatever comes, however slowly, is seen as soon as it
 /// differs from the frame that was looked at last; this is for what differs too little.
-const EMPTY_PATIENCE: Duration = Duration::from_secs(2);
+const EMPTY_PATIENCE: Duration = Duration::from_secs(5);
 /// Two views are of one person where a single stranger would pass for them this seldom.
 const SAME_PERSON_FMR: f64 = 1e-3;
 
@@ -131,6 +133,7 @@ impl Recogniser {
             interval: Duration::ZERO,
             motion: Motion::default(),
             looked: Duration::ZERO,
+            searches: 0,
             in_view: Vec::new(),
         })
     }
@@ -195,6 +198,7 @@ impl Recogniser {
         }
         self.in_view = tracked.iter().map(|face| face.track).collect();
         self.looked = self.now;
+        self.searches += 1;
         self.motion.look(picture);
         Ok(tracked)
     }
@@ -386,6 +390,11 @@ impl Recogniser {
     /// Whether the latest frame showed a face.
     pub fn is_looking(&self) -> bool {
         !self.in_view.is_empty()
+    }
+
+    /// Frames in which faces were looked for so far: not those that showed nothing new.
+    pub fn searches(&self) -> u64 {
+        self.searches
     }
 
     /// The customers in sight.

@@ -1,14 +1,25 @@
 //! Pictures: 8-bit RGB, row by row, nothing between the rows.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// An RGB picture, at least one pixel each way.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Picture {
     width: u32,
     height: u32,
-    rgb: Vec<u8>,
+    rgb: OnceLock<Vec<u8>>,
+    negative: Option<Arc<dyn Negative>>,
+}
+
+/// A picture in a camera's own form. Most frames show nothing new, which can be told from their
+/// brightness alone: colours are made of it when somebody asks for them.
+pub trait Negative: Send + Sync {
+    /// The bytes RGBRGB…, of the picture's size.
+    fn develop(&self) -> Vec<u8>;
+    /// The brightness, 0 to 255, of every `step`th pixel of row `y`.
+    fn levels(&self, y: usize, step: usize, into: &mut Vec<u8>);
 }
 
 /// A buffer that does not hold the picture it should.
@@ -30,26 +41,35 @@ impl Picture {
         if width == 0 || height == 0 || rgb.len() as u64 != wanted {
             return Err(PictureSizeError { width, height, length: rgb.len() });
         }
-        Ok(Self { width, height, rgb })
+        Ok(Self::of(width, height, rgb))
+    }
+
+    /// A picture that is developed when its colours are asked for; sides of 0 become 1.
+    pub fn undeveloped(width: u32, height: u32, negative: Arc<dyn Negative>) -> Self {
+        let (width, height) = (width.max(1), height.max(1));
+        Self { width, height, rgb: OnceLock::new(), negative: Some(negative) }
+    }
+
+    fn of(width: u32, height: u32, rgb: Vec<u8>) -> Self {
+        Self { width, height, rgb: rgb.into(), negative: None }
     }
 
     /// A picture of one colour; sides of 0 become 1.
     pub fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
         let (width, height) = (width.max(1), height.max(1));
-        let rgb = colour.repeat(width as usize * height as usize);
-        Self { width, height, rgb }
+        Self::of(width, height, colour.repeat(width as usize * height as usize))
     }
 
     /// The picture as a mirror shows it.
     pub fn mirrored(&self) -> Self {
         let row = self.width as usize * 3;
         let rgb = self
-            .rgb
+            .rgb()
             .chunks_exact(row)
             .flat_map(|row| row.as_chunks::<3>().0.iter().rev().flatten())
             .copied()
             .collect();
-        Self { rgb, ..*self }
+        Self::of(self.width, self.height, rgb)
     }
 
     /// Pixels a row.
@@ -64,14 +84,38 @@ impl Picture {
 
     /// The bytes, RGBRGB…
     pub fn rgb(&self) -> &[u8] {
-        &self.rgb
+        self.rgb.get_or_init(|| self.negative.as_ref().map_or_else(Vec::new, |n| n.develop()))
     }
 
     /// The bytes, to be painted on.
     pub fn rgb_mut(&mut self) -> &mut [u8] {
-        &mut self.rgb
+        self.rgb();
+        self.negative = None;
+        self.rgb.get_mut().map_or(&mut [], |rgb| rgb)
+    }
+
+    /// The brightness, 0 to 255, of every `step`th pixel of row `y`: luma, or green, which has most of
+    /// it. Makes no colours.
+    pub fn levels(&self, y: usize, step: usize, into: &mut Vec<u8>) {
+        match &self.negative {
+            Some(negative) => negative.levels(y, step, into),
+            None => {
+                let row = &self.rgb()[y * 3 * self.width as usize..][..3 * self.width as usize];
+                into.clear();
+                into.extend(row.as_chunks::<3>().0.iter().step_by(step).map(|[_, green, _]| green));
+            }
+        }
     }
 }
+
+/// Of the same colours, however they are kept.
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        (self.width, self.height) == (other.width, other.height) && self.rgb() == other.rgb()
+    }
+}
+
+impl Eq for Picture {}
 
 /// Pictures do not print.
 impl fmt::Debug for Picture {

@@ -27,7 +27,7 @@ pub use calibration::{Calibration, CalibrationError};
 pub use detect::{Detector, Face, LANDMARKS, Rect};
 pub use embed::Embedder;
 pub use error::VisionError;
-pub use image::{Frame, Picture, PictureSizeError};
+pub use image::{Frame, Negative, Picture, PictureSizeError};
 pub use liveness::LivenessModel;
 pub use model::{Card, Model, Role, SHIPPED};
 pub use motion::Motion;

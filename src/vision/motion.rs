@@ -42,16 +42,18 @@ impl Motion {
     }
 }
 
-/// The mean of the green channel, which has most of the light, for every square.
+/// The mean brightness of every square.
 fn squares(picture: &Picture) -> Vec<f32> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let across = width.div_ceil(SQUARE);
     let mut sums = vec![(0f32, 0f32); across * height.div_ceil(SQUARE)];
-    for (y, row) in picture.rgb().chunks_exact(3 * width).enumerate().step_by(STEP) {
+    let mut levels = Vec::with_capacity(width.div_ceil(STEP));
+    for y in (0..height).step_by(STEP) {
+        picture.levels(y, STEP, &mut levels);
         let sums = &mut sums[y / SQUARE * across..][..across];
-        for (sums, pixels) in sums.iter_mut().zip(row.chunks(3 * SQUARE)) {
-            for pixel in pixels.as_chunks::<3>().0.iter().step_by(STEP) {
-                sums.0 += f32::from(pixel[1]);
+        for (sums, levels) in sums.iter_mut().zip(levels.chunks(SQUARE / STEP)) {
+            for level in levels {
+                sums.0 += f32::from(*level);
                 sums.1 += 1.0;
             }
         }

@@ -10,7 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from devices import Box, Camera, Ear, Panel, say, sh, state
+from devices import Box, Camera, Ear, Panel, say, sh, state, until
 
 HOST = Path("/mnt/host")
 HEADING = "\n## A box of your own\n"
@@ -32,6 +32,15 @@ def stand_in(name: str, script: str) -> None:
     path.chmod(0o755)
 
 
+def page() -> int | None:
+    """The length of the display's page, once it is served."""
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:8080/", timeout=20) as answer:
+            return len(answer.read())
+    except OSError:
+        return None
+
+
 def main() -> None:
     panel = Panel()
     camera, ear, box = Camera(), Ear(), Box(panel)
@@ -51,8 +60,7 @@ def main() -> None:
         # The doctor's answer is no success where there is something to mend, such as a clock.
         assert done.returncode == 0 or "doctor" in command, f"{command}: {done.returncode}"
     ear.wait("state", lambda said: state(said) == "streaming", 20, 0)
-    with urllib.request.urlopen("http://127.0.0.1:8080/", timeout=20) as page:
-        say(f"the page: {page.status}, {len(page.read())} bytes")
+    say(f"the page: {until('the page', 20, page, every=1)} bytes")
     camera.show("alex")
     time.sleep(1)
     panel.tap()
