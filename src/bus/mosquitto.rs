@@ -17,10 +17,15 @@ fn spawn(command: &mut Command) -> Child {
     })
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, below those that the system hands out: nobody is given it before it
+/// is used, nor while a broker restarts.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    listener.local_addr().expect("a bound socket has an address").port()
+    loop {
+        let port = 20_000 + (getrandom::u32().expect("random numbers") % 12_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A mosquitto with a configuration of its own in a temporary folder; killed when dropped.

@@ -34,8 +34,8 @@ impl TestBroker {
     }
 
     async fn embedded() -> Self {
-        let broker = Broker::start((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        let port = broker.port();
+        let port = free_port();
+        let broker = Broker::start((Ipv4Addr::LOCALHOST, port).into()).await.unwrap();
         Self::Embedded(Some(broker), port)
     }
 
