@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_are_the_luma_and_of_a_grey_picture_nearly_its_green() {
+    fn levels_are_the_luma_and_of_a_grey_picture_its_green() {
         for encoding in [Encoding::Yuyv, Encoding::Uyvy, Encoding::Nv12, Encoding::Yu12] {
             let (width, height) = (16, 4);
             let stride = if matches!(encoding, Encoding::Yuyv | Encoding::Uyvy) { 32 } else { 16 };

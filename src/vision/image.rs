@@ -18,7 +18,7 @@ pub struct Picture {
 pub trait Negative: Send + Sync {
     /// The bytes RGBRGB…, of the picture's size.
     fn develop(&self) -> Vec<u8>;
-    /// The brightness, 0 to 255, of every `step`th pixel of row `y`.
+    /// Fills `into` anew with the brightness, 0 to 255, of every `step`th pixel of row `y`.
     fn levels(&self, y: usize, step: usize, into: &mut Vec<u8>);
 }
 
@@ -94,8 +94,8 @@ impl Picture {
         self.rgb.get_mut().map_or(&mut [], |rgb| rgb)
     }
 
-    /// The brightness, 0 to 255, of every `step`th pixel of row `y`: luma, or green, which has most of
-    /// it. Makes no colours.
+    /// Fills `into` anew with the brightness, 0 to 255, of every `step`th pixel of row `y`: luma, or
+    /// green, which has most of it. Makes no colours.
     pub fn levels(&self, y: usize, step: usize, into: &mut Vec<u8>) {
         match &self.negative {
             Some(negative) => negative.levels(y, step, into),
