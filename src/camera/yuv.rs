@@ -94,25 +94,10 @@ impl Planes {
 }
 
 impl Range {
-    /// The coefficients of BT.601; in the limited range luma over 255/219 and chroma over 255/224.
     fn matrix(self) -> Matrix {
         match self {
-            Self::Limited => Matrix {
-                black: 16,
-                luma: 76_309,
-                red_v: 104_597,
-                green_u: 25_675,
-                green_v: 53_279,
-                blue_u: 132_201,
-            },
-            Self::Full => Matrix {
-                black: 0,
-                luma: 65_536,
-                red_v: 91_881,
-                green_u: 22_554,
-                green_v: 46_802,
-                blue_u: 116_130,
-            },
+            Self::Limited => Matrix::LIMITED,
+            Self::Full => Matrix::FULL,
         }
     }
 }

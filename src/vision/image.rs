@@ -9,6 +9,7 @@ use std::time::Duration;
 pub struct Picture {
     width: u32,
     height: u32,
+    /// Empty only as long as there is a negative to make it of.
     rgb: OnceLock<Vec<u8>>,
     negative: Option<Arc<dyn Negative>>,
 }

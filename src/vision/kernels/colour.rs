@@ -20,6 +20,30 @@ pub struct Matrix {
     pub blue_u: i32,
 }
 
+/// ITU-R BT.601.
+impl Matrix {
+    /// Luma of 16 to 235 and chroma of 16 to 240, as in broadcasting: luma over 255/219, chroma over
+    /// 255/224.
+    pub const LIMITED: Self = Self {
+        black: 16,
+        luma: 76_309,
+        red_v: 104_597,
+        green_u: 25_675,
+        green_v: 53_279,
+        blue_u: 132_201,
+    };
+
+    /// Both of 0 to 255, as in JPEG.
+    pub const FULL: Self = Self {
+        black: 0,
+        luma: 65_536,
+        red_v: 91_881,
+        green_u: 22_554,
+        green_v: 46_802,
+        blue_u: 116_130,
+    };
+}
+
 /// Turns rows of luma, two pixels of which share their chroma, into RGB.
 #[derive(Debug)]
 pub struct Colours {

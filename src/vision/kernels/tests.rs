@@ -382,16 +382,6 @@ proptest! {
     }
 }
 
-/// BT.601, limited range.
-const COLOURS: Matrix = Matrix {
-    black: 16,
-    luma: 76_309,
-    red_v: 104_597,
-    green_u: 25_675,
-    green_v: 53_279,
-    blue_u: 132_201,
-};
-
 proptest! {
     #[test]
     fn colours_are_the_same_everywhere_and_right(
@@ -408,7 +398,7 @@ proptest! {
             .collect();
         for processor in Processor::all() {
             let mut rgb = vec![0; 6 * row.len()];
-            Colours::new(processor, COLOURS, 2 * row.len()).row(&luma, &u, &v, &mut rgb);
+            Colours::new(processor, Matrix::LIMITED, 2 * row.len()).row(&luma, &u, &v, &mut rgb);
             prop_assert_eq!(&rgb, &expected, "{}", processor.name());
         }
     }

@@ -51,6 +51,15 @@ def in_time(what: str, took: float, limit: float) -> None:
     assert took <= limit, f"{what} after {took:.2f} s, and not within {limit} s"
 
 
+def play(part: Callable[[], None]) -> None:
+    """Plays it; where it fails, the box's journal says more."""
+    try:
+        part()
+    except BaseException:
+        print(sh("journalctl", "-q", "-o", "short-monotonic", "-u", "instored", check=False)[-6000:])
+        raise
+
+
 def plug_in_loopback(number: int) -> str:
     """Loads v4l2loopback, and gives back the path of its device."""
     path = f"/dev/video{number}"

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
@@ -62,7 +61,6 @@ def main() -> None:
     ear.wait("state", lambda said: state(said) == "streaming", 20, 0)
     say(f"the page: {until('the page', 20, page, every=1)} bytes")
     camera.show("alex")
-    time.sleep(1)
     panel.tap()
     _, done = ear.wait("enrolment", lambda said: said["event"] == "done", 30, 0)
     say(f"the first customer: {done['claim_code']}")
