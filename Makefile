@@ -10,10 +10,11 @@ PROFILE := --release --locked
 BIN := target/release/instored
 DEMO_LISTEN ?= 127.0.0.1:8080
 
-# What the build needs (a C compiler and libclang, for the kernel's camera interface), and what the
-# tests need on top: the real broker and a real browser.
+# What the build needs (a C compiler and libclang, for the kernel's camera interface), the demonstration
+# (the real broker), and the tests (its clients, and a real browser).
 BUILD_PACKAGES := gcc libc6-dev libclang-dev
-TEST_PACKAGES := mosquitto mosquitto-clients chromium chromium-driver ffmpeg
+DEMO_PACKAGES := mosquitto
+TEST_PACKAGES := $(DEMO_PACKAGES) mosquitto-clients chromium chromium-driver ffmpeg
 FUZZ_PACKAGES := g++
 # What `make deb` needs, and what the virtual machines need that the box is tested in.
 DEB_PACKAGES := dpkg-dev lintian lld-19
@@ -27,9 +28,9 @@ PACK = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev
   $(CARGO) deb --profile dist --no-build --strip --output $(DEB)/
 
 .PHONY: demo test check check-units build accuracy fuzz config models fmt deb deb-amd64 deb-arm64 manual \
-  vm-test vm-test-arm64 build-packages test-packages fuzz-packages cargo-deny cargo-deb clean
+  vm-test vm-test-arm64 build-packages demo-packages test-packages fuzz-packages cargo-deny cargo-deb clean
 
-demo: build
+demo: demo-packages build
 	@if command -v xdg-open >/dev/null && [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
 	  (sleep 3; xdg-open http://$(DEMO_LISTEN)/ >/dev/null 2>&1) & fi; \
 	exec $(BIN) demo --listen $(DEMO_LISTEN)
@@ -112,6 +113,9 @@ clean:
 
 build-packages:
 	@./.ci/packages $(BUILD_PACKAGES)
+
+demo-packages:
+	@./.ci/packages $(DEMO_PACKAGES)
 
 test-packages:
 	@./.ci/packages $(TEST_PACKAGES)

@@ -1,85 +1,114 @@
-//! A broker in the same process, for the demo and for shops without one of their own.
+//! The system's mosquitto as a broker of one's own, for the demonstration and the tests.
 //!
 //! It keeps nothing on disk, knows no accounts, and therefore listens on loopback only.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
-use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
-use tokio::task::JoinHandle;
+use tempfile::TempDir;
 
 use super::BusError;
 
-/// A running broker. It stops when dropped; [`Broker::stop`] also waits until it has.
+/// A running broker. It stops when dropped.
 pub struct Broker {
-    address: SocketAddr,
-    shutdown: BrokerShutdownHandle,
-    task: Option<JoinHandle<()>>,
+    port: u16,
+    folder: TempDir,
+    pub(super) server: Child,
 }
 
+const CONFIGURATION: &str = "mosquitto.conf";
+const LOG: &str = "log";
+/// How long it may take to listen.
+const START: Duration = Duration::from_secs(20);
+
 impl Broker {
-    /// Starts a broker on a loopback address; port 0 takes a free one.
+    /// Starts one that lets anybody in, on a free port, and waits until it listens.
     ///
     /// # Errors
-    /// When the address is not loopback, or its port is taken.
-    pub async fn start(address: SocketAddr) -> Result<Self, BusError> {
-        let listen = |reason: String| BusError::Listen { address, reason };
-        if !address.ip().is_loopback() {
-            return Err(listen("it knows no accounts, so use 127.0.0.1 or [::1]".to_owned()));
-        }
-        let config = BrokerConfig {
-            bind_addresses: vec![address],
-            max_clients: 64,
-            max_packet_size: 1024 * 1024,
-            max_retained_messages: 4096,
-            sys_topics_enabled: false,
-            // Events are for those who are there.
-            session_expiry_interval: Duration::ZERO,
-            storage_config: StorageConfig {
-                backend: StorageBackend::Memory,
-                enable_persistence: false,
-                ..StorageConfig::default()
-            },
-            ..BrokerConfig::default()
-        };
-        let mut broker =
-            MqttBroker::with_config(config).await.map_err(|error| listen(error.to_string()))?;
-        let address = broker.local_addr().ok_or_else(|| listen("no port was opened".to_owned()))?;
-        let shutdown = broker.shutdown_handle();
-        let mut ready = broker.ready_receiver();
-        let task = tokio::spawn(async move {
-            if let Err(error) = broker.run().await {
-                tracing::error!("the embedded MQTT broker on {address} stopped: {error}");
-            }
-        });
-        // Fails only if the broker ended first, which its task has logged.
-        let _ = ready.wait_for(|ready| *ready).await;
-        Ok(Self { address, shutdown, task: Some(task) })
+    /// When mosquitto is not installed, or does not start.
+    pub fn start() -> Result<Self, BusError> {
+        Self::start_as("allow_anonymous true", |_| {})
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Starts one with these lines for a configuration, in which `DIR` is its folder, once `prepare`
+    /// has put files there.
+    pub(super) fn start_as(lines: &str, prepare: impl FnOnce(&Path)) -> Result<Self, BusError> {
+        let failed = |error: std::io::Error| BusError::Broker(error.to_string());
+        let folder =
+            tempfile::Builder::new().prefix("instored-broker-").tempdir().map_err(failed)?;
+        prepare(folder.path());
+        let port = free_port();
+        let lines = lines.replace("DIR", &folder.path().to_string_lossy());
+        let lines =
+            format!("listener {port} 127.0.0.1\npersistence false\nlog_timestamp false\n{lines}\n");
+        std::fs::write(folder.path().join(CONFIGURATION), lines).map_err(failed)?;
+        let server = launch(folder.path(), port)?;
+        Ok(Self { port, folder, server })
     }
 
-    /// Its port.
+    /// Where it listens on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.port
     }
 
-    /// Stops it, and waits until its port is free.
-    pub async fn stop(mut self) {
-        self.shutdown.shutdown();
-        if let Some(task) = self.task.take() {
-            // A broker that panicked is as stopped as it can be.
-            let _ = task.await;
-        }
+    /// Where its configuration and its log are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.shutdown.shutdown();
+        // It may be dead already.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// Starts the mosquitto whose configuration is in `folder`, and waits until it listens.
+pub(super) fn launch(folder: &Path, port: u16) -> Result<Child, BusError> {
+    // Debian keeps it where only root's PATH looks.
+    let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .unwrap_or("mosquitto");
+    let failed = |error: std::io::Error| BusError::Broker(error.to_string());
+    let log = std::fs::File::create(folder.join(LOG)).map_err(failed)?;
+    let mut server = Command::new(program)
+        .arg("-c")
+        .arg(folder.join(CONFIGURATION))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        // Ctrl-C is for the program, which still says goodbye to it.
+        .process_group(0)
+        .spawn()
+        .map_err(|error| BusError::Broker(format!("{error}; apt install mosquitto")))?;
+    let begun = Instant::now();
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        let ended = server.try_wait().map_err(failed)?;
+        if ended.is_some() || begun.elapsed() > START {
+            // It may have ended meanwhile.
+            let _ = server.kill();
+            let _ = server.wait();
+            let log = std::fs::read_to_string(folder.join(LOG)).unwrap_or_default();
+            return Err(BusError::Broker(log.lines().collect::<Vec<_>>().join("; ")));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(server)
+}
+
+/// A port that nobody listens on, below those that the system hands out: nobody is given it before it
+/// is used, nor while a broker restarts.
+pub(super) fn free_port() -> u16 {
+    loop {
+        let port = 20_000 + (getrandom::u32().unwrap_or_default() % 12_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }

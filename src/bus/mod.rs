@@ -2,8 +2,8 @@
 //!
 //! A box [`connect`]s: what it says goes through a [`Publisher`], which neither blocks nor fails,
 //! and what it is asked arrives as [`Inbound`] commands. A display [`listen`]s: it hears only
-//! events that are signed and not expired, and asks through a [`Caller`]. A shop without a broker
-//! of its own runs the [`Broker`] in here.
+//! events that are signed and not expired, and asks through a [`Caller`]. The demonstration starts a
+//! [`Broker`] of its own.
 //!
 //! The topics, their retention and their payloads are in `topics.rs`; what is signed and how, in
 //! `signature.rs`; what is dropped when the broker is away, in `queue.rs`; how many
@@ -24,8 +24,6 @@ mod tls;
 mod topics;
 mod trouble;
 
-#[cfg(test)]
-pub(crate) mod mosquitto;
 #[cfg(test)]
 mod tests;
 
@@ -78,12 +76,7 @@ pub enum BusError {
     /// Certificates or keys that make no TLS connection.
     #[error("[mqtt] TLS cannot be set up: {0}")]
     Tls(String),
-    /// The embedded broker could not open its port.
-    #[error("the embedded MQTT broker cannot listen on {address}: {reason}")]
-    Listen {
-        /// Where it should listen.
-        address: std::net::SocketAddr,
-        /// What the system says.
-        reason: String,
-    },
+    /// A broker of one's own does not start.
+    #[error("mosquitto does not start: {0}")]
+    Broker(String),
 }

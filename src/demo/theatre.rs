@@ -1,7 +1,7 @@
 //! The box of the demonstration: the real daemon, broker and vault, with a played scene for a
 //! camera and a button that the story presses.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -31,8 +31,8 @@ pub(super) struct Theatre {
     daemon: JoinHandle<Result<(), DaemonError>>,
     stop: Vec<oneshot::Sender<()>>,
     listener: JoinHandle<()>,
-    broker: Broker,
-    // Dropped last: what the box kept goes with it.
+    // Dropped last: what the box kept goes with them.
+    _broker: Broker,
     _state: TempDir,
 }
 
@@ -55,7 +55,7 @@ impl Theatre {
             .prefix("instored-demo-")
             .tempdir()
             .context("cannot make a folder for the demonstration")?;
-        let broker = Broker::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let broker = tokio::task::spawn_blocking(Broker::start).await??;
         config.box_name = "demo".parse()?;
         config.state_dir = state.path().join("state");
         config.runtime_dir = state.path().join("run");
@@ -97,7 +97,7 @@ impl Theatre {
             daemon,
             stop,
             listener,
-            broker,
+            _broker: broker,
             _state: state,
         };
         theatre.wait_for_the_box().await?;
@@ -143,7 +143,7 @@ impl Theatre {
             .map_err(|refusal| refusal.to_string())
     }
 
-    /// Ends the box, then the ear, then the broker.
+    /// Ends the box, then the ear.
     pub async fn close(self) -> anyhow::Result<()> {
         for stop in self.stop {
             // What has ended already need not be stopped.
@@ -151,7 +151,6 @@ impl Theatre {
         }
         self.daemon.await.context("the daemon broke down")??;
         self.listener.await.context("the listener broke down")?;
-        self.broker.stop().await;
         Ok(())
     }
 }

@@ -1,21 +1,10 @@
-//! What a box says and is asked, each behaviour once with mosquitto, once with the embedded broker.
+//! What a box says and is asked.
 
 use super::*;
 
-against_both_brokers! {
-    a_box_is_online_until_it_stops
-    home_assistant_finds_a_box_again_whenever_it_starts_and_forgets_it_when_asked_to
-    more_commands_than_a_box_takes_are_refused_and_counted_and_the_others_are_not
-    a_box_that_vanishes_is_declared_offline
-    the_will_of_a_killed_process_is_executed
-    the_newest_state_waits_for_late_displays
-    events_are_signed_expire_and_are_not_kept
-    a_restarted_broker_is_told_everything_again
-    a_command_is_answered_with_its_correlation
-    what_is_no_command_is_refused
-}
-
-async fn a_box_is_online_until_it_stops(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_box_is_online_until_it_stops() {
+    let broker = Broker::start().unwrap();
     let watcher = Watcher::start(broker.port(), "instored/+/availability");
     let test_box = TestBox::start(broker.port());
     assert_eq!(watcher.next()[6], "online");
@@ -27,9 +16,9 @@ async fn a_box_is_online_until_it_stops(broker: TestBroker) {
     assert_eq!((message[1].as_str(), message[6].as_str()), ("1", "offline"));
 }
 
-async fn home_assistant_finds_a_box_again_whenever_it_starts_and_forgets_it_when_asked_to(
-    broker: TestBroker,
-) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn home_assistant_finds_a_box_again_whenever_it_starts_and_forgets_it_when_asked_to() {
+    let broker = Broker::start().unwrap();
     const CONFIG: &str = "homeassistant/device/instored_door-1/config";
     let watcher = Watcher::start(broker.port(), "homeassistant/#");
     let test_box = TestBox::start(broker.port());
@@ -51,9 +40,9 @@ async fn home_assistant_finds_a_box_again_whenever_it_starts_and_forgets_it_when
     test_box.stop().await;
 }
 
-async fn more_commands_than_a_box_takes_are_refused_and_counted_and_the_others_are_not(
-    broker: TestBroker,
-) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_commands_than_a_box_takes_are_refused_and_counted_and_the_others_are_not() {
+    let broker = Broker::start().unwrap();
     let watcher = Watcher::start(broker.port(), "till/7");
     let slow = Settings { commands_per_second: 1, ..settings(broker.port()) };
     let mut test_box = TestBox::start_with(&slow);
@@ -72,7 +61,9 @@ async fn more_commands_than_a_box_takes_are_refused_and_counted_and_the_others_a
     assert!(test_box.publisher.traffic().refused > 0);
 }
 
-async fn a_box_that_vanishes_is_declared_offline(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_box_that_vanishes_is_declared_offline() {
+    let broker = Broker::start().unwrap();
     let watcher = Watcher::start(broker.port(), "instored/+/availability");
     let test_box = TestBox::start(broker.port());
     assert_eq!(watcher.next()[6], "online");
@@ -81,7 +72,9 @@ async fn a_box_that_vanishes_is_declared_offline(broker: TestBroker) {
     assert_eq!(watcher.next()[6], "offline");
 }
 
-async fn the_will_of_a_killed_process_is_executed(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_will_of_a_killed_process_is_executed() {
+    let broker = Broker::start().unwrap();
     let watcher = Watcher::start(broker.port(), "wills");
     let will = ["--will-topic", "wills", "--will-payload", "gone", "--will-qos", "1"];
     let mut testator = Watcher::start_with(broker.port(), "other", &will);
@@ -89,7 +82,9 @@ async fn the_will_of_a_killed_process_is_executed(broker: TestBroker) {
     assert_eq!(watcher.next()[6], "gone");
 }
 
-async fn the_newest_state_waits_for_late_displays(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_state_waits_for_late_displays() {
+    let broker = Broker::start().unwrap();
     let watcher = Watcher::start(broker.port(), "instored/+/state");
     let test_box = TestBox::start(broker.port());
     test_box.publisher.state(&state(1));
@@ -100,7 +95,9 @@ async fn the_newest_state_waits_for_late_displays(broker: TestBroker) {
     assert_eq!(serde_json::from_str::<BoxState>(&late[6]).unwrap(), state(2));
 }
 
-async fn events_are_signed_expire_and_are_not_kept(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_signed_expire_and_are_not_kept() {
+    let broker = Broker::start().unwrap();
     let watcher = Watcher::start(broker.port(), "instored/door-1/visit");
     let test_box = TestBox::start(broker.port());
     test_box.publisher.visit(&visit(1, 90));
@@ -122,7 +119,9 @@ async fn events_are_signed_expire_and_are_not_kept(broker: TestBroker) {
     assert_eq!((note.key_id.as_str(), note.ed25519), ("key-1", signer(1).1));
 }
 
-async fn a_restarted_broker_is_told_everything_again(mut broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_broker_is_told_everything_again() {
+    let mut broker = Broker::start().unwrap();
     let mut gate = Gate::start(broker.port()).await;
     let watcher = Watcher::start(broker.port(), "instored/#");
     let mut test_box = TestBox::start(gate.port);
@@ -131,7 +130,7 @@ async fn a_restarted_broker_is_told_everything_again(mut broker: TestBroker) {
 
     gate.shut();
     gate.further_attempts(1).await;
-    broker.restart().await;
+    broker.restart();
     test_box.publisher.state(&state(2));
     test_box.publisher.visit(&visit(1, -1));
     test_box.publisher.visit(&visit(2, 60));
@@ -149,7 +148,9 @@ async fn a_restarted_broker_is_told_everything_again(mut broker: TestBroker) {
     assert_eq!(test_box.asked().await.command, Command::Present {});
 }
 
-async fn a_command_is_answered_with_its_correlation(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_answered_with_its_correlation() {
+    let broker = Broker::start().unwrap();
     let watcher = Watcher::start(broker.port(), "#");
     let mut test_box = TestBox::start(broker.port());
     watcher.next_on("/availability");
@@ -166,7 +167,9 @@ async fn a_command_is_answered_with_its_correlation(broker: TestBroker) {
     assert_eq!((answer[3].as_str(), answer[6].as_str()), ("c-1", r#"{"enrolling":{}}"#));
 }
 
-async fn what_is_no_command_is_refused(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_command_is_refused() {
+    let broker = Broker::start().unwrap();
     let watcher = Watcher::start(broker.port(), "#");
     let mut test_box = TestBox::start(broker.port());
     watcher.next_on("/availability");

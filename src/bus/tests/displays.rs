@@ -2,14 +2,9 @@
 
 use super::*;
 
-against_both_brokers! {
-    a_display_hears_only_the_box
-    a_display_believes_no_state_from_before_the_one_it_knows
-    a_display_that_knows_the_key_believes_no_other
-    a_display_asks_and_is_answered
-}
-
-async fn a_display_hears_only_the_box(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_display_hears_only_the_box() {
+    let broker = Broker::start().unwrap();
     let test_box = TestBox::start(broker.port());
     test_box.publisher.state(&state(1));
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
@@ -66,7 +61,9 @@ async fn a_display_hears_only_the_box(broker: TestBroker) {
     display.until(&Heard::Online(door(), false)).await;
 }
 
-async fn a_display_believes_no_state_from_before_the_one_it_knows(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_display_believes_no_state_from_before_the_one_it_knows() {
+    let broker = Broker::start().unwrap();
     let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
     display.until(&Heard::Link(true)).await;
     let say = |state: &BoxState| {
@@ -98,7 +95,9 @@ async fn a_display_believes_no_state_from_before_the_one_it_knows(broker: TestBr
     assert_eq!(display.next().await, Heard::State(door(), right));
 }
 
-async fn a_display_that_knows_the_key_believes_no_other(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_display_that_knows_the_key_believes_no_other() {
+    let broker = Broker::start().unwrap();
     let test_box = TestBox::start(broker.port());
     let mut deceived = TestDisplay::start(broker.port(), Trust::Pinned(signer(2).1));
     let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
@@ -117,7 +116,9 @@ async fn a_display_that_knows_the_key_believes_no_other(broker: TestBroker) {
     }
 }
 
-async fn a_display_asks_and_is_answered(broker: TestBroker) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_display_asks_and_is_answered() {
+    let broker = Broker::start().unwrap();
     let mut test_box = TestBox::start(broker.port());
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
     display.until(&Heard::Online(door(), true)).await;

@@ -1,4 +1,4 @@
-//! The bus against real brokers: what the tests share.
+//! The bus against a real broker: what the tests share.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -15,7 +15,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::mosquitto::{Mosquitto, PATIENCE, Watcher, free_port, publish};
+use self::clients::{PATIENCE, Watcher, publish};
+use super::broker::{free_port, launch};
 use super::*;
 use crate::domain::{
     Answer, BoxId, BoxState, CameraState, Command, CustomerId, CustomerRef, EmbeddingCount,
@@ -23,61 +24,19 @@ use crate::domain::{
     VisitKind,
 };
 
-enum TestBroker {
-    Mosquitto(Mosquitto),
-    Embedded(Option<Broker>, u16),
-}
-
-impl TestBroker {
-    fn mosquitto() -> Self {
-        Self::Mosquitto(Mosquitto::start())
-    }
-
-    async fn embedded() -> Self {
-        let port = free_port();
-        let broker = Broker::start((Ipv4Addr::LOCALHOST, port).into()).await.unwrap();
-        Self::Embedded(Some(broker), port)
-    }
-
-    fn port(&self) -> u16 {
-        match self {
-            Self::Mosquitto(mosquitto) => mosquitto.port,
-            Self::Embedded(_, port) => *port,
-        }
-    }
-
-    async fn restart(&mut self) {
-        match self {
-            Self::Mosquitto(mosquitto) => mosquitto.restart(),
-            Self::Embedded(broker, port) => {
-                broker.take().unwrap().stop().await;
-                *broker = Some(Broker::start((Ipv4Addr::LOCALHOST, *port).into()).await.unwrap());
-            }
-        }
-    }
-}
-
-/// Tests of each behaviour with either broker.
-macro_rules! against_both_brokers {
-    ($($name:ident)*) => {
-        mod with_mosquitto {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::TestBroker::mosquitto()).await;
-            })*
-        }
-        mod with_the_embedded_broker {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name(super::TestBroker::embedded().await).await;
-            })*
-        }
-    };
-}
-
 mod boxes;
+mod clients;
 mod displays;
 mod trouble;
+
+impl Broker {
+    /// Starts it again on the same port; it remembers nothing.
+    fn restart(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        self.server = launch(self.folder(), self.port()).unwrap();
+    }
+}
 
 fn settings(port: u16) -> Settings {
     let mut settings = Settings::builder().load().unwrap();

@@ -32,11 +32,11 @@ impl std::io::Write for Log {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_box_that_is_stopped_while_its_broker_goes_away_ends_well() {
-    let broker = Mosquitto::start();
+    let broker = Broker::start().unwrap();
     // Whether the broker has heard the last words by then is a matter of luck: both happen.
     for _ in 0..12 {
-        let gate = Gate::start(broker.port).await;
-        let watcher = Watcher::start(broker.port, "instored/+/availability");
+        let gate = Gate::start(broker.port()).await;
+        let watcher = Watcher::start(broker.port(), "instored/+/availability");
         let mut test_box = TestBox::start(gate.port);
         while watcher.next()[6] != "online" {}
         test_box.stop.take().unwrap().send(()).unwrap();
@@ -49,15 +49,15 @@ async fn a_box_that_is_stopped_while_its_broker_goes_away_ends_well() {
 async fn a_broker_that_is_away_at_the_start_is_tried_until_it_comes_and_logged_once() {
     let log = Log::default();
     let _guard = log.capture();
-    let broker = Mosquitto::start();
-    let mut gate = Gate::start(broker.port).await;
+    let broker = Broker::start().unwrap();
+    let mut gate = Gate::start(broker.port()).await;
     gate.shut();
     let test_box = TestBox::start(gate.port);
     test_box.publisher.visit(&visit(1, 60));
     gate.further_attempts(3).await;
     assert_eq!(log.text().matches("no connection to the MQTT broker").count(), 1, "{}", log.text());
 
-    let mut display = TestDisplay::start(broker.port, Trust::Pinned(signer(1).1));
+    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
     display.until(&Heard::Link(true)).await;
     gate.open();
     loop {
@@ -88,8 +88,8 @@ async fn the_log_says_what_is_wrong_with_the_broker() {
     let nobody = settings(free_port());
     assert!(first_warning(&nobody).await.contains("nothing listens there"));
 
-    let strict = Mosquitto::start_with("allow_anonymous false");
-    assert!(first_warning(&settings(strict.port)).await.contains("does not let this account in"));
+    let strict = Broker::start_as("allow_anonymous false", |_| {}).unwrap();
+    assert!(first_warning(&settings(strict.port())).await.contains("does not let this account in"));
 
     let nowhere = Settings { host: "no-such-host.invalid".into(), ..nobody };
     let warning = first_warning(&nowhere).await;
@@ -122,17 +122,17 @@ fn certificates(folder: &Path) {
 
 #[tokio::test]
 async fn tls_needs_both_ends_to_prove_themselves() {
-    let lines = "allow_anonymous true\ncafile DIR/ca.pem\ncertfile DIR/broker.pem\n\
+    let lines = "user root\nallow_anonymous true\ncafile DIR/ca.pem\ncertfile DIR/broker.pem\n\
                  keyfile DIR/broker.key\nrequire_certificate true";
-    let broker = Mosquitto::start_prepared(lines, certificates);
-    let known_at = |broker: &Mosquitto| {
-        let file = |name: &str| Some(broker.directory().join(name));
+    let broker = Broker::start_as(lines, certificates).unwrap();
+    let known_at = |broker: &Broker| {
+        let file = |name: &str| Some(broker.folder().join(name));
         Settings {
             tls: true,
             ca_file: file("ca.pem"),
             client_cert: file("client.pem"),
             client_key: file("client.key"),
-            ..settings(broker.port)
+            ..settings(broker.port())
         }
     };
     let good = known_at(&broker);
@@ -147,7 +147,7 @@ async fn tls_needs_both_ends_to_prove_themselves() {
     let deceived = Settings { ca_file: Some(stranger.path().join("ca.pem")), ..good.clone() };
     assert!(first_warning(&deceived).await.contains("TLS failed"));
     let elsewhere = lines.replace("DIR/broker", "DIR/elsewhere");
-    let elsewhere = Mosquitto::start_prepared(&elsewhere, certificates);
+    let elsewhere = Broker::start_as(&elsewhere, certificates).unwrap();
     assert!(first_warning(&known_at(&elsewhere)).await.contains("TLS failed"));
     let anonymous = Settings { client_cert: None, client_key: None, ..good };
     assert!(first_warning(&anonymous).await.contains("TLS failed"));
@@ -179,12 +179,17 @@ fn settings_that_cannot_be_meant_are_refused() {
     );
 }
 
-#[tokio::test]
-async fn the_embedded_broker_stays_on_this_machine_and_frees_its_port() {
-    assert!(Broker::start((Ipv4Addr::UNSPECIFIED, 0).into()).await.is_err());
-    let broker = Broker::start((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-    let address = broker.address();
-    assert!(Broker::start(address).await.is_err(), "the port is taken");
-    broker.stop().await;
-    Broker::start(address).await.unwrap().stop().await;
+#[test]
+fn a_broker_that_cannot_start_says_why() {
+    let error = Broker::start_as("allow_anonymous perhaps", |_| {}).err().unwrap().to_string();
+    assert!(error.contains("allow_anonymous"), "{error}");
+}
+
+#[test]
+fn a_broker_that_is_dropped_frees_its_port_and_its_folder() {
+    let broker = Broker::start().unwrap();
+    let (port, folder) = (broker.port(), broker.folder().to_owned());
+    drop(broker);
+    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    assert!(!folder.exists());
 }
