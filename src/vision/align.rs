@@ -80,18 +80,20 @@ fn sample(picture: &Picture, [x, y]: [f64; 2]) -> [u8; 3] {
     let (right_share, lower_share) = ((x - left) as f32, (y - top) as f32);
     let (width, height) = (i64::from(picture.width()), i64::from(picture.height()));
     let (left, top) = (left as i64, top as i64);
-    let mut sum = [0f32; 3];
+    let pixels = picture.rgb().as_chunks::<3>().0;
+    let (mut red, mut green, mut blue) = (0.5, 0.5, 0.5);
     for (row, row_share) in [(top, 1.0 - lower_share), (top + 1, lower_share)] {
         for (column, column_share) in [(left, 1.0 - right_share), (left + 1, right_share)] {
             if (0..height).contains(&row) && (0..width).contains(&column) {
-                let at = (row * width + column) as usize * 3;
-                for (sum, value) in sum.iter_mut().zip(&picture.rgb()[at..at + 3]) {
-                    *sum += f32::from(*value) * row_share * column_share;
-                }
+                let [r, g, b] = pixels[(row * width + column) as usize];
+                let share = row_share * column_share;
+                red += f32::from(r) * share;
+                green += f32::from(g) * share;
+                blue += f32::from(b) * share;
             }
         }
     }
-    sum.map(|v| (v + 0.5) as u8)
+    [red as u8, green as u8, blue as u8]
 }
 
 #[cfg(test)]

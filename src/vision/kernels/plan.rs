@@ -101,13 +101,13 @@ impl Plan {
     ///
     /// # Panics
     /// When a step reads a value that is not of the size that it says.
-    pub fn run(&self, mut fill: impl FnMut(usize, &mut [f32])) -> Vec<Vec<f32>> {
+    pub fn run(&self, fill: &dyn Fn(usize, &mut [f32])) -> Vec<Vec<f32>> {
         let mut arena = self.idle().pop().unwrap_or_else(|| Arena {
             buffers: self.buffers.iter().map(|length| vec![0.0; *length]).collect(),
             scratch: Scratch::default(),
         });
         for Turn { step, rows } in &self.turns {
-            self.take(*step, rows.clone(), &mut arena, &mut fill);
+            self.take(*step, rows.clone(), &mut arena, fill);
         }
         let outputs = self.outputs.iter().map(|output| self.read(output, &arena)).collect();
         arena.wipe();
@@ -121,7 +121,7 @@ impl Plan {
         step: usize,
         rows: Range<usize>,
         arena: &mut Arena,
-        fill: &mut impl FnMut(usize, &mut [f32]),
+        fill: &dyn Fn(usize, &mut [f32]),
     ) {
         let (processor, place) = (self.processor, &self.places[step]);
         let step = &self.steps[step];

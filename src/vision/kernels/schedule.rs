@@ -233,9 +233,9 @@ mod tests {
             let fill = |y: usize, row: &mut [f32]| {
                 row.copy_from_slice(&picture[3 * y * width..][..3 * width]);
             };
-            let expected = whole.run(fill).pop();
+            let expected = whole.run(&fill).pop();
             for _ in 0..2 {
-                prop_assert_eq!(in_turns.run(fill).pop(), expected.clone());
+                prop_assert_eq!(in_turns.run(&fill).pop(), expected.clone());
                 prop_assert!(in_turns.is_wiped());
             }
         }

@@ -11,7 +11,7 @@ mod tests;
 mod tract;
 mod weights;
 
-use instored_kernels::{Plan, Processor, Size};
+use instored_kernels::{Levels, Plan, Processor, Size};
 
 use self::graph::Graph;
 use self::tract::TractPlan;
@@ -30,9 +30,7 @@ pub(super) struct Network {
     width: u32,
     height: u32,
     outputs: Vec<String>,
-    colour: Colour,
-    /// What each value of a pixel becomes.
-    levels: [f32; 256],
+    levels: Levels,
     engine: Engine,
 }
 
@@ -73,8 +71,9 @@ impl Network {
             }
             None => Engine::Tract(TractPlan::new(model.weights(), size).map_err(unusable)?),
         };
-        let levels = std::array::from_fn(|level| (level as f32 - mean) / scale - subtract);
-        Ok(Self { id, width, height, outputs, colour, levels, engine })
+        let number = |level| (level - mean) / scale - subtract;
+        let levels = Levels::new(number, colour == Colour::Bgr);
+        Ok(Self { id, width, height, outputs, levels, engine })
     }
 
     /// The place of the output of that name.
@@ -88,24 +87,16 @@ impl Network {
     /// Runs the network. The picture has the size that was prepared for.
     pub fn run(&self, picture: &Picture) -> Result<Vec<Vec<f32>>, VisionError> {
         debug_assert_eq!((picture.width(), picture.height()), (self.width, self.height));
-        let channels = match self.colour {
-            Colour::Rgb => [0, 1, 2],
-            Colour::Bgr => [2, 1, 0],
-        };
         let pixels = picture.rgb().as_chunks::<3>().0;
-        let value = |pixel: &[u8; 3], channel: usize| self.levels[usize::from(pixel[channel])];
         match &self.engine {
-            Engine::Kernels(plan) => Ok(plan.run(|row, values| {
+            Engine::Kernels(plan) => Ok(plan.run(&|y, row| {
                 let width = self.width as usize;
-                let pixels = &pixels[row * width..][..width];
-                for (values, pixel) in values.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
-                    *values = channels.map(|channel| value(pixel, channel));
-                }
+                self.levels.fill(&pixels[y * width..][..width], row);
             })),
             Engine::Tract(plan) => {
-                let planes = channels
-                    .into_iter()
-                    .flat_map(|channel| pixels.iter().map(move |pixel| value(pixel, channel)));
+                let planes = (0..3).flat_map(|plane| {
+                    pixels.iter().map(move |pixel| self.levels.of(*pixel)[plane])
+                });
                 plan.run(planes.collect()).map_err(|reason| self.broken(&reason))
             }
         }

@@ -1,6 +1,7 @@
 //! The real mosquitto on a free loopback port, and its command-line clients as till and display.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -120,9 +121,15 @@ fn client(program: &str, port: u16) -> Command {
     command
 }
 
+/// A port that nobody listens on, below those that the system hands out: nobody is given it while the
+/// broker is down.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    listener.local_addr().expect("a bound socket has an address").port()
+    loop {
+        let port = 20_000 + (RandomState::new().build_hasher().finish() % 12_000) as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A message as a subscriber gets it.

@@ -213,7 +213,7 @@ fn main() -> ExitCode {
     let mut best = f64::INFINITY;
     for _ in 0..runs {
         let began = Instant::now();
-        plan.run(|_, row| row.fill(0.5));
+        plan.run(&|_, row| row.fill(0.5));
         best = best.min(began.elapsed().as_secs_f64());
     }
     println!("{}: {:.3} ms at best", processor.name(), best * 1e3);
