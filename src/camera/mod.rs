@@ -4,6 +4,7 @@
 //! played scene ([`scene::Stage`]). An [`Opener`] tells them apart by the configured device.
 
 mod formats;
+mod layout;
 mod mjpeg;
 mod nodes;
 mod opener;

@@ -3,7 +3,7 @@
 use image::codecs::jpeg::JpegEncoder;
 
 use super::formats::Encoding;
-use super::pixels::{Layout, Range};
+use super::layout::{Layout, Range};
 use crate::vision::{Detector, Embedder, Model, Picture, Purpose, Rect, Role, align};
 
 /// A portrait of the size that a camera gives, with even sides.

@@ -17,8 +17,8 @@ use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
 use super::formats::{self, Choice, Offer, Sizes, Steps, Wanted};
+use super::layout::{Layout, Range};
 use super::pace::Thinning;
-use super::pixels::{Layout, Range};
 use super::{Camera, CameraError, Settings};
 use crate::vision::Frame;
 

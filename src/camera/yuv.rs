@@ -3,7 +3,7 @@
 use instored_kernels::{Colours, Matrix, Processor};
 
 use super::formats::Encoding;
-use super::pixels::{Layout, Range};
+use super::layout::{Layout, Range};
 use crate::vision::Negative;
 
 /// A frame in YUYV, UYVY, NV12 or YU12.

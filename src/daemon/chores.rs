@@ -1,14 +1,11 @@
-//! What is done now and then, and what takes long beside the desk: the vault's file is written
-//! anew, and whoever has not come for long is forgotten.
+//! When the vault's file is written anew, beside the desk since it takes long, and when it is looked
+//! for whoever has not come for long.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use jiff::{Timestamp, Zoned};
-
-use super::desk::Desk;
-use crate::vault::{Means, Vault};
+use crate::vault::Vault;
 
 /// What is under way.
 #[derive(Default)]
@@ -40,42 +37,22 @@ impl Chores {
         self.sweeping =
             thread.spawn(work).inspect_err(|e| tracing::error!("cannot start a thread: {e}")).ok();
     }
-}
 
-impl Desk {
-    /// What is done now and then, whether anybody asks or not.
-    pub fn tend(&mut self) {
-        self.advisor.tend();
-        let (visits, refused) = (self.today.count(&Zoned::now()), self.publisher.traffic().refused);
-        if visits != self.state.visits_today || refused != self.state.refused_commands {
-            self.state.visits_today = visits;
-            self.publish_state();
-        }
-        let ended = self.chores.sweeping.as_ref().is_some_and(JoinHandle::is_finished);
-        if ended && self.chores.sweep_again {
-            self.chores.sweep(&self.vault);
-        }
-        let looked = self.chores.looked_for_overdue;
-        if looked.is_none_or(|looked| looked.elapsed() >= OVERDUE_PAUSE) {
-            self.chores.looked_for_overdue = Some(Instant::now());
-            self.forget_overdue();
+    /// Sweeps once more when somebody was forgotten during the last sweep.
+    pub fn sweep_again(&mut self, vault: &Arc<Vault>) {
+        let ended = self.sweeping.as_ref().is_some_and(JoinHandle::is_finished);
+        if ended && self.sweep_again {
+            self.sweep(vault);
         }
     }
 
-    fn forget_overdue(&mut self) {
-        let months = self.shop.retention_months;
-        if months == 0 {
-            return;
+    /// Whether it is time to look for customers who have not come for long; asked when it is, it is
+    /// not for a while.
+    pub fn take_overdue(&mut self) -> bool {
+        let due = self.looked_for_overdue.is_none_or(|looked| looked.elapsed() >= OVERDUE_PAUSE);
+        if due {
+            self.looked_for_overdue = Some(Instant::now());
         }
-        match self.vault.due_for_forgetting(Timestamp::now(), months) {
-            Ok(due) => {
-                for customer in due {
-                    if let Err(refusal) = self.forget(customer, Means::Retention) {
-                        tracing::error!("{refusal}");
-                    }
-                }
-            }
-            Err(e) => tracing::error!("who has not come for long cannot be told: {e}"),
-        }
+        due
     }
 }

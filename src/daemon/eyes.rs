@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::DaemonError;
-use super::figures::Seen;
 use super::mailbox::{Delivery, Mail, Mailbox};
+use super::seen::Seen;
 use crate::camera::{Camera, CameraError};
 use crate::domain::{CameraState, CustomerId, Embedding, EmbeddingCount, ModelId};
 use crate::recognition::{Recogniser, Sighting};

@@ -2,7 +2,6 @@
 //! a label of one.
 
 use std::fmt;
-use std::time::Instant;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -13,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::eyes::{Eyes, Glimpse};
+use super::seen::Seen;
 use crate::bus::Publisher;
 use crate::recognition::Sighting;
 
@@ -27,30 +27,6 @@ struct Decision {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
-}
-
-/// What the vision thread counts.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
-    looks: Histogram,
-    searched: Counter,
-    with_faces: Counter,
-}
-
-impl Seen {
-    /// Looks at a frame, and counts it with the time that it took.
-    pub fn time<T>(&self, look: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
-        let seen = look();
-        self.looks.observe(begun.elapsed().as_secs_f64());
-        seen
-    }
-
-    /// In how many frames faces were looked for so far, and whether the latest showed one.
-    pub fn frame(&self, searched: u64, face: bool) {
-        self.searched.inc_by(searched.saturating_sub(self.searched.get()));
-        self.with_faces.inc_by(u64::from(face));
-    }
 }
 
 /// All that is counted.
@@ -184,6 +160,8 @@ struct Purpose {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::domain::CustomerId;
 

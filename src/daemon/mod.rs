@@ -17,6 +17,8 @@ pub mod operator;
 mod opting;
 mod requests;
 pub mod screen;
+mod seen;
+mod tending;
 mod today;
 
 use std::collections::{BTreeMap, HashMap};

@@ -11,9 +11,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use super::server::Page;
+use super::board::Board;
 use crate::domain::{Answer, Buyer, Command, CustomerId, Refusal, RefusalCode};
 
 /// A customer's wish, with the place for the answer.
@@ -23,6 +23,13 @@ pub struct Asked {
     pub command: Command,
     /// What it says.
     pub answer: oneshot::Sender<Result<Answer, Refusal>>,
+}
+
+/// Who is shown, and the way to the box.
+#[derive(Clone)]
+pub(super) struct Counter {
+    pub board: watch::Receiver<Board>,
+    pub asks: mpsc::Sender<Asked>,
 }
 
 /// Longer than any wish. In bytes.
@@ -53,7 +60,7 @@ fn about(command: &Command) -> About {
 
 /// Asks the box what the page's request says.
 pub(super) async fn ask(
-    State(page): State<Page>,
+    State(counter): State<Counter>,
     headers: HeaderMap,
     body: Result<Json<Command>, axum::extract::rejection::JsonRejection>,
 ) -> Response {
@@ -65,7 +72,7 @@ pub(super) async fn ask(
         Err(error) => return refused(error.status(), RefusalCode::Malformed, &error.body_text()),
     };
     let allowed = match about(&command) {
-        About::Guest(customer) => page.board.borrow().shows(customer, Timestamp::now()),
+        About::Guest(customer) => counter.board.borrow().shows(customer, Timestamp::now()),
         About::Nobody => true,
         About::NotTheirs => false,
     };
@@ -74,7 +81,7 @@ pub(super) async fn ask(
         return refused(StatusCode::FORBIDDEN, RefusalCode::NotFound, message);
     }
     let (answer, told) = oneshot::channel();
-    let asked = page.asks.try_send(Asked { command, answer }).is_ok();
+    let asked = counter.asks.try_send(Asked { command, answer }).is_ok();
     match told.await {
         Ok(Ok(answer)) => Json(answer).into_response(),
         Ok(Err(Refusal { code, message })) => refused(StatusCode::CONFLICT, code, &message),

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRef, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::WatchStream;
 
 use super::access::{self, Access};
-use super::actions::{self, Asked};
+use super::actions::{self, Asked, Counter};
 use super::board::{Board, Shop};
 use super::languages::Languages;
 use super::{DisplayError, Settings, Shown, receipt};
@@ -77,8 +77,13 @@ pub(super) const FILES: [(&str, &str, &str); 16] = [
 pub(super) struct Page {
     shop: Arc<Shop>,
     languages: Arc<Languages>,
-    pub board: watch::Receiver<Board>,
-    pub asks: mpsc::Sender<Asked>,
+    counter: Counter,
+}
+
+impl FromRef<Page> for Counter {
+    fn from_ref(page: &Page) -> Self {
+        page.counter.clone()
+    }
 }
 
 /// Serves the page until `shutdown` is there, showing what comes in through `shown` and asking
@@ -100,8 +105,7 @@ pub async fn serve(
     let page = Page {
         shop: Arc::new(Shop { title, language, curtain }),
         languages: Arc::new(languages),
-        board: watched,
-        asks,
+        counter: Counter { board: watched, asks },
     };
     let (stop, stopped) = watch::channel(());
     let mut closing = stopped.clone();
@@ -196,7 +200,7 @@ async fn words(State(page): State<Page>, Path(tag): Path<String>) -> Response {
 /// The situation now, and again with each change.
 async fn events(State(page): State<Page>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let shop = page.shop;
-    let events = WatchStream::new(page.board).filter_map(move |board| {
+    let events = WatchStream::new(page.counter.board).filter_map(move |board| {
         let event = Event::default()
             .event("situation")
             .json_data(board.situation(&shop, Timestamp::now()))

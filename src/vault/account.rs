@@ -8,16 +8,15 @@ use crate::domain::CustomerId;
 
 use super::box_key::hex;
 use super::error::{Fault, VaultError};
+use super::fault::RecordFault;
 use super::loaded::Refused;
 use super::manifest::{Manifest, Sum, roll_element, tombstone_element};
-use super::record::{Kind, RecordFault, Signed};
+use super::record::{Kind, Signed};
 use super::ring::Ring;
 use super::roll::Roll;
-use super::schema::{
-    ACCOUNTS, ID_LENGTH, Name, RECORDS, Rows, Slot, TOMBSTONES, customer_key, leading_customer,
-    numbered, place, record_key,
-};
+use super::schema::{ACCOUNTS, RECORDS, Rows, TOMBSTONES, place};
 use super::secret::{KEY_LENGTH, Secret};
+use super::slot::{ID_LENGTH, Name, Slot, customer_key, leading_customer, numbered, record_key};
 
 /// A customer whose key could be opened.
 pub(super) struct Account {

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::error::{Fault, VaultError};
+use super::fault::RecordFault;
 use super::manifest::Manifest;
-use super::record::{RecordFault, cbor};
+use super::record::cbor;
 use super::schema::{AUDIT, Rows, place};
 use super::secret::Secret;
 use super::storage::Tx;

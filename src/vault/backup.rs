@@ -17,7 +17,8 @@ use super::error::{Fault, VaultError};
 use super::loaded::Refused;
 use super::passphrase_stream::{Passphrase, Sealing};
 use super::record::cbor;
-use super::schema::{Name, PRODUCTS, RECORDS, Rows, TOMBSTONES, place, record_key};
+use super::schema::{PRODUCTS, RECORDS, Rows, TOMBSTONES, place};
+use super::slot::{Name, record_key};
 
 pub(super) const FORMAT: u8 = 1;
 /// What the signature at the end is over, beside the digest.

@@ -8,8 +8,9 @@ use crate::domain::Product;
 use super::Vault;
 use super::audit::{Act, Done};
 use super::error::VaultError;
+use super::fault::RecordFault;
 use super::loaded::{Loaded, Refused};
-use super::record::{RecordFault, cbor};
+use super::record::cbor;
 use super::schema::{PRODUCTS, Rows};
 use super::secret::Secret;
 

@@ -16,11 +16,14 @@ use super::manifest::{roll_element, tombstone_element};
 use super::record::Kind;
 use super::roll::Roll;
 use super::schema::{
-    ACCOUNTS, Bytes, CODES, MANIFEST_KEY, META, NAME_LENGTH, Name, ORDER_IDS, RECORDS, Rows,
-    SWEEP_DUE_KEY, Slot, TOMBSTONES, customer_key, leading_customer, numbered, place, record_key,
-    record_parts, record_range,
+    ACCOUNTS, Bytes, CODES, MANIFEST_KEY, META, ORDER_IDS, RECORDS, Rows, SWEEP_DUE_KEY,
+    TOMBSTONES, place,
 };
 use super::secret::Secret;
+use super::slot::{
+    NAME_LENGTH, Name, Slot, customer_key, leading_customer, numbered, record_key, record_parts,
+    record_range,
+};
 use super::storage::Tx;
 
 /// A change under way.

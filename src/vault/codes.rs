@@ -9,7 +9,8 @@ use super::Vault;
 use super::change::Change;
 use super::error::{Fault, VaultError};
 use super::record::Claim;
-use super::schema::{CODES, Name, Rows, Slot, customer_key, leading_customer};
+use super::schema::{CODES, Rows};
+use super::slot::{Name, Slot, customer_key, leading_customer};
 
 impl Vault {
     /// Whose claim code this is; `None` when nobody's, or no longer at `now`. A code may be used

@@ -14,7 +14,8 @@ use super::codes;
 use super::error::{Fault, VaultError};
 use super::loaded::Loaded;
 use super::record::Claim;
-use super::schema::{ACCOUNTS, Rows, Slot, customer_key, numbered};
+use super::schema::{ACCOUNTS, Rows};
+use super::slot::{Slot, customer_key, numbered};
 
 /// A person who just opted in. There is no other way into the vault for a template, and this one
 /// asks for the consent.

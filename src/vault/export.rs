@@ -12,7 +12,7 @@ use super::error::VaultError;
 use super::loaded::Refused;
 use super::orders;
 use super::record::{Claim, ReplacedOrder};
-use super::schema::{Slot, numbered};
+use super::slot::{Slot, numbered};
 
 /// All that the vault keeps of a customer. It is their data, so it holds the faces too.
 #[derive(Clone, PartialEq, Debug, Serialize)]

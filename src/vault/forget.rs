@@ -10,8 +10,9 @@ use super::account::{open_key, seal_key};
 use super::audit::{Act, Done};
 use super::change::Change;
 use super::error::{Fault, VaultError};
-use super::schema::{ACCOUNTS, RECORDS, Rows, Slot, customer_key, leading_customer, record_range};
+use super::schema::{ACCOUNTS, RECORDS, Rows};
 use super::secret::Secret;
+use super::slot::{Slot, customer_key, leading_customer, record_range};
 
 /// How much was forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

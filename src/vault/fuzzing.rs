@@ -17,7 +17,7 @@ use super::catalogue::check_out;
 use super::passphrase_stream::{Passphrase, Sealing};
 use super::record::{Claim, Kind, ReplacedOrder, cbor as to_cbor};
 use super::roll::Roll;
-use super::schema::{Slot, numbered};
+use super::slot::{Slot, numbered};
 use super::{Act, BoxKey, KeyFolders, Keys, Means, Secret, Signers, Vault};
 
 fn signers() -> &'static Signers {

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::domain::CustomerId;
 
-use super::record::RecordFault;
-use super::schema::{NAME_LENGTH, Name, Slot};
+use super::fault::RecordFault;
+use super::slot::{NAME_LENGTH, Name, Slot};
 
 /// Records that were read: the good ones, and the refused ones, which are not used.
 #[derive(Debug)]

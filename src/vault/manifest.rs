@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{BoxId, CustomerId};
 
 use super::error::{Fault, VaultError};
-use super::record::{RecordFault, Signers, cbor};
-use super::schema::{MANIFEST_KEY, META, Rows, customer_key, place};
+use super::fault::RecordFault;
+use super::record::{Signers, cbor};
+use super::schema::{MANIFEST_KEY, META, Rows, place};
 use super::secret::Secret;
+use super::slot::customer_key;
 
 /// The sum over a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ mod codes;
 mod customers;
 mod error;
 mod export;
+mod fault;
 mod files;
 mod forget;
 #[cfg(fuzzing)]
@@ -34,6 +35,7 @@ mod rotate;
 mod schema;
 mod secret;
 mod seen;
+mod slot;
 mod storage;
 mod templates;
 #[cfg(test)]

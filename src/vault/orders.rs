@@ -11,7 +11,8 @@ use super::change::Change;
 use super::error::{Fault, VaultError};
 use super::loaded::{Loaded, Refused};
 use super::record::ReplacedOrder;
-use super::schema::{ORDER_IDS, Rows, Slot, customer_key, leading_customer};
+use super::schema::{ORDER_IDS, Rows};
+use super::slot::{Slot, customer_key, leading_customer};
 
 /// What became of an order that was added.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

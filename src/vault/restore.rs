@@ -18,12 +18,11 @@ use super::catalogue::check_in;
 use super::change::{Change, tombstone};
 use super::codes;
 use super::error::{Fault, VaultError};
+use super::fault::RecordFault;
 use super::passphrase_stream::{Opening, Passphrase};
-use super::record::{Claim, RecordFault, ReplacedOrder, Signed, Trust};
-use super::schema::{
-    Name, ORDER_IDS, PRODUCTS, RECORDS, Rows, Slot, TOMBSTONES, customer_key, numbered, place,
-    record_key,
-};
+use super::record::{Claim, ReplacedOrder, Signed, Trust};
+use super::schema::{ORDER_IDS, PRODUCTS, RECORDS, Rows, TOMBSTONES, place};
+use super::slot::{Name, Slot, customer_key, numbered, record_key};
 
 /// More than any item can have: an order of ten thousand lines.
 const LONGEST_ITEM: u32 = 16 << 20;

@@ -4,8 +4,9 @@
 use crate::domain::{ClaimCode, OrderId, Receipt};
 
 use super::record::Signers;
-use super::schema::{META, NAME_LENGTH, Name, ROOT_KEY, place};
+use super::schema::{META, ROOT_KEY, place};
 use super::secret::{KEY_LENGTH, Secret};
+use super::slot::{NAME_LENGTH, Name};
 
 /// Who signs, and with what the vault names, sums and seals.
 #[derive(Clone, Debug)]

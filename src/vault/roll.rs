@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::record::RecordFault;
-use super::schema::{NAME_LENGTH, Name, Slot};
+use super::fault::RecordFault;
+use super::slot::{NAME_LENGTH, Name, Slot};
 
 /// A row's last 16 bytes.
 type Tag = [u8; TAG_LENGTH];
@@ -96,7 +96,7 @@ fn tag(row: &[u8]) -> Option<Tag> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::schema::numbered;
+    use crate::vault::slot::numbered;
 
     #[test]
     fn a_roll_knows_its_records_and_comes_back_from_bytes() {

@@ -17,7 +17,8 @@ use super::audit::{Act, Done};
 use super::error::{Fault, VaultError};
 use super::record::Signers;
 use super::ring::Ring;
-use super::schema::{ACCOUNTS, META, ROOT_KEY, Rows, SIGNER_ROWS, SWEEP_DUE_KEY, leading_customer};
+use super::schema::{ACCOUNTS, META, ROOT_KEY, Rows, SIGNER_ROWS, SWEEP_DUE_KEY};
+use super::slot::leading_customer;
 
 /// Customers in a batch: some ten thousand signatures, a few tenths of a second.
 const BATCH: usize = 100;

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::error::VaultError;
-use super::record::RecordFault;
+use super::fault::RecordFault;
 
 /// Bytes in a key.
 pub(super) const KEY_LENGTH: usize = 32;

@@ -5,10 +5,12 @@ use crate::domain::Template;
 use super::Vault;
 use super::account::Reader;
 use super::error::{Fault, VaultError};
+use super::fault::RecordFault;
 use super::loaded::{Loaded, Refused};
 use super::manifest::{Sum, roll_element};
-use super::record::{Batch, RecordFault};
-use super::schema::{RECORDS, Rows, Slot, numbered, record_parts, record_range};
+use super::record::Batch;
+use super::schema::{RECORDS, Rows};
+use super::slot::{Slot, numbered, record_parts, record_range};
 
 impl Vault {
     /// Shows every template that holds, by customer, without keeping them: at a hundred thousand

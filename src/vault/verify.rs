@@ -11,13 +11,12 @@ use super::account::{Account, Reader};
 use super::audit;
 use super::catalogue::check_out;
 use super::error::{Fault, VaultError};
+use super::fault::RecordFault;
 use super::loaded::Refused;
 use super::manifest::{Manifest, Sum, roll_element};
-use super::record::{Batch, Claim, RecordFault, ReplacedOrder, Signed};
-use super::schema::{
-    ACCOUNTS, CODES, Name, ORDER_IDS, PRODUCTS, RECORDS, Rows, Slot, TOMBSTONES, customer_key,
-    leading_customer, record_parts, record_range,
-};
+use super::record::{Batch, Claim, ReplacedOrder, Signed};
+use super::schema::{ACCOUNTS, CODES, ORDER_IDS, PRODUCTS, RECORDS, Rows, TOMBSTONES};
+use super::slot::{Name, Slot, customer_key, leading_customer, record_parts, record_range};
 use super::templates::check_sum;
 
 /// What the vault holds, and what is wrong with it.

@@ -3,8 +3,8 @@
 //! The backdrop is what can be reached from the portrait's upper edges without crossing a contour.
 //! A plain wall goes away so; a busy one stays, and only the soft cut around the person hides it.
 
-use super::paint::HEAD;
-
+/// Where the head is in a portrait, in its widths and heights.
+pub(super) const HEAD: (f32, f32) = (0.5, 0.42);
 /// Cells across and down.
 const GRID: (usize, usize) = (160, 200);
 /// Down to where the portrait's sides show backdrop only, in portrait heights: below, sleeves may.

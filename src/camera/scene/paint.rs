@@ -1,11 +1,9 @@
 //! A person cut out of a portrait, and drawn into a frame.
 
 use super::act::Pose;
-use super::matte::Matte;
+use super::matte::{HEAD, Matte};
 use crate::vision::Picture;
 
-/// Where the head is in a portrait, in its widths and heights.
-pub(super) const HEAD: (f32, f32) = (0.5, 0.42);
 /// A portrait's height in frame heights, at scale 1.
 const TALL: f32 = 5.0 / 6.0;
 /// How far the coat goes on below the portrait, in portrait heights.

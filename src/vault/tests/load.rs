@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::codes;
 use super::super::record::Claim;
-use super::super::schema::{Slot, numbered};
+use super::super::slot::{Slot, numbered};
 use super::*;
 use crate::domain::Template;
 

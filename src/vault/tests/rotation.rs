@@ -80,7 +80,8 @@ fn who_reads_never_meets_keys_that_are_just_being_replaced() {
 
 #[test]
 fn a_damaged_record_stays_refused_and_does_not_stop_a_rotation() {
-    use super::super::schema::{RECORDS, Slot, numbered, record_key};
+    use super::super::schema::RECORDS;
+    use super::super::slot::{Slot, numbered, record_key};
     let house = House::new();
     let vault = house.open();
     shop(&vault, 3);

@@ -7,9 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use redb::TableHandle;
 
 use super::super::schema::{
-    ACCOUNTS, AUDIT, Bytes, CODES, ORDER_IDS, PRODUCTS, RECORDS, Slot, TABLES, TOMBSTONES,
-    leading_customer, numbered, record_key,
+    ACCOUNTS, AUDIT, Bytes, CODES, ORDER_IDS, PRODUCTS, RECORDS, TABLES, TOMBSTONES,
 };
+use super::super::slot::{Slot, leading_customer, numbered, record_key};
 use super::super::storage::Tx;
 use super::super::{templates, verify};
 use super::*;
@@ -247,7 +247,8 @@ fn a_record_of_another_signer_or_box_is_refused_even_when_it_is_sealed_and_liste
 /// Batches must not let through what verifying one by one refuses.
 #[test]
 fn a_single_false_signature_among_hundreds_is_found() {
-    use super::super::record::{Batch, RecordFault};
+    use super::super::fault::RecordFault;
+    use super::super::record::Batch;
     let signers = Signers::new(box_id(), BoxKey::from_seed(&[1; 32]), None);
     for bad in [0usize, 255, 256, 599] {
         let mut batch = Batch::new();

@@ -23,6 +23,7 @@ mod product;
 mod resample;
 mod rows;
 mod schedule;
+mod step;
 mod table;
 mod tile;
 
@@ -41,11 +42,12 @@ pub use depthwise::Depthwise;
 pub use finish::Finish;
 pub use lanes::LANES;
 pub use levels::Levels;
-pub use plan::{Output, Plan, Step, Work};
+pub use plan::Plan;
 pub use pointwise::{Pointwise, Scratch, Weights};
 pub use processor::Processor;
 pub use resample::{add_doubled, max_pool};
 pub use rows::{Rows, RowsMut};
+pub use step::{Output, Step, Work};
 pub use table::Table;
 
 /// Channels as they lie in memory: the next multiple of [`LANES`].

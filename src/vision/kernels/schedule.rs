@@ -3,13 +3,22 @@
 use std::ops::Range;
 
 use crate::Window;
-use crate::plan::{Output, Place, Step};
+use crate::step::{Output, Step};
 
 /// Some rows of a step's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
     pub step: usize,
     pub rows: Range<usize>,
+}
+
+/// Where a value lies.
+#[derive(Debug)]
+pub struct Place {
+    /// In which buffer.
+    pub buffer: usize,
+    /// How much of it.
+    pub length: usize,
 }
 
 pub struct Schedule {

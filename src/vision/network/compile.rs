@@ -8,8 +8,7 @@ use instored_kernels::{
 };
 use tract_onnx::pb::NodeProto;
 
-use super::follow::{Follow, other};
-use super::graph::{Constant, Graph, Values, attribute, integer, string};
+use super::graph::{Constant, Graph, Values, attribute, integer, other_input, string};
 use super::weights::{borrowed, by_pixel, unpacked};
 
 /// A plan, and what is to be subtracted from every value of the picture before it.
@@ -214,12 +213,12 @@ impl<'a> Compiler<'a> {
         let conv = self.conv(node)?;
         let Conv { window, weights, ref bias, outputs, inputs, group } = conv;
         let size = window.output(input.size)?;
-        let Follow { slope, output, nodes } = self.follow(node.name(), outputs);
-        let finish = Finish { bias, slope: &slope };
+        let follow = self.follow(node.name(), outputs);
+        let finish = Finish { bias, slope: &follow.slope };
         if conv.is_depthwise() && outputs == input.channels {
             let layer = Depthwise::new(window, &unpacked(weights)?, finish);
-            self.done.extend(nodes);
-            self.make(Work::Depthwise(layer), input, &output, outputs);
+            self.done.extend(follow.nodes);
+            self.make(Work::Depthwise(layer), input, &follow.output, outputs);
             return Some(());
         }
         if group != 1 || inputs != input.channels {
@@ -230,19 +229,19 @@ impl<'a> Compiler<'a> {
             let taps = window.side * window.side;
             let weights = self.suited(by_pixel(weights, inputs, taps, pixel)?, pixel * taps)?;
             let layer = Convolution::new(window, pixel, borrowed(&weights)?, finish);
-            self.done.extend(nodes);
-            self.make(Work::Convolution(layer), input, &output, outputs);
+            self.done.extend(follow.nodes);
+            self.make(Work::Convolution(layer), input, &follow.output, outputs);
             return Some(());
         }
         let weights = self.suited(weights.clone(), inputs)?;
         let layer = Pointwise::new(inputs, borrowed(&weights)?, finish);
-        self.done.extend(nodes);
-        let (residual, output) = match self.residual(&output, size, outputs) {
+        self.done.extend(follow.nodes);
+        let (residual, output) = match self.residual(&follow.output, size, outputs) {
             Some((place, other, sum)) => {
                 self.done.insert(place);
                 (Some(other), sum)
             }
-            None => (None, output),
+            None => (None, follow.output),
         };
         self.make(Work::Pointwise(layer, residual), input, &output, outputs);
         Some(())
@@ -290,7 +289,7 @@ impl<'a> Compiler<'a> {
             return None;
         }
         let (place, add) = self.reader(node.name()).filter(|(_, node)| node.op_type == "Add")?;
-        let large = self.value(other(add, node.name())?)?;
+        let large = self.value(other_input(add, node.name())?)?;
         let doubled = Size { height: small.size.height * 2, width: small.size.width * 2 };
         let channels = small.channels;
         if large.size != doubled || large.channels != channels || large.order != Order::Channels {

@@ -5,6 +5,7 @@ use instored_kernels::Size;
 use tract_onnx::pb::NodeProto;
 
 use super::compile::{Compiler, Named, Order, PICTURE};
+use super::graph::other_input;
 
 /// What becomes of a convolution's sum before anything else reads it.
 pub(super) struct Follow {
@@ -47,7 +48,7 @@ impl Compiler<'_> {
                     return (is_prelu && place == b).then(|| follow(slope, max, vec![a, b]))?;
                 }
                 let ((a, relu), (b, min)) = (with("Relu")?, with("Min")?);
-                let zero = other(min, sum).and_then(|name| self.graph.constant(name));
+                let zero = other_input(min, sum).and_then(|name| self.graph.constant(name));
                 let (c, mul) = self.reader(min.name()).filter(|(_, node)| node.op_type == "Mul")?;
                 let (d, add) = self.reader(mul.name()).filter(|(_, node)| node.op_type == "Add")?;
                 let (e, _) = self.reader(relu.name())?;
@@ -62,7 +63,7 @@ impl Compiler<'_> {
 
     /// What a `Mul` multiplies `name` with.
     fn factor(&self, mul: &NodeProto, name: &str, channels: usize) -> Option<Vec<f32>> {
-        self.by_channel(other(mul, name)?, channels)
+        self.by_channel(other_input(mul, name)?, channels)
     }
 
     fn by_channel(&self, name: &str, channels: usize) -> Option<Vec<f32>> {
@@ -82,20 +83,11 @@ impl Compiler<'_> {
         channels: usize,
     ) -> Option<(usize, usize, String)> {
         let (place, add) = self.reader(name).filter(|(_, node)| node.op_type == "Add")?;
-        let earlier = self.value(other(add, name)?)?;
+        let earlier = self.value(other_input(add, name)?)?;
         let same = earlier.size == size
             && earlier.channels == channels
             && earlier.order == Order::Channels
             && earlier.step != PICTURE;
         same.then(|| (place, earlier.step, add.name().to_owned()))
-    }
-}
-
-/// The other one of a node's two inputs.
-pub(super) fn other<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
-    match &node.input[..] {
-        [a, b] if a == name => Some(b),
-        [a, b] if b == name => Some(a),
-        _ => None,
     }
 }

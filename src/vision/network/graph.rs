@@ -128,6 +128,15 @@ pub fn string<'a>(node: &'a NodeProto, name: &str, default: &'a str) -> &'a str 
     found.unwrap_or(default)
 }
 
+/// The other one of a node's two inputs.
+pub fn other_input<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
+    match &node.input[..] {
+        [a, b] if a == name => Some(b),
+        [a, b] if b == name => Some(a),
+        _ => None,
+    }
+}
+
 fn constant(tensor: &TensorProto) -> Option<Constant> {
     let shape = shape(tensor)?;
     let raw = &tensor.raw_data;
