@@ -11,9 +11,9 @@ BIN := target/release/instored
 DEMO_LISTEN ?= 127.0.0.1:8080
 
 # What the build needs (a C compiler and libclang, for the kernel's camera interface), the demonstration
-# (the real broker), and the tests (its clients, and a real browser).
+# (the real broker, and the time zones of orders), and the tests (its clients, and a real browser).
 BUILD_PACKAGES := gcc libc6-dev libclang-dev
-DEMO_PACKAGES := mosquitto
+DEMO_PACKAGES := mosquitto tzdata
 TEST_PACKAGES := $(DEMO_PACKAGES) mosquitto-clients chromium chromium-driver ffmpeg
 FUZZ_PACKAGES := g++
 # What `make deb` needs, and what the virtual machines need that the box is tested in.
