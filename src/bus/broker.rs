@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::BusError;
 
-/// A running broker. It stops when dropped.
+/// A running broker. It stops when dropped, and when the thread that started it ends, however it does.
 pub struct Broker {
     port: u16,
     folder: TempDir,
@@ -21,6 +21,8 @@ pub struct Broker {
 
 const CONFIGURATION: &str = "mosquitto.conf";
 const LOG: &str = "log";
+/// A change of the user would take away that it ends with its parent.
+const COMMON: &str = "user root\npersistence false\nlog_timestamp false\n";
 /// How long it may take to listen.
 const START: Duration = Duration::from_secs(20);
 
@@ -42,8 +44,7 @@ impl Broker {
         prepare(folder.path());
         let port = free_port();
         let lines = lines.replace("DIR", &folder.path().to_string_lossy());
-        let lines =
-            format!("listener {port} 127.0.0.1\npersistence false\nlog_timestamp false\n{lines}\n");
+        let lines = format!("listener {port} 127.0.0.1\n{COMMON}{lines}\n");
         std::fs::write(folder.path().join(CONFIGURATION), lines).map_err(failed)?;
         let server = launch(folder.path(), port)?;
         Ok(Self { port, folder, server })
@@ -77,8 +78,8 @@ pub(super) fn launch(folder: &Path, port: u16) -> Result<Child, BusError> {
         .unwrap_or("mosquitto");
     let failed = |error: std::io::Error| BusError::Broker(error.to_string());
     let log = std::fs::File::create(folder.join(LOG)).map_err(failed)?;
-    let mut server = Command::new(program)
-        .arg("-c")
+    let mut server = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--", program, "-c"])
         .arg(folder.join(CONFIGURATION))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -86,7 +87,7 @@ pub(super) fn launch(folder: &Path, port: u16) -> Result<Child, BusError> {
         // Ctrl-C is for the program, which still says goodbye to it.
         .process_group(0)
         .spawn()
-        .map_err(|error| BusError::Broker(format!("{error}; apt install mosquitto")))?;
+        .map_err(failed)?;
     let begun = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
         let ended = server.try_wait().map_err(failed)?;

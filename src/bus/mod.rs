@@ -77,6 +77,6 @@ pub enum BusError {
     #[error("[mqtt] TLS cannot be set up: {0}")]
     Tls(String),
     /// A broker of one's own does not start.
-    #[error("mosquitto does not start: {0}")]
+    #[error("mosquitto does not start, which `apt install mosquitto` installs: {0}")]
     Broker(String),
 }

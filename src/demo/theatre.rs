@@ -55,7 +55,7 @@ impl Theatre {
             .prefix("instored-demo-")
             .tempdir()
             .context("cannot make a folder for the demonstration")?;
-        let broker = tokio::task::spawn_blocking(Broker::start).await??;
+        let broker = Broker::start()?;
         config.box_name = "demo".parse()?;
         config.state_dir = state.path().join("state");
         config.runtime_dir = state.path().join("run");

@@ -122,7 +122,7 @@ fn certificates(folder: &Path) {
 
 #[tokio::test]
 async fn tls_needs_both_ends_to_prove_themselves() {
-    let lines = "user root\nallow_anonymous true\ncafile DIR/ca.pem\ncertfile DIR/broker.pem\n\
+    let lines = "allow_anonymous true\ncafile DIR/ca.pem\ncertfile DIR/broker.pem\n\
                  keyfile DIR/broker.key\nrequire_certificate true";
     let broker = Broker::start_as(lines, certificates).unwrap();
     let known_at = |broker: &Broker| {
@@ -192,4 +192,15 @@ fn a_broker_that_is_dropped_frees_its_port_and_its_folder() {
     drop(broker);
     std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
     assert!(!folder.exists());
+}
+
+#[test]
+fn a_broker_ends_with_whoever_started_it() {
+    let started = std::thread::spawn(|| std::mem::ManuallyDrop::new(Broker::start().unwrap()));
+    let port = started.join().unwrap().port();
+    let begun = std::time::Instant::now();
+    while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        assert!(begun.elapsed() < PATIENCE, "it outlives its parent");
+        std::thread::yield_now();
+    }
 }
