@@ -42,7 +42,7 @@ impl Broker {
         let folder =
             tempfile::Builder::new().prefix("instored-broker-").tempdir().map_err(failed)?;
         prepare(folder.path());
-        let port = free_port();
+        let port = free_port()?;
         let lines = lines.replace("DIR", &folder.path().to_string_lossy());
         let lines = format!("listener {port} 127.0.0.1\n{COMMON}{lines}\n");
         std::fs::write(folder.path().join(CONFIGURATION), lines).map_err(failed)?;
@@ -105,11 +105,13 @@ pub(super) fn launch(folder: &Path, port: u16) -> Result<Child, BusError> {
 
 /// A port that nobody listens on, below those that the system hands out: nobody is given it before it
 /// is used, nor while a broker restarts.
-pub(super) fn free_port() -> u16 {
-    loop {
-        let port = 20_000 + (getrandom::u32().unwrap_or_default() % 12_000) as u16;
+pub(super) fn free_port() -> Result<u16, BusError> {
+    for _ in 0..100 {
+        let drawn = getrandom::u32().map_err(|error| BusError::Broker(error.to_string()))?;
+        let port = 20_000 + (drawn % 12_000) as u16;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
+            return Ok(port);
         }
     }
+    Err(BusError::Broker("no port from 20000 to 31999 is free".to_owned()))
 }

@@ -25,9 +25,9 @@ pub struct Asked {
     pub answer: oneshot::Sender<Result<Answer, Refusal>>,
 }
 
-/// Who is shown, and the way to the box.
+/// What wishes need: who is shown, and the way to the box.
 #[derive(Clone)]
-pub(super) struct Counter {
+pub(super) struct Wishes {
     pub board: watch::Receiver<Board>,
     pub asks: mpsc::Sender<Asked>,
 }
@@ -60,7 +60,7 @@ fn about(command: &Command) -> About {
 
 /// Asks the box what the page's request says.
 pub(super) async fn ask(
-    State(counter): State<Counter>,
+    State(wishes): State<Wishes>,
     headers: HeaderMap,
     body: Result<Json<Command>, axum::extract::rejection::JsonRejection>,
 ) -> Response {
@@ -72,7 +72,7 @@ pub(super) async fn ask(
         Err(error) => return refused(error.status(), RefusalCode::Malformed, &error.body_text()),
     };
     let allowed = match about(&command) {
-        About::Guest(customer) => counter.board.borrow().shows(customer, Timestamp::now()),
+        About::Guest(customer) => wishes.board.borrow().shows(customer, Timestamp::now()),
         About::Nobody => true,
         About::NotTheirs => false,
     };
@@ -81,7 +81,7 @@ pub(super) async fn ask(
         return refused(StatusCode::FORBIDDEN, RefusalCode::NotFound, message);
     }
     let (answer, told) = oneshot::channel();
-    let asked = counter.asks.try_send(Asked { command, answer }).is_ok();
+    let asked = wishes.asks.try_send(Asked { command, answer }).is_ok();
     match told.await {
         Ok(Ok(answer)) => Json(answer).into_response(),
         Ok(Err(Refusal { code, message })) => refused(StatusCode::CONFLICT, code, &message),

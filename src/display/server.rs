@@ -23,7 +23,7 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::WatchStream;
 
 use super::access::{self, Access};
-use super::actions::{self, Asked, Counter};
+use super::actions::{self, Asked, Wishes};
 use super::board::{Board, Shop};
 use super::languages::Languages;
 use super::{DisplayError, Settings, Shown, receipt};
@@ -77,12 +77,12 @@ pub(super) const FILES: [(&str, &str, &str); 16] = [
 pub(super) struct Page {
     shop: Arc<Shop>,
     languages: Arc<Languages>,
-    counter: Counter,
+    wishes: Wishes,
 }
 
-impl FromRef<Page> for Counter {
+impl FromRef<Page> for Wishes {
     fn from_ref(page: &Page) -> Self {
-        page.counter.clone()
+        page.wishes.clone()
     }
 }
 
@@ -105,7 +105,7 @@ pub async fn serve(
     let page = Page {
         shop: Arc::new(Shop { title, language, curtain }),
         languages: Arc::new(languages),
-        counter: Counter { board: watched, asks },
+        wishes: Wishes { board: watched, asks },
     };
     let (stop, stopped) = watch::channel(());
     let mut closing = stopped.clone();
@@ -200,7 +200,7 @@ async fn words(State(page): State<Page>, Path(tag): Path<String>) -> Response {
 /// The situation now, and again with each change.
 async fn events(State(page): State<Page>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let shop = page.shop;
-    let events = WatchStream::new(page.counter.board).filter_map(move |board| {
+    let events = WatchStream::new(page.wishes.board).filter_map(move |board| {
         let event = Event::default()
             .event("situation")
             .json_data(board.situation(&shop, Timestamp::now()))

@@ -85,7 +85,7 @@ async fn first_warning(settings: &Settings) -> String {
 
 #[tokio::test]
 async fn the_log_says_what_is_wrong_with_the_broker() {
-    let nobody = settings(free_port());
+    let nobody = settings(free_port().unwrap());
     assert!(first_warning(&nobody).await.contains("nothing listens there"));
 
     let strict = Broker::start_as("allow_anonymous false", |_| {}).unwrap();
