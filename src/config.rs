@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 
 use confique::meta::{FieldKind, Meta};
 use confique::{Config as _, Layer as _};
-
-use crate::domain::{BoxId, Currency};
-use crate::vault::KeyFolders;
-use crate::{bus, camera, display, panel, recognition, vision};
+use instored_domain::{BoxId, Currency};
+use instored_vault::KeyFolders;
 
 /// Configuration of instored. Every value has a default; what is set in the environment wins over
 /// this file. `instored config show` prints what is in force.
@@ -34,27 +32,27 @@ pub struct Config {
 
     /// Where pictures come from.
     #[config(nested)]
-    pub camera: camera::Settings,
+    pub camera: instored_camera::Settings,
 
     /// Models and what a usable face is.
     #[config(nested)]
-    pub vision: vision::Settings,
+    pub vision: instored_vision::Settings,
 
     /// When a face is a customer's, and how customers enrol.
     #[config(nested)]
-    pub recognition: recognition::Settings,
+    pub recognition: instored_recognition::Settings,
 
     /// Button and light.
     #[config(nested)]
-    pub panel: panel::Settings,
+    pub panel: instored_panel::Settings,
 
     /// The MQTT broker.
     #[config(nested)]
-    pub mqtt: bus::Settings,
+    pub mqtt: instored_mqtt::Settings,
 
     /// The page that people look at.
     #[config(nested)]
-    pub display: display::Settings,
+    pub display: instored_display::Settings,
 
     /// Figures for Prometheus.
     #[config(nested)]

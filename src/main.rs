@@ -2,8 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+mod cli;
+mod config;
+mod daemon;
+mod demo;
+mod hardware;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    instored::cli::main()
+    cli::main()
 }

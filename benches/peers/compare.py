@@ -114,7 +114,7 @@ def tell(name: str, medians: dict[str, float]) -> None:
 
 def pictures_of_a_face(root: Path, work: Path) -> dict[str, Path]:
     """One portrait, on grey, at each size."""
-    portrait = cv2.imread(str(root / "src/demo/portraits/person_a_1.jpg"))
+    portrait = cv2.imread(str(root / "crates/simulation/portraits/person_a_1.jpg"))
     paths = {}
     for width, height in ((640, 480), (320, 320)):
         scale = 0.9 * height / portrait.shape[0]

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: instored_fuzz::sow("record"),
-    |data: &[u8]| instored_fuzz::vault::fuzzing::record(data)
+    init: instored_fuzz::write_seeds("record"),
+    |data: &[u8]| instored_vault::fuzzing::record(data)
 );

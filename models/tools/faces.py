@@ -12,7 +12,7 @@ import onnxruntime
 
 from tools import fetch
 
-PORTRAITS = Path(__file__).parents[2] / "src" / "demo" / "portraits"
+PORTRAITS = Path(__file__).parents[2] / "crates" / "simulation" / "portraits"
 THRESHOLD = 0.7
 BOX_SCALE = 2.7
 LIVENESS_SIDE = 80

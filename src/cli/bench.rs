@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use instored_evaluate::speed::{self, Speed};
+use instored_imaging::{decode_picture, read_picture};
+use instored_simulation::portraits;
 
 use super::print_json;
-use crate::camera::{decode_picture, read_picture};
 use crate::config::Config;
-use crate::demo;
-use crate::evaluate::speed::{self, Speed};
 
 /// What to measure, and how to say it.
 #[derive(clap::Args)]
@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments, mut config: Config) -> anyhow::Result<E
     }
     let picture = match &arguments.picture {
         Some(path) => read_picture(path)?,
-        None => decode_picture(demo::portrait()).map_err(anyhow::Error::msg)?,
+        None => decode_picture(portraits::PERSON_A_1.bytes).map_err(anyhow::Error::msg)?,
     };
     let Arguments { customers, runs, .. } = *arguments;
     let speed = speed::measure(&config.vision, &picture, customers, runs)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
+use instored_domain::{Allergen, CatalogueChange, Product};
 
 use super::customers::UNEXPECTED;
 use super::files::{self, LeftOut};
@@ -11,8 +12,6 @@ use super::receipt::Table;
 use super::{office, print_json};
 use crate::config::Config;
 use crate::daemon::operator::{Request, Response};
-use crate::domain::{Allergen, CatalogueChange, Product};
-use crate::intake;
 
 /// What to do.
 #[derive(clap::Subcommand)]
@@ -74,7 +73,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
 fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
     let (mut read, mut total, mut left_out) = (0, CatalogueChange::default(), LeftOut::default());
     let doing = if dry_run { "checking" } else { "taking in" };
-    files::in_batches(file, doing, intake::products, |batch, bar| {
+    files::in_batches(file, doing, instored_orders::products, |batch, bar| {
         read += batch.good.len();
         if !dry_run && !batch.good.is_empty() {
             let products = batch.good.into_iter().map(|(product, _)| product).collect();

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use instored_domain::{Customer, CustomerId, CustomerName, Receipt};
 
 use super::{office, print_json};
 use crate::config::Config;
 use crate::daemon::operator::{Request, Response};
-use crate::domain::{Customer, CustomerId, CustomerName, Receipt};
 
 /// What to do.
 #[derive(clap::Subcommand)]

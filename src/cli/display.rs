@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use instored_domain::BoxId;
+use instored_mqtt::{PublicKey, Trust};
+
 use super::run::{runtime, stop_signal};
-use crate::bus::{PublicKey, Trust};
 use crate::config::Config;
 use crate::daemon::screen;
-use crate::display;
-use crate::domain::BoxId;
 
 /// What to show, and where.
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     let box_id = arguments.box_id.as_ref().unwrap_or(&config.box_name);
     let trust = arguments.key.map_or(Trust::FirstUse, Trust::Pinned);
     runtime()?.block_on(async {
-        let listener = display::bind(&settings).await?;
+        let listener = instored_display::bind(&settings).await?;
         tracing::info!("the page of `{box_id}` is at http://{}/", listener.local_addr()?);
         screen::show(listener, &settings, &config.mqtt, box_id, trust, stop_signal()?).await?;
         Ok(ExitCode::SUCCESS)

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-
-use crate::intake::{Entries, Format, Found, IntakeError, Rejected};
+use instored_orders::{Entries, Format, Found, IntakeError, Rejected};
 
 /// What is handed on at once, far inside what the control socket takes.
 const BATCH: usize = 1000;

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use instored_mqtt::KeyNote;
 use serde_json::json;
 
 use super::customers::UNEXPECTED;
 use super::{office, print_json};
-use crate::bus::KeyNote;
 use crate::config::Config;
 use crate::daemon::operator::{Request, Response};
 

@@ -1,12 +1,12 @@
 //! The way to the vault: through the running daemon, else by its own hand.
 
 use anyhow::{Context, bail};
+use instored_vault::{Act, Means, Vault};
 use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::daemon::operator::{self, Request, Response};
 use crate::daemon::{ask as ask_daemon, open_vault};
-use crate::vault::{Act, Means, Vault};
 
 /// Carries out a request, in the daemon if one runs.
 ///

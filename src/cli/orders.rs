@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use instored_domain::{CustomerId, History, HistoryBy, HistoryList, Order, OrderId, Page};
+use instored_orders::{Rejected, Rules};
+use instored_vault::OrderAdded;
 use jiff::Timestamp;
 
 use super::customers::UNEXPECTED;
@@ -12,9 +15,6 @@ use super::receipt::{self, Table};
 use super::{office, print_json};
 use crate::config::Config;
 use crate::daemon::operator::{Request, Response, not_taken};
-use crate::domain::{CustomerId, History, HistoryBy, HistoryList, Order, OrderId, Page};
-use crate::intake::{self, Rejected, Rules};
-use crate::vault::OrderAdded;
 
 /// What to do.
 #[derive(clap::Subcommand)]
@@ -143,12 +143,12 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
     let rules = Rules { now: Timestamp::now(), currency: config.shop.currency };
     if files::is_table(file) && !dry_run {
         // An order whose lines stand too far apart is found out before half of it is stored.
-        let read = |input, format| intake::orders(input, format, rules);
+        let read = |input, format| instored_orders::orders(input, format, rules);
         files::in_batches(file, "checking", read, |_, _| Ok(()))?;
     }
     let doing = if dry_run { "checking" } else { "taking in" };
     let mut report = Report::default();
-    let read = |input, format| intake::orders(input, format, rules);
+    let read = |input, format| instored_orders::orders(input, format, rules);
     files::in_batches(file, doing, read, |batch, bar| {
         let mut rejected = batch.rejected;
         report.orders += batch.good.len() as u64;
@@ -197,7 +197,7 @@ fn send(config: &Config, request: Request) -> anyhow::Result<Vec<OrderAdded>> {
 fn list_as_json(history: History) -> anyhow::Result<()> {
     match history.list {
         HistoryList::Orders(orders) => {
-            let of = |order: crate::domain::TillOrder| order.of(history.customer);
+            let of = |order: instored_domain::TillOrder| order.of(history.customer);
             print_json(&orders.into_iter().map(of).collect::<Vec<_>>())
         }
         HistoryList::Products(products) => print_json(&products),

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::domain::{Quantity, TillOrder, Unit};
+use instored_domain::{Quantity, TillOrder, Unit};
 
 /// A quantity such as `0.845 kg`, or `2` for pieces.
 pub(super) fn quantity(quantity: Quantity, unit: Unit) -> String {

@@ -6,10 +6,9 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::camera::Opener;
 use crate::config::{Config, ConfigError, Shop};
 use crate::daemon::{self, Delivery, Parts};
-use crate::panel;
+use crate::hardware;
 
 /// Runs the box, with the configuration that `load` reads now, and again at every SIGHUP.
 pub(super) fn run(
@@ -20,10 +19,9 @@ pub(super) fn run(
     let ended = runtime.block_on(async {
         let stop = stop_signal()?;
         let shop = set_anew(config.clone(), load)?;
-        let (button, light) = panel::open(&config.panel)?;
-        let mut camera = Opener::new(config.camera.clone());
+        let ((button, light), _) = hardware::open_panel(&config.panel)?;
         let parts = Parts {
-            camera: Box::new(move || camera.open()),
+            camera: Box::new(hardware::camera_opener(config.camera.clone())),
             delivery: Delivery::Newest,
             button,
             light,

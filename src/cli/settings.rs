@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::bus;
 use crate::config::Config;
 
 /// What to do.
@@ -23,7 +22,7 @@ pub(super) fn show(config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn asyncapi() -> anyhow::Result<ExitCode> {
-    let document = serde_json::to_string_pretty(&bus::asyncapi())?;
+    let document = serde_json::to_string_pretty(&instored_mqtt::asyncapi())?;
     writeln!(std::io::stdout(), "{document}")?;
     Ok(ExitCode::SUCCESS)
 }

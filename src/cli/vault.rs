@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use instored_vault::{Act, AuditEntry, BackedUp, Means, Passphrase, Verified};
 use jiff::Timestamp;
 
 use super::customers::UNEXPECTED;
@@ -14,7 +15,6 @@ use super::{office, print_json};
 use crate::config::Config;
 use crate::daemon::operator::{Request, Response};
 use crate::daemon::{ask as ask_daemon, open_vault};
-use crate::vault::{Act, AuditEntry, BackedUp, Means, Passphrase, Verified};
 
 /// What to do.
 #[derive(clap::Subcommand)]

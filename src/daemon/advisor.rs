@@ -3,11 +3,10 @@
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use instored_domain::{Customer, CustomerId, Order, Recommendation};
+use instored_recommend::{Catalogue, Ranker, Recommender};
+use instored_vault::{Vault, VaultError};
 use jiff::Zoned;
-
-use crate::domain::{Customer, CustomerId, Order, Recommendation};
-use crate::recommend::{Catalogue, Ranker, Recommender};
-use crate::vault::{Vault, VaultError};
 
 /// The recommender of the shop's own orders. One thread at a time learns beside it.
 pub(super) struct Advisor {

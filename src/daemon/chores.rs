@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::vault::Vault;
+use instored_vault::Vault;
 
 /// What is under way.
 #[derive(Default)]

@@ -7,12 +7,12 @@ use std::os::unix::net::UnixStream as Client;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use instored_domain::{Refusal, RefusalCode};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::operator::{Request, Response};
-use crate::domain::{Refusal, RefusalCode};
 
 /// A request with the place for its answer.
 pub(super) type Asked = (Request, oneshot::Sender<Result<Response, Refusal>>);

@@ -3,6 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use instored_domain::{
+    BoxId, BoxState, CameraState, ConsentMethod, Customer, CustomerId, CustomerRef, EmbeddingCount,
+    EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, ListEvent, Lists, Mode, ModelId,
+    OrderSummary, ShoppingList, Tills, VisitEvent, VisitKind,
+};
+use instored_mqtt::Publisher;
+use instored_panel::Signal;
+use instored_recognition::Sighting;
+use instored_vault::Vault;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -12,16 +21,7 @@ use super::chores::Chores;
 use super::eyes::{Ask, Eyes, Glimpse};
 use super::front::Lamp;
 use super::today::Today;
-use crate::bus::Publisher;
 use crate::config::Shop;
-use crate::domain::{
-    BoxId, BoxState, CameraState, ConsentMethod, Customer, CustomerId, CustomerRef, EmbeddingCount,
-    EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, ListEvent, Lists, Mode, ModelId,
-    OrderSummary, ShoppingList, Tills, VisitEvent, VisitKind,
-};
-use crate::panel::Signal;
-use crate::recognition::Sighting;
-use crate::vault::Vault;
 
 /// How long a press opts in whoever was not recognised.
 const OFFER: SignedDuration = SignedDuration::from_secs(15);

@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use instored_camera::{Camera, CameraError};
+use instored_domain::{CameraState, CustomerId, Embedding, EmbeddingCount, ModelId};
+use instored_recognition::{Recogniser, Sighting};
+use instored_vision::{TrackId, VisionError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::DaemonError;
 use super::mailbox::{Delivery, Mail, Mailbox};
 use super::seen::Seen;
-use crate::camera::{Camera, CameraError};
-use crate::domain::{CameraState, CustomerId, Embedding, EmbeddingCount, ModelId};
-use crate::recognition::{Recogniser, Sighting};
-use crate::vision::{TrackId, VisionError};
 
 /// Opens the camera, again whenever it was lost.
 pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn Camera>, CameraError> + Send>;
@@ -268,8 +268,8 @@ mod tests {
     #[test]
     fn a_camera_that_is_lost_is_a_sign_of_life_and_one_that_hangs_is_none() {
         let load = || {
-            let models = crate::vision::Settings::builder().load().unwrap();
-            let rules = crate::recognition::Settings::builder().load().unwrap();
+            let models = instored_vision::Settings::builder().load().unwrap();
+            let rules = instored_recognition::Settings::builder().load().unwrap();
             Recogniser::new(&models, &rules)
         };
         let (tried, tries) = mpsc::channel();

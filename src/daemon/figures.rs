@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use instored_mqtt::Publisher;
+use instored_recognition::Sighting;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -13,8 +15,6 @@ use prometheus_client::registry::Registry;
 
 use super::eyes::{Eyes, Glimpse};
 use super::seen::Seen;
-use crate::bus::Publisher;
-use crate::recognition::Sighting;
 
 /// Upper bounds of the histograms of times, in seconds.
 const SECONDS: [f64; 10] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
@@ -162,8 +162,9 @@ struct Purpose {
 mod tests {
     use std::time::Instant;
 
+    use instored_domain::CustomerId;
+
     use super::*;
-    use crate::domain::CustomerId;
 
     #[test]
     fn what_is_counted_says_how_often_and_never_who() {

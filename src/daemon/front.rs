@@ -3,9 +3,8 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use instored_panel::{Button, Light, Press, PressDetector, Settings, Signal, light};
 use tokio::sync::mpsc;
-
-use crate::panel::{Button, Light, Press, PressDetector, Settings, Signal, light};
 
 /// How long the button is waited for before the thread sees whether anyone still listens.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -61,7 +60,7 @@ impl Lamp {
 fn shine(
     mut light: Box<dyn Light>,
     shown: &Receiver<Signal>,
-) -> Result<(), crate::panel::PanelError> {
+) -> Result<(), instored_panel::PanelError> {
     let mut lasting = Signal::Idle;
     let mut current = Signal::Idle;
     let mut began = Instant::now();
@@ -87,12 +86,13 @@ fn shine(
 
 #[cfg(test)]
 mod tests {
+    use instored_simulation::panel;
+
     use super::*;
-    use crate::panel::simulated;
 
     #[test]
     fn a_hold_is_reported_and_the_light_goes_dark_with_the_lamp() {
-        let (button, light, hand) = simulated::panel(simulated::Clock::stepped());
+        let (button, light, hand) = panel::panel(panel::Clock::stepped());
         let settings = confique::Config::builder().load().unwrap();
         let mut presses = watch_button(Box::new(button), &settings).unwrap();
         hand.hold(Duration::from_secs(6));

@@ -1,9 +1,10 @@
 //! Where the capture thread leaves frames for the vision thread: always the newest only.
 
-use crate::vision::Frame;
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+use instored_imaging::Frame;
 
 /// What happens to a frame that finds the one before it still lying there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,8 +97,9 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use instored_imaging::Picture;
+
     use super::*;
-    use crate::vision::Picture;
 
     fn frame(ms: u64) -> Frame {
         Frame { picture: Picture::filled(1, 1, [0; 3]), taken: Duration::from_millis(ms) }

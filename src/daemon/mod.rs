@@ -36,13 +36,14 @@ pub use control::ask;
 pub use eyes::OpenCamera;
 pub use mailbox::Delivery;
 
-use crate::bus::{self, BusError, KeyNote, Signer};
+use instored_domain::{CustomerId, Embedding, Lists, ModelId, Tills};
+use instored_mqtt::{BusError, KeyNote, Signer};
+use instored_panel::{Button, Light};
+use instored_recognition::Recogniser;
+use instored_vault::{Keys, Means, Vault, VaultError};
+use instored_vision::VisionError;
+
 use crate::config::{Config, Shop};
-use crate::domain::{CustomerId, Embedding, Lists, ModelId, Tills};
-use crate::panel::{Button, Light};
-use crate::recognition::{self, Recogniser};
-use crate::vault::{Keys, Means, Vault, VaultError};
-use crate::vision::VisionError;
 use advisor::Advisor;
 use chores::Chores;
 use desk::Desk;
@@ -144,7 +145,7 @@ pub async fn run(
 
     let signer = signer_of(&vault);
     let (publisher, mut commands, connection) =
-        bus::connect(&config.mqtt, &config.box_name, signer)?;
+        instored_mqtt::connect(&config.mqtt, &config.box_name, signer)?;
     let (stop_bus, bus_stopping) = tokio::sync::oneshot::channel::<()>();
     let bus = tokio::spawn(connection.run(async {
         let _ = bus_stopping.await;
@@ -181,7 +182,7 @@ pub async fn run(
         chores: Chores::default(),
         looking: false,
         let_go: false,
-        on_request: config.recognition.mode == recognition::Mode::OnRequest,
+        on_request: config.recognition.mode == instored_recognition::Mode::OnRequest,
         offered_until: None,
     };
     desk.rest();

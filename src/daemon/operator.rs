@@ -4,18 +4,17 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use jiff::{Timestamp, tz::TimeZone};
-use serde::{Deserialize, Serialize};
-
-use crate::bus::{KeyNote, PublicKey};
-use crate::domain::{
+use instored_domain::{
     CatalogueChange, Currency, Customer, CustomerId, CustomerName, History, HistoryBy, Order,
     OrderId, Page, Product, Receipt, Refusal, RefusalCode,
 };
-use crate::history::history;
-use crate::vault::{
+use instored_mqtt::{KeyNote, PublicKey};
+use instored_orders::history::history;
+use instored_vault::{
     Act, AuditEntry, BackedUp, Loaded, OrderAdded, Passphrase, Rotated, Vault, VaultError, Verified,
 };
+use jiff::{Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 
 /// A request of the operator.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,18 +1,18 @@
 //! How somebody opts in at the desk, and asks to be known or forgotten there: by the button, or by a
 //! command in its place.
 
+use instored_domain::{
+    CameraState, ClaimCode, Consent, ConsentMethod, CustomerId, CustomerRef, Embedding,
+    EnrolmentFailure, EnrolmentStep, Mode, Receipt, Refusal, RefusalCode,
+};
+use instored_panel::{Press, Signal};
+use instored_vault::{Means, NewEnrolment, VaultError};
+use instored_vision::TrackId;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::desk::Desk;
 use super::eyes::Ask;
-use crate::domain::{
-    CameraState, ClaimCode, Consent, ConsentMethod, CustomerId, CustomerRef, Embedding,
-    EnrolmentFailure, EnrolmentStep, Mode, Receipt, Refusal, RefusalCode,
-};
-use crate::panel::{Press, Signal};
-use crate::vault::{Means, NewEnrolment, VaultError};
-use crate::vision::TrackId;
 
 const NO_PICTURES: &str = "the camera delivers no pictures";
 /// Draws of a claim code until one is free; more than one is needed once in a billion enrolments.

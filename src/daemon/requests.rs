@@ -1,6 +1,11 @@
 //! What the desk does when it is asked: by a till or a display over MQTT, by the operator over the
 //! control socket.
 
+use instored_domain::{
+    Answer, Buyer, Command, ConsentMethod, Customer, CustomerId, CustomerRef, ListItem, Lists,
+    Order, Preferences, Refusal, RefusalCode, ShoppingList, TillOrder,
+};
+use instored_vault::{Act, Forgotten, Means, OrderAdded};
 use jiff::Timestamp;
 
 use super::desk::Desk;
@@ -8,11 +13,6 @@ use super::eyes::Ask;
 use super::operator::{
     self, Request, Response, change_catalogue, found, internal, look_back, malformed, not_taken,
 };
-use crate::domain::{
-    Answer, Buyer, Command, ConsentMethod, Customer, CustomerId, CustomerRef, ListItem, Lists,
-    Order, Preferences, Refusal, RefusalCode, ShoppingList, TillOrder,
-};
-use crate::vault::{Act, Forgotten, Means, OrderAdded};
 
 impl Desk {
     /// A till, a display or the home automation asks.

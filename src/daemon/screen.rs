@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
+use instored_display::{Asked, DisplayError, Shown};
+use instored_domain::{BoxId, Refusal, RefusalCode};
+use instored_mqtt::{BusError, CallError, Heard, Trust};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-
-use crate::bus::{self, BusError, CallError, Heard, Trust};
-use crate::display::{self, Asked, DisplayError, Shown};
-use crate::domain::{BoxId, Refusal, RefusalCode};
 
 /// How long a customer waits for the box.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,13 +31,13 @@ pub enum ScreenError {
 /// When the bus cannot be set up or the page cannot be served.
 pub async fn show(
     listener: TcpListener,
-    settings: &display::Settings,
-    broker: &bus::Settings,
+    settings: &instored_display::Settings,
+    broker: &instored_mqtt::Settings,
     box_id: &BoxId,
     trust: Trust,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ScreenError> {
-    let (mut heard, caller, connection) = bus::listen(broker, Some(box_id), trust)?;
+    let (mut heard, caller, connection) = instored_mqtt::listen(broker, Some(box_id), trust)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let bus = tokio::spawn(connection.run(async {
         // Fails when `stop` is dropped, which is the signal.
@@ -64,7 +63,7 @@ pub async fn show(
             });
         }
     });
-    let served = display::serve(listener, settings, shown, asks, shutdown).await;
+    let served = instored_display::serve(listener, settings, shown, asks, shutdown).await;
     drop(stop);
     // All end by themselves now; none has anything left to say.
     let _ = tokio::join!(bus, relay, asking);

@@ -1,9 +1,9 @@
 //! What is done now and then, whether anybody asks or not.
 
+use instored_vault::Means;
 use jiff::{Timestamp, Zoned};
 
 use super::desk::Desk;
-use crate::vault::Means;
 
 impl Desk {
     /// Counts, sweeps, and forgets whoever has not come for long.

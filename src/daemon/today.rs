@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 
+use instored_domain::{Customer, CustomerId};
 use jiff::Zoned;
 use jiff::civil::Date;
-
-use crate::domain::{Customer, CustomerId};
 
 /// Who came in today; each counts once.
 pub(super) struct Today {
@@ -50,10 +49,10 @@ impl Today {
 
 #[cfg(test)]
 mod tests {
+    use instored_domain::Preferences;
     use jiff::Timestamp;
 
     use super::*;
-    use crate::domain::Preferences;
 
     fn customer(number: u128, last_visit: Option<&str>) -> Customer {
         Customer {

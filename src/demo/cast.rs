@@ -1,14 +1,14 @@
 //! The people of the demonstration: portraits under invented names, with what they bought.
 
+use instored_domain::{Allergen, CustomerId, Product};
+use instored_simulation::portraits::{self, Portrait};
 use jiff::{SignedDuration, Zoned};
-
-use crate::domain::{Allergen, CustomerId, Product};
 
 /// Somebody who comes in.
 pub(super) struct Person {
     /// How the story calls them.
     pub name: &'static str,
-    portraits: &'static [(&'static str, &'static [u8])],
+    portraits: &'static [Portrait],
     baskets: &'static [Basket],
 }
 
@@ -16,12 +16,6 @@ pub(super) struct Person {
 type Article = (&'static str, &'static str, &'static str, i64);
 /// Days ago, hour of the day, and the lines.
 type Basket = (i64, i8, &'static [Article]);
-
-macro_rules! portrait {
-    ($file:literal) => {
-        ($file, include_bytes!(concat!("portraits/", $file)))
-    };
-}
 
 const OAT_MILK: Article = ("4002", "Oat milk 1 l", "2", 199);
 const RYE_BREAD: Article = ("1107", "Rye bread", "1", 389);
@@ -51,7 +45,7 @@ const SHELVES: [(Article, &[Allergen]); 10] = [
 /// A customer, met first in 2014 and then in 2025.
 pub(super) const ALEX: Person = Person {
     name: "Alex",
-    portraits: &[portrait!("person_a_1.jpg"), portrait!("person_a_2.jpg")],
+    portraits: &[portraits::PERSON_A_1, portraits::PERSON_A_2],
     baskets: &[
         (3, 18, &[OAT_MILK, RYE_BREAD, PEARS]),
         (10, 18, &[OAT_MILK, RYE_BREAD, COFFEE]),
@@ -65,7 +59,7 @@ pub(super) const ALEX: Person = Person {
 /// A customer, met first in 2018 and then in 2022.
 pub(super) const BEA: Person = Person {
     name: "Bea",
-    portraits: &[portrait!("person_b_1.jpg"), portrait!("person_b_2.jpg")],
+    portraits: &[portraits::PERSON_B_1, portraits::PERSON_B_2],
     baskets: &[
         (2, 12, &[TOMATOES, PASTA, GOAT_CHEESE]),
         (6, 12, &[YOGHURT, APPLES]),
@@ -77,8 +71,8 @@ pub(super) const BEA: Person = Person {
 
 /// Two who never pressed the button.
 pub(super) const STRANGERS: [Person; 2] = [
-    Person { name: "a stranger", portraits: &[portrait!("impostor_1.jpg")], baskets: &[] },
-    Person { name: "another stranger", portraits: &[portrait!("impostor_2.jpg")], baskets: &[] },
+    Person { name: "a stranger", portraits: &[portraits::IMPOSTOR_1], baskets: &[] },
+    Person { name: "another stranger", portraits: &[portraits::IMPOSTOR_2], baskets: &[] },
 ];
 
 /// The shop's catalogue.
@@ -96,7 +90,7 @@ pub(super) fn catalogue() -> Vec<Product> {
 
 impl Person {
     /// A picture of the person; the second is years later.
-    pub fn portrait(&self, which: usize) -> (&'static str, &'static [u8]) {
+    pub fn portrait(&self, which: usize) -> Portrait {
         self.portraits[which]
     }
 

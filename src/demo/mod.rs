@@ -8,14 +8,13 @@ mod theatre;
 
 use std::time::Duration;
 
+use instored_camera::Pace;
+use instored_mqtt::Trust;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use crate::bus::Trust;
-use crate::camera::Pace;
 use crate::config::Config;
 use crate::daemon::screen;
-use crate::display;
 use narrator::Narrator;
 use story::{Story, StoryError};
 use theatre::Theatre;
@@ -27,11 +26,6 @@ pub struct Options {
     pub once: bool,
     /// Prints every message of the bus as a line of JSON instead of words.
     pub json: bool,
-}
-
-/// A face that may be shown to anybody: a JPEG.
-pub fn portrait() -> &'static [u8] {
-    cast::ALEX.portrait(0).1
 }
 
 /// How long a greeting may be read when somebody watches, and when nobody does.
@@ -59,7 +53,7 @@ pub async fn run(
         return Ok(told?);
     }
 
-    let listener = display::bind(&config.display).await?;
+    let listener = instored_display::bind(&config.display).await?;
     let address = listener.local_addr()?;
     let mut theatre = Theatre::open(config, Pace::RealTime).await?;
     let page = Page::open(listener, &theatre.config);

@@ -2,12 +2,11 @@
 
 use std::fmt::Arguments;
 
-use serde_json::json;
-
-use crate::bus::{Heard, payload};
-use crate::domain::{
+use instored_domain::{
     CustomerName, CustomerRef, EnrolmentFailure, EnrolmentStep, OrderSummary, VisitEvent, VisitKind,
 };
+use instored_mqtt::{Heard, payload};
+use serde_json::json;
 
 /// Prints.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,17 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use instored_domain::{
+    Command, CustomerId, EnrolmentFailure, EnrolmentStep, VisitEvent, VisitKind,
+};
+use instored_mqtt::Heard;
+use instored_orders::{Format, Found, Rules};
+use instored_simulation::{ActorId, Director};
 use jiff::{Timestamp, Zoned};
 use tokio::task::block_in_place;
 
 use super::cast::{ALEX, BEA, Person, STRANGERS, catalogue};
 use super::narrator::Narrator;
 use super::theatre::Theatre;
-use crate::bus::Heard;
-use crate::camera::scene::{ActorId, Director};
 use crate::daemon::operator::Request;
-use crate::domain::{Command, CustomerId, EnrolmentFailure, EnrolmentStep, VisitEvent, VisitKind};
-use crate::intake::{self, Format, Found, Rules};
 
 /// What should have happened and did not, or the other way round.
 #[derive(Debug, thiserror::Error)]
@@ -139,7 +141,7 @@ impl Story<'_> {
         let refused = |reason: String| StoryError::Refused { doing, reason };
         let csv = person.history(customer, &Zoned::now());
         let rules = Rules { now: Timestamp::now(), currency: None };
-        let orders = intake::orders(csv.as_bytes(), Format::Csv, rules)
+        let orders = instored_orders::orders(csv.as_bytes(), Format::Csv, rules)
             .map_err(|e| refused(e.to_string()))?
             .map(|entry| match entry.map_err(|e| refused(e.to_string()))? {
                 Found::Good(order, _) => Ok(order),
@@ -216,8 +218,8 @@ impl Story<'_> {
     }
 
     async fn enter(&self, person: &Person, portrait: usize) -> Told<ActorId> {
-        let (_, file) = person.portrait(portrait);
-        let picture = crate::camera::decode_picture(file)
+        let file = person.portrait(portrait).bytes;
+        let picture = instored_imaging::decode_picture(file)
             .map_err(|reason| StoryError::Refused { doing: "reading a portrait", reason })?;
         let actor = self.theatre.director.enter(&picture);
         self.stage_shows(|stage| stage.wait_until_standing(actor, Duration::ZERO)).await?;

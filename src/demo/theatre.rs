@@ -5,18 +5,18 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context;
+use instored_camera::{Camera, CameraError, Pace};
+use instored_domain::{Answer, CameraState, Command};
+use instored_mqtt::{Broker, CallError, Caller, Heard, Trust};
+use instored_simulation::panel::{self, Handle};
+use instored_simulation::{Director, Stage};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::bus::{self, Broker, CallError, Caller, Heard, Trust};
-use crate::camera::scene::{Director, Stage};
-use crate::camera::{Camera, CameraError, Pace};
 use crate::config::Config;
 use crate::daemon::operator::{Request, Response};
 use crate::daemon::{self, DaemonError, Delivery, Parts};
-use crate::domain::{Answer, CameraState, Command};
-use crate::panel::simulated::{self, Handle};
 
 /// Everything that the story plays with.
 pub(super) struct Theatre {
@@ -65,16 +65,17 @@ impl Theatre {
         config.mqtt.tls = false;
 
         let trust = Trust::FirstUse;
-        let (heard, caller, connection) = bus::listen(&config.mqtt, Some(&config.box_name), trust)?;
+        let (heard, caller, connection) =
+            instored_mqtt::listen(&config.mqtt, Some(&config.box_name), trust)?;
         let (stop_listener, listener_stops) = oneshot::channel();
         let listener = tokio::spawn(connection.run(ended(listener_stops)));
 
         let (stage, director) = Stage::new(WIDTH, HEIGHT, FPS, pace, SEED);
         let (clock, delivery) = match pace {
-            Pace::RealTime => (simulated::Clock::real(), Delivery::Newest),
-            Pace::Fast => (simulated::Clock::stepped(), Delivery::EveryFrame),
+            Pace::RealTime => (panel::Clock::real(), Delivery::Newest),
+            Pace::Fast => (panel::Clock::stepped(), Delivery::EveryFrame),
         };
-        let (button, light, hand) = simulated::panel(clock);
+        let (button, light, hand) = panel::panel(clock);
         let parts = Parts {
             camera: only(stage),
             delivery,

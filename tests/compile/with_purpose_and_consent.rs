@@ -1,8 +1,9 @@
 //! What the refused programs do, done rightly.
 
-use instored::domain::{ClaimCode, Consent, Embedding, ModelId};
-use instored::vault::{NewEnrolment, Vault};
-use instored::vision::{Embedder, Picture, Purpose};
+use instored_domain::{ClaimCode, Consent, Embedding, ModelId};
+use instored_imaging::Picture;
+use instored_vault::{NewEnrolment, Vault};
+use instored_vision::{Embedder, Purpose};
 
 pub fn embed(embedder: &Embedder, face: &Picture, purpose: &Purpose<'_>) -> Option<Embedding> {
     embedder.embed(face, purpose).ok()?

@@ -88,7 +88,7 @@ fn hears(broker: &Mosquitto, account: &str, filter: &str) -> Vec<String> {
 
 /// A box `entrance` that shows the broker this account's certificate, signed in this folder.
 fn entrance(broker: &Mosquitto, account: &str, folder: &Path) -> Entrance {
-    let portrait = repository("src/demo/portraits/person_a_1.jpg");
+    let portrait = repository("crates/simulation/portraits/person_a_1.jpg");
     let mut entrance = Entrance::new(broker.port, &format!("scene:{}", portrait.display()));
     entrance.set("INSTORED_MQTT_TLS", "true");
     entrance.set("INSTORED_MQTT_CA_FILE", broker.folder().join("ca.pem"));

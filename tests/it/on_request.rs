@@ -28,7 +28,7 @@ fn a_thousand_frames_with_faces_and_no_press_make_no_embedding() {
 
     let folder = entrance.path("frames");
     std::fs::create_dir(&folder).unwrap();
-    let portrait = repository("src/demo/portraits/person_a_2.jpg");
+    let portrait = repository("crates/simulation/portraits/person_a_2.jpg");
     for n in 0..1000 {
         std::os::unix::fs::symlink(&portrait, folder.join(format!("{n:04}.jpg"))).unwrap();
     }

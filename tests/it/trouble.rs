@@ -93,7 +93,7 @@ fn a_picture_that_is_none_is_named_and_the_others_are_shown() {
     let mut ear = broker.listen();
     let pictures = tempfile::tempdir().unwrap();
     fs::write(pictures.path().join("1.jpg"), b"\xff\xd8\xff\xe0 no picture").unwrap();
-    let portrait = repository("src/demo/portraits/person_b_1.jpg");
+    let portrait = repository("crates/simulation/portraits/person_b_1.jpg");
     for name in ["2.jpg", "3.jpg", "4.jpg", "5.jpg"] {
         fs::copy(&portrait, pictures.path().join(name)).unwrap();
     }
@@ -110,8 +110,11 @@ fn a_picture_that_is_none_is_named_and_the_others_are_shown() {
 #[test]
 fn a_replay_without_end_mark_ends_the_box_when_it_is_over() {
     let pictures = tempfile::tempdir().unwrap();
-    fs::copy(repository("src/demo/portraits/person_b_1.jpg"), pictures.path().join("1.jpg"))
-        .unwrap();
+    fs::copy(
+        repository("crates/simulation/portraits/person_b_1.jpg"),
+        pictures.path().join("1.jpg"),
+    )
+    .unwrap();
     let entrance = Entrance::new(NOWHERE, &format!("replay:{}", pictures.path().display()));
     let ended = entrance.run(["run"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

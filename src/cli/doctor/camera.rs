@@ -1,8 +1,8 @@
 //! Does the camera deliver, and is there anything to be seen?
 
 use super::picture::{brightness, sharpness};
-use crate::camera::Opener;
 use crate::config::Config;
+use crate::hardware;
 
 /// Frames until a camera has set its exposure.
 const WARM_UP: usize = 5;
@@ -12,7 +12,7 @@ const LIT: std::ops::RangeInclusive<u64> = 20..=235;
 const SHARP: f64 = 1.0;
 
 pub(super) fn look(config: &Config) -> anyhow::Result<String> {
-    let mut camera = Opener::new(config.camera.clone()).open()?;
+    let mut camera = hardware::camera_opener(config.camera.clone())()?;
     let mut frame = camera.next_frame()?;
     for _ in 1..WARM_UP {
         frame = camera.next_frame()?;

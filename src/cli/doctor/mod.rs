@@ -7,16 +7,15 @@ mod picture;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use instored_mqtt::{Heard, Trust};
+use instored_recognition::Recogniser;
 use serde::Serialize;
 
 use super::run::runtime;
 use super::{office, print_json};
-use crate::bus::{self, Heard, Trust};
 use crate::config::Config;
 use crate::daemon::ask;
 use crate::daemon::operator::Request;
-use crate::panel;
-use crate::recognition::Recogniser;
 
 /// How to say it.
 #[derive(clap::Args)]
@@ -87,7 +86,7 @@ fn vault(config: &Config) -> anyhow::Result<String> {
 }
 
 fn panel(config: &Config) -> anyhow::Result<String> {
-    panel::open(&config.panel)?;
+    instored_panel::open(&config.panel)?;
     Ok(format!("driver {:?} opens button and light", config.panel.driver).to_lowercase())
 }
 
@@ -95,7 +94,7 @@ fn broker(config: &Config) -> anyhow::Result<String> {
     let address = format!("{}:{}", config.mqtt.host, config.mqtt.port);
     let linked = runtime()?.block_on(async {
         let (mut heard, _caller, connection) =
-            bus::listen(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
+            instored_mqtt::listen(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
         let link = async { while !matches!(heard.recv().await, Some(Heard::Link(true)) | None) {} };
         let linked = tokio::select! {
             () = connection.run(std::future::pending()) => false,

@@ -1,6 +1,6 @@
 //! How a picture is lit, and whether it shows anything.
 
-use crate::vision::Picture;
+use instored_imaging::Picture;
 
 /// The mean of all levels, 0 to 255.
 pub(super) fn brightness(picture: &Picture) -> u64 {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use instored_evaluate::baskets::{Protocol, Purchases, evaluate};
 
 use crate::cli::print_json;
-use crate::evaluate::baskets::{Protocol, Purchases, evaluate};
 
 /// Lines that are refused one by one on the screen; the others are counted.
 const SHOWN: usize = 20;

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use instored_evaluate::Extract;
+use instored_evaluate::calibration::{self, Person};
+use instored_evaluate::protocol::People;
+use instored_vision::Calibration;
 use serde::Serialize;
 
 use super::Looking;
 use crate::cli::print_json;
 use crate::config::Config;
-use crate::evaluate::Extract;
-use crate::evaluate::calibration::{self, Person};
-use crate::evaluate::protocol::People;
-use crate::vision::Calibration;
 
 /// Which pictures to learn from.
 #[derive(clap::Args)]

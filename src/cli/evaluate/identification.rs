@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use instored_evaluate::Extract;
+use instored_evaluate::extract::Eyes;
+use instored_evaluate::identification::{self, Seen};
+use instored_evaluate::protocol::Split;
 
 use super::{Looking, Telling};
 use crate::cli::print_json;
 use crate::config::Config;
-use crate::evaluate::Extract;
-use crate::evaluate::extract::Eyes;
-use crate::evaluate::identification::{self, Seen};
-use crate::evaluate::protocol::Split;
 
 /// Who is enrolled and who comes by.
 #[derive(clap::Args)]

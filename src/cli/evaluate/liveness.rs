@@ -3,12 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use instored_evaluate::extract::Eyes;
+use instored_evaluate::protocol::Frames;
+use instored_evaluate::{Extract, liveness};
+
 use super::{Looking, Telling};
 use crate::cli::print_json;
 use crate::config::Config;
-use crate::evaluate::extract::Eyes;
-use crate::evaluate::protocol::Frames;
-use crate::evaluate::{Extract, liveness};
 
 /// Which frames to judge.
 #[derive(clap::Args)]

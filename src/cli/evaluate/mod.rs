@@ -12,11 +12,11 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::Context;
+use instored_evaluate::extract::{self, Eyes};
+use instored_evaluate::report::{Report, Thumbnail};
+use instored_evaluate::{EvaluateError, Progress, look_at_all};
 
 use crate::config::Config;
-use crate::evaluate::extract::{self, Eyes};
-use crate::evaluate::report::{Report, Thumbnail};
-use crate::evaluate::{EvaluateError, Progress, look_at_all};
 
 /// What to measure.
 #[derive(clap::Subcommand)]

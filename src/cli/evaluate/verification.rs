@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use instored_evaluate::protocol::Pairs;
+use instored_evaluate::{Extract, verification};
+
 use super::{Looking, Telling};
 use crate::cli::print_json;
 use crate::config::Config;
-use crate::evaluate::protocol::Pairs;
-use crate::evaluate::{Extract, verification};
 
 /// Which pictures to compare.
 #[derive(clap::Args)]

@@ -1,4 +1,4 @@
-use instored::domain::Consent;
+use instored_domain::Consent;
 
 fn main() {
     let _ = Consent::default();

@@ -1,5 +1,6 @@
-use instored::domain::Embedding;
-use instored::vision::{Embedder, Picture};
+use instored_domain::Embedding;
+use instored_imaging::Picture;
+use instored_vision::Embedder;
 
 fn embed(embedder: &Embedder, face: &Picture) -> Option<Embedding> {
     embedder.embed(face).ok()?

@@ -1,5 +1,5 @@
-use instored::domain::{ClaimCode, Customer, Embedding, ModelId};
-use instored::vault::{NewEnrolment, Vault};
+use instored_domain::{ClaimCode, Customer, Embedding, ModelId};
+use instored_vault::{NewEnrolment, Vault};
 
 fn enrol(vault: &Vault, model: &ModelId, customer: &Customer, claim: ClaimCode, face: Embedding) {
     let claim_expires = customer.enrolled;

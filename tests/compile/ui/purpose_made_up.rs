@@ -1,4 +1,4 @@
-use instored::vision::Purpose;
+use instored_vision::Purpose;
 
 fn main() {
     let _ = Purpose::recognition(&());

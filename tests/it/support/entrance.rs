@@ -45,7 +45,7 @@ pub struct Entrance {
 impl Entrance {
     /// A box at this broker with the played scene of one visitor, without button and light.
     pub fn with_a_visitor(broker: &Mosquitto) -> Self {
-        let portrait = repository("src/demo/portraits/person_a_1.jpg");
+        let portrait = repository("crates/simulation/portraits/person_a_1.jpg");
         assert!(portrait.exists(), "{} is missing", portrait.display());
         Self::new(broker.port, &format!("scene:{}", portrait.display()))
     }

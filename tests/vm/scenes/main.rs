@@ -12,9 +12,9 @@ use std::path::Path;
 use anyhow::Context;
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
-use instored::camera::scene::Stage;
-use instored::camera::{Camera, Pace, read_picture};
-use instored::vision::Picture;
+use instored_camera::{Camera, Pace};
+use instored_imaging::{Picture, read_picture};
+use instored_simulation::Stage;
 
 const SIDES: (u32, u32) = (640, 480);
 const FPS: u32 = 5;
@@ -37,7 +37,8 @@ fn main() -> anyhow::Result<()> {
     let (scenes, stills) = (folder.join("scenes"), folder.join("stills"));
     std::fs::create_dir_all(&scenes)?;
     std::fs::create_dir_all(&stills)?;
-    let portraits = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../src/demo/portraits");
+    let portraits =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../crates/simulation/portraits");
     for (seed, (name, portrait)) in SCENES.into_iter().enumerate() {
         let (mut stage, director) = Stage::new(SIDES.0, SIDES.1, FPS, Pace::Fast, 1 + seed as u64);
         if let Some(portrait) = portrait {

@@ -1,0 +1,238 @@
+//! Motion JPEG, as webcams send it.
+//!
+//! Such frames are JPEG files with two liberties: many leave out the Huffman tables, which are then
+//! those of the JPEG standard's annex K, and the buffer may go on behind the picture's end. A frame
+//! without an end was cut short and is refused. One that lost bytes in its middle but has its end
+//! cannot always be told from a whole one; it comes out partly grey.
+
+use std::borrow::Cow;
+
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::{FrameError, Picture};
+
+/// Decodes one frame, which must have the negotiated size.
+///
+/// # Errors
+/// [`FrameError`] when the frame is cut short, damaged or of another size.
+pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Picture, FrameError> {
+    let damaged = |reason: String| FrameError(format!("MJPG: {reason}"));
+    // The decoder would fill a frame that is cut short with grey.
+    let end = bytes.windows(2).rposition(|pair| pair == [0xFF, EOI]);
+    let Some(end) = end else {
+        return Err(damaged(format!("{} bytes without an end", bytes.len())));
+    };
+    let bytes = with_huffman_tables(&bytes[..end + 2]);
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(width as usize)
+        .set_max_height(height as usize)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_ref()), options);
+    decoder.decode_headers().map_err(|err| damaged(err.to_string()))?;
+    if decoder.dimensions() != Some((width as usize, height as usize)) {
+        return Err(damaged(format!("not {width}x{height}")));
+    }
+    let rgb = decoder.decode().map_err(|err| damaged(err.to_string()))?;
+    Picture::new(width, height, rgb).map_err(|err| damaged(err.to_string()))
+}
+
+const SOI: u8 = 0xD8;
+const EOI: u8 = 0xD9;
+const SOS: u8 = 0xDA;
+const DHT: u8 = 0xC4;
+
+/// The frame with Huffman tables: its own, or the standard's where it has none.
+fn with_huffman_tables(jpeg: &[u8]) -> Cow<'_, [u8]> {
+    if !jpeg.starts_with(&[0xFF, SOI]) || segments(jpeg).any(|marker| marker == DHT) {
+        return Cow::Borrowed(jpeg);
+    }
+    let mut whole = Vec::with_capacity(jpeg.len() + 512);
+    whole.extend([0xFF, SOI]);
+    for (class_and_id, lengths, values) in [
+        (0x00, &DC_LUMA_LENGTHS, &DC_VALUES[..]),
+        (0x10, &AC_LUMA_LENGTHS, &AC_LUMA_VALUES[..]),
+        (0x01, &DC_CHROMA_LENGTHS, &DC_VALUES[..]),
+        (0x11, &AC_CHROMA_LENGTHS, &AC_CHROMA_VALUES[..]),
+    ] {
+        let length = u8::try_from(2 + 1 + 16 + values.len()).expect("162 values at most");
+        whole.extend([0xFF, DHT, 0, length, class_and_id]);
+        whole.extend(lengths);
+        whole.extend(values);
+    }
+    whole.extend(&jpeg[2..]);
+    Cow::Owned(whole)
+}
+
+/// The markers before the scan.
+fn segments(jpeg: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = &jpeg[2..];
+    std::iter::from_fn(move || {
+        let [0xFF, marker, high, low, ..] = *rest else { return None };
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        rest = rest.get(2 + length..).unwrap_or_default();
+        (marker != SOS).then_some(marker)
+    })
+}
+
+// ITU-T T.81, tables K.3 to K.6: how many codes have 1, 2, … 16 bits, and what they mean.
+const DC_LUMA_LENGTHS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
+const DC_CHROMA_LENGTHS: [u8; 16] = [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0];
+const DC_VALUES: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+const AC_LUMA_LENGTHS: [u8; 16] = [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125];
+const AC_CHROMA_LENGTHS: [u8; 16] = [0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119];
+#[rustfmt::skip]
+const AC_LUMA_VALUES: [u8; 162] = [
+    0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21, 0x31, 0x41, 0x06, 0x13, 0x51, 0x61, 0x07,
+    0x22, 0x71, 0x14, 0x32, 0x81, 0x91, 0xa1, 0x08, 0x23, 0x42, 0xb1, 0xc1, 0x15, 0x52, 0xd1, 0xf0,
+    0x24, 0x33, 0x62, 0x72, 0x82, 0x09, 0x0a, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x25, 0x26, 0x27, 0x28,
+    0x29, 0x2a, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49,
+    0x4a, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5a, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69,
+    0x6a, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89,
+    0x8a, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7,
+    0xa8, 0xa9, 0xaa, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xc2, 0xc3, 0xc4, 0xc5,
+    0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda, 0xe1, 0xe2,
+    0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8,
+    0xf9, 0xfa,
+];
+#[rustfmt::skip]
+const AC_CHROMA_VALUES: [u8; 162] = [
+    0x00, 0x01, 0x02, 0x03, 0x11, 0x04, 0x05, 0x21, 0x31, 0x06, 0x12, 0x41, 0x51, 0x07, 0x61, 0x71,
+    0x13, 0x22, 0x32, 0x81, 0x08, 0x14, 0x42, 0x91, 0xa1, 0xb1, 0xc1, 0x09, 0x23, 0x33, 0x52, 0xf0,
+    0x15, 0x62, 0x72, 0xd1, 0x0a, 0x16, 0x24, 0x34, 0xe1, 0x25, 0xf1, 0x17, 0x18, 0x19, 0x1a, 0x26,
+    0x27, 0x28, 0x29, 0x2a, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48,
+    0x49, 0x4a, 0x53, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59, 0x5a, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68,
+    0x69, 0x6a, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87,
+    0x88, 0x89, 0x8a, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0xa2, 0xa3, 0xa4, 0xa5,
+    0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xc2, 0xc3,
+    0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda,
+    0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8,
+    0xf9, 0xfa,
+];
+
+#[cfg(test)]
+mod tests {
+    use image::ExtendedColorType;
+    use image::codecs::jpeg::JpegEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SIDES: (u32, u32) = (96, 64);
+
+    /// A picture with smooth and busy parts, so that many codes occur.
+    fn picture() -> Picture {
+        let (width, height) = SIDES;
+        let rgb = (0..height)
+            .flat_map(|y| (0..width).map(move |x| (x, y)))
+            .flat_map(|(x, y)| {
+                let busy = if x > width / 2 { (x * 37 + y * 91) % 97 } else { 0 };
+                [(x * 2 + busy) as u8, (y * 3) as u8, (x + y + busy) as u8]
+            })
+            .collect();
+        Picture::new(width, height, rgb).unwrap()
+    }
+
+    fn jpeg() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, 90)
+            .encode(picture().rgb(), SIDES.0, SIDES.1, ExtendedColorType::Rgb8)
+            .unwrap();
+        bytes
+    }
+
+    fn without_huffman_tables(jpeg: &[u8]) -> Vec<u8> {
+        let (mut stripped, mut at) = (jpeg[..2].to_vec(), 2);
+        loop {
+            let marker = jpeg[at + 1];
+            let length = 2 + usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]]));
+            if marker == SOS {
+                stripped.extend(&jpeg[at..]);
+                return stripped;
+            }
+            if marker != DHT {
+                stripped.extend(&jpeg[at..at + length]);
+            }
+            at += length;
+        }
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<Picture, FrameError> {
+        decode(bytes, SIDES.0, SIDES.1)
+    }
+
+    #[test]
+    fn a_frame_looks_like_what_was_seen() {
+        let (seen, shown) = (decoded(&jpeg()).unwrap(), picture());
+        let off: u32 =
+            seen.rgb().iter().zip(shown.rgb()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        assert!(off / (seen.rgb().len() as u32) < 8, "{off}");
+    }
+
+    #[test]
+    fn a_frame_without_huffman_tables_is_the_same() {
+        let (whole, stripped) = (jpeg(), without_huffman_tables(&jpeg()));
+        assert!(stripped.len() + 400 < whole.len(), "nothing was stripped");
+        assert_eq!(decoded(&stripped).unwrap(), decoded(&whole).unwrap());
+    }
+
+    #[test]
+    fn bytes_behind_the_end_are_not_read() {
+        let mut padded = jpeg();
+        padded.extend([0; 5000]);
+        assert_eq!(decoded(&padded).unwrap(), decoded(&jpeg()).unwrap());
+    }
+
+    #[test]
+    fn a_frame_cut_short_anywhere_is_damaged() {
+        let whole = jpeg();
+        for end in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
+            let err = decoded(&whole[..end]).unwrap_err();
+            assert!(err.to_string().starts_with("MJPG: "), "{end}: {err}");
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_size_is_damaged() {
+        for (width, height) in [(95, 64), (96, 63), (97, 64), (96, 65)] {
+            let err = decode(&jpeg(), width, height).unwrap_err();
+            assert!(err.to_string().starts_with("MJPG: "), "{err}");
+        }
+    }
+
+    #[test]
+    fn a_grey_frame_is_shown_grey() {
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, 95)
+            .encode(&[77; 16 * 16], 16, 16, ExtendedColorType::L8)
+            .unwrap();
+        let seen = decode(&bytes, 16, 16).unwrap();
+        assert!(seen.rgb().iter().all(|level| level.abs_diff(77) <= 1));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let framed = [&[0xFF, SOI][..], &bytes, &[0xFF, EOI]].concat();
+            prop_assert!(decode(&bytes, 16, 16).is_err());
+            prop_assert!(decode(&framed, 16, 16).is_err());
+        }
+
+        #[test]
+        fn no_flipped_bytes_make_it_panic(
+            flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..8),
+        ) {
+            let mut bytes = jpeg();
+            for (at, flip) in flips {
+                let at = at.index(bytes.len());
+                bytes[at] ^= flip;
+            }
+            if let Err(err) = decoded(&bytes) {
+                prop_assert!(err.to_string().starts_with("MJPG: "));
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! From what cameras deliver to RGB.
+
+use std::sync::Arc;
+
+use super::layout::Layout;
+use super::yuv::YuvFrame;
+use super::{Encoding, FrameError, Picture, mjpeg};
+
+impl Layout {
+    /// The picture in a buffer.
+    ///
+    /// # Errors
+    /// [`FrameError`] when `bytes` end before the picture does, or are damaged.
+    pub fn picture(&self, bytes: &[u8]) -> Result<Picture, FrameError> {
+        let (width, height) = (self.width as u32, self.height as u32);
+        if self.encoding == Encoding::Mjpg {
+            return mjpeg::decode(bytes, width, height);
+        }
+        if bytes.len() < self.needed() {
+            let (arrived, needed) = (bytes.len(), self.needed());
+            return Err(FrameError(format!("{arrived} of {needed} bytes arrived")));
+        }
+        let append: fn(&mut Vec<u8>, &[u8]) = match self.encoding {
+            Encoding::Rgb3 => |rgb, row| rgb.extend_from_slice(row),
+            Encoding::Bgr3 => |rgb, row| {
+                let pixels = row.as_chunks().0.iter();
+                rgb.extend(pixels.flat_map(|[blue, green, red]| [*red, *green, *blue]));
+            },
+            Encoding::Grey => |rgb, row| rgb.extend(row.iter().flat_map(|level| [*level; 3])),
+            _ => {
+                let frame = YuvFrame { layout: *self, bytes: bytes[..self.needed()].to_vec() };
+                return Ok(Picture::undeveloped(width, height, Arc::new(frame)));
+            }
+        };
+        let mut rgb = Vec::with_capacity(self.width * self.height * 3);
+        for y in 0..self.height {
+            append(&mut rgb, &bytes[y * self.stride..][..self.row()]);
+        }
+        Picture::new(width, height, rgb).map_err(|err| FrameError(err.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::layout::Range;
+    use super::*;
+
+    const ALL: [Encoding; 8] = Encoding::ALL;
+
+    fn layout(encoding: Encoding, width: u32, height: u32, stride: u32) -> Layout {
+        Layout::new(encoding, width, height, stride, Range::Limited).unwrap()
+    }
+
+    fn yuyv(bytes: &[u8], width: u32, height: u32, range: Range) -> Vec<u8> {
+        let layout = Layout::new(Encoding::Yuyv, width, height, width * 2, range).unwrap();
+        layout.picture(bytes).unwrap().rgb().to_vec()
+    }
+
+    fn reference(y: u8, u: u8, v: u8, range: Range) -> [u8; 3] {
+        let (black, luma, chroma) =
+            if range == Range::Full { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
+        let y = (f64::from(y) - black) * 255.0 / luma;
+        let [u, v] = [u, v].map(|c| (f64::from(c) - 128.0) * 255.0 / chroma);
+        let (kr, kg, kb) = (0.299, 0.587, 0.114);
+        let (r, b) = (2.0 * (1.0 - kr) * v, 2.0 * (1.0 - kb) * u);
+        let g = -(kr * r + kb * b) / kg;
+        [y + r, y + g, y + b].map(|c| c.round().clamp(0.0, 255.0) as u8)
+    }
+
+    #[test]
+    fn every_colour_is_within_one_of_the_reference_and_nearly_all_exact() {
+        for range in [Range::Limited, Range::Full] {
+            let (mut off, mut all) = (0u32, 0u32);
+            for u in (0..=255u8).step_by(5) {
+                for v in (0..=255u8).step_by(5) {
+                    let bytes: Vec<u8> = (0..128).flat_map(|y| [2 * y, u, 2 * y + 1, v]).collect();
+                    let seen = yuyv(&bytes, 256, 1, range);
+                    for (y, pixel) in seen.chunks_exact(3).enumerate() {
+                        for (seen, expected) in pixel.iter().zip(reference(y as u8, u, v, range)) {
+                            assert!(seen.abs_diff(expected) <= 1, "{y} {u} {v} {range:?}");
+                            off += u32::from(*seen != expected);
+                            all += 1;
+                        }
+                    }
+                }
+            }
+            assert!(off < all / 1000, "{off} of {all}");
+        }
+    }
+
+    #[test]
+    fn black_white_and_the_primaries_come_out_pure() {
+        for (yuv, rgb) in [
+            ([16, 128, 128], [0, 0, 0]),
+            ([235, 128, 128], [255, 255, 255]),
+            ([81, 90, 240], [254, 0, 0]),
+            ([145, 54, 34], [0, 255, 1]),
+            ([41, 240, 110], [0, 0, 255]),
+        ] {
+            let [y, u, v] = yuv;
+            let seen = yuyv(&[y, u, y, v], 2, 1, Range::Limited);
+            assert_eq!(seen, [rgb, rgb].concat(), "{yuv:?}");
+        }
+    }
+
+    /// Four pixels in two rows: a red and a grey pair above, a blue and a grey pair below, each
+    /// with its padding. Formats that share chroma between rows show the upper row's twice.
+    #[test]
+    fn bytes_are_found_where_the_format_has_them_and_padding_is_not_shown() {
+        let (red, blue, grey) = ([254, 0, 0], [0, 0, 255], [128, 128, 128]);
+        let [(yr, ur, vr), (yb, ub, vb)] = [(81, 90, 240), (41, 240, 110)];
+        let pad = [77; 4];
+        let rows = |rows: &[&[u8]]| rows.iter().map(|r| [r, &pad[..]].concat()).collect::<Vec<_>>();
+        let two = |upper: [u8; 3], lower: [u8; 3]| {
+            [[upper, upper, grey, grey], [lower, lower, grey, grey]].concat().concat()
+        };
+        let g = 126;
+        for (encoding, stride, bytes, expected) in [
+            (
+                Encoding::Yuyv,
+                12,
+                rows(&[&[yr, ur, yr, vr, g, 128, g, 128], &[yb, ub, yb, vb, g, 128, g, 128]]),
+                two(red, blue),
+            ),
+            (
+                Encoding::Uyvy,
+                12,
+                rows(&[&[ur, yr, vr, yr, 128, g, 128, g], &[ub, yb, vb, yb, 128, g, 128, g]]),
+                two(red, blue),
+            ),
+            (
+                Encoding::Nv12,
+                8,
+                rows(&[&[yr, yr, g, g], &[yr, yr, g, g], &[ur, vr, 128, 128]]),
+                two(red, red),
+            ),
+            (
+                Encoding::Yu12,
+                8,
+                vec![
+                    [&[yr, yr, g, g], &pad[..], &[yr, yr, g, g], &pad[..]].concat(),
+                    vec![ur, 128, 77, 77],
+                    vec![vr, 128, 77, 77],
+                ],
+                two(red, red),
+            ),
+            (
+                Encoding::Rgb3,
+                16,
+                rows(&[&[red, red, grey, grey].concat(), &[blue, blue, grey, grey].concat()]),
+                two(red, blue),
+            ),
+            (
+                Encoding::Bgr3,
+                16,
+                rows(&[
+                    &[[0, 0, 254], [0, 0, 254], grey, grey].concat(),
+                    &[[255, 0, 0], [255, 0, 0], grey, grey].concat(),
+                ]),
+                two(red, blue),
+            ),
+            (
+                Encoding::Grey,
+                8,
+                rows(&[&[9, 9, 128, 128], &[200, 200, 128, 128]]),
+                two([9; 3], [200; 3]),
+            ),
+        ] {
+            let seen = layout(encoding, 4, 2, stride).picture(&bytes.concat()).unwrap();
+            assert_eq!(seen.rgb(), expected, "{encoding:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_buffer_is_read_whole_or_refused_and_never_panics(
+            which in 0usize..8, bytes in prop::collection::vec(any::<u8>(), 0..400),
+            width in 0u32..20, height in 0u32..10, stride in 0u32..70,
+        ) {
+            if let Ok(layout) = Layout::new(ALL[which], width, height, stride, Range::Full) {
+                match layout.picture(&bytes) {
+                    Ok(seen) => prop_assert_eq!((seen.width(), seen.height()), (width, height)),
+                    Err(err) => prop_assert!(!err.to_string().is_empty()),
+                }
+                if ALL[which] != Encoding::Mjpg {
+                    let exact = vec![0; layout.needed()];
+                    prop_assert!(layout.picture(&exact).is_ok());
+                    prop_assert!(layout.picture(&exact[1..]).is_err());
+                }
+            }
+        }
+    }
+}

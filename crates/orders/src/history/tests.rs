@@ -1,0 +1,189 @@
+//! A customer who shops in one town through the seasons.
+
+use instored_domain::{OrderId, OrderLine, parse_order_time};
+
+use super::*;
+
+const ANNA: CustomerId = CustomerId(uuid::Uuid::from_u128(1));
+
+fn at(text: &str) -> Zoned {
+    parse_order_time(text).unwrap()
+}
+
+/// A piece of milk is `("milk", "1", 120)`; what begins with `-` is taken back.
+fn order(id: &str, placed: &str, lines: &[(&str, &str, i64)]) -> Order {
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(sku, quantity, unit_price)| OrderLine {
+            sku: (*sku).into(),
+            name: format!("{sku} of order {id}"),
+            quantity: quantity.parse().unwrap(),
+            unit: if quantity.contains('.') { Unit::Kg } else { Unit::Piece },
+            unit_price: *unit_price,
+            void: quantity.starts_with('-'),
+        })
+        .collect();
+    let mut order = Order {
+        id: OrderId(id.into()),
+        customer: ANNA,
+        placed: at(placed),
+        currency: "EUR".parse().unwrap(),
+        lines,
+        total: 0,
+        till: None,
+        replaces: None,
+    };
+    order.total = order.sum();
+    order
+}
+
+fn year() -> Vec<Order> {
+    vec![
+        order("1", "2026-03-01T10:00:00+01:00[Europe/Berlin]", &[("milk", "1", 120)]),
+        order(
+            "2",
+            "2026-03-08T10:00:00+01:00[Europe/Berlin]",
+            &[("milk", "2", 125), ("pear", "0.345", 299), ("coupon", "-1", 50)],
+        ),
+        order("3", "2026-03-28T23:30:00+01:00[Europe/Berlin]", &[("milk", "2", 125)]),
+        order("4", "2026-03-28T12:00:00+01:00[Europe/Berlin]", &[("pear", "1.005", 299)]),
+        order(
+            "5",
+            "2026-03-20T12:00:00+01:00[Europe/Berlin]",
+            &[("wine", "1", 999), ("wine", "-1", 999)],
+        ),
+    ]
+}
+
+fn look(by: HistoryBy, page: u32, limit: u32, now: &str) -> History {
+    history(ANNA, year(), by, Page { page, limit }, now.parse().unwrap())
+}
+
+const NEXT_DAY: &str = "2026-03-29T00:10:00Z";
+
+#[test]
+fn by_time_the_newest_order_comes_first_wherever_it_stood() {
+    let HistoryList::Orders(orders) = look(HistoryBy::Time, 1, 10, NEXT_DAY).list else { panic!() };
+    let ids: Vec<_> = orders.iter().map(|order| order.id.0.as_str()).collect();
+    assert_eq!(ids, ["3", "4", "5", "2", "1"]);
+}
+
+#[test]
+fn pages_hold_each_entry_once_and_end() {
+    let mut ids = Vec::new();
+    for page in 1..=4 {
+        let part = look(HistoryBy::Time, page, 2, NEXT_DAY);
+        assert_eq!((part.page, part.pages, part.entries), (page, 3, 5));
+        let HistoryList::Orders(orders) = part.list else { panic!() };
+        assert_eq!(orders.len(), [2, 2, 1, 0][page as usize - 1]);
+        ids.extend(orders.into_iter().map(|order| order.id.0));
+    }
+    assert_eq!(ids, ["3", "4", "5", "2", "1"]);
+    let nobody =
+        history(ANNA, Vec::new(), HistoryBy::Again, Page::default(), NEXT_DAY.parse().unwrap());
+    assert_eq!((nobody.pages, nobody.entries), (0, 0));
+}
+
+#[test]
+fn by_product_sums_are_exact_and_what_was_taken_back_does_not_count() {
+    let HistoryList::Products(products) = look(HistoryBy::Product, 1, 10, NEXT_DAY).list else {
+        panic!()
+    };
+    let told: Vec<_> = products
+        .iter()
+        .map(|p| (p.sku.as_str(), p.orders, p.quantity.to_string(), p.unit, p.spent))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("milk", 3, "5".to_owned(), Unit::Piece, 620),
+            // 103.155 and 300.495 cents are paid as 103 and 300.
+            ("pear", 2, "1.35".to_owned(), Unit::Kg, 403),
+        ]
+    );
+    assert_eq!(products[0].name, "milk of order 3");
+    assert_eq!(products[0].first, at("2026-03-01T10:00:00+01:00[Europe/Berlin]"));
+    assert_eq!(products[0].last, at("2026-03-28T23:30:00+01:00[Europe/Berlin]"));
+}
+
+#[test]
+fn a_product_in_two_currencies_or_units_has_a_sum_for_each() {
+    let mut orders = year();
+    orders[0].currency = "CHF".parse().unwrap();
+    orders[4] = order("6", "2026-03-20T12:00:00+01:00", &[("pear", "3", 80)]);
+    let told =
+        history(ANNA, orders, HistoryBy::Product, Page::default(), NEXT_DAY.parse().unwrap()).list;
+    let HistoryList::Products(products) = told else { panic!() };
+    let sums: Vec<_> = products
+        .iter()
+        .map(|p| (p.sku.as_str(), p.spent, p.currency.to_string(), p.unit.symbol()))
+        .collect();
+    let chf = ("milk", 120, "CHF".to_owned(), "");
+    let [milk, pears, loose] = [("milk", 500, ""), ("pear", 403, "kg"), ("pear", 240, "")]
+        .map(|(sku, sum, unit)| (sku, sum, "EUR".to_owned(), unit));
+    assert_eq!(sums, [milk, pears, loose, chf]);
+}
+
+#[test]
+fn the_list_to_buy_again_tells_how_much_how_often_and_how_long_ago() {
+    let HistoryList::Again(again) = look(HistoryBy::Again, 1, 10, NEXT_DAY).list else { panic!() };
+    let told: Vec<_> = again
+        .iter()
+        .map(|p| (p.sku.as_str(), p.orders, p.quantity.to_string(), p.days_since, p.every_days))
+        .collect();
+    assert_eq!(
+        told,
+        [("milk", 3, "2".to_owned(), 1, Some(7)), ("pear", 2, "0.345".to_owned(), 1, Some(20))]
+    );
+}
+
+#[test]
+fn days_are_counted_by_the_calendar_where_it_was_bought_through_both_clock_changes() {
+    let days = |bought: &str, now: &str| {
+        let milk = [("milk", "1", 120)];
+        let orders = vec![order("1", "2026-01-01T00:00:00Z", &milk), order("2", bought, &milk)];
+        let told =
+            history(ANNA, orders, HistoryBy::Again, Page::default(), now.parse().unwrap()).list;
+        let HistoryList::Again(again) = told else { panic!() };
+        again[0].days_since
+    };
+    let berlin = "[Europe/Berlin]";
+    for (bought, now, since) in [
+        // Forty minutes, over midnight.
+        ("2026-03-28T23:30:00+01:00", "2026-03-28T23:10:00Z", 1),
+        // 23 hours in the night that is an hour short, from noon to noon.
+        ("2026-03-28T12:00:00+01:00", "2026-03-29T10:00:00Z", 1),
+        // 24.5 hours in the night that is an hour long are still one day.
+        ("2026-10-24T23:00:00+02:00", "2026-10-25T21:30:00Z", 1),
+        ("2026-10-24T23:00:00+02:00", "2026-10-25T23:30:00Z", 2),
+        ("2026-10-25T00:30:00+02:00", "2026-10-25T22:30:00Z", 0),
+    ] {
+        assert_eq!(days(&format!("{bought}{berlin}"), now), since, "{bought} to {now}");
+    }
+    // A clock that was ahead: it was not bought tomorrow.
+    assert_eq!(days("2026-03-29T00:30:00+01:00[Europe/Berlin]", "2026-03-28T22:50:00Z"), 0);
+}
+
+#[test]
+fn what_was_bought_twice_on_one_day_has_no_interval() {
+    let milk = [("milk", "1", 120)];
+    let orders =
+        ["09", "18"].map(|hour| order(hour, &format!("2026-03-28T{hour}:00:00+01:00"), &milk));
+    let told =
+        history(ANNA, orders.into(), HistoryBy::Again, Page::default(), NEXT_DAY.parse().unwrap())
+            .list;
+    let HistoryList::Again(again) = told else { panic!() };
+    assert_eq!((again[0].orders, again[0].every_days), (2, None));
+}
+
+#[test]
+fn a_history_survives_json_with_its_list_under_its_own_name() {
+    for (by, key) in
+        [(HistoryBy::Time, "orders"), (HistoryBy::Product, "products"), (HistoryBy::Again, "again")]
+    {
+        let told = look(by, 1, 2, NEXT_DAY);
+        let json = serde_json::to_value(&told).unwrap();
+        assert!(json[key].is_array(), "{json}");
+        assert_eq!(serde_json::from_value::<History>(json).unwrap(), told);
+    }
+}

@@ -1,0 +1,476 @@
+//! Files of orders and products as shops have them, whole and broken.
+
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use instored_domain::{Allergen, Unit};
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::lines::{OPEN_QUOTE, TOO_LONG};
+use super::*;
+
+const A: &str = "00000000-0000-4000-8000-00000000000a";
+const B: &str = "00000000-0000-4000-8000-00000000000b";
+const HEADER: &str = "customer,order,placed,currency,sku,name,quantity,unit_price,till";
+
+const RULES: Rules = Rules { now: Timestamp::constant(1_775_001_600, 0), currency: None };
+
+/// All that a file gives, by line.
+struct Imported {
+    orders: Vec<(Order, Vec<u64>)>,
+    rejected: Vec<Rejected>,
+}
+
+fn import(text: impl AsRef<[u8]>, format: Format) -> Imported {
+    let mut imported = Imported { orders: Vec::new(), rejected: Vec::new() };
+    for found in orders(text.as_ref(), format, RULES).unwrap() {
+        match found.unwrap() {
+            Found::Good(order, lines) => imported.orders.push((order, lines)),
+            Found::Rejected(rejected) => imported.rejected.push(rejected),
+        }
+    }
+    imported.rejected.sort_by_key(|rejected| rejected.line);
+    imported
+}
+
+/// A CSV file of these lines under the usual header.
+fn csv(lines: &[String]) -> Imported {
+    import(format!("{HEADER}\n{}\n", lines.join("\n")), Format::Csv)
+}
+
+const BELONGS_TO_3: &str = "belongs to order `1`: line 3 is wrong, and a basket with a hole \
+                            would be a false history";
+const BELONGS_TO_4: &str = "belongs to order `1`: line 4 is wrong, and a basket with a hole \
+                            would be a false history";
+
+fn line(customer: &str, order: &str, name: &str, quantity: &str, price: &str) -> String {
+    let sku: String = name.chars().filter(|c| c.is_alphabetic()).collect();
+    format!(
+        "{customer},{order},2026-03-29T09:15:00+02:00,EUR,sku {sku},{name},{quantity},{price},T1"
+    )
+}
+
+fn ids(imported: &Imported) -> Vec<(&str, &[u64])> {
+    imported.orders.iter().map(|(o, lines)| (o.id.0.as_str(), lines.as_slice())).collect()
+}
+
+fn rejected(imported: &Imported) -> Vec<(u64, &str)> {
+    imported.rejected.iter().map(|r| (r.line, r.reason.as_str())).collect()
+}
+
+#[test]
+fn scattered_lines_of_an_order_are_one_basket_with_its_sum() {
+    let imported = csv(&[
+        line(A, "1", "Milk", "2", "120"),
+        line(B, "2", "Tea", "1", "300"),
+        line(A, "1", "Pears", "0.345", "299"),
+    ]);
+    assert_eq!(rejected(&imported), []);
+    assert_eq!(ids(&imported), [("2", [3].as_slice()), ("1", &[2, 4])]);
+    let order = &imported.orders[1].0;
+    assert_eq!((order.total, order.lines.len()), (343, 2));
+    assert_eq!(order.customer.to_string(), A);
+    assert_eq!(order.till.as_deref(), Some("T1"));
+}
+
+#[test]
+fn columns_stand_in_any_order_and_the_till_may_be_missing() {
+    let text = format!(
+        "order,customer,unit_price,quantity,name,sku,currency,placed\n\
+         1,{A},120,1,Milk,4,EUR,2026-03-29T09:15:00+02:00\n"
+    );
+    let imported = import(text, Format::Csv);
+    assert_eq!(ids(&imported), [("1", [2].as_slice())]);
+    assert_eq!(imported.orders[0].0.till, None);
+}
+
+#[test]
+fn a_header_that_does_not_fit_says_how() {
+    for (header, says) in [
+        ("", "cannot be read"),
+        ("customer,order\n", "lacks `placed`"),
+        (&format!("{HEADER},colour\n"), "unknown column `colour`"),
+        (&format!("{HEADER},till\n"), "names `till` twice"),
+        ("\"customer", "cannot be read"),
+    ] {
+        let error = orders(header.as_bytes(), Format::Csv, RULES).err().unwrap().to_string();
+        assert!(error.contains(says) && error.contains("customer, order, placed"), "{error}");
+    }
+}
+
+#[test]
+fn bad_lines_are_named_by_number_and_reason_and_the_good_ones_kept() {
+    let imported = csv(&[
+        line(A, "1", "Milk", "1", "120"),
+        line("someone", "2", "Milk", "1", "120"),
+        line(A, "3", "Milk", "many", "120"),
+        line(A, "4", "Milk", "1", "1.20"),
+        line(A, "5", "Milk", "1", "120").replace("EUR", "euro"),
+        line(A, "6", "Milk", "1", "120").replace("T09:15:00+02:00", ""),
+        line(A, "7", "Milk", "1", "120") + ",more",
+        line(A, "", "Milk", "1", "120"),
+        line(A, "9", "Milk", "-1", "120"),
+        line(A, "10", "Milk", "1", "120").replace("2026", "2027"),
+        line(A, "11", "Milk", "79000000000000000000000000000", "9000000000000000000"),
+        line(A, "12", "Milk", "1", "120"),
+        line(A, "13", "Milk", "1", "120") + &"1".repeat(1024),
+    ]);
+    assert_eq!(ids(&imported), [("1", [2].as_slice()), ("12", &[13])]);
+    let reasons = [
+        (3, "`someone` is no customer id"),
+        (4, "`many` is no quantity"),
+        (5, "`1.20` is no price in whole minor units"),
+        (6, "`euro` is not a currency"),
+        (7, "`2026-03-29` is not a time with an offset"),
+        (8, "has 10 columns, the header 9"),
+        (9, "the order id is empty"),
+        (10, "the quantity -1 of `sku Milk` is below 0; a line that takes back"),
+        (11, "belongs to order `10`: the order is dated"),
+        (12, "the quantity 79000000000000000000000000000 of"),
+        (14, "has a field longer than 1024 bytes"),
+    ];
+    assert_eq!(imported.rejected.len(), reasons.len(), "{:?}", imported.rejected);
+    for ((number, reason), (wanted, says)) in rejected(&imported).into_iter().zip(reasons) {
+        assert_eq!(number, wanted);
+        assert!(reason.contains(says), "line {number}: {reason}");
+    }
+}
+
+#[test]
+fn an_order_with_a_bad_line_is_left_out_whole() {
+    let imported = csv(&[
+        line(A, "1", "Milk", "1", "120"),
+        line(A, "2", "Tea", "1", "300"),
+        line(A, "1", "Bread", "none", "250"),
+        line(A, "1", "Eggs", "1", "199"),
+    ]);
+    assert_eq!(ids(&imported), [("2", [3].as_slice())]);
+    assert_eq!(
+        rejected(&imported),
+        [(2, BELONGS_TO_4), (4, "`none` is no quantity"), (5, BELONGS_TO_4),]
+    );
+}
+
+#[test]
+fn lines_of_an_order_have_to_agree() {
+    let imported = csv(&[line(A, "1", "Milk", "1", "120"), line(B, "1", "Tea", "1", "300")]);
+    assert!(imported.orders.is_empty());
+    assert_eq!(
+        rejected(&imported),
+        [
+            (2, BELONGS_TO_3),
+            (
+                3,
+                "differs from line 2 of the same order in customer, time, currency, total, till \
+                 or replaced order; an id names one order alone"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn broken_utf8_rejects_its_order_and_no_other() {
+    let mut text = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120")).into_bytes();
+    text.extend(
+        line(A, "2", "M\u{1}lk", "1", "120").bytes().map(|b| if b == 1 { 0xFF } else { b }),
+    );
+    let imported = import(text, Format::Csv);
+    assert_eq!(ids(&imported), [("1", [2].as_slice())]);
+    assert_eq!(rejected(&imported), [(3, "is not UTF-8; save the file as UTF-8")]);
+}
+
+#[test]
+fn a_line_that_is_too_long_rejects_its_order_and_no_other() {
+    let imported = csv(&[
+        line(A, "1", "Milk", "1", "120"),
+        line(A, "2", "Tea", "1", "300"),
+        line(A, "1", &"x".repeat(100_000), "1", "1"),
+        line(A, &"9".repeat(100_000), "Tea", "1", "300"),
+        line(A, "3", "Tea", "1", "300"),
+    ]);
+    assert_eq!(ids(&imported), [("2", [3].as_slice()), ("3", &[6])]);
+    assert_eq!(rejected(&imported), [(2, BELONGS_TO_4), (4, TOO_LONG), (5, TOO_LONG),]);
+}
+
+#[test]
+fn line_numbers_hold_with_windows_line_ends_a_mark_and_quoted_breaks() {
+    let broken = line(A, "2", "\"Tea,\r\nloose\"", "1", "300");
+    let quoted = line(A, "1", "\"Milk, \"\"whole\"\"\"", "1", "120");
+    let last = line(A, "3", "Eggs", "none", "1");
+    let text = format!("\u{FEFF}{HEADER}\r\n{quoted}\r\n{broken}\r\n\r\n{last}\r\n");
+    let imported = import(text, Format::Csv);
+    assert_eq!(ids(&imported), [("1", [2].as_slice())]);
+    assert_eq!(imported.orders[0].0.lines[0].name, "Milk, \"whole\"");
+    let lines: Vec<_> = imported.rejected.iter().map(|r| r.line).collect();
+    assert_eq!(lines, [3, 6]);
+}
+
+#[test]
+fn a_quote_left_open_costs_its_order_alone() {
+    let imported = csv(&[
+        line(A, "1", "Milk", "1", "120"),
+        line(A, "2", "\"Tea", "1", "300"),
+        line(A, "3", "Eggs", "1", "199"),
+    ]);
+    assert_eq!(ids(&imported), [("1", [2].as_slice()), ("3", &[4])]);
+    assert_eq!(rejected(&imported), [(3, OPEN_QUOTE)]);
+}
+
+#[test]
+fn json_lines_are_read_one_by_one() {
+    let good = format!(
+        r#"{{"id":"1","customer":"{A}","placed":"2026-03-29T09:15:00+02:00","currency":"EUR","total":120,"lines":[{{"sku":"4","name":"Milk","quantity":1,"unit_price":120}}]}}"#
+    );
+    let wrong_sum = good.replace("\"total\":120", "\"total\":121");
+    let text = format!("\u{FEFF}{good}\r\n\nnot json\n{wrong_sum}\n{{}}\n[1\n{good}");
+    let imported = import(text, Format::JsonLines);
+    assert_eq!(ids(&imported), [("1", [1].as_slice()), ("1", &[7])]);
+    let rejected = rejected(&imported);
+    assert_eq!(rejected.iter().map(|r| r.0).collect::<Vec<_>>(), [3, 4, 5, 6]);
+    assert!(rejected[0].1.starts_with("cannot be taken: expected"), "{}", rejected[0].1);
+    assert_eq!(rejected[1].1, "the lines add up to 120, the order says 121");
+    assert!(rejected[2].1.contains("missing field `id`"), "{}", rejected[2].1);
+    let broken = import(b"\xFF\xFE\n", Format::JsonLines);
+    assert_eq!(broken.rejected[0].reason, "is not UTF-8; save the file as UTF-8");
+}
+
+/// A file of so many bytes in one line, after and before good ones.
+fn around_a_line_of(bytes: u64, before: &str, after: &str) -> impl BufRead + use<> {
+    let text = |text: &str| std::io::Cursor::new(text.to_owned().into_bytes());
+    let long = std::io::repeat(b'x').take(bytes);
+    BufReader::new(text(before).chain(long).chain(text("\n")).chain(text(after)))
+}
+
+#[test]
+fn a_line_of_a_gigabyte_is_named_and_the_rest_kept() {
+    let good = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120"));
+    let file = around_a_line_of(1 << 30, &good, &line(A, "2", "Tea", "1", "300"));
+    let found: Vec<_> = orders(file, Format::Csv, RULES).unwrap().map(Result::unwrap).collect();
+    let [Found::Rejected(long), Found::Good(one, _), Found::Good(two, lines)] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!((long.line, long.reason.as_str()), (3, TOO_LONG));
+    assert_eq!((one.id.0.as_str(), two.id.0.as_str(), lines.as_slice()), ("1", "2", &[4][..]));
+
+    let file = around_a_line_of(1 << 30, "", "{}");
+    let found: Vec<_> =
+        orders(file, Format::JsonLines, RULES).unwrap().map(Result::unwrap).collect();
+    let [Found::Rejected(long), Found::Rejected(next)] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((long.line, long.reason.as_str(), next.line), (1, TOO_LONG, 2));
+}
+
+/// Lines of a file without end: `of` tells the order of each, from 0.
+fn endless(of: impl Fn(u64) -> u64) -> impl Iterator<Item = String> {
+    (0..).map(move |n| line(A, &of(n).to_string(), "Milk", "1", "120") + "\n")
+}
+
+#[test]
+fn an_order_comes_out_while_the_file_is_still_being_read() {
+    struct Generated<I>(I, Vec<u8>, std::rc::Rc<std::cell::Cell<u64>>);
+    impl<I: Iterator<Item = String>> Read for Generated<I> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            if self.1.is_empty() {
+                self.1 = self.0.next().unwrap_or_default().into_bytes();
+                self.2.set(self.2.get() + 1);
+            }
+            let count = self.1.len().min(out.len());
+            out[..count].copy_from_slice(&self.1[..count]);
+            self.1.drain(..count);
+            Ok(count)
+        }
+    }
+    let read = std::rc::Rc::default();
+    let header = std::iter::once(format!("{HEADER}\n"));
+    let file = Generated(header.chain(endless(|n| n / 10)), Vec::new(), std::rc::Rc::clone(&read));
+    let mut found = orders(BufReader::new(file), Format::Csv, RULES).unwrap();
+    for order in 0..1000 {
+        let Some(Ok(Found::Good(good, lines))) = found.next() else { panic!("{order}") };
+        assert_eq!((good.id.0, lines.len()), (order.to_string(), 10));
+        let last = *lines.last().unwrap();
+        assert!(read.get() < last + WINDOW + 200, "{} lines read for line {last}", read.get());
+    }
+}
+
+#[test]
+fn lines_of_an_order_may_stand_a_window_apart_and_no_further() {
+    let file = |between: u64| {
+        let last = WINDOW.min(between) + 1;
+        let mut lines: Vec<_> = endless(|n| n).take(usize::try_from(last).unwrap()).collect();
+        lines.extend(endless(|n| n + last).take(usize::try_from(between + 1 - last).unwrap()));
+        lines.push(line(A, "0", "Tea", "1", "300"));
+        format!("{HEADER}\n{}", lines.concat())
+    };
+    let near = import(file(WINDOW - 1), Format::Csv);
+    assert_eq!(near.orders.iter().find(|(o, _)| o.id.0 == "0").unwrap().0.lines.len(), 2);
+    assert!(near.rejected.is_empty());
+
+    let far = file(WINDOW + 1);
+    let error = orders(far.as_bytes(), Format::Csv, RULES).unwrap().find_map(Result::err);
+    let error = error.unwrap().to_string();
+    assert!(error.starts_with("line 10004 belongs to order `0`"), "{error}");
+    assert!(error.contains("sort the file by the order's id"), "{error}");
+}
+
+#[test]
+fn a_wrong_order_holds_no_lines_however_many_it_has() {
+    let mut lines = vec![line(A, "1", "Milk", "none", "120")];
+    lines.extend((0..30_000).map(|_| line(A, "1", "Milk", "1", "120")));
+    lines.extend((0..10_001).map(|_| line(A, "2", "Milk", "1", "120")));
+    let imported = csv(&lines);
+    assert!(imported.orders.is_empty());
+    assert_eq!(imported.rejected.len(), 40_002);
+    let last = imported.rejected.last().unwrap();
+    assert_eq!((last.line, last.reason.as_str()), (40_003, "the order has more than 10000 lines"));
+}
+
+const WIDE: &str = "customer,order,placed,currency,sku,name,quantity,unit_price,unit,void,total,\
+                    till,replaces";
+
+fn wide(lines: &[&str]) -> Imported {
+    let head = |line: &&str| {
+        let (order, rest) = line.split_once(',').unwrap();
+        format!("{A},{order},2026-03-29T09:15:00+02:00,EUR,{rest}\n")
+    };
+    import(format!("{WIDE}\n{}", lines.iter().map(head).collect::<String>()), Format::Csv)
+}
+
+#[test]
+fn units_voids_totals_and_corrections_have_columns() {
+    let imported = wide(&[
+        "1,5,Pears,0.845,329,kg,,278,T1,",
+        "2,4,Milk,3,120,,,240,,1",
+        "2,4,Milk,-1,120,piece,yes,240,,1",
+        "3,,,,,,,,,2",
+    ]);
+    assert_eq!(rejected(&imported), []);
+    let [(pears, _), (milk, _), (void, _)] = &imported.orders[..] else { panic!() };
+    assert_eq!((pears.lines[0].unit, pears.total), (Unit::Kg, 278));
+    assert_eq!((milk.lines[1].void, milk.total), (true, 240));
+    assert_eq!(milk.replaces.as_ref().unwrap().0, "1");
+    assert!(void.is_void() && void.total == 0 && void.replaces.as_ref().unwrap().0 == "2");
+}
+
+#[test]
+fn what_does_not_add_up_is_left_out_with_the_reason() {
+    let imported = wide(&[
+        "1,5,Pears,0.845,329,kg,,279,,",
+        "2,4,Milk,-1,120,,,-120,,",
+        "3,4,Milk,1,120,,true,120,,",
+        "4,4,Milk,1,120,pound,,120,,",
+        "5,,,,,,,,,",
+        "6,,,,,,,,,6",
+        "7,4,Milk,1,120,,perhaps,120,,",
+        "8,4,Milk,1,120,,,120,,",
+    ]);
+    let reasons = [
+        "belongs to order `1`: the lines add up to 278, the order says 279",
+        "the quantity -1 of `4` is below 0; a line that takes back has to be marked as void",
+        "the void line of `4` has the quantity 1; what it takes back is written below 0",
+        "`pound` is not a unit: use piece, kg, g, l, ml or m",
+        "`` is no quantity",
+        "belongs to order `6`: the order replaces itself; a correction has an id of its own",
+        "`perhaps` is neither `true` nor `false`",
+    ];
+    assert_eq!(rejected(&imported), (2..).zip(reasons).collect::<Vec<_>>());
+    assert_eq!(ids(&imported), [("8", [9].as_slice())]);
+}
+
+#[test]
+fn a_shop_that_has_set_its_currency_takes_no_other() {
+    let text = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120"));
+    let rules = Rules { currency: Some("CHF".parse().unwrap()), ..RULES };
+    let found = orders(text.as_bytes(), Format::Csv, rules).unwrap().next().unwrap().unwrap();
+    let Found::Rejected(Rejected { line: 2, reason }) = found else { panic!("{found:?}") };
+    assert!(reason.contains("the amounts are in EUR, the shop's currency is CHF"), "{reason}");
+}
+
+#[test]
+fn a_carriage_return_within_a_line_is_no_end_of_it() {
+    let imported = csv(&[line(A, "1", "Milk\rTea", "1", "120"), line(A, "2", "Tea", "1", "300")]);
+    assert_eq!(ids(&imported), [("2", [3].as_slice())]);
+    assert!(imported.rejected[0].reason.contains("control characters"));
+}
+
+#[test]
+fn a_catalogue_is_read_from_either_format() {
+    let csv = "sku,name,allergens,available,age_restricted,category\n\
+               1,Oat milk,gluten; nuts,,,drinks\n\
+               2,Wine,sulphites,no,yes,\n\
+               3,Bread,dust,,,\n\
+               ,Nothing,,,,\n";
+    let json = r#"{"sku":"1","name":"Oat milk","allergens":["gluten","nuts"],"category":"drinks"}
+        {"sku":"2","name":"Wine","available":false,"age_restricted":true,"allergens":["sulphites"]}
+        {"sku":"3","name":"Bread","allergens":["dust"]}
+        {"sku":"","name":"Nothing"}"#;
+    let read = |text: &'static str, format| {
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for found in products(text.as_bytes(), format).unwrap() {
+            match found.unwrap() {
+                Found::Good(product, _) => good.push(product),
+                Found::Rejected(rejected) => bad.push(rejected),
+            }
+        }
+        (good, bad)
+    };
+    let (good, bad) = read(csv, Format::Csv);
+    let (same, wrong) = read(json, Format::JsonLines);
+    assert_eq!(good, same);
+    assert_eq!(good[0].allergens.iter().collect::<Vec<_>>(), [&Allergen::Gluten, &Allergen::Nuts]);
+    assert!(good[0].available && !good[1].available && good[1].age_restricted);
+    assert_eq!((bad[0].line, bad[1].line, wrong[0].line, wrong[1].line), (4, 5, 3, 4));
+    assert!(bad[0].reason.contains("`dust` is not an allergen"), "{}", bad[0].reason);
+    assert!(wrong[0].reason.contains("unknown variant `dust`"), "{}", wrong[0].reason);
+}
+
+#[test]
+fn the_extension_names_the_format() {
+    for (name, format) in [
+        ("orders.csv", Some(Format::Csv)),
+        ("ORDERS.CSV", Some(Format::Csv)),
+        ("orders.jsonl", Some(Format::JsonLines)),
+        ("orders.ndjson", Some(Format::JsonLines)),
+        ("orders.xlsx", None),
+        ("orders", None),
+    ] {
+        assert_eq!(Format::of_path(Path::new(name)), format);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_intake_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let mut csv = format!("{HEADER}\n").into_bytes();
+        csv.extend_from_slice(&bytes);
+        for (text, format) in
+            [(&csv, Format::Csv), (&bytes, Format::Csv), (&bytes, Format::JsonLines)]
+        {
+            let _ = orders(text.as_slice(), format, RULES).map(Iterator::count);
+            let _ = products(text.as_slice(), format).map(Iterator::count);
+        }
+    }
+
+    #[test]
+    fn no_line_counts_twice_and_no_bad_line_counts(kinds in proptest::collection::vec((0..5u8, 0..4u8), 0..40)) {
+        let lines: Vec<_> = kinds
+            .iter()
+            .map(|(order, kind)| match kind {
+                0 => line(A, &order.to_string(), "Milk", "none", "120"),
+                1 => line(A, &order.to_string(), "\"Milk", "1", "120"),
+                _ => line(A, &order.to_string(), "Milk", "1", "120"),
+            })
+            .collect();
+        let imported = csv(&lines);
+        let mut seen: Vec<u64> = imported.rejected.iter().map(|r| r.line).collect();
+        seen.extend(imported.orders.iter().flat_map(|(_, lines)| lines));
+        seen.sort_unstable();
+        // Each at most once; a quoted break joins two lines under the number of the first.
+        prop_assert!(seen.is_sorted_by(|a, b| a < b));
+        for (_, lines) in &imported.orders {
+            for number in lines {
+                let (_, kind) = kinds[usize::try_from(*number).unwrap() - 2];
+                prop_assert!(kind > 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Simulated entrance camera and simulated button, for the demo and the tests.
+//!
+//! Rules:
+//! 1. A picture depends only on the portraits, the seed and the frame number; the same directions at
+//!    the same frames give the same pictures.
+//! 2. The simulated button delivers edges exactly as they were requested, without bounce.
+
+#![forbid(unsafe_code)]
+
+mod act;
+mod matte;
+mod noise;
+mod paint;
+pub mod panel;
+pub mod portraits;
+mod shop;
+mod stage;
+mod visits;
+
+pub use stage::{ActorId, Director, Stage};
+pub use visits::Visits;

@@ -1,0 +1,181 @@
+//! What the fuzz targets of `fuzz/` call: every way by which bytes that others may have written are
+//! read. Nothing may panic, and nothing that the box did not make may be believed.
+
+use std::sync::OnceLock;
+
+use instored_domain::{
+    ClaimCode, Consent, ConsentMethod, Customer, CustomerId, Embedding, ModelId, Order, OrderId,
+    Product, Receipt, Template,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::account::{Account, open_key};
+use super::backup::{FORMAT, Head, Item, framed};
+use super::catalogue::check_out;
+use super::passphrase_stream::{Passphrase, Sealing};
+use super::record::{Claim, Kind, ReplacedOrder, cbor as to_cbor};
+use super::roll::Roll;
+use super::slot::{Slot, numbered};
+use super::{Act, BoxKey, KeyFolders, Keys, Means, Secret, Signers, Vault};
+
+fn signers() -> &'static Signers {
+    static SIGNERS: OnceLock<Signers> = OnceLock::new();
+    SIGNERS.get_or_init(|| {
+        let box_id = "entrance".parse().expect("a name");
+        Signers::new(box_id, BoxKey::from_seed(&[1; 32]), None)
+    })
+}
+
+fn customer() -> CustomerId {
+    CustomerId(Uuid::from_u128(7))
+}
+
+/// A row of any table: sealed, signed, listed, or checked.
+pub fn record(data: &[u8]) {
+    let key = Secret::from_bytes(&[2; 32]);
+    assert!(key.open(b"place", data).is_err());
+    assert!(open_key(&key, customer(), data).is_err());
+    assert!(check_out(&key, b"sku", data).is_err());
+    let mut roll = Roll::from_bytes(data).unwrap_or_default();
+    assert_eq!(Roll::from_bytes(&roll.to_bytes()), Ok(roll.clone()));
+    roll.set(Slot::Template, numbered(0), data);
+    let account = Account::new(customer(), key, roll);
+    assert!(account.unsealed((Slot::Template, &numbered(0)), data).is_err());
+    if let Ok(signed) = signers().trust.parse(b"place", data) {
+        assert!(signed.verify().is_err());
+    }
+}
+
+/// The payload of a record that the box signed: what a mistake of an older version could have
+/// written.
+pub fn cbor(data: &[u8]) {
+    let Ok(bytes) = signers().sign_payload(b"place", data) else { return };
+    let trust = &signers().trust;
+    let Ok(signed) = trust.parse(b"place", &bytes) else { return };
+    assert!(signed.verify().is_ok());
+    let _ = trust.read::<Customer>(customer(), &signed);
+    let _ = trust.read::<Consent>(customer(), &signed);
+    let _ = trust.read::<Claim>(customer(), &signed);
+    let _ = trust.read::<Order>(customer(), &signed);
+    let _ = trust.read::<ReplacedOrder>(customer(), &signed);
+    if let Ok(template) = trust.read::<Template>(customer(), &signed) {
+        assert!(template.embedding.values().iter().all(|value| value.is_finite()));
+    }
+    let _ = ciborium::from_reader::<Product, _>(data);
+    if let Ok(item) = ciborium::from_reader::<Item, _>(data) {
+        assert!(to_cbor(&item).is_ok());
+    }
+}
+
+/// What follows the head of a backup that opens with the right passphrase.
+pub fn backup(data: &[u8]) {
+    static VAULT: OnceLock<(tempfile::TempDir, Vault)> = OnceLock::new();
+    let now = Act { at: Timestamp::UNIX_EPOCH, by: Means::Operator };
+    let (_, vault) = VAULT.get_or_init(|| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let folders = KeyFolders { state: dir.path().to_owned(), credentials: None };
+        let path = dir.path().join("vault.redb");
+        let (keys, _) = Keys::load_or_create(&folders, &path).expect("keys");
+        let box_id = "entrance".parse().expect("a name");
+        let vault = Vault::open(&path, keys, box_id, now.at).expect("a vault");
+        (dir, vault)
+    });
+    let passphrase = Passphrase::new("correct horse battery".into()).expect("long enough");
+    let head = Item::Head(Head {
+        format: FORMAT,
+        box_id: "entrance".parse().expect("a name"),
+        signers: vec![vault.key().public()],
+        at: now.at,
+        changes: 1,
+    });
+    let mut file = Vec::new();
+    let mut sealing = Sealing::cheap(&mut file, &passphrase).expect("memory");
+    sealing.write(&framed(&head).expect("a head")).expect("memory");
+    sealing.write(data).expect("memory");
+    sealing.finish().expect("memory");
+    assert!(vault.restore(file.as_slice(), &passphrase, None, now).is_err());
+}
+
+/// Examples that mutation can begin with, each with the name of its target: every kind of record,
+/// row and item of a backup, as the box writes them.
+pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let id = customer();
+    let at = Timestamp::UNIX_EPOCH;
+    let code: ClaimCode = "2345-6789".parse().expect("a code");
+    let order: Order = serde_json::from_value(serde_json::json!({
+        "id": "T1", "customer": id, "placed": "2026-05-01T09:30:00+02:00[Europe/Berlin]",
+        "currency": "EUR", "total": 258, "till": "2",
+        "lines": [{"sku": "11", "name": "Oat milk", "quantity": "2", "unit_price": 129}],
+    }))
+    .expect("an order");
+    let product: Product = serde_json::from_value(serde_json::json!({
+        "sku": "11", "name": "Oat milk", "category": "drinks", "allergens": ["gluten"],
+    }))
+    .expect("a product");
+    let known = Customer {
+        id,
+        name: Some("Zoë".parse().expect("a name")),
+        enrolled: at,
+        visits: 3,
+        last_visit: Some(at),
+        preferences: Default::default(),
+    };
+    let consent = Consent {
+        customer: id,
+        given: at,
+        how: ConsentMethod::Button,
+        box_id: "entrance".parse().expect("a name"),
+        text_version: "1".into(),
+        language: "en".into(),
+        receipt: Receipt(code),
+    };
+    let template = Template {
+        customer: id,
+        model: ModelId("mobilefacenet".into()),
+        sequence: 0,
+        created: at,
+        embedding: Embedding::normalised(vec![0.5; 8]).expect("finite"),
+    };
+    let signed = [
+        payload(&known),
+        payload(&consent),
+        payload(&template),
+        payload(&Claim { code, expires: at }),
+        payload(&order),
+        payload(&ReplacedOrder(OrderId("T0".into()))),
+    ];
+
+    let mut seeds: Vec<_> = signed.iter().map(|payload| ("cbor", payload.clone())).collect();
+    let stranger =
+        Signers::new("entrance".parse().expect("a name"), BoxKey::from_seed(&[9; 32]), None);
+    let mut roll = Roll::default();
+    let mut backup = Vec::new();
+    let mut items = vec![Item::Tombstone(numbered(1)), Item::Product(product), Item::Customer(id)];
+    for (at, payload) in signed.iter().enumerate() {
+        let signed = stranger.sign_payload(b"place", payload).expect("it can be signed");
+        let sealed =
+            Secret::from_bytes(&[8; 32]).seal(b"place", &signed).expect("it can be sealed");
+        roll.set(Slot::Template, numbered(at as u32), &sealed);
+        seeds.extend([("record", signed.to_vec()), ("record", sealed)]);
+        items.push(Item::Record {
+            slot: at as u8,
+            name: numbered(0),
+            signed: ciborium::Value::Bytes(signed.to_vec()),
+        });
+    }
+    seeds.push(("record", roll.to_bytes().to_vec()));
+    items.push(Item::End(ciborium::Value::Bytes(vec![0; 100])));
+    for item in &items {
+        seeds.push(("cbor", to_cbor(item).expect("an item").to_vec()));
+        backup.extend_from_slice(&framed(item).expect("an item"));
+        seeds.push(("backup", backup.clone()));
+    }
+    seeds
+}
+
+fn payload<K: Kind>(record: &K) -> Vec<u8> {
+    let signed = signers().sign(b"place", customer(), record, Timestamp::UNIX_EPOCH);
+    let signed = signers().trust.parse(b"place", &signed.expect("it can be signed"));
+    signed.expect("it was signed just now").payload().to_vec()
+}

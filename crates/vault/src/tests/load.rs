@@ -1,0 +1,172 @@
+//! How long it takes, and how much memory and writing. `cargo test --release --lib load:: -- --ignored
+//! --nocapture --test-threads 1`
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use instored_domain::Template;
+
+use super::super::codes;
+use super::super::record::Claim;
+use super::super::slot::{Slot, numbered};
+use super::*;
+
+/// Customers with `views` random faces of `length` values each, in commits of a thousand.
+fn fill(vault: &Vault, customers: u32, views: u32, length: usize) {
+    let mut dice = Dice(9);
+    let ids: Vec<_> = (1..=customers).collect();
+    for some in ids.chunks(1000) {
+        vault
+            .change(act(0), |change| {
+                for n in some {
+                    let id = customer(u128::from(*n));
+                    change.open_account(id)?;
+                    let known = Customer {
+                        id,
+                        name: None,
+                        enrolled: second(0),
+                        visits: 0,
+                        last_visit: None,
+                        preferences: Default::default(),
+                    };
+                    change.put(id, Slot::Customer, &numbered(0), &known)?;
+                    codes::put_receipt(change, &consent(u128::from(*n)))?;
+                    let claim = Claim { code: code(*n), expires: second(600) };
+                    codes::put_claim(change, id, &claim, second(0))?;
+                    for sequence in 0..views {
+                        let values =
+                            (0..length).map(|_| dice.below(2001) as f32 - 1000.0).collect();
+                        let template = Template {
+                            customer: id,
+                            model: ModelId("mobilefacenet".into()),
+                            sequence,
+                            created: second(0),
+                            embedding: Embedding::normalised(values).unwrap(),
+                        };
+                        change.put(id, Slot::Template, &numbered(sequence), &template)?;
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+}
+
+/// Kilobytes, from the kernel.
+fn memory(field: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn written() -> u64 {
+    let io = fs::read_to_string("/proc/self/io").unwrap();
+    let line = io.lines().find(|line| line.starts_with("wchar:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Time on a processor so far; the machine may have other things to do.
+fn busy() -> Duration {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
+}
+
+const FOLDER: &str = "INSTORED_TEST_LOAD_FOLDER";
+const LENGTH: &str = "INSTORED_TEST_LOAD_LENGTH";
+
+/// Not a test: what loads, in a process that has done nothing else.
+#[test]
+fn child_that_loads() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let length: usize = std::env::var(LENGTH).unwrap().parse().unwrap();
+    let path = PathBuf::from(&folder).join("vault.redb");
+    let keys = keys(folder.as_ref(), &path).unwrap();
+    let before = memory("VmRSS:");
+    let start = busy();
+    let vault = Vault::open(&path, keys, box_id(), second(0)).unwrap();
+    let opened = busy() - start;
+    let mut faces: Vec<f32> = Vec::with_capacity(TEMPLATES * length);
+    let refused =
+        vault.for_each_template(|t| faces.extend_from_slice(t.embedding.values())).unwrap();
+    let loaded = busy() - start;
+    assert_eq!((refused.len(), faces.len()), (0, TEMPLATES * length));
+    let peak = memory("VmHWM:") - before;
+    let size = (TEMPLATES * length * 4 / 1024) as u64;
+    eprintln!(
+        "{TEMPLATES} templates of {length}: opened {opened:.2?}, loaded {loaded:.2?}; templates \
+         {size} kB, peak {peak} kB ({:.2}); file {} MB",
+        peak as f64 / size as f64,
+        fs::metadata(&path).unwrap().len() >> 20
+    );
+    assert!(peak as f64 <= 1.3 * size as f64);
+}
+
+const TEMPLATES: usize = 100_000;
+
+fn load(length: usize) {
+    let house = House::new();
+    fill(&house.open(), 20_000, 5, length);
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "vault::tests::load::child_that_loads", "--nocapture"])
+        .env(FOLDER, house.dir.path())
+        .env(LENGTH, length.to_string())
+        .status();
+    assert!(child.unwrap().success());
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_hundred_thousand_templates_of_512_values_take_little_more_memory_than_they_are() {
+    load(512);
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn a_hundred_thousand_templates_of_128_values_take_little_more_memory_than_they_are() {
+    load(128);
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn what_events_cost() {
+    for known in [100u32, 1000, 10_000] {
+        let house = House::new();
+        let vault = house.open();
+        fill(&vault, known, 5, 128);
+        let time = |what: &str, times: u32, mut event: Box<dyn FnMut(u32) + '_>| {
+            let (start, bytes) = (Instant::now(), written());
+            (0..times).for_each(&mut event);
+            eprintln!(
+                "{known} customers, {what}: {:.2?}, {} bytes written",
+                start.elapsed() / times,
+                (written() - bytes) / u64::from(times)
+            );
+        };
+        time(
+            "a visit",
+            100,
+            Box::new(|n| {
+                vault.record_visit(customer(u128::from(n + 1)), second(700)).unwrap();
+            }),
+        );
+        time(
+            "an order",
+            100,
+            Box::new(|n| {
+                let order = order(u128::from(n % 50 + 1), &format!("T{n}"), 9);
+                vault.add_order(&order, act(1)).unwrap();
+            }),
+        );
+        time("an enrolment", 20, Box::new(|n| drop(enrol(&vault, 20_001 + n))));
+        time(
+            "forgetting",
+            10,
+            Box::new(|n| {
+                vault.forget(customer(u128::from(n + 60)), act(1)).unwrap().unwrap();
+            }),
+        );
+        time("a sweep", 1, Box::new(|_| vault.sweep().unwrap()));
+        time("verifying", 1, Box::new(|_| sound(&vault)));
+        time("rotating", 1, Box::new(|_| drop(vault.rotate(act(3)).unwrap())));
+    }
+}

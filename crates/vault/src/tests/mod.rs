@@ -1,0 +1,187 @@
+//! The vault as its users and its enemies see it.
+
+mod backup;
+mod crash;
+mod forgetting;
+mod keeping;
+mod load;
+mod rotation;
+mod tampering;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use instored_domain::{
+    ClaimCode, Consent, ConsentMethod, Customer, CustomerId, Embedding, ModelId, Order, OrderId,
+    OrderLine, Receipt, Unit, parse_order_time,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::storage::Opener;
+use super::*;
+
+/// A state folder with a vault in it.
+struct House {
+    dir: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("vault.redb");
+        Self { dir, path }
+    }
+
+    fn keys(&self) -> Keys {
+        keys(self.dir.path(), &self.path).unwrap()
+    }
+
+    fn open(&self) -> Vault {
+        self.try_open().unwrap()
+    }
+
+    fn try_open(&self) -> Result<Vault, VaultError> {
+        Vault::open(&self.path, keys(self.dir.path(), &self.path)?, box_id(), second(0))
+    }
+
+    fn open_on(&self, opener: Opener) -> Result<Vault, VaultError> {
+        Vault::open_on(&self.path, self.keys(), box_id(), second(0), opener)
+    }
+
+    fn raw(&self) -> Vec<u8> {
+        fs::read(&self.path).unwrap()
+    }
+
+    /// Everything in the folder, to be put back later.
+    fn copy(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let entries = fs::read_dir(self.dir.path()).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+    }
+}
+
+fn keys(folder: &Path, vault: &Path) -> Result<Keys, VaultError> {
+    let folders = KeyFolders { state: folder.to_owned(), credentials: None };
+    Ok(Keys::load_or_create(&folders, vault)?.0)
+}
+
+fn box_id() -> BoxId {
+    "entrance".parse().unwrap()
+}
+
+fn customer(n: u128) -> CustomerId {
+    CustomerId(Uuid::from_u128(0xC0FF_EE00_0000_0000_0000_0000_0000_0000 | n))
+}
+
+fn second(n: i64) -> Timestamp {
+    Timestamp::from_second(1_780_000_000 + n).unwrap()
+}
+
+fn act(n: i64) -> Act {
+    Act { at: second(n), by: Means::Operator }
+}
+
+fn code(n: u32) -> ClaimCode {
+    let [a, b, c, d] = n.to_be_bytes();
+    ClaimCode::from_random([a >> 3, a, b >> 3, b, c >> 5, c, d >> 5, d])
+}
+
+fn receipt(n: u32) -> Receipt {
+    Receipt(code(n ^ 0x0080_0000))
+}
+
+/// A face that no other call gives.
+fn embedding(n: u128, view: u32) -> Embedding {
+    let seed = f64::from(u32::try_from(n).unwrap()) * 31.7 + f64::from(view);
+    let values = (1..=128).map(|i| (seed + f64::from(i) * 1.7).sin() as f32).collect();
+    Embedding::normalised(values).unwrap()
+}
+
+fn bytes(embedding: &Embedding) -> Vec<u8> {
+    embedding.values().iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn consent(n: u128) -> Consent {
+    Consent {
+        customer: customer(n),
+        given: second(0),
+        how: ConsentMethod::Button,
+        box_id: box_id(),
+        text_version: "2026-01".into(),
+        language: "en".into(),
+        receipt: receipt(u32::try_from(n).unwrap()),
+    }
+}
+
+fn try_enrol(vault: &Vault, n: u32) -> Result<Customer, VaultError> {
+    let id = u128::from(n);
+    vault.enrol(&NewEnrolment {
+        consent: &consent(id),
+        model: &ModelId("sface".into()),
+        embeddings: &[embedding(id, 0), embedding(id, 1), embedding(id, 2)],
+        claim: code(n),
+        claim_expires: second(600),
+    })
+}
+
+fn enrol(vault: &Vault, n: u32) -> Customer {
+    try_enrol(vault, n).unwrap()
+}
+
+fn order(n: u128, name: &str, hour: u8) -> Order {
+    let lines = vec![OrderLine {
+        sku: format!("sku-{name}"),
+        name: format!("Product {name}"),
+        quantity: "0.345".parse().unwrap(),
+        unit: Unit::Piece,
+        unit_price: 299,
+        void: false,
+    }];
+    Order {
+        id: OrderId(name.into()),
+        customer: customer(n),
+        placed: parse_order_time(&format!("2026-03-29T{hour:02}:15:00+02:00[Europe/Berlin]"))
+            .unwrap(),
+        currency: "EUR".parse().unwrap(),
+        total: lines.iter().map(OrderLine::amount).sum(),
+        lines,
+        till: Some("till 1".into()),
+        replaces: None,
+    }
+}
+
+/// `n` customers with three faces, a name and four orders each.
+fn shop(vault: &Vault, n: u32) {
+    for n in 1..=n {
+        let id = enrol(vault, n).id;
+        let n = u128::from(n);
+        vault.rename(id, Some(name(n).parse().unwrap()), act(1)).unwrap();
+        let orders: Vec<_> = (0..4).map(|i| order(n, &format!("T{n}-{i}-"), 6 + i)).collect();
+        vault.add_orders(&orders, act(2)).unwrap();
+    }
+}
+
+fn name(n: u128) -> String {
+    format!("Zacharias {n} of the Mill")
+}
+
+/// Nothing in the vault is other than the box left it.
+#[track_caller]
+fn sound(vault: &Vault) {
+    assert_eq!(vault.verify().unwrap().faults, Vec::<String>::new());
+}
+
+/// Numbers that look random and are the same in each run (SplitMix64, Steele et al. 2014).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+    }
+}

@@ -1,0 +1,128 @@
+//! One picture, as cameras of every format would deliver it.
+
+use image::codecs::jpeg::JpegEncoder;
+use instored_imaging::{Encoding, Layout, Picture, Range};
+use instored_vision::{Detector, Embedder, Model, Purpose, Rect, Role, align};
+
+/// A portrait of the size that a camera gives, with even sides.
+fn portrait(name: &str) -> Picture {
+    let path = format!("{}/../simulation/portraits/{name}", env!("CARGO_MANIFEST_DIR"));
+    let rgb = image::open(path).unwrap().thumbnail(640, 480).into_rgb8();
+    let (width, height) = (rgb.width() / 2 * 2, rgb.height() / 2 * 2);
+    let even = image::imageops::crop_imm(&rgb, 0, 0, width, height).to_image();
+    Picture::new(width, height, even.into_raw()).unwrap()
+}
+
+/// Luma and chroma of BT.601 in the limited range, from the definition.
+fn yuv([r, g, b]: [u8; 3]) -> [f64; 3] {
+    let [r, g, b] = [r, g, b].map(|c| f64::from(c) / 255.0);
+    let y = 0.299 * r + 0.587 * g + 0.114 * b;
+    let (u, v) = ((b - y) / 1.772, (r - y) / 1.402);
+    [16.0 + 219.0 * y, 128.0 + 224.0 * u, 128.0 + 224.0 * v]
+}
+
+/// The bytes that a camera with this format delivers of the picture, rows without padding.
+fn delivered(picture: &Picture, encoding: Encoding) -> Vec<u8> {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let rgb = picture.rgb().as_chunks::<3>().0;
+    let all: Vec<_> = rgb.iter().map(|pixel| yuv(*pixel)).collect();
+    let luma = |x: usize, y: usize| all[y * width + x][0].round() as u8;
+    // The mean over a block of 2 pixels by `down`, whose corner is at `x`, `y`.
+    let chroma = |which: usize, x: usize, y: usize, down: usize| {
+        let block = (0..down).flat_map(|dy| [(x, y + dy), (x + 1, y + dy)]);
+        let sum: f64 = block.map(|(x, y)| all[y * width + x][which]).sum();
+        (sum / (2 * down) as f64).round() as u8
+    };
+    let pixels = || (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+    let corners =
+        |down| (0..height).step_by(down).flat_map(|y| (0..width).step_by(2).map(move |x| (x, y)));
+    let plane = |which| corners(2).map(move |(x, y)| chroma(which, x, y, 2));
+    let grey = || pixels().map(|(x, y)| luma(x, y));
+    match encoding {
+        Encoding::Rgb3 => rgb.concat(),
+        Encoding::Bgr3 => rgb.iter().flat_map(|[r, g, b]| [*b, *g, *r]).collect(),
+        Encoding::Yuyv => corners(1)
+            .flat_map(|(x, y)| [luma(x, y), chroma(1, x, y, 1), luma(x + 1, y), chroma(2, x, y, 1)])
+            .collect(),
+        Encoding::Uyvy => corners(1)
+            .flat_map(|(x, y)| [chroma(1, x, y, 1), luma(x, y), chroma(2, x, y, 1), luma(x + 1, y)])
+            .collect(),
+        Encoding::Nv12 => grey().chain(plane(1).zip(plane(2)).flat_map(|(u, v)| [u, v])).collect(),
+        Encoding::Yu12 => grey().chain(plane(1)).chain(plane(2)).collect(),
+        // Cameras give grey in the full range.
+        Encoding::Grey => all.iter().map(|[y, ..]| ((y - 16.0) / 219.0 * 255.0) as u8).collect(),
+        Encoding::Mjpg => {
+            let mut jpeg = Vec::new();
+            JpegEncoder::new_with_quality(&mut jpeg, 90)
+                .encode(
+                    picture.rgb(),
+                    picture.width(),
+                    picture.height(),
+                    image::ExtendedColorType::Rgb8,
+                )
+                .unwrap();
+            jpeg
+        }
+    }
+}
+
+/// The picture as it comes in through this format.
+fn received(picture: &Picture, encoding: Encoding) -> Picture {
+    let (width, height) = (picture.width(), picture.height());
+    let bytes_a_row = match encoding {
+        Encoding::Rgb3 | Encoding::Bgr3 => width * 3,
+        Encoding::Yuyv | Encoding::Uyvy => width * 2,
+        _ => width,
+    };
+    Layout::new(encoding, width, height, bytes_a_row, Range::Limited)
+        .unwrap()
+        .picture(&delivered(picture, encoding))
+        .unwrap()
+}
+
+/// How this picture, through each format, compares with itself: how far the box's sides are off at
+/// most, in pixels, and the templates' cosine.
+fn compared(picture: &Picture) -> Vec<(Encoding, f32, f32)> {
+    let detector = Model::load("yunet", Role::Detector).unwrap();
+    let mut detector = Detector::new(&detector, 320, 256).unwrap();
+    let embedder = Embedder::load("blend").unwrap();
+    let mut seen = |picture: &Picture| {
+        let face = detector.detect(picture).unwrap().swap_remove(0);
+        let aligned = align(picture, &face.landmarks).unwrap();
+        let template = embedder.embed(&aligned, &Purpose::recognition(&())).unwrap().unwrap();
+        let Rect { x, y, width, height } = face.bounds;
+        ([x, y, x + width, y + height], template)
+    };
+    let (place, template) = seen(picture);
+    let through = |encoding| {
+        let (there, probe) = seen(&received(picture, encoding));
+        let off = place.iter().zip(there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        (encoding, off, template.cosine(&probe))
+    };
+    Encoding::ALL.into_iter().map(through).collect()
+}
+
+#[test]
+fn every_format_with_colour_shows_the_same_face_in_the_same_place() {
+    for name in ["person_a_1.jpg", "person_b_2.jpg", "astronaut.png"] {
+        for (encoding, off, cosine) in compared(&portrait(name)) {
+            // Without its colour a face is the same face, but no longer the same picture.
+            if encoding == Encoding::Grey {
+                assert!(cosine >= 0.9, "{name} without colour: {cosine}");
+            } else {
+                assert!(off <= 2.0, "{name} as {encoding:?} is off by {off}");
+                assert!(cosine >= 0.98, "{name} as {encoding:?}: {cosine}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_a_picture_without_colour_all_eight_formats_show_the_same() {
+    let portrait = portrait("person_a_1.jpg");
+    let grey = received(&portrait, Encoding::Grey);
+    for (encoding, off, cosine) in compared(&grey) {
+        assert!(off <= 2.0, "{encoding:?} is off by {off}");
+        assert!(cosine >= 0.98, "{encoding:?}: {cosine}");
+    }
+}
