@@ -1,0 +1,86 @@
+//! Summaries of doc comments: no headless clause, and a verb in front of a function's.
+
+use crate::sources::rust_sources;
+
+/// First words of a headless clause.
+const HEADLESS: [&str; 12] = [
+    "What", "Whatever", "Who", "Whoever", "Whom", "Whose", "Whether", "How", "Where", "When",
+    "Which", "Why",
+];
+
+/// A doc comment's first line with the code line behind the comment and its attributes.
+struct Summary {
+    place: String,
+    text: String,
+    item: String,
+}
+
+fn summaries() -> Vec<Summary> {
+    let mut summaries = Vec::new();
+    for (path, text) in rust_sources() {
+        let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+        for (at, line) in lines.iter().enumerate() {
+            let Some(marker) = ["///", "//!"].into_iter().find(|m| line.starts_with(m)) else {
+                continue;
+            };
+            if at > 0 && lines[at - 1].starts_with(marker) {
+                continue;
+            }
+            let item = lines[at..].iter().find(|line| {
+                !line.starts_with("//") && !line.starts_with("#[") && !line.is_empty()
+            });
+            summaries.push(Summary {
+                place: format!("{path}:{}", at + 1),
+                text: line[3..].trim().to_owned(),
+                item: if marker == "///" { item.unwrap_or(&"").to_string() } else { String::new() },
+            });
+        }
+    }
+    assert!(summaries.len() > 1000, "only {} doc comments found", summaries.len());
+    summaries
+}
+
+fn is_headless(text: &str) -> bool {
+    let first = text.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    HEADLESS.contains(&first) || text.starts_with("Of what") || text.starts_with("Of which")
+}
+
+fn is_function(item: &str) -> bool {
+    let words = ["pub", "async", "const", "unsafe", "extern", "fn"];
+    let mut parts = item.split([' ', '(']).filter(|part| !part.is_empty());
+    parts.by_ref().take_while(|part| words.contains(part) || part.ends_with(')')).any(|p| p == "fn")
+}
+
+fn starts_with_verb(text: &str) -> bool {
+    let first = text.split(' ').next().unwrap_or_default();
+    first.starts_with(char::is_uppercase) && first.trim_end_matches([',', '.']).ends_with('s')
+}
+
+fn places(of: impl Fn(&Summary) -> bool) -> Vec<String> {
+    let found = summaries().into_iter().filter(|summary| of(summary));
+    found.map(|Summary { place, text, .. }| format!("{place}: {text}")).collect()
+}
+
+#[test]
+fn summary_is_no_headless_clause() {
+    let found = places(|summary| is_headless(&summary.text));
+    assert!(found.is_empty(), "{} headless summaries:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn function_summary_begins_with_verb() {
+    let found = places(|s| is_function(&s.item) && !starts_with_verb(&s.text));
+    assert!(found.is_empty(), "{} summaries without a verb:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn checks_recognise_planted_summaries() {
+    assert!(is_headless("What is shown of a customer."));
+    assert!(is_headless("Of what this is a backup."));
+    assert!(!is_headless("Whole picture."));
+    assert!(is_function("pub(super) async fn run("));
+    assert!(is_function("const fn side<T>() -> u32 {"));
+    assert!(!is_function("pub struct Frame {"));
+    assert!(starts_with_verb("Returns the side, in pixels."));
+    assert!(!starts_with_verb("The side, in pixels."));
+}
