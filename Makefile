@@ -36,14 +36,11 @@ demo: demo-packages build
 	exec $(BIN) demo --listen $(DEMO_LISTEN)
 
 build: build-packages
-	$(CARGO) build $(PROFILE)
+	$(CARGO) build $(PROFILE) -p instored
 
 test: build-packages test-packages
-	$(CARGO) build $(PROFILE)
-	$(CARGO) test $(PROFILE) -p instored
-	$(CARGO) test $(PROFILE) -p instored-kernels
-	$(CARGO) test $(PROFILE) -p instored-it
-	$(CARGO) test $(PROFILE) -p instored-compile
+	$(CARGO) build $(PROFILE) -p instored
+	$(CARGO) test $(PROFILE) --workspace
 
 # Fuzzes what is read of files that others may have written, each target for so many seconds.
 FUZZ_SECONDS ?= 60
@@ -52,11 +49,10 @@ fuzz: fuzz-packages
 
 check: build-packages cargo-deny check-units
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(PROFILE) -p instored --all-targets -- -D warnings
-	$(CARGO) clippy $(PROFILE) -p instored-kernels --all-targets -- -D warnings
-	$(CARGO) clippy $(PROFILE) -p instored-it -p instored-compile -p instored-scenes --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
-	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) -p instored -p instored-kernels --no-deps --document-private-items
+	$(CARGO) test $(PROFILE) -p instored-guards
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) --workspace --no-deps --document-private-items
 
 # How much of the system the services could reach: 0 is nothing, 10 everything.
 check-units:
