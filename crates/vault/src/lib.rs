@@ -3,7 +3,7 @@
 //! Every record is signed with the box's key and sealed under a key of its customer's own. A signed
 //! manifest answers for all of them, so that nothing can be changed, moved, dropped or set back
 //! without it showing; what does not hold is refused by itself and the rest is served. One event is
-//! one durable commit. The format is written down in `docs/vault.md`, what it protects against in
+//! one durable commit. The format is written down in `docs/vault-format.md`, what it protects against in
 //! `docs/security.md`.
 
 #![forbid(unsafe_code)]
