@@ -184,7 +184,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let fault = self.recognition.fault().map(|fault| format!("[recognition] {fault}"));
+        let fault =
+            self.recognition.validation_error().map(|fault| format!("[recognition] {fault}"));
         let shop = (self.shop.greeting_seconds == 0)
             .then(|| "[shop] greeting_seconds must be above 0".to_owned());
         let metrics =

@@ -9,8 +9,8 @@ use instored_domain::{
     OrderSummary, ShoppingList, Tills, VisitEvent, VisitKind,
 };
 use instored_mqtt::Publisher;
-use instored_panel::Signal;
-use instored_recognition::Sighting;
+use instored_panel::LedSignal;
+use instored_recognition::RecognitionEvent;
 use instored_vault::Vault;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use tokio::sync::oneshot;
@@ -64,7 +64,7 @@ impl Desk {
     /// Something was seen.
     pub fn glimpse(&mut self, glimpse: Glimpse) {
         match glimpse {
-            Glimpse::Sighting(sighting, _) => self.sighting(sighting),
+            Glimpse::RecognitionEvent(sighting, _) => self.sighting(sighting),
             Glimpse::Camera(camera) => {
                 self.state.camera = camera;
                 if camera == CameraState::Trouble && self.enrolling.is_some() {
@@ -83,31 +83,31 @@ impl Desk {
         }
     }
 
-    fn sighting(&mut self, sighting: Sighting) {
+    fn sighting(&mut self, sighting: RecognitionEvent) {
         match sighting {
-            Sighting::Arrived(customer) => self.arrived(customer),
-            Sighting::Left(customer) => self.left(customer),
-            Sighting::NotRecognised => {
+            RecognitionEvent::Arrived(customer) => self.arrived(customer),
+            RecognitionEvent::Left(customer) => self.left(customer),
+            RecognitionEvent::NotRecognised => {
                 self.offered_until = Timestamp::now().checked_add(OFFER).ok();
-                self.lamp.show(Signal::No);
+                self.lamp.show(LedSignal::Failed);
                 self.say(EnrolmentStep::Offered);
                 self.rest();
             }
-            Sighting::Presented => {
+            RecognitionEvent::PresentationAttackSuspected => {
                 tracing::warn!("a face may be a picture that somebody holds up");
                 self.state.suspected_pictures += 1;
                 self.publish_state();
             }
-            Sighting::LookHere => {
-                self.lamp.show(Signal::LookHere);
+            RecognitionEvent::LookHere => {
+                self.lamp.show(LedSignal::LookHere);
                 self.say(EnrolmentStep::LookHere);
             }
-            Sighting::Captured { count, of } => {
-                self.lamp.show(Signal::Working);
+            RecognitionEvent::Captured { count, of } => {
+                self.lamp.show(LedSignal::Capturing);
                 self.say(EnrolmentStep::Captured { count, of });
             }
-            Sighting::EnrolmentFailed(reason) => self.enrolment_failed(reason),
-            Sighting::Enrolled { embeddings, track, resembles } => {
+            RecognitionEvent::EnrolmentFailed(reason) => self.enrolment_failed(reason),
+            RecognitionEvent::Enrolled { embeddings, track, resembles } => {
                 self.enrolled(embeddings, track, resembles);
             }
         }
@@ -115,7 +115,7 @@ impl Desk {
 
     fn arrived(&mut self, id: CustomerId) {
         if self.on_request {
-            self.lamp.show(Signal::Done);
+            self.lamp.show(LedSignal::Succeeded);
             self.rest();
         }
         let now = Timestamp::now();
@@ -258,9 +258,9 @@ impl Desk {
     pub(super) fn show_rest(&self) {
         if self.enrolling.is_none() {
             self.lamp.show(match self.state.camera {
-                CameraState::Trouble => Signal::Trouble,
-                _ if self.looking => Signal::Working,
-                _ => Signal::Idle,
+                CameraState::Trouble => LedSignal::OutOfOrder,
+                _ if self.looking => LedSignal::Capturing,
+                _ => LedSignal::Idle,
             });
         }
     }

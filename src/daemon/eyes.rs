@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use instored_camera::{Camera, CameraError};
 use instored_domain::{CameraState, CustomerId, Embedding, EmbeddingCount, ModelId};
-use instored_recognition::{Recogniser, Sighting};
+use instored_recognition::{Recogniser, RecognitionEvent};
 use instored_vision::{TrackId, VisionError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,7 +23,7 @@ pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn Camera>, CameraError> + 
 #[derive(Debug)]
 pub(super) enum Glimpse {
     /// Somebody came, went, or enrols; with the moment at which the frame was there that shows it.
-    Sighting(Sighting, Instant),
+    RecognitionEvent(RecognitionEvent, Instant),
     /// The camera came, or is in trouble.
     Camera(CameraState),
     /// Faces are being looked at, or no longer.
@@ -181,7 +181,7 @@ impl Eyes {
             };
             // The v4l crate panics on what it does not know of a driver.
             let outcome = catch_unwind(AssertUnwindSafe(stream));
-            match outcome.unwrap_or(Err(CameraError::BrokeDown)) {
+            match outcome.unwrap_or(Err(CameraError::DriverPanicked)) {
                 Ok(()) => return,
                 Err(e) if e.is_end() => {
                     let _ = tell.send(Glimpse::Ended);
@@ -216,18 +216,19 @@ impl Eyes {
                 Mail::Closed => return,
                 Mail::Order(Ask::BearWithNoCamera) => alive(),
                 Mail::Order(ask) => obey(&mut recogniser, ask),
-                Mail::Frame(frame, taken) => match self.seen.time(|| recogniser.see(&frame)) {
+                Mail::Frame(frame, taken) => match self.seen.time(|| recogniser.process(&frame)) {
                     Ok(sightings) => {
                         alive();
-                        self.seen.frame(recogniser.searches(), recogniser.is_looking());
+                        self.seen
+                            .frame(recogniser.detection_count(), recogniser.has_face_in_view());
                         *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner) =
                             recogniser.embedding_count();
-                        if recogniser.is_looking() != looking {
+                        if recogniser.has_face_in_view() != looking {
                             looking = !looking;
                             say(Glimpse::Looking(looking));
                         }
                         for sighting in sightings {
-                            say(Glimpse::Sighting(sighting, taken));
+                            say(Glimpse::RecognitionEvent(sighting, taken));
                         }
                     }
                     Err(e) => tracing::error!("{e}"),
@@ -244,10 +245,12 @@ fn obey(recogniser: &mut Recogniser, ask: Ask) {
         Ask::BeginEnrolment { another_person, reply } => {
             let _ = reply.send(recogniser.begin_enrolment(another_person));
         }
-        Ask::WhoIsHere(reply) => drop(reply.send(recogniser.present())),
+        Ask::WhoIsHere(reply) => drop(reply.send(recogniser.present_customers())),
         Ask::CancelEnrolment => recogniser.cancel_enrolment(),
-        Ask::Admit { customer, templates, track } => recogniser.admit(customer, &templates, track),
-        Ask::Forget(customer) => recogniser.forget(customer),
+        Ask::Admit { customer, templates, track } => {
+            recogniser.add_customer(customer, &templates, track)
+        }
+        Ask::Forget(customer) => recogniser.remove_customer(customer),
         Ask::Dismiss(customer) => recogniser.dismiss(customer),
         Ask::BearWithNoCamera => {}
     }

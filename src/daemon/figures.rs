@@ -4,7 +4,7 @@
 use std::fmt;
 
 use instored_mqtt::Publisher;
-use instored_recognition::Sighting;
+use instored_recognition::RecognitionEvent;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -69,7 +69,7 @@ impl Default for Figures {
 impl Figures {
     /// Something was seen, and `act` says so to the world.
     pub fn glimpse(&self, glimpse: Glimpse, act: impl FnOnce(Glimpse)) {
-        let taken = if let Glimpse::Sighting(sighting, taken) = &glimpse {
+        let taken = if let Glimpse::RecognitionEvent(sighting, taken) = &glimpse {
             self.decide(sighting);
             Some(*taken)
         } else {
@@ -81,14 +81,16 @@ impl Figures {
         }
     }
 
-    fn decide(&self, sighting: &Sighting) {
+    fn decide(&self, sighting: &RecognitionEvent) {
         let decision = match sighting {
-            Sighting::Arrived(_) => "recognised",
-            Sighting::NotRecognised => "not_recognised",
-            Sighting::Presented => "picture",
-            Sighting::Enrolled { .. } => "enrolled",
-            Sighting::EnrolmentFailed(_) => "not_enrolled",
-            Sighting::Left(_) | Sighting::LookHere | Sighting::Captured { .. } => return,
+            RecognitionEvent::Arrived(_) => "recognised",
+            RecognitionEvent::NotRecognised => "not_recognised",
+            RecognitionEvent::PresentationAttackSuspected => "picture",
+            RecognitionEvent::Enrolled { .. } => "enrolled",
+            RecognitionEvent::EnrolmentFailed(_) => "not_enrolled",
+            RecognitionEvent::Left(_)
+            | RecognitionEvent::LookHere
+            | RecognitionEvent::Captured { .. } => return,
         };
         self.decisions.get_or_create(&Decision { decision }).inc();
     }
@@ -172,8 +174,8 @@ mod tests {
         let customer = CustomerId(uuid::Uuid::from_u128(0x00c0_ffee));
         let taken = Instant::now();
         let mut said = 0;
-        for sighting in [Sighting::Arrived(customer), Sighting::Left(customer)] {
-            figures.glimpse(Glimpse::Sighting(sighting, taken), |_| said += 1);
+        for sighting in [RecognitionEvent::Arrived(customer), RecognitionEvent::Left(customer)] {
+            figures.glimpse(Glimpse::RecognitionEvent(sighting, taken), |_| said += 1);
         }
         figures.glimpse(Glimpse::Looking(true), |_| said += 1);
         assert_eq!(said, 3);

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use instored_panel::{Button, Light, Press, PressDetector, Settings, Signal, light};
+use instored_panel::{Button, ButtonEvent, LedSignal, PressDetector, Settings, StatusLed};
 use tokio::sync::mpsc;
 
 /// How long the button is waited for before the thread sees whether anyone still listens.
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(super) fn watch_button(
     mut button: Box<dyn Button>,
     settings: &Settings,
-) -> std::io::Result<mpsc::UnboundedReceiver<Press>> {
+) -> std::io::Result<mpsc::UnboundedReceiver<ButtonEvent>> {
     let (tell, presses) = mpsc::unbounded_channel();
     let mut detector = PressDetector::from_settings(settings);
     std::thread::Builder::new().name("button".into()).spawn(move || {
@@ -36,11 +36,11 @@ pub(super) fn watch_button(
 }
 
 /// The light, as the daemon sees it.
-pub(super) struct Lamp(Sender<Signal>);
+pub(super) struct Lamp(Sender<LedSignal>);
 
 impl Lamp {
     /// Starts the thread of the light; it ends, and leaves the light dark, with the lamp.
-    pub fn new(light: Box<dyn Light>) -> std::io::Result<Self> {
+    pub fn new(light: Box<dyn StatusLed>) -> std::io::Result<Self> {
         let (show, shown) = channel();
         std::thread::Builder::new().name("light".into()).spawn(move || {
             if let Err(e) = shine(light, &shown) {
@@ -51,31 +51,33 @@ impl Lamp {
     }
 
     /// Shows a signal. One that does not repeat is shown once, then the one before it again.
-    pub fn show(&self, signal: Signal) {
+    pub fn show(&self, signal: LedSignal) {
         // A light that broke was reported by its thread.
         let _ = self.0.send(signal);
     }
 }
 
 fn shine(
-    mut light: Box<dyn Light>,
-    shown: &Receiver<Signal>,
+    mut light: Box<dyn StatusLed>,
+    shown: &Receiver<LedSignal>,
 ) -> Result<(), instored_panel::PanelError> {
-    let mut lasting = Signal::Idle;
-    let mut current = Signal::Idle;
+    let mut lasting = LedSignal::Idle;
+    let mut current = LedSignal::Idle;
     let mut began = Instant::now();
     loop {
         let elapsed = began.elapsed();
-        if current.lasts().is_some_and(|length| elapsed >= length) {
+        if current.duration().is_some_and(|length| elapsed >= length) {
             (current, began) = (lasting, Instant::now());
             continue;
         }
-        light.set(light::is_on(current, elapsed))?;
-        let pause = light::until_change(current, elapsed).unwrap_or(PATIENCE);
+        light.set(current.is_on(elapsed))?;
+        let pause = current.time_to_change(elapsed).unwrap_or(PATIENCE);
         match shown.recv_timeout(pause) {
-            Ok(signal) if signal.lasts().is_some() => (current, began) = (signal, Instant::now()),
+            Ok(signal) if signal.duration().is_some() => {
+                (current, began) = (signal, Instant::now())
+            }
             // A flash is finished first.
-            Ok(signal) if current.lasts().is_some() => lasting = signal,
+            Ok(signal) if current.duration().is_some() => lasting = signal,
             Ok(signal) if signal == current => lasting = signal,
             Ok(signal) => (lasting, current, began) = (signal, signal, Instant::now()),
             Err(RecvTimeoutError::Timeout) => {}
@@ -96,11 +98,11 @@ mod tests {
         let settings = confique::Config::builder().load().unwrap();
         let mut presses = watch_button(Box::new(button), &settings).unwrap();
         hand.hold(Duration::from_secs(6));
-        assert_eq!(presses.blocking_recv(), Some(Press::Holding));
-        assert_eq!(presses.blocking_recv(), Some(Press::Held));
+        assert_eq!(presses.blocking_recv(), Some(ButtonEvent::HoldStarted));
+        assert_eq!(presses.blocking_recv(), Some(ButtonEvent::HoldCompleted));
 
         let lamp = Lamp::new(Box::new(light)).unwrap();
-        lamp.show(Signal::Done);
+        lamp.show(LedSignal::Succeeded);
         let deadline = Instant::now() + Duration::from_secs(10);
         while !hand.is_lit() {
             assert!(Instant::now() < deadline, "the light was never lit");

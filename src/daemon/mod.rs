@@ -38,7 +38,7 @@ pub use mailbox::Delivery;
 
 use instored_domain::{CustomerId, Embedding, Lists, ModelId, Tills};
 use instored_mqtt::{BusError, KeyNote, Signer};
-use instored_panel::{Button, Light};
+use instored_panel::{Button, StatusLed};
 use instored_recognition::Recogniser;
 use instored_vault::{Keys, Means, Vault, VaultError};
 use instored_vision::VisionError;
@@ -63,7 +63,7 @@ pub struct Parts {
     /// The button.
     pub button: Box<dyn Button>,
     /// The light.
-    pub light: Box<dyn Light>,
+    pub light: Box<dyn StatusLed>,
     /// What the shop shows and asks, whenever it is set anew.
     pub shop: mpsc::UnboundedReceiver<Shop>,
 }

@@ -5,7 +5,7 @@ use instored_domain::{
     CameraState, ClaimCode, Consent, ConsentMethod, CustomerId, CustomerRef, Embedding,
     EnrolmentFailure, EnrolmentStep, Mode, Receipt, Refusal, RefusalCode,
 };
-use instored_panel::{Press, Signal};
+use instored_panel::{ButtonEvent, LedSignal};
 use instored_vault::{Means, NewEnrolment, VaultError};
 use instored_vision::TrackId;
 use jiff::{SignedDuration, Timestamp};
@@ -20,15 +20,15 @@ const DRAWS: usize = 4;
 
 impl Desk {
     /// Somebody pressed the button.
-    pub fn press(&mut self, press: Press) {
+    pub fn press(&mut self, press: ButtonEvent) {
         match press {
-            Press::Holding => self.lamp.show(Signal::Withdrawing),
-            Press::Cancelled => {
+            ButtonEvent::HoldStarted => self.lamp.show(LedSignal::HoldToWithdraw),
+            ButtonEvent::HoldAborted => {
                 self.let_go = !self.who_is_here().is_empty();
                 self.show_rest();
             }
-            Press::Short if std::mem::take(&mut self.let_go) => {}
-            Press::Short => {
+            ButtonEvent::ShortPress if std::mem::take(&mut self.let_go) => {}
+            ButtonEvent::ShortPress => {
                 let outcome = if self.asks_to_be_recognised() {
                     self.open_window()
                 } else {
@@ -38,17 +38,17 @@ impl Desk {
                     tracing::info!("{refusal}");
                 }
             }
-            Press::Held => {
+            ButtonEvent::HoldCompleted => {
                 let signal = match *self.who_is_here() {
                     // Only who is alone and known can mean themselves.
                     [customer] => match self.forget(customer, Means::Button) {
-                        Ok(_) => Signal::Done,
+                        Ok(_) => LedSignal::Succeeded,
                         Err(refusal) => {
                             tracing::error!("{refusal}");
-                            Signal::No
+                            LedSignal::Failed
                         }
                     },
-                    _ => Signal::No,
+                    _ => LedSignal::Failed,
                 };
                 self.lamp.show(signal);
                 self.show_rest();
@@ -64,13 +64,13 @@ impl Desk {
 
     fn open_window(&mut self) -> Result<(), Refusal> {
         if self.state.camera != CameraState::Streaming {
-            self.lamp.show(Signal::Trouble);
+            self.lamp.show(LedSignal::OutOfOrder);
             return Err(Refusal::new(RefusalCode::Conflict, NO_PICTURES));
         }
         if !self.asked(Ask::OpenWindow).unwrap_or(false) {
             return Err(Refusal::new(RefusalCode::Conflict, "faces are being looked at already"));
         }
-        self.lamp.show(Signal::LookHere);
+        self.lamp.show(LedSignal::LookHere);
         self.state.mode = Mode::Watching;
         self.publish_state();
         Ok(())
@@ -93,7 +93,7 @@ impl Desk {
         }
         self.enrolling = Some((how, language.unwrap_or_else(|| self.shop.language.clone())));
         self.state.mode = Mode::Enrolling;
-        self.lamp.show(Signal::LookHere);
+        self.lamp.show(LedSignal::LookHere);
         self.say(EnrolmentStep::Started);
         self.publish_state();
         Ok(())
@@ -143,7 +143,7 @@ impl Desk {
                     track: Some(track),
                 });
                 self.enrolling = None;
-                self.lamp.show(Signal::Done);
+                self.lamp.show(LedSignal::Succeeded);
                 tracing::info!(customer = %id, "a customer enrolled");
                 if let Some(other) = resembles {
                     tracing::warn!(
@@ -170,7 +170,7 @@ impl Desk {
 
     pub(super) fn enrolment_failed(&mut self, reason: EnrolmentFailure) {
         self.enrolling = None;
-        self.lamp.show(Signal::No);
+        self.lamp.show(LedSignal::Failed);
         self.say(EnrolmentStep::Failed { reason });
         self.rest();
         self.show_rest();

@@ -8,7 +8,7 @@ mod theatre;
 
 use std::time::Duration;
 
-use instored_camera::Pace;
+use instored_camera::Pacing;
 use instored_mqtt::Trust;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -43,7 +43,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let narrator = if options.json { Narrator::Json } else { Narrator::Words };
     if options.once {
-        let mut theatre = Theatre::open(config, Pace::Fast).await?;
+        let mut theatre = Theatre::open(config, Pacing::Unlimited).await?;
         let mut story = Story { theatre: &mut theatre, narrator, reading: GLANCE };
         let told = tokio::select! {
             told = story.tell() => told,
@@ -55,7 +55,7 @@ pub async fn run(
 
     let listener = instored_display::bind(&config.display).await?;
     let address = listener.local_addr()?;
-    let mut theatre = Theatre::open(config, Pace::RealTime).await?;
+    let mut theatre = Theatre::open(config, Pacing::RealTime).await?;
     let page = Page::open(listener, &theatre.config);
     narrator.say(format_args!("Watch it on http://{address}/ and end it with Ctrl-C."));
     narrator.say(format_args!(

@@ -7,7 +7,7 @@ use instored_domain::{
 };
 use instored_mqtt::Heard;
 use instored_orders::{Format, Found, Rules};
-use instored_simulation::{ActorId, Director};
+use instored_simulation::{PersonId, SceneController};
 use jiff::{Timestamp, Zoned};
 use tokio::task::block_in_place;
 
@@ -163,7 +163,7 @@ impl Story<'_> {
         person: &Person,
         customer: CustomerId,
         when: &str,
-    ) -> Told<ActorId> {
+    ) -> Told<PersonId> {
         self.narrator.say(format_args!("{} comes back, {when}.", person.name));
         let actor = self.enter(person, 1).await?;
         let arrived = |h: &Heard| visit(h, VisitKind::Arrived).cloned();
@@ -217,7 +217,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn enter(&self, person: &Person, portrait: usize) -> Told<ActorId> {
+    async fn enter(&self, person: &Person, portrait: usize) -> Told<PersonId> {
         let file = person.portrait(portrait).bytes;
         let picture = instored_imaging::decode_picture(file)
             .map_err(|reason| StoryError::Refused { doing: "reading a portrait", reason })?;
@@ -227,7 +227,7 @@ impl Story<'_> {
     }
 
     /// Sends somebody out, and waits until the box has seen that they are gone.
-    async fn leave(&self, actor: ActorId) -> Told<()> {
+    async fn leave(&self, actor: PersonId) -> Told<()> {
         self.theatre.director.leave(actor);
         self.stage_shows(|stage| stage.wait_until_empty(Duration::ZERO)).await?;
         self.pass(GONE).await
@@ -239,7 +239,7 @@ impl Story<'_> {
         self.stage_shows(|stage| stage.now() >= until).await
     }
 
-    async fn stage_shows(&self, met: impl Fn(&Director) -> bool) -> Told<()> {
+    async fn stage_shows(&self, met: impl Fn(&SceneController) -> bool) -> Told<()> {
         let deadline = Instant::now() + STALL;
         while !met(&self.theatre.director) {
             if Instant::now() > deadline {

@@ -5,11 +5,11 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Context;
-use instored_camera::{Camera, CameraError, Pace};
+use instored_camera::{Camera, CameraError, Pacing};
 use instored_domain::{Answer, CameraState, Command};
 use instored_mqtt::{Broker, CallError, Caller, Heard, Trust};
-use instored_simulation::panel::{self, Handle};
-use instored_simulation::{Director, Stage};
+use instored_simulation::panel::{self, PanelHandle};
+use instored_simulation::{SceneCamera, SceneController};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -21,9 +21,9 @@ use crate::daemon::{self, DaemonError, Delivery, Parts};
 /// Everything that the story plays with.
 pub(super) struct Theatre {
     /// Sends people in and out.
-    pub director: Director,
+    pub director: SceneController,
     /// Presses the button.
-    pub hand: Handle,
+    pub hand: PanelHandle,
     /// The box's configuration.
     pub config: Config,
     heard: mpsc::Receiver<Heard>,
@@ -50,7 +50,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 impl Theatre {
     /// Opens the theatre: a broker on a free port, a box in a folder of its own, and an ear on the
     /// bus. Models and recognition are those of `config`.
-    pub async fn open(mut config: Config, pace: Pace) -> anyhow::Result<Self> {
+    pub async fn open(mut config: Config, pace: Pacing) -> anyhow::Result<Self> {
         let state = tempfile::Builder::new()
             .prefix("instored-demo-")
             .tempdir()
@@ -70,10 +70,10 @@ impl Theatre {
         let (stop_listener, listener_stops) = oneshot::channel();
         let listener = tokio::spawn(connection.run(ended(listener_stops)));
 
-        let (stage, director) = Stage::new(WIDTH, HEIGHT, FPS, pace, SEED);
+        let (stage, director) = SceneCamera::new(WIDTH, HEIGHT, FPS, pace, SEED);
         let (clock, delivery) = match pace {
-            Pace::RealTime => (panel::Clock::real(), Delivery::Newest),
-            Pace::Fast => (panel::Clock::stepped(), Delivery::EveryFrame),
+            Pacing::RealTime => (panel::Clock::real(), Delivery::Newest),
+            Pacing::Unlimited => (panel::Clock::stepped(), Delivery::EveryFrame),
         };
         let (button, light, hand) = panel::panel(clock);
         let parts = Parts {
@@ -162,7 +162,7 @@ async fn ended(stop: oneshot::Receiver<()>) {
 }
 
 /// A camera that can be opened once: a stage is never lost.
-fn only(stage: Stage) -> daemon::OpenCamera {
+fn only(stage: SceneCamera) -> daemon::OpenCamera {
     let mut stage = Some(Box::new(stage) as Box<dyn Camera>);
     Box::new(move || stage.take().ok_or(CameraError::Ended))
 }

@@ -1,17 +1,17 @@
 //! Where pictures come from.
 //!
 //! One port, [`Camera`]; behind it a V4L2 device, a folder of pictures ([`Replay`]), a [`Video`] or a
-//! played scene ([`scene::Stage`]). An [`Opener`] tells them apart by the configured device.
+//! played scene ([`scene::SceneCamera`]). An [`Opener`] tells them apart by the configured device.
 
 #![forbid(unsafe_code)]
 
+mod devices;
 mod formats;
-mod nodes;
 mod opener;
+mod oriented;
 mod pace;
 mod replay;
 mod settings;
-mod turned;
 mod v4l2;
 mod video;
 
@@ -22,7 +22,7 @@ use std::time::Duration;
 use instored_imaging::{Frame, FrameError, ImageFileError};
 
 pub use opener::Opener;
-pub use pace::{Pace, Ticker};
+pub use pace::{FrameClock, Pacing};
 pub use replay::Replay;
 pub use settings::{Rotation, Settings};
 pub use video::Video;
@@ -43,7 +43,7 @@ pub trait Camera: Send {
 
 /// Turns and mirrors the pictures of `camera` as `settings` say.
 pub fn oriented(camera: Box<dyn Camera>, settings: &Settings) -> Box<dyn Camera> {
-    turned::Turned::by(camera, settings.rotate, settings.mirror)
+    oriented::Oriented::by(camera, settings.rotate, settings.mirror)
 }
 
 /// Why there is no frame.
@@ -78,19 +78,19 @@ pub enum CameraError {
     },
     /// The device may not be opened.
     #[error("camera {device} may not be opened; add the service's user to the group video")]
-    Denied {
+    PermissionDenied {
         /// Which.
         device: String,
     },
     /// The device went away.
     #[error("camera {device} was unplugged; plug it in again")]
-    Gone {
+    Disconnected {
         /// Which.
         device: String,
     },
     /// No device bears the name.
     #[error("no camera is called {name}; there are: {there}. Set camera.device to one of them")]
-    NoCard {
+    UnknownCard {
         /// Which was asked for.
         name: String,
         /// The names of those that are there.
@@ -102,7 +102,7 @@ pub enum CameraError {
          UYVY, NV12, YU12, MJPG and GREY is needed; use another camera (the README says what can \
          be done for one on the ribbon cable)"
     )]
-    Unsupported {
+    NoUsableFormat {
         /// Which.
         device: String,
         /// What it offers.
@@ -112,7 +112,7 @@ pub enum CameraError {
     #[error(
         "camera {device} cannot be read: {reason}; set camera.width and camera.height to others"
     )]
-    Layout {
+    UnsupportedLayout {
         /// Which.
         device: String,
         /// What is wrong with them.
@@ -123,7 +123,7 @@ pub enum CameraError {
         "camera {device} gave nothing but damaged frames for {timeout:?}, the last one because \
          {reason}; check its cable, and whether its hub has power"
     )]
-    Damaged {
+    NoUsableFrames {
         /// Which.
         device: String,
         /// For how long.
@@ -143,7 +143,7 @@ pub enum CameraError {
     },
     /// The driver did something that its library does not know.
     #[error("the camera's driver did something unknown; the log above says what")]
-    BrokeDown,
+    DriverPanicked,
     /// An image file that cannot be used.
     #[error(transparent)]
     ImageFile(#[from] ImageFileError),
@@ -172,13 +172,13 @@ pub enum CameraError {
     },
     /// One damaged buffer.
     #[error("a frame was damaged: {0}; the next may be good")]
-    Frame(#[from] FrameError),
+    DamagedFrame(#[from] FrameError),
 }
 
 impl CameraError {
     /// Whether only one frame is lost, so that the same camera can be asked for the next.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Frame(_) | Self::ImageFile(_))
+        matches!(self, Self::DamagedFrame(_) | Self::ImageFile(_))
     }
 
     /// Whether there are no more frames because all were shown.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::v4l2::V4l2Camera;
-use super::{Camera, CameraError, Pace, Replay, Settings, Video, nodes, oriented};
+use super::{Camera, CameraError, Pacing, Replay, Settings, Video, devices, oriented};
 
 /// Opens the camera that the settings name, again whenever it was lost. One that was unplugged may
 /// come back under another number; it is known by the name of its card then.
@@ -37,9 +37,9 @@ impl Opener {
                 path.strip_suffix("?loop").map_or((path, false), |path| (path, true));
             let path = Path::new(path);
             Ok(if path.is_file() {
-                Box::new(Video::open(path, settings.fps, Pace::RealTime, repeat)?)
+                Box::new(Video::open(path, settings.fps, Pacing::RealTime, repeat)?)
             } else {
-                Box::new(Replay::open(path, settings.fps, Pace::RealTime, repeat)?)
+                Box::new(Replay::open(path, settings.fps, Pacing::RealTime, repeat)?)
             })
         } else {
             let camera = self.open_v4l2()?;
@@ -51,17 +51,18 @@ impl Opener {
     fn open_v4l2(&self) -> Result<V4l2Camera, CameraError> {
         let settings = &self.settings;
         if let Some(name) = settings.device.strip_prefix("card:") {
-            let nodes = nodes::all();
+            let nodes = devices::all();
             let no_card =
-                CameraError::NoCard { name: name.to_owned(), there: nodes::names(&nodes) };
-            return first(nodes::called(&nodes, name), settings, no_card);
+                CameraError::UnknownCard { name: name.to_owned(), there: devices::names(&nodes) };
+            return first(devices::called(&nodes, name), settings, no_card);
         }
         let path = Path::new(&settings.device);
         match (V4l2Camera::open(path, settings), &self.card) {
             // Unplugged, or its number is another device's now.
             (Err(err), Some(card)) if !matches!(err, CameraError::Busy { .. }) => {
-                let nodes = nodes::all();
-                let others = nodes::called(&nodes, card).into_iter().filter(|other| other != path);
+                let nodes = devices::all();
+                let others =
+                    devices::called(&nodes, card).into_iter().filter(|other| other != path);
                 first(others.collect(), settings, err)
             }
             (opened, _) => opened,

@@ -6,25 +6,25 @@ use std::time::{Duration, Instant};
 /// Whether a camera that could be faster keeps to the clock on the wall. The frames' own times
 /// advance alike.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pace {
+pub enum Pacing {
     /// A frame is given at its moment.
     RealTime,
     /// A frame is given when it is asked for.
-    Fast,
+    Unlimited,
 }
 
 /// Counts out the moments of frames.
 #[derive(Debug)]
-pub struct Ticker {
-    pace: Pace,
+pub struct FrameClock {
+    pace: Pacing,
     fps: u32,
     ticks: u64,
     started: Option<Instant>,
 }
 
-impl Ticker {
+impl FrameClock {
     /// A ticker for `fps` frames a second; 0 counts as 1.
-    pub fn new(fps: u32, pace: Pace) -> Self {
+    pub fn new(fps: u32, pace: Pacing) -> Self {
         Self { pace, fps: fps.max(1), ticks: 0, started: None }
     }
 
@@ -47,7 +47,7 @@ impl Ticker {
         // Of the count, not of a sum, so that rounding does not add up.
         let at = Duration::from_secs_f64(self.ticks as f64 / f64::from(self.fps));
         self.ticks += 1;
-        if self.pace == Pace::RealTime {
+        if self.pace == Pacing::RealTime {
             let started = *self.started.get_or_insert_with(Instant::now);
             thread::sleep(at.saturating_sub(started.elapsed()));
         }
@@ -57,12 +57,12 @@ impl Ticker {
 
 /// Leaves out frames of a device that is faster than wanted.
 #[derive(Debug)]
-pub(super) struct Thinning {
+pub(super) struct FrameRateLimiter {
     period: Duration,
     due: Duration,
 }
 
-impl Thinning {
+impl FrameRateLimiter {
     pub(super) fn new(fps: u32) -> Self {
         Self { period: Duration::from_secs(1) / fps.max(1), due: Duration::ZERO }
     }
@@ -84,7 +84,7 @@ mod tests {
 
     /// How many of ten seconds' frames are kept.
     fn kept(device_fps: u32, wanted: u32) -> usize {
-        let mut thinning = Thinning::new(wanted);
+        let mut thinning = FrameRateLimiter::new(wanted);
         let moments = (0..device_fps * 10).map(|i| Duration::from_secs(1) * i / device_fps);
         moments.filter(|at| thinning.keeps(*at)).count()
     }
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_slow_or_unsteady_device_loses_nothing() {
         assert_eq!(kept(5, 10), 50);
-        let mut thinning = Thinning::new(10);
+        let mut thinning = FrameRateLimiter::new(10);
         for (i, late) in [0, 30, 5, 40, 0, 20].into_iter().enumerate() {
             assert!(thinning.keeps(Duration::from_millis(i as u64 * 100 + late)));
         }
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn after_a_pause_frames_do_not_come_in_a_burst() {
-        let mut thinning = Thinning::new(10);
+        let mut thinning = FrameRateLimiter::new(10);
         assert!(thinning.keeps(Duration::ZERO));
         let burst = (0..30).filter(|i| thinning.keeps(Duration::from_millis(60_000 + i * 33)));
         assert!(burst.count() <= 11);
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn moments_are_even_and_do_not_drift() {
-        let mut ticker = Ticker::new(30, Pace::Fast);
+        let mut ticker = FrameClock::new(30, Pacing::Unlimited);
         let moments: Vec<_> = (0..=900).map(|_| ticker.tick()).collect();
         assert_eq!(moments[0], Duration::ZERO);
         assert_eq!(moments[900], Duration::from_secs(30));
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn in_real_time_no_frame_comes_before_its_moment() {
         let started = Instant::now();
-        let mut ticker = Ticker::new(1000, Pace::RealTime);
+        let mut ticker = FrameClock::new(1000, Pacing::RealTime);
         for _ in 0..5 {
             let at = ticker.tick();
             assert!(started.elapsed() >= at);

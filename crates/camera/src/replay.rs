@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use instored_imaging::{Frame, read_picture};
 
-use super::pace::Ticker;
-use super::{Camera, CameraError, Pace};
+use super::pace::FrameClock;
+use super::{Camera, CameraError, Pacing};
 
 /// Shows the pictures of a folder by name, each as one frame in its own size.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Replay {
     files: Vec<PathBuf>,
     next: usize,
     repeat: bool,
-    ticker: Ticker,
+    ticker: FrameClock,
 }
 
 impl Replay {
@@ -23,7 +23,7 @@ impl Replay {
     ///
     /// # Errors
     /// When the folder cannot be read or holds none.
-    pub fn open(folder: &Path, fps: u32, pace: Pace, repeat: bool) -> Result<Self, CameraError> {
+    pub fn open(folder: &Path, fps: u32, pace: Pacing, repeat: bool) -> Result<Self, CameraError> {
         let refused = |reason| CameraError::Folder { path: folder.to_owned(), reason };
         let mut files = std::fs::read_dir(folder)
             .and_then(|entries| {
@@ -40,7 +40,7 @@ impl Replay {
             files,
             next: 0,
             repeat,
-            ticker: Ticker::new(fps, pace),
+            ticker: FrameClock::new(fps, pace),
         })
     }
 }
@@ -98,7 +98,7 @@ mod tests {
         paint(folder.path(), "a.PNG", 10);
         paint(folder.path(), "c.jpg", 30);
         std::fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
-        let mut replay = Replay::open(folder.path(), 10, Pace::Fast, false).unwrap();
+        let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, false).unwrap();
         for (level, ms) in [(10, 0), (20, 100), (30, 200)] {
             let frame = replay.next_frame().unwrap();
             assert!(frame.picture.rgb()[0].abs_diff(level) <= 2);
@@ -116,7 +116,7 @@ mod tests {
         std::fs::write(folder.path().join("2.jpg"), b"\xff\xd8\xff\xe0 not really").unwrap();
         std::fs::create_dir(folder.path().join("3.png")).unwrap();
         paint(folder.path(), "4.png", 40);
-        let mut replay = Replay::open(folder.path(), 10, Pace::Fast, false).unwrap();
+        let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, false).unwrap();
         replay.next_frame().unwrap();
         for name in ["2.jpg", "3.png"] {
             let err = replay.next_frame().unwrap_err();
@@ -131,7 +131,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         paint(folder.path(), "1.png", 10);
         paint(folder.path(), "2.png", 20);
-        let mut replay = Replay::open(folder.path(), 10, Pace::Fast, true).unwrap();
+        let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, true).unwrap();
         assert_eq!(levels(&mut replay, 5), [10, 20, 10, 20, 10].map(Some));
         assert_eq!(replay.next_frame().unwrap().taken, Duration::from_millis(500));
     }
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_folder_without_pictures_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
-        let err = Replay::open(folder.path(), 10, Pace::Fast, false).unwrap_err();
+        let err = Replay::open(folder.path(), 10, Pacing::Unlimited, false).unwrap_err();
         assert!(err.to_string().contains(&folder.path().display().to_string()), "{err}");
         assert!(!err.is_transient());
     }

@@ -18,7 +18,7 @@ use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
 use super::formats::{self, Choice, Offer, Sizes, Steps, Wanted};
-use super::pace::Thinning;
+use super::pace::FrameRateLimiter;
 use super::{Camera, CameraError, Settings};
 
 /// Buffers that the driver fills in turn.
@@ -33,7 +33,7 @@ pub(super) struct V4l2Camera {
     device: Named,
     card: String,
     description: String,
-    thinning: Thinning,
+    thinning: FrameRateLimiter,
     timeout: Duration,
     started: Instant,
     /// When a buffer was last a picture.
@@ -56,7 +56,7 @@ impl V4l2Camera {
 
         let wanted = Wanted { width: settings.width, height: settings.height, fps: settings.fps };
         let offers = offers(&node, wanted);
-        let unsupported = || CameraError::Unsupported {
+        let unsupported = || CameraError::NoUsableFormat {
             device: device.0.clone(),
             offered: {
                 let mut fourccs: Vec<_> = offers.iter().map(|offer| offer.fourcc).collect();
@@ -72,8 +72,10 @@ impl V4l2Camera {
             return Err(unsupported());
         }
         let Format { width, height, stride, .. } = format;
-        let layout = Layout::new(encoding, width, height, stride, range(&format))
-            .map_err(|reason| CameraError::Layout { device: device.0.clone(), reason })?;
+        let layout =
+            Layout::new(encoding, width, height, stride, range(&format)).map_err(|reason| {
+                CameraError::UnsupportedLayout { device: device.0.clone(), reason }
+            })?;
         if let Err(err) = node.set_params(&Parameters::with_fps(settings.fps)) {
             tracing::debug!(%err, device = %device.0, "the camera keeps its own rate");
         }
@@ -86,7 +88,7 @@ impl V4l2Camera {
             device.0, format.fourcc, settings.fps
         );
         let started = Instant::now();
-        let thinning = Thinning::new(settings.fps);
+        let thinning = FrameRateLimiter::new(settings.fps);
         Ok(Self {
             stream,
             layout,
@@ -113,13 +115,13 @@ impl V4l2Camera {
             }
             // A signal came first, or somebody else took the buffer.
             io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {
-                CameraError::Frame(FrameError(err.to_string()))
+                CameraError::DamagedFrame(FrameError(err.to_string()))
             }
             _ => self.device.while_("waiting for a frame")(err),
         })?;
         let taken = self.started.elapsed();
         if meta.flags.contains(Flags::ERROR) {
-            return Err(CameraError::Frame(FrameError("the driver says so".into())));
+            return Err(CameraError::DamagedFrame(FrameError("the driver says so".into())));
         }
         if !self.thinning.keeps(taken) {
             return Ok(None);
@@ -146,7 +148,7 @@ impl Camera for V4l2Camera {
                         tracing::debug!(%err, device = %self.device.0, "the stream does not stop");
                     }
                     return Err(if err.is_transient() && self.good.elapsed() > self.timeout {
-                        CameraError::Damaged {
+                        CameraError::NoUsableFrames {
                             device: self.device.0.clone(),
                             timeout: self.timeout,
                             reason: err.to_string(),
@@ -224,9 +226,9 @@ impl Named {
         let device = self.0.clone();
         move |source| match source.kind() {
             io::ErrorKind::NotFound => CameraError::NotFound { device },
-            io::ErrorKind::PermissionDenied => CameraError::Denied { device },
+            io::ErrorKind::PermissionDenied => CameraError::PermissionDenied { device },
             io::ErrorKind::ResourceBusy => CameraError::Busy { device },
-            _ if source.raw_os_error() == Some(ENODEV) => CameraError::Gone { device },
+            _ if source.raw_os_error() == Some(ENODEV) => CameraError::Disconnected { device },
             _ => CameraError::Device { device, doing, source },
         }
     }
@@ -245,9 +247,9 @@ mod tests {
             err
         };
         assert!(matches!(told(2), CameraError::NotFound { .. }));
-        assert!(matches!(told(13), CameraError::Denied { .. }));
+        assert!(matches!(told(13), CameraError::PermissionDenied { .. }));
         assert!(matches!(told(16), CameraError::Busy { .. }));
-        assert!(matches!(told(ENODEV), CameraError::Gone { .. }));
+        assert!(matches!(told(ENODEV), CameraError::Disconnected { .. }));
         assert!(matches!(told(5), CameraError::Device { .. }));
     }
 

@@ -6,15 +6,15 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use instored_imaging::{Frame, ImageFileError, Picture};
 
-use super::pace::Ticker;
-use super::{Camera, CameraError, Pace};
+use super::pace::FrameClock;
+use super::{Camera, CameraError, Pacing};
 
 /// Shows the pictures of a video, as many a second as are wanted, in the video's own size.
 #[derive(Debug)]
 pub struct Video {
     file: PathBuf,
     repeat: bool,
-    ticker: Ticker,
+    ticker: FrameClock,
     decoder: Decoder,
 }
 
@@ -36,11 +36,11 @@ impl Video {
     ///
     /// # Errors
     /// When there is no such file, or no ffmpeg to read it.
-    pub fn open(file: &Path, fps: u32, pace: Pace, repeat: bool) -> Result<Self, CameraError> {
+    pub fn open(file: &Path, fps: u32, pace: Pacing, repeat: bool) -> Result<Self, CameraError> {
         if let Err(source) = std::fs::File::open(file) {
             return Err(ImageFileError::File { path: file.to_owned(), source }.into());
         }
-        let ticker = Ticker::new(fps, pace);
+        let ticker = FrameClock::new(fps, pace);
         let decoder = Decoder::start(file, ticker.fps())?;
         Ok(Self { file: file.to_owned(), repeat, ticker, decoder })
     }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_missing_video_and_a_file_that_is_none_are_named() {
-        let open = |path: &Path| Video::open(path, 10, Pace::Fast, false);
+        let open = |path: &Path| Video::open(path, 10, Pacing::Unlimited, false);
         let error = open(Path::new("/nonexistent/walk.mp4")).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/walk.mp4"), "{error}");
         let folder = tempfile::tempdir().unwrap();

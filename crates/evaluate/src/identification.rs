@@ -7,7 +7,7 @@ mod tests;
 pub use report::{calibrated_table, report, table};
 
 use instored_domain::{CustomerId, Embedding};
-use instored_recognition::{Gallery, LivenessGate};
+use instored_recognition::{Gallery, PadMode};
 use instored_vision::Calibration;
 use serde::Serialize;
 
@@ -167,7 +167,7 @@ fn enrolled(trial: &Trial, templates: &[Option<Embedding>]) -> Gallery {
     let mut gallery = Gallery::default();
     for (place, person) in trial.gallery.iter().enumerate() {
         let found = person.pictures.iter().filter_map(|picture| templates[*picture].as_ref());
-        gallery.admit(customer(place), found);
+        gallery.insert(customer(place), found);
     }
     gallery
 }
@@ -185,11 +185,11 @@ fn decided(
     calibration: &Calibration,
     rate: f64,
 ) -> ByGate<Decided> {
-    let decide = |gate: LivenessGate| {
+    let decide = |gate: PadMode| {
         let greeted = |p: &Probe| {
             let live = || lets_pass(gate, seen.liveness[p.picture], seen.live_from);
             p.score >= calibration.gallery_threshold(rate, p.gallery)
-                && (gate == LivenessGate::Off || live())
+                && (gate == PadMode::Off || live())
         };
         let share = |probes: &[Probe], hit: &dyn Fn(&Probe) -> bool| {
             Proportion::of(probes.iter().filter(|p| hit(p)).count() as u64, probes.len() as u64)
@@ -204,7 +204,7 @@ fn decided(
         }
     };
     // Where nobody looked at liveness, nothing can be said of the gates that do.
-    let looked = |gate: &LivenessGate| *gate == LivenessGate::Off || !seen.liveness.is_empty();
+    let looked = |gate: &PadMode| *gate == PadMode::Off || !seen.liveness.is_empty();
     let gates = GATES.into_iter().filter(|(_, gate)| looked(gate));
     gates.map(|(name, gate)| (name, decide(gate))).collect()
 }

@@ -8,28 +8,25 @@ pub use report::{report, table};
 
 use std::collections::BTreeMap;
 
-use instored_recognition::LivenessGate;
+use instored_recognition::PadMode;
 use serde::Serialize;
 
 use super::metrics::{DetPoint, Histogram, Outcomes, Proportion, Scores};
 use super::protocol::{Frames, LiveFrame};
 
 /// What the box may do with its finding, by the name it has in results.
-pub const GATES: [(&str, LivenessGate); 3] = [
-    ("off", LivenessGate::Off),
-    ("observe", LivenessGate::Observe),
-    ("enforce", LivenessGate::Enforce),
-];
+pub const GATES: [(&str, PadMode); 3] =
+    [("off", PadMode::Off), ("observe", PadMode::Observe), ("enforce", PadMode::Enforce)];
 
 /// Figures by the name of the gate.
 pub type ByGate<T> = BTreeMap<&'static str, T>;
 
 /// Whether a face with this probability of being live is let pass. Where no face was found, nothing
 /// is.
-pub(super) fn lets_pass(gate: LivenessGate, live: Option<f32>, live_from: f32) -> bool {
+pub(super) fn lets_pass(gate: PadMode, live: Option<f32>, live_from: f32) -> bool {
     match gate {
-        LivenessGate::Off | LivenessGate::Observe => live.is_some(),
-        LivenessGate::Enforce => live.is_some_and(|live| live >= live_from),
+        PadMode::Off | PadMode::Observe => live.is_some(),
+        PadMode::Enforce => live.is_some_and(|live| live >= live_from),
     }
 }
 
@@ -64,7 +61,7 @@ pub struct Detail {
     pub bona_fide: Histogram,
     /// Probabilities of attacks.
     pub attacks: Histogram,
-    /// First frames of live faces that were refused with [`LivenessGate::Enforce`], by their places.
+    /// First frames of live faces that were refused with [`PadMode::Enforce`], by their places.
     pub refused: Vec<usize>,
     /// First frames of attacks that passed.
     pub passed: Vec<usize>,
@@ -92,7 +89,7 @@ pub fn measure(
     let scores = |list: &[Presentation]| Scores::new(list.iter().map(|p| p.1));
     let outcomes = Outcomes { genuine: scores(&bona_fide), impostor: scores(&attacks) };
     let histogram = |scores: &Scores| Histogram::of_probabilities().with(scores.listed());
-    let enforced = passes(LivenessGate::Enforce);
+    let enforced = passes(PadMode::Enforce);
     Liveness {
         bona_fide: bona_fide.len(),
         attacks: attacks.len(),

@@ -160,7 +160,7 @@ fn crowd(customers: usize, dimension: usize) -> Gallery {
     for customer in 0..customers {
         let values = (0..dimension).map(|_| next()).collect();
         if let Ok(template) = Embedding::normalised(values) {
-            gallery.admit(CustomerId(uuid::Uuid::from_u128(customer as u128)), [&template]);
+            gallery.insert(CustomerId(uuid::Uuid::from_u128(customer as u128)), [&template]);
         }
     }
     gallery

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Button, Edge, Light, PanelError};
+use super::{Button, Edge, PanelError, StatusLed};
 
 /// Button of a box without one: it is never pressed.
 #[derive(Debug)]
@@ -25,11 +25,11 @@ impl Button for Unpressed {
     }
 }
 
-/// Light of a box without one: it accepts every state.
+/// StatusLed of a box without one: it accepts every state.
 #[derive(Debug)]
 pub(super) struct Dark;
 
-impl Light for Dark {
+impl StatusLed for Dark {
     fn set(&mut self, _on: bool) -> Result<(), PanelError> {
         Ok(())
     }

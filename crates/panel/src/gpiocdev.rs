@@ -8,7 +8,7 @@ use gpiocdev::Request;
 use gpiocdev::line::{Bias, EdgeDetection, EdgeKind, Value};
 
 use super::edge_clock::EdgeClock;
-use super::{Button, Edge, Light, Panel, PanelError, Pull, Settings};
+use super::{Button, Edge, Panel, PanelError, Pull, Settings, StatusLed};
 
 /// Name under which the lines show up in `gpioinfo`.
 const CONSUMER: &str = "instored";
@@ -87,7 +87,7 @@ struct CdevLight {
     line: u32,
 }
 
-impl Light for CdevLight {
+impl StatusLed for CdevLight {
     fn set(&mut self, on: bool) -> Result<(), PanelError> {
         let value = if on { Value::Active } else { Value::Inactive };
         self.request

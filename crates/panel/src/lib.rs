@@ -1,25 +1,25 @@
 //! The button and the light at the entrance.
 //!
-//! Two ports, [`Button`] and [`Light`], with three ways to reach them: `rppal` and `gpiocdev` on
+//! Two ports, [`Button`] and [`StatusLed`], with three ways to reach them: `rppal` and `gpiocdev` on
 //! real lines, `simulated` for the demonstration and the tests. What edges mean is decided in
-//! [`press`], what the light says in [`light`]; both are pure.
+//! [`press_detector`], what the light says in [`status_led`]; both are pure.
 
 #![forbid(unsafe_code)]
 
 mod absent;
 mod edge_clock;
 mod gpiocdev;
-pub mod light;
-pub mod press;
+mod press_detector;
 mod rppal;
 mod settings;
+mod status_led;
 
 use std::path::Path;
 use std::time::Duration;
 
-pub use light::Signal;
-pub use press::{Press, PressDetector};
+pub use press_detector::{ButtonEvent, PressDetector};
 pub use settings::{Driver, Pull, Settings};
+pub use status_led::LedSignal;
 
 /// A button. Its edges may bounce; [`PressDetector`] makes presses of them.
 pub trait Button: Send {
@@ -34,7 +34,7 @@ pub trait Button: Send {
 }
 
 /// A light that is on or off.
-pub trait Light: Send {
+pub trait StatusLed: Send {
     /// Switches it.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ pub enum PanelError {
 }
 
 /// A button and its light.
-pub type Panel = (Box<dyn Button>, Box<dyn Light>);
+pub type Panel = (Box<dyn Button>, Box<dyn StatusLed>);
 
 /// Opens the button and the light that `settings` describe.
 ///

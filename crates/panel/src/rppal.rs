@@ -8,7 +8,7 @@ use rppal::gpio::{Error, Gpio, InputPin, OutputPin, Pin, Trigger};
 use rppal::system::DeviceInfo;
 
 use super::edge_clock::EdgeClock;
-use super::{Button, Edge, Light, Panel, PanelError, Pull, Settings};
+use super::{Button, Edge, Panel, PanelError, Pull, Settings, StatusLed};
 
 /// How the chip is called in messages: rppal chooses it by itself.
 const CHIP: &str = "the Raspberry Pi";
@@ -83,7 +83,7 @@ impl Button for PiButton {
 
 struct PiLight(OutputPin);
 
-impl Light for PiLight {
+impl StatusLed for PiLight {
     fn set(&mut self, on: bool) -> Result<(), PanelError> {
         self.0.write(on.into());
         Ok(())

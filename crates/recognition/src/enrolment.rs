@@ -7,7 +7,7 @@ use instored_vision::{Pose, Purpose, Rect, TrackId};
 
 use super::Gallery;
 use super::gallery::mean;
-use super::liveness::Liveness;
+use super::pad_score::PadScore;
 
 /// What makes an enrolment.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ pub(super) struct Enrolment {
     rules: Rules,
     /// Somebody vouches that this is nobody who is enrolled, however alike they look.
     another_person: bool,
-    liveness: Liveness,
+    pad_score: PadScore,
     began: Duration,
     views: Vec<View>,
     asked: Option<Duration>,
@@ -74,7 +74,7 @@ impl Enrolment {
         Self {
             rules,
             another_person,
-            liveness: Liveness::default(),
+            pad_score: PadScore::default(),
             began: now,
             views: Vec::new(),
             asked: None,
@@ -126,8 +126,8 @@ impl Enrolment {
     }
 
     /// The signs of life of the views.
-    pub fn liveness(&mut self) -> &mut Liveness {
-        &mut self.liveness
+    pub fn pad_score(&mut self) -> &mut PadScore {
+        &mut self.pad_score
     }
 
     /// Takes a good view of the face of `track`.
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn a_face_that_is_a_customer_already_is_refused() {
         let mut gallery = Gallery::default();
-        gallery.admit(CustomerId(uuid::Uuid::from_u128(1)), [&at(5.0)]);
+        gallery.insert(CustomerId(uuid::Uuid::from_u128(1)), [&at(5.0)]);
         let mut enrolment = begun();
         assert!(matches!(offer(&mut enrolment, 100, 0.0, &gallery), Some(Step::Captured { .. })));
         assert!(matches!(
@@ -298,7 +298,7 @@ mod tests {
             (64.0, false, true, Some(twin)),
             (80.0, false, true, None),
         ] {
-            gallery.admit(twin, [&at(degrees + 10.0)]);
+            gallery.insert(twin, [&at(degrees + 10.0)]);
             let mut enrolment = Enrolment::begin(ms(0), RULES, another_person);
             let steps: Vec<_> = [(100, 0.0), (500, 10.0), (900, 20.0)]
                 .into_iter()

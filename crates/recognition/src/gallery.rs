@@ -38,7 +38,7 @@ impl Default for Gallery {
 impl Gallery {
     /// Puts a customer in, in place of what was there. Templates that cancel each other out, or are
     /// of another length than everybody else's, leave the customer without an entry.
-    pub fn admit<'a>(
+    pub fn insert<'a>(
         &mut self,
         customer: CustomerId,
         templates: impl IntoIterator<Item = &'a Embedding>,
@@ -145,7 +145,7 @@ mod tests {
         for order in [[0, 40, 90], [90, 40, 0], [40, 0, 90], [40, 90, 0]] {
             let mut gallery = Gallery::default();
             for degrees in order {
-                gallery.admit(id(degrees), [&at(degrees as f32)]);
+                gallery.insert(id(degrees), [&at(degrees as f32)]);
             }
             let ranking = gallery.rank(&at(30.0));
             let (customer, first) = ranking.first.unwrap();
@@ -158,15 +158,15 @@ mod tests {
     #[test]
     fn a_customer_is_the_mean_of_their_templates() {
         let mut gallery = Gallery::default();
-        gallery.admit(id(1), &[at(10.0), at(50.0)]);
+        gallery.insert(id(1), &[at(10.0), at(50.0)]);
         assert!((gallery.rank(&at(30.0)).first.unwrap().1 - 1.0).abs() < ROUNDING);
     }
 
     #[test]
     fn who_is_removed_or_enrolled_anew_is_not_found_as_before() {
         let mut gallery = Gallery::default();
-        gallery.admit(id(1), [&at(0.0)]);
-        gallery.admit(id(1), [&at(90.0)]);
+        gallery.insert(id(1), [&at(0.0)]);
+        gallery.insert(id(1), [&at(90.0)]);
         assert_eq!(gallery.len(), 1);
         assert!(gallery.rank(&at(0.0)).first.unwrap().1 < 0.1);
         gallery.remove(id(1));
@@ -189,7 +189,7 @@ mod tests {
         for dimension in [3, 128, 641] {
             let mut gallery = Gallery::default();
             for n in 0..500 {
-                gallery.admit(id(n), [&noise(n as u64, dimension)]);
+                gallery.insert(id(n), [&noise(n as u64, dimension)]);
             }
             for n in (0..500).step_by(3) {
                 gallery.remove(id(n));
@@ -212,8 +212,8 @@ mod tests {
     #[test]
     fn a_probe_or_a_template_of_another_length_is_like_nobody() {
         let mut gallery = Gallery::default();
-        gallery.admit(id(1), [&noise(1, 64)]);
-        gallery.admit(id(2), [&noise(2, 32)]);
+        gallery.insert(id(1), [&noise(1, 64)]);
+        gallery.insert(id(2), [&noise(2, 32)]);
         assert_eq!(gallery.len(), 1);
         assert!(gallery.rank(&noise(2, 32)).first.is_none());
     }
@@ -222,7 +222,7 @@ mod tests {
     fn a_mean_takes_little_more_than_a_byte_a_value() {
         let mut gallery = Gallery::default();
         for n in 0..1024 {
-            gallery.admit(id(n), [&noise(n as u64, 128)]);
+            gallery.insert(id(n), [&noise(n as u64, 128)]);
         }
         assert!(gallery.bytes() * 10 <= 1024 * 128 * 12);
     }

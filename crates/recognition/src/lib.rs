@@ -7,14 +7,14 @@
 #![forbid(unsafe_code)]
 
 mod enrolment;
-mod evidence;
 mod gallery;
-mod liveness;
+mod pad_score;
 mod presence;
 mod recogniser;
+mod recognition_window;
 mod settings;
-mod window;
+mod track_decision;
 
 pub use gallery::{Gallery, Ranking, mean};
-pub use recogniser::{Recogniser, Sighting};
-pub use settings::{LivenessGate, Mode, Settings};
+pub use recogniser::{Recogniser, RecognitionEvent};
+pub use settings::{Mode, PadMode, Settings};

@@ -11,15 +11,15 @@ use instored_vision::{
 };
 
 use super::enrolment::{self, Enrolment, Step};
-use super::evidence::{self, Evidence, STAGES};
-use super::liveness::Liveness;
+use super::pad_score::PadScore;
 use super::presence::Presence;
-use super::window::Window;
-use super::{Gallery, LivenessGate, Mode, Settings};
+use super::recognition_window::RecognitionWindow;
+use super::track_decision::{self, STAGES, TrackDecision};
+use super::{Gallery, Mode, PadMode, Settings};
 
 /// What a frame brought to light.
 #[derive(Debug)]
-pub enum Sighting {
+pub enum RecognitionEvent {
     /// A customer came in.
     Arrived(CustomerId),
     /// A customer that had come in is out of sight.
@@ -27,7 +27,7 @@ pub enum Sighting {
     /// Somebody asked to be recognised, and is nobody who is enrolled.
     NotRecognised,
     /// A face may be a picture that somebody holds up.
-    Presented,
+    PresentationAttackSuspected,
     /// The person who is enrolling should look at the camera.
     LookHere,
     /// One more good view of the person who is enrolling.
@@ -39,7 +39,7 @@ pub enum Sighting {
     },
     /// The enrolment is over, nothing is kept.
     EnrolmentFailed(EnrolmentFailure),
-    /// All views are there: to be stored, and then [`Recogniser::admit`]ted.
+    /// All views are there: to be stored, and then [`Recogniser::add_customer`].
     Enrolled {
         /// The views.
         embeddings: Vec<Embedding>,
@@ -62,7 +62,7 @@ pub struct Recogniser {
     presence: Presence,
     unknown: HashMap<TrackId, Unknown>,
     enrolment: Option<Enrolment>,
-    window: Option<Window>,
+    window: Option<RecognitionWindow>,
     limits: QualityLimits,
     now: Duration,
     /// Between the last two frames.
@@ -78,8 +78,8 @@ pub struct Recogniser {
 /// A track that is nobody's yet.
 #[derive(Default)]
 struct Unknown {
-    evidence: Evidence,
-    liveness: Liveness,
+    evidence: TrackDecision,
+    pad_score: PadScore,
     /// It was told that this may be a picture.
     presented: bool,
 }
@@ -96,7 +96,7 @@ const EMPTY_PATIENCE: Duration = Duration::from_secs(5);
 const SAME_PERSON_FMR: f64 = 1e-3;
 
 impl Recogniser {
-    /// Loads the models. The gallery is empty until customers are [`admit`](Self::admit)ted.
+    /// Loads the models. The gallery is empty until customers are added by [`add_customer`](Self::add_customer).
     ///
     /// # Errors
     /// When a model is missing, not what its card says, or cannot be run.
@@ -115,7 +115,7 @@ impl Recogniser {
             reason: "its card has no [calibration]; `instored evaluate calibrate` makes one"
                 .to_owned(),
         })?;
-        let liveness = (settings.liveness != LivenessGate::Off)
+        let liveness = (settings.liveness != PadMode::Off)
             .then(|| LivenessModel::new(&Model::load(&models.liveness, Role::Liveness)?))
             .transpose()?;
         Ok(Self {
@@ -128,7 +128,7 @@ impl Recogniser {
             presence: Presence::new(Duration::from_secs_f32(settings.leave_seconds)),
             unknown: HashMap::new(),
             enrolment: None,
-            window: (settings.mode == Mode::Entrance).then(Window::open),
+            window: (settings.mode == Mode::Entrance).then(RecognitionWindow::open),
             limits: QualityLimits {
                 eye_distance: models.min_eye_distance,
                 ..QualityLimits::default()
@@ -147,12 +147,12 @@ impl Recogniser {
     ///
     /// # Errors
     /// When a network fails; the next frame may be looked at all the same.
-    pub fn see(&mut self, frame: &Frame) -> Result<Vec<Sighting>, VisionError> {
+    pub fn process(&mut self, frame: &Frame) -> Result<Vec<RecognitionEvent>, VisionError> {
         self.interval = frame.taken.saturating_sub(self.now);
         self.now = frame.taken;
         let mut sightings = Vec::new();
         if self.window.take_if(|window| window.is_over(frame.taken)).is_some() {
-            sightings.push(Sighting::NotRecognised);
+            sightings.push(RecognitionEvent::NotRecognised);
         }
         if self.may_look() && self.is_as_before(&frame.picture) {
             for track in &self.in_view {
@@ -165,7 +165,7 @@ impl Recogniser {
                 None => self.recognise(&frame.picture, &tracked)?,
             });
         }
-        sightings.extend(self.presence.overdue(self.now).into_iter().map(Sighting::Left));
+        sightings.extend(self.presence.overdue(self.now).into_iter().map(RecognitionEvent::Left));
         Ok(sightings)
     }
 
@@ -212,7 +212,7 @@ impl Recogniser {
         &mut self,
         picture: &Picture,
         tracked: &[Tracked],
-    ) -> Result<Vec<Sighting>, VisionError> {
+    ) -> Result<Vec<RecognitionEvent>, VisionError> {
         let mut sightings = Vec::new();
         let Some(window) = &self.window else { return Ok(sightings) };
         // With nobody to recognise, nobody's embedding is made.
@@ -234,24 +234,24 @@ impl Recogniser {
             let settled = unknown.evidence.add(self.now, &probe, &self.gallery, &rules);
             let presented = match &mut self.liveness {
                 Some(model) => {
-                    unknown.liveness.add(model.live(picture, &face.bounds)?, &face.landmarks);
-                    unknown.liveness.is_presented(model.threshold())
+                    unknown.pad_score.add(model.live(picture, &face.bounds)?, &face.landmarks);
+                    unknown.pad_score.is_presented(model.threshold())
                 }
                 None => false,
             };
             if presented && !unknown.presented {
                 unknown.presented = true;
-                sightings.push(Sighting::Presented);
+                sightings.push(RecognitionEvent::PresentationAttackSuspected);
             }
             // Views that are too few to be called a picture are too few to rule one out.
-            let enforced = self.settings.liveness == LivenessGate::Enforce;
+            let enforced = self.settings.liveness == PadMode::Enforce;
             let Some(customer) = settled else { continue };
-            if enforced && (presented || !unknown.liveness.has_seen_enough()) {
+            if enforced && (presented || !unknown.pad_score.has_seen_enough()) {
                 continue;
             }
             self.unknown.remove(track);
             if self.presence.recognised(self.now, *track, customer) {
-                sightings.push(Sighting::Arrived(customer));
+                sightings.push(RecognitionEvent::Arrived(customer));
             }
             answered = true;
         }
@@ -266,7 +266,7 @@ impl Recogniser {
         mut enrolment: Enrolment,
         picture: &Picture,
         tracked: &[Tracked],
-    ) -> Result<Vec<Sighting>, VisionError> {
+    ) -> Result<Vec<RecognitionEvent>, VisionError> {
         let places: Vec<_> = tracked.iter().map(|t| (t.track, t.face.bounds)).collect();
         let chosen = enrolment.choose(self.now, &places);
         let step = match chosen {
@@ -277,14 +277,18 @@ impl Recogniser {
                 .map_or(Ok(None), |t| self.capture(&mut enrolment, picture, t)),
         };
         let sightings = match step {
-            Ok(Some(Step::Failed(reason))) => return Ok(vec![Sighting::EnrolmentFailed(reason)]),
+            Ok(Some(Step::Failed(reason))) => {
+                return Ok(vec![RecognitionEvent::EnrolmentFailed(reason)]);
+            }
             Ok(Some(Step::Complete { embeddings, track, resembles })) => {
                 let of = self.settings.enrolment_views;
-                let all = Sighting::Captured { count: of, of };
-                return Ok(vec![all, Sighting::Enrolled { embeddings, track, resembles }]);
+                let all = RecognitionEvent::Captured { count: of, of };
+                return Ok(vec![all, RecognitionEvent::Enrolled { embeddings, track, resembles }]);
             }
-            Ok(Some(Step::LookHere)) => Ok(vec![Sighting::LookHere]),
-            Ok(Some(Step::Captured { count, of })) => Ok(vec![Sighting::Captured { count, of }]),
+            Ok(Some(Step::LookHere)) => Ok(vec![RecognitionEvent::LookHere]),
+            Ok(Some(Step::Captured { count, of })) => {
+                Ok(vec![RecognitionEvent::Captured { count, of }])
+            }
             Ok(None) => Ok(vec![]),
             Err(error) => Err(error),
         };
@@ -306,10 +310,10 @@ impl Recogniser {
         }
         if let Some(model) = &mut self.liveness {
             let live = model.live(picture, &face.bounds)?;
-            let liveness = enrolment.liveness();
-            liveness.add(live, &face.landmarks);
-            let presented = liveness.is_presented(model.threshold());
-            if presented && self.settings.liveness == LivenessGate::Enforce {
+            let pad_score = enrolment.pad_score();
+            pad_score.add(live, &face.landmarks);
+            let presented = pad_score.is_presented(model.threshold());
+            if presented && self.settings.liveness == PadMode::Enforce {
                 return Ok(Some(Step::Failed(EnrolmentFailure::NotLive)));
             }
         }
@@ -326,10 +330,10 @@ impl Recogniser {
         })
     }
 
-    fn evidence_rules(&self) -> evidence::Rules {
+    fn evidence_rules(&self) -> track_decision::Rules {
         let Settings { margin, views, .. } = self.settings;
         let thresholds = STAGES.map(|(_, share)| self.threshold(share));
-        evidence::Rules { thresholds, margin, views }
+        track_decision::Rules { thresholds, margin, views }
     }
 
     fn enrolment_rules(&self) -> enrolment::Rules {
@@ -343,12 +347,12 @@ impl Recogniser {
     }
 
     /// Opens the recognition window for who has just asked for it. False when it is open already.
-    /// [`Sighting::NotRecognised`] tells when it closes without an answer.
+    /// [`RecognitionEvent::NotRecognised`] tells when it closes without an answer.
     pub fn open_window(&mut self) -> bool {
         let closed = self.window.is_none();
         if closed {
             let lasts = Duration::from_secs_f32(self.settings.request_seconds);
-            self.window = Some(Window::until(self.now + lasts));
+            self.window = Some(RecognitionWindow::until(self.now + lasts));
         }
         closed
     }
@@ -372,8 +376,13 @@ impl Recogniser {
 
     /// Puts a customer into the gallery. `track` is where they stand if they have just enrolled:
     /// they are here, without having arrived.
-    pub fn admit(&mut self, customer: CustomerId, templates: &[Embedding], track: Option<TrackId>) {
-        self.gallery.admit(customer, templates);
+    pub fn add_customer(
+        &mut self,
+        customer: CustomerId,
+        templates: &[Embedding],
+        track: Option<TrackId>,
+    ) {
+        self.gallery.insert(customer, templates);
         if let Some(track) = track {
             self.unknown.remove(&track);
             self.presence.enrolled(self.now, track, customer);
@@ -381,29 +390,29 @@ impl Recogniser {
     }
 
     /// Takes a customer out of the gallery, and does not look again at the face that stands there.
-    pub fn forget(&mut self, customer: CustomerId) {
+    pub fn remove_customer(&mut self, customer: CustomerId) {
         self.gallery.remove(customer);
         self.dismiss(customer);
     }
 
-    /// Ends a customer's presence, without a [`Sighting::Left`]: the face that stands there is not
+    /// Ends a customer's presence, without a [`RecognitionEvent::Left`]: the face that stands there is not
     /// theirs, and is not looked at again.
     pub fn dismiss(&mut self, customer: CustomerId) {
         self.presence.dismiss(customer);
     }
 
     /// Whether the latest frame showed a face.
-    pub fn is_looking(&self) -> bool {
+    pub fn has_face_in_view(&self) -> bool {
         !self.in_view.is_empty()
     }
 
     /// Frames in which faces were looked for so far: not those that showed nothing new.
-    pub fn searches(&self) -> u64 {
+    pub fn detection_count(&self) -> u64 {
         self.searches
     }
 
     /// The customers in sight.
-    pub fn present(&self) -> Vec<CustomerId> {
+    pub fn present_customers(&self) -> Vec<CustomerId> {
         self.presence.customers()
     }
 
@@ -420,7 +429,7 @@ impl Recogniser {
 
 /// The faces that may be recognised: where somebody asked for it, only the nearest, which is theirs.
 fn before_the_camera<'a>(
-    window: &Window,
+    window: &RecognitionWindow,
     tracked: &'a [Tracked],
 ) -> impl Iterator<Item = &'a Tracked> {
     let nearest = tracked

@@ -15,7 +15,7 @@ pub enum Mode {
 /// What is done about a face that may be a picture of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LivenessGate {
+pub enum PadMode {
     /// Not looked at.
     Off,
     /// Counted in the box's state, and greeted all the same.
@@ -58,7 +58,7 @@ pub struct Settings {
     /// (counted, and greeted all the same) or "enforce" (neither greeted nor enrolled). Measured on
     /// printed photographs only.
     #[config(default = "observe", env = "INSTORED_RECOGNITION_LIVENESS")]
-    pub liveness: LivenessGate,
+    pub liveness: PadMode,
 
     /// Seconds out of sight after which a customer has left.
     #[config(default = 4.0, env = "INSTORED_RECOGNITION_LEAVE_SECONDS")]
@@ -75,7 +75,7 @@ pub struct Settings {
 
 impl Settings {
     /// What is wrong with the values, if anything.
-    pub fn fault(&self) -> Option<&'static str> {
+    pub fn validation_error(&self) -> Option<&'static str> {
         let threshold = self.threshold.unwrap_or(0.5);
         let seconds = |v: f32| v.is_finite() && (0.5..=3600.0).contains(&v);
         [

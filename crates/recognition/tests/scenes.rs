@@ -4,17 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use confique::Config;
-use instored_camera::{Camera, Pace};
+use instored_camera::{Camera, Pacing};
 use instored_domain::{CustomerId, Embedding, EnrolmentFailure};
 use instored_imaging::{Frame, Picture, read_picture};
-use instored_recognition::{Recogniser, Settings, Sighting};
-use instored_simulation::{ActorId, Director, Stage};
+use instored_recognition::{Recogniser, RecognitionEvent, Settings};
+use instored_simulation::{PersonId, SceneCamera, SceneController};
 
 const FPS: u32 = 10;
 
 struct Entrance {
-    stage: Stage,
-    director: Director,
+    stage: SceneCamera,
+    director: SceneController,
     recogniser: Recogniser,
 }
 
@@ -26,30 +26,30 @@ impl Entrance {
     fn with(settings: Settings) -> Self {
         let models = instored_vision::Settings::builder().load().unwrap();
         let recogniser = Recogniser::new(&models, &settings).unwrap();
-        let (stage, director) = Stage::new(640, 480, FPS, Pace::Fast, 3);
+        let (stage, director) = SceneCamera::new(640, 480, FPS, Pacing::Unlimited, 3);
         Self { stage, director, recogniser }
     }
 
-    fn enter(&self, portrait: &str) -> ActorId {
+    fn enter(&self, portrait: &str) -> PersonId {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../simulation/portraits");
         self.director.enter(&read_picture(&folder.join(portrait)).unwrap())
     }
 
-    fn watch(&mut self, time: Duration) -> Vec<Sighting> {
+    fn watch(&mut self, time: Duration) -> Vec<RecognitionEvent> {
         let frames = (time.as_secs_f32() * FPS as f32) as usize;
         let mut sightings = Vec::new();
         for _ in 0..frames {
             let frame = self.stage.next_frame().unwrap();
-            sightings.extend(self.recogniser.see(&frame).unwrap());
+            sightings.extend(self.recogniser.process(&frame).unwrap());
         }
         sightings
     }
 
     /// In how many frames of that time faces are looked for.
     fn searches(&mut self, time: Duration) -> u64 {
-        let before = self.recogniser.searches();
+        let before = self.recogniser.detection_count();
         self.watch(time);
-        self.recogniser.searches() - before
+        self.recogniser.detection_count() - before
     }
 
     /// Enrols whoever the portrait shows, and sends them out.
@@ -58,17 +58,17 @@ impl Entrance {
         self.watch(s(3));
         assert!(self.recogniser.begin_enrolment(false));
         let enrolled = self.watch(s(15)).into_iter().find_map(|sighting| match sighting {
-            Sighting::Enrolled { embeddings, track, .. } => Some((embeddings, track)),
-            Sighting::EnrolmentFailed(reason) => panic!("{reason:?}"),
+            RecognitionEvent::Enrolled { embeddings, track, .. } => Some((embeddings, track)),
+            RecognitionEvent::EnrolmentFailed(reason) => panic!("{reason:?}"),
             _ => None,
         });
         let (embeddings, track) = enrolled.expect("enrolled within 15 s");
-        self.recogniser.admit(customer, &embeddings, Some(track));
+        self.recogniser.add_customer(customer, &embeddings, Some(track));
         self.leave(actor);
         embeddings
     }
 
-    fn leave(&mut self, actor: ActorId) -> Vec<Sighting> {
+    fn leave(&mut self, actor: PersonId) -> Vec<RecognitionEvent> {
         self.director.leave(actor);
         self.watch(s(9))
     }
@@ -80,10 +80,10 @@ fn s(seconds: u64) -> Duration {
 
 const ALEX: CustomerId = CustomerId(uuid::Uuid::from_u128(1));
 
-fn visits(sightings: &[Sighting]) -> Vec<String> {
-    let visit = |s: &Sighting| match s {
-        Sighting::Arrived(customer) => Some(format!("arrived {}", customer.0.as_u128())),
-        Sighting::Left(customer) => Some(format!("left {}", customer.0.as_u128())),
+fn visits(sightings: &[RecognitionEvent]) -> Vec<String> {
+    let visit = |s: &RecognitionEvent| match s {
+        RecognitionEvent::Arrived(customer) => Some(format!("arrived {}", customer.0.as_u128())),
+        RecognitionEvent::Left(customer) => Some(format!("left {}", customer.0.as_u128())),
         _ => None,
     };
     sightings.iter().filter_map(visit).collect()
@@ -96,7 +96,7 @@ fn an_enrolled_customer_is_one_visit_and_strangers_beside_them_are_none() {
     let customer = entrance.enter("person_a_2.jpg");
     let stranger = entrance.enter("impostor_1.jpg");
     let mut seen = entrance.watch(s(8));
-    entrance.director.turn(customer);
+    entrance.director.turn_aside(customer);
     seen.extend(entrance.watch(s(6)));
     seen.extend(entrance.leave(customer));
     assert_eq!(visits(&seen), ["arrived 1", "left 1"], "while the stranger still stands there");
@@ -114,13 +114,13 @@ fn where_two_people_cross_the_one_enrolled_is_one_visit() {
     let (customer, stranger) = (entrance.enter("person_a_2.jpg"), entrance.enter("impostor_1.jpg"));
     let mut seen = entrance.watch(s(6));
     for _ in 0..4 {
-        entrance.director.cross(customer, stranger);
+        entrance.director.swap_places(customer, stranger);
         seen.extend(entrance.watch(s(4)));
     }
     assert_eq!(visits(&seen), ["arrived 1"]);
-    assert_eq!(entrance.recogniser.present(), [ALEX]);
+    assert_eq!(entrance.recogniser.present_customers(), [ALEX]);
     // The stranger alone does not pass for the customer, nor keeps them there.
-    entrance.director.cross(customer, stranger);
+    entrance.director.swap_places(customer, stranger);
     entrance.director.leave(customer);
     assert_eq!(visits(&entrance.watch(s(12))), ["left 1"]);
     entrance.leave(stranger);
@@ -149,7 +149,7 @@ fn whoever_did_not_ask_is_not_looked_at_in_the_mode_on_request() {
 
     assert!(entrance.recogniser.open_window());
     let seen = entrance.watch(s(10));
-    assert!(matches!(seen[..], [Sighting::NotRecognised]), "{seen:?}");
+    assert!(matches!(seen[..], [RecognitionEvent::NotRecognised]), "{seen:?}");
     entrance.leave(stranger);
 }
 
@@ -171,7 +171,7 @@ fn two_people_at_the_button_are_refused() {
     assert!(entrance.recogniser.begin_enrolment(false));
     assert!(!entrance.recogniser.begin_enrolment(false), "one at a time");
     let failed = entrance.watch(s(5)).into_iter().any(|sighting| {
-        matches!(sighting, Sighting::EnrolmentFailed(EnrolmentFailure::SeveralFaces))
+        matches!(sighting, RecognitionEvent::EnrolmentFailed(EnrolmentFailure::SeveralFaces))
     });
     assert!(failed);
 }
@@ -183,9 +183,9 @@ fn a_customer_cannot_enrol_twice_and_an_empty_entrance_times_out() {
     let again = entrance.enter("person_b_2.jpg");
     entrance.watch(s(3));
     assert!(entrance.recogniser.begin_enrolment(false));
-    let reasons = |sightings: Vec<Sighting>| -> Vec<EnrolmentFailure> {
+    let reasons = |sightings: Vec<RecognitionEvent>| -> Vec<EnrolmentFailure> {
         let reason =
-            |s| if let Sighting::EnrolmentFailed(reason) = s { Some(reason) } else { None };
+            |s| if let RecognitionEvent::EnrolmentFailed(reason) = s { Some(reason) } else { None };
         sightings.into_iter().filter_map(reason).collect()
     };
     assert_eq!(reasons(entrance.watch(s(10))), [EnrolmentFailure::AlreadyEnrolled]);
@@ -201,7 +201,7 @@ fn who_is_forgotten_or_is_not_who_was_greeted_is_not_looked_at_again() {
     let actor = entrance.enter("person_a_2.jpg");
     assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
     entrance.recogniser.dismiss(ALEX);
-    assert!(entrance.recogniser.present().is_empty(), "a visit ends");
+    assert!(entrance.recogniser.present_customers().is_empty(), "a visit ends");
     let before = entrance.recogniser.embedding_count();
     assert!(entrance.watch(s(5)).is_empty());
     assert_eq!(entrance.recogniser.embedding_count(), before);
@@ -209,7 +209,7 @@ fn who_is_forgotten_or_is_not_who_was_greeted_is_not_looked_at_again() {
     entrance.leave(actor);
     let actor = entrance.enter("person_a_2.jpg");
     assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
-    entrance.recogniser.forget(ALEX);
+    entrance.recogniser.remove_customer(ALEX);
     entrance.leave(actor);
     entrance.enter("person_a_2.jpg");
     assert!(visits(&entrance.watch(s(8))).is_empty(), "forgotten is forgotten");
@@ -241,16 +241,16 @@ fn who_stands_still_is_seen_until_they_leave_and_searched_for_in_one_frame_of_si
             .flat_map(|_| {
                 taken += step;
                 let frame = Frame { picture: picture.clone(), taken };
-                recogniser.see(&frame).unwrap()
+                recogniser.process(&frame).unwrap()
             })
             .collect::<Vec<_>>()
     };
-    let before = entrance.recogniser.searches();
+    let before = entrance.recogniser.detection_count();
     let seen = still(&mut entrance.recogniser, &frame.picture, 200);
-    let searches = entrance.recogniser.searches() - before;
+    let searches = entrance.recogniser.detection_count() - before;
     assert!((1..=35).contains(&searches), "every six frames, and once or twice: {searches}");
     assert!(visits(&seen).is_empty(), "20 seconds, and still here: {seen:?}");
-    assert_eq!(entrance.recogniser.present(), [ALEX]);
+    assert_eq!(entrance.recogniser.present_customers(), [ALEX]);
     let gone = Picture::filled(640, 480, [90; 3]);
     assert_eq!(visits(&still(&mut entrance.recogniser, &gone, 60)), ["left 1"]);
 }

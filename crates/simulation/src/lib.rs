@@ -7,15 +7,15 @@
 
 #![forbid(unsafe_code)]
 
-mod act;
+mod background;
 mod matte;
-mod noise;
-mod paint;
+mod movement;
 pub mod panel;
 pub mod portraits;
-mod shop;
-mod stage;
-mod visits;
+mod scene;
+mod sensor_noise;
+mod sprite;
+mod visit_loop;
 
-pub use stage::{ActorId, Director, Stage};
-pub use visits::Visits;
+pub use scene::{PersonId, SceneCamera, SceneController};
+pub use visit_loop::VisitLoop;

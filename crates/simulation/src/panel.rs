@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use instored_panel::{Button, Edge, Light, PanelError};
+use instored_panel::{Button, Edge, PanelError, StatusLed};
 
 /// The time a simulated button lives in.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ impl Clock {
         Self(Time::Real(Instant::now()))
     }
 
-    /// Time that passes only while somebody waits for the button or calls [`Handle::pass`], and
+    /// Time that passes only while somebody waits for the button or calls [`PanelHandle::pass`], and
     /// then at once.
     pub fn stepped() -> Self {
         Self(Time::Stepped(Duration::ZERO))
@@ -60,17 +60,17 @@ impl Shared {
 }
 
 /// A button, its light, and the handle that presses and sees them.
-pub fn panel(clock: Clock) -> (SimulatedButton, SimulatedLight, Handle) {
+pub fn panel(clock: Clock) -> (SimulatedButton, SimulatedLed, PanelHandle) {
     let state = State { clock, pressed: false, edges: VecDeque::new(), light: Vec::new() };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
-    (SimulatedButton(shared.clone()), SimulatedLight(shared.clone()), Handle(shared))
+    (SimulatedButton(shared.clone()), SimulatedLed(shared.clone()), PanelHandle(shared))
 }
 
-/// Presses a [`SimulatedButton`] and sees a [`SimulatedLight`], from any thread.
+/// Presses a [`SimulatedButton`] and sees a [`SimulatedLed`], from any thread.
 #[derive(Clone, Debug)]
-pub struct Handle(Arc<Shared>);
+pub struct PanelHandle(Arc<Shared>);
 
-impl Handle {
+impl PanelHandle {
     /// Presses the button and keeps it down.
     pub fn press(&self) {
         self.turn(true);
@@ -121,7 +121,7 @@ impl Handle {
     }
 }
 
-/// A button that a [`Handle`] presses.
+/// A button that a [`PanelHandle`] presses.
 #[derive(Debug)]
 pub struct SimulatedButton(Arc<Shared>);
 
@@ -157,11 +157,11 @@ impl Button for SimulatedButton {
     }
 }
 
-/// A light that a [`Handle`] sees.
+/// A light that a [`PanelHandle`] sees.
 #[derive(Debug)]
-pub struct SimulatedLight(Arc<Shared>);
+pub struct SimulatedLed(Arc<Shared>);
 
-impl Light for SimulatedLight {
+impl StatusLed for SimulatedLed {
     fn set(&mut self, on: bool) -> Result<(), PanelError> {
         let mut state = self.0.lock();
         let now = state.clock.now();
@@ -174,11 +174,11 @@ impl Light for SimulatedLight {
 
 #[cfg(test)]
 mod tests {
-    use instored_panel::{Press, PressDetector};
+    use instored_panel::{ButtonEvent, PressDetector};
 
     use super::*;
 
-    fn presses(mut button: SimulatedButton, length: Duration) -> Vec<Press> {
+    fn presses(mut button: SimulatedButton, length: Duration) -> Vec<ButtonEvent> {
         let mut detector = PressDetector::new(Duration::from_millis(20), Duration::from_secs(5));
         let (mut presses, end) = (Vec::new(), button.now() + length);
         while button.now() < end {
@@ -198,7 +198,10 @@ mod tests {
         handle.pass(Duration::from_secs(1));
         handle.hold(Duration::from_secs(6));
         let seen = presses(button, Duration::from_secs(10));
-        assert_eq!(seen, [Press::Short, Press::Holding, Press::Held]);
+        assert_eq!(
+            seen,
+            [ButtonEvent::ShortPress, ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted]
+        );
     }
 
     #[test]

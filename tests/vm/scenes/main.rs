@@ -12,9 +12,9 @@ use std::path::Path;
 use anyhow::Context;
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
-use instored_camera::{Camera, Pace};
+use instored_camera::{Camera, Pacing};
 use instored_imaging::{Picture, read_picture};
-use instored_simulation::Stage;
+use instored_simulation::SceneCamera;
 
 const SIDES: (u32, u32) = (640, 480);
 const FPS: u32 = 5;
@@ -40,7 +40,8 @@ fn main() -> anyhow::Result<()> {
     let portraits =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../crates/simulation/portraits");
     for (seed, (name, portrait)) in SCENES.into_iter().enumerate() {
-        let (mut stage, director) = Stage::new(SIDES.0, SIDES.1, FPS, Pace::Fast, 1 + seed as u64);
+        let (mut stage, director) =
+            SceneCamera::new(SIDES.0, SIDES.1, FPS, Pacing::Unlimited, 1 + seed as u64);
         if let Some(portrait) = portrait {
             director.enter(&read_picture(&portraits.join(portrait))?);
             for _ in 0..WALK {

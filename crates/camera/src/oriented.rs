@@ -5,13 +5,13 @@ use instored_imaging::{Frame, Picture};
 use super::{Camera, CameraError, Rotation};
 
 /// A camera whose pictures are turned, and then mirrored.
-pub(super) struct Turned {
+pub(super) struct Oriented {
     camera: Box<dyn Camera>,
     rotation: Rotation,
     mirror: bool,
 }
 
-impl Turned {
+impl Oriented {
     /// The camera as it is to be seen; itself where nothing is to be turned.
     pub(super) fn by(camera: Box<dyn Camera>, rotation: Rotation, mirror: bool) -> Box<dyn Camera> {
         if rotation == Rotation::None && !mirror {
@@ -21,7 +21,7 @@ impl Turned {
     }
 }
 
-impl Camera for Turned {
+impl Camera for Oriented {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         let Frame { mut picture, taken } = self.camera.next_frame()?;
         if self.rotation != Rotation::None {
@@ -94,7 +94,7 @@ mod tests {
 
     fn seen(rotation: Rotation, mirror: bool) -> (Picture, String) {
         let camera = Box::new(Once(numbered(3, 2, &[1, 2, 3, 4, 5, 6])));
-        let mut camera = Turned::by(camera, rotation, mirror);
+        let mut camera = Oriented::by(camera, rotation, mirror);
         (camera.next_frame().unwrap().picture, camera.describe())
     }
 

@@ -2,7 +2,7 @@
 
 use instored_imaging::Picture;
 
-use super::noise::Dice;
+use super::sensor_noise::Dice;
 
 /// Where the wall meets the floor, in heights.
 const FLOOR: f32 = 0.66;

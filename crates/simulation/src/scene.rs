@@ -1,36 +1,36 @@
 //! A shop entrance that never was: people walk in, look around and leave.
 //!
-//! `instored demo` and the tests are made of this. A [`Stage`] is a camera; its [`Director`] sends
+//! `instored demo` and the tests are made of this. A [`SceneCamera`] is a camera; its [`SceneController`] sends
 //! portraits in and out from another thread. Everything is drawn from the portrait, the seed and
 //! the frame's number, so the same directions at the same frames give the same pictures.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use instored_camera::{Camera, CameraError, Pace, Ticker};
+use instored_camera::{Camera, CameraError, FrameClock, Pacing};
 use instored_imaging::{Frame, Picture};
 
-use super::act::{self, Act, Place};
-use super::noise::Noise;
-use super::paint::Sprite;
-use super::shop;
+use super::background;
+use super::movement::{self, Act, Place};
+use super::sensor_noise::Noise;
+use super::sprite::Sprite;
 
 /// Who is on the stage; never given twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
-pub struct ActorId(u64);
+pub struct PersonId(u64);
 
 /// A camera that looks at the played entrance.
-pub struct Stage {
+pub struct SceneCamera {
     cast: Arc<Cast>,
-    ticker: Ticker,
+    ticker: FrameClock,
     shop: Picture,
     noise: Noise,
     seed: u64,
 }
 
-/// Directs a [`Stage`] from any thread. Directions hold from the stage's next frame on.
+/// Directs a [`SceneCamera`] from any thread. Directions hold from the stage's next frame on.
 #[derive(Clone)]
-pub struct Director(Arc<Cast>);
+pub struct SceneController(Arc<Cast>);
 
 #[derive(Default)]
 struct Cast {
@@ -49,7 +49,7 @@ struct Troupe {
 }
 
 struct Actor {
-    id: ActorId,
+    id: PersonId,
     sprite: Arc<Sprite>,
     act: Act,
     /// Where this actor stands; `None` while waiting at the door for a free place.
@@ -63,22 +63,28 @@ impl Cast {
     }
 }
 
-impl Stage {
+impl SceneCamera {
     /// An empty stage of `width` x `height` pixels, seen `fps` times a second.
-    pub fn new(width: u32, height: u32, fps: u32, pace: Pace, seed: u64) -> (Self, Director) {
+    pub fn new(
+        width: u32,
+        height: u32,
+        fps: u32,
+        pace: Pacing,
+        seed: u64,
+    ) -> (Self, SceneController) {
         let cast = Arc::new(Cast::default());
         let stage = Self {
             cast: cast.clone(),
-            ticker: Ticker::new(fps, pace),
-            shop: shop::paint(width, height, seed),
+            ticker: FrameClock::new(fps, pace),
+            shop: background::paint(width, height, seed),
             noise: Noise::new(seed),
             seed,
         };
-        (stage, Director(cast))
+        (stage, SceneController(cast))
     }
 
     /// Moves everybody on by a `step` to `now`, and returns how they look, those behind first.
-    fn play(&self, now: Duration, step: Duration) -> Vec<(Arc<Sprite>, act::Pose)> {
+    fn play(&self, now: Duration, step: Duration) -> Vec<(Arc<Sprite>, movement::Pose)> {
         let mut troupe = self.cast.lock();
         for i in 0..troupe.actors.len() {
             if troupe.actors[i].place.is_none() {
@@ -105,14 +111,14 @@ impl Stage {
     }
 }
 
-impl Stage {
+impl SceneCamera {
     /// The time between two frames.
     pub(super) fn period(&self) -> Duration {
         self.ticker.period()
     }
 }
 
-impl Camera for Stage {
+impl Camera for SceneCamera {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         let taken = self.ticker.tick();
         let frame = self.ticker.ticked() - 1;
@@ -133,20 +139,20 @@ impl Camera for Stage {
     }
 }
 
-impl Director {
+impl SceneController {
     /// Sends in the person of a portrait: head and shoulders, facing the camera. They walk in for
     /// two seconds and then stand. A fourth person waits until one of three places is free.
-    pub fn enter(&self, portrait: &Picture) -> ActorId {
+    pub fn enter(&self, portrait: &Picture) -> PersonId {
         let sprite = Arc::new(Sprite::cut(portrait));
         let mut troupe = self.0.lock();
-        let id = ActorId(troupe.entered);
+        let id = PersonId(troupe.entered);
         troupe.entered += 1;
         troupe.actors.push(Actor { id, sprite, act: Act::new(), place: None });
         id
     }
 
     /// Sends somebody out; they are gone after two seconds. Whoever is not there is not missed.
-    pub fn leave(&self, id: ActorId) {
+    pub fn leave(&self, id: PersonId) {
         let mut troupe = self.0.lock();
         troupe.actors.retain(|actor| actor.id != id || actor.place.is_some());
         if let Some(actor) = troupe.actors.iter_mut().find(|actor| actor.id == id) {
@@ -157,14 +163,14 @@ impl Director {
     }
 
     /// Has somebody turn aside for two seconds, and back.
-    pub fn turn(&self, id: ActorId) {
+    pub fn turn_aside(&self, id: PersonId) {
         if let Some(actor) = self.0.lock().actors.iter_mut().find(|actor| actor.id == id) {
             actor.act.turn();
         }
     }
 
     /// Has two people who stand there change their places, so that one hides the other on the way.
-    pub fn cross(&self, first: ActorId, second: ActorId) {
+    pub fn swap_places(&self, first: PersonId, second: PersonId) {
         let mut troupe = self.0.lock();
         let find = |id| troupe.actors.iter().position(|actor| actor.id == id);
         let (Some(first), Some(second)) = (find(first), find(second)) else { return };
@@ -178,7 +184,7 @@ impl Director {
     }
 
     /// How many are on the stage or on their way.
-    pub fn on_stage(&self) -> usize {
+    pub fn person_count(&self) -> usize {
         self.0.lock().actors.len()
     }
 
@@ -195,7 +201,7 @@ impl Director {
 
     /// Waits until somebody stands at their place; `false` when it took longer than `timeout` or
     /// they are not there.
-    pub fn wait_until_standing(&self, id: ActorId, timeout: Duration) -> bool {
+    pub fn wait_until_standing(&self, id: PersonId, timeout: Duration) -> bool {
         let standing = |actor: &Actor| actor.id == id && actor.act.is_standing();
         self.wait_until(timeout, |troupe| troupe.actors.iter().any(standing))
     }

@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 use std::time::Duration;
 
-use super::noise::hash;
+use super::sensor_noise::hash;
 
 /// How long coming in or going out takes.
 const WALK: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ pub(super) struct Pose {
     pub aspect: f32,
     /// Tilt of the head, in radians.
     pub tilt: f32,
-    /// Light on them; 1 is that of the portrait.
+    /// StatusLed on them; 1 is that of the portrait.
     pub light: f32,
     /// Whether they move fast enough to blur.
     pub blurred: bool,

@@ -2,8 +2,8 @@
 
 use instored_imaging::Picture;
 
-use super::act::Pose;
 use super::matte::{HEAD, Matte};
+use super::movement::Pose;
 
 /// A portrait's height in frame heights, at scale 1.
 const TALL: f32 = 5.0 / 6.0;

@@ -8,7 +8,7 @@ use instored_vision::LANDMARKS;
 
 /// The signs of one track.
 #[derive(Default)]
-pub(super) struct Liveness {
+pub(super) struct PadScore {
     log_odds: f32,
     views: u32,
     first: Option<[[f32; 2]; LANDMARKS]>,
@@ -29,7 +29,7 @@ const PLANE_TURNED: f32 = 0.5;
 /// What either sign of motion is worth, in log-odds.
 const WORTH_OF_MOTION: f32 = 1.0;
 
-impl Liveness {
+impl PadScore {
     /// Adds a view: the model's probability that it is live, and its landmarks.
     pub fn add(&mut self, live: f32, landmarks: &[[f32; 2]; LANDMARKS]) {
         let live = live.clamp(1e-6, 1.0 - 1e-6);
@@ -129,8 +129,8 @@ mod tests {
         })
     }
 
-    fn track(live: f32, turns: &[f32], nose: f32) -> Liveness {
-        let mut liveness = Liveness::default();
+    fn track(live: f32, turns: &[f32], nose: f32) -> PadScore {
+        let mut liveness = PadScore::default();
         for turn in turns {
             liveness.add(live, &seen(*turn, nose));
         }

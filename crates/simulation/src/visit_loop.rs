@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use instored_camera::{Camera, CameraError, Pace, Settings};
+use instored_camera::{Camera, CameraError, Pacing, Settings};
 use instored_imaging::{Frame, Picture};
 
-use super::{ActorId, Director, Stage};
+use super::{PersonId, SceneCamera, SceneController};
 
 const SEED: u64 = 1;
 /// From one visit to the next: two seconds in, six there, two out, four empty.
@@ -26,22 +26,22 @@ enum Cue {
 }
 
 /// A stage with one visitor.
-pub struct Visits {
-    stage: Stage,
-    director: Director,
+pub struct VisitLoop {
+    stage: SceneCamera,
+    director: SceneController,
     portrait: Picture,
-    actor: Option<ActorId>,
+    actor: Option<PersonId>,
     cue: usize,
     visit: u32,
     /// When the next frame will be taken.
     now: Duration,
 }
 
-impl Visits {
-    /// Visits of the person on `portrait`, in frames as configured.
-    pub fn new(settings: &Settings, portrait: Picture, pace: Pace) -> Self {
+impl VisitLoop {
+    /// VisitLoop of the person on `portrait`, in frames as configured.
+    pub fn new(settings: &Settings, portrait: Picture, pace: Pacing) -> Self {
         let (stage, director) =
-            Stage::new(settings.width, settings.height, settings.fps, pace, SEED);
+            SceneCamera::new(settings.width, settings.height, settings.fps, pace, SEED);
         Self { stage, director, portrait, actor: None, cue: 0, visit: 0, now: Duration::ZERO }
     }
 
@@ -49,7 +49,7 @@ impl Visits {
         while self.now >= VISIT * self.visit + CUES[self.cue].0 {
             match (CUES[self.cue].1, self.actor) {
                 (Cue::Enter, _) => self.actor = Some(self.director.enter(&self.portrait)),
-                (Cue::Turn, Some(actor)) => self.director.turn(actor),
+                (Cue::Turn, Some(actor)) => self.director.turn_aside(actor),
                 (Cue::Leave, Some(actor)) => self.director.leave(actor),
                 (Cue::Turn | Cue::Leave, None) => {}
             }
@@ -61,7 +61,7 @@ impl Visits {
     }
 }
 
-impl Camera for Visits {
+impl Camera for VisitLoop {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         self.direct();
         let frame = self.stage.next_frame()?;
@@ -84,11 +84,11 @@ mod tests {
     fn the_visitor_comes_goes_and_comes_again() {
         let settings = Settings { fps: 5, ..Settings::builder().load().unwrap() };
         let portrait = Picture::filled(60, 80, [200, 150, 120]);
-        let mut visits = Visits::new(&settings, portrait, Pace::Fast);
+        let mut visits = VisitLoop::new(&settings, portrait, Pacing::Unlimited);
         let mut there = Vec::new();
         for _ in 0..28 * 5 {
             visits.next_frame().unwrap();
-            there.push(visits.director.on_stage());
+            there.push(visits.director.person_count());
         }
         let (first, second) = there.split_at(14 * 5);
         for visit in [first, second] {

@@ -28,7 +28,7 @@ pub(super) const STAGES: [(u32, f64); 4] = [(1, 0.125), (2, 0.125), (4, 0.25), (
 
 /// The evidence of one track; what it adds up is zeroed when it is dropped.
 #[derive(Default)]
-pub(super) struct Evidence {
+pub(super) struct TrackDecision {
     /// Sum of all views, each a unit vector.
     sum: Zeroizing<Vec<f32>>,
     views: u32,
@@ -41,7 +41,7 @@ pub(super) struct Evidence {
 const EAGER_VIEWS: u32 = 12;
 const RELAXED_LOOK: Duration = Duration::from_secs(1);
 
-impl Evidence {
+impl TrackDecision {
     /// Whether another view is wanted now.
     pub fn wants_view(&self, now: Duration) -> bool {
         now >= self.next_look
@@ -111,14 +111,14 @@ mod tests {
     fn gallery(degrees: &[f32]) -> Gallery {
         let mut gallery = Gallery::default();
         for (n, degrees) in degrees.iter().enumerate() {
-            gallery.admit(id(n as u128), [&at(*degrees)]);
+            gallery.insert(id(n as u128), [&at(*degrees)]);
         }
         gallery
     }
 
     /// Who it is, and after how many views.
     fn decide(gallery: &Gallery, views: &[f32]) -> Option<(CustomerId, usize)> {
-        let mut evidence = Evidence::default();
+        let mut evidence = TrackDecision::default();
         views.iter().enumerate().find_map(|(n, view)| {
             let now = Duration::from_secs(n as u64);
             Some((evidence.add(now, &at(*view), gallery, &RULES)?, n + 1))
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_face_that_stays_unknown_is_looked_at_less_often() {
-        let (mut evidence, gallery) = (Evidence::default(), gallery(&[0.0]));
+        let (mut evidence, gallery) = (TrackDecision::default(), gallery(&[0.0]));
         let mut looks = 0;
         for tenth in 0..200u64 {
             let now = Duration::from_millis(tenth * 100);

@@ -7,11 +7,11 @@ use instored_vision::Purpose;
 /// While it exists, faces are recognised: the only thing in this room, enrolments apart, that can
 /// give a reason to make an embedding.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct RecognitionWindow {
     until: Option<Duration>,
 }
 
-impl Window {
+impl RecognitionWindow {
     /// A window that is never closed.
     pub fn open() -> Self {
         Self { until: None }

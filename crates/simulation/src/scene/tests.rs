@@ -4,15 +4,15 @@ use super::*;
 
 const SECOND: usize = 10;
 
-fn stage(seed: u64) -> (Stage, Director) {
-    Stage::new(320, 240, SECOND as u32, Pace::Fast, seed)
+fn stage(seed: u64) -> (SceneCamera, SceneController) {
+    SceneCamera::new(320, 240, SECOND as u32, Pacing::Unlimited, seed)
 }
 
 fn portrait() -> Picture {
     Picture::filled(140, 180, [220, 60, 60])
 }
 
-fn show(stage: &mut Stage, frames: usize) -> Frame {
+fn show(stage: &mut SceneCamera, frames: usize) -> Frame {
     (1..frames).for_each(|_| drop(stage.next_frame().unwrap()));
     stage.next_frame().unwrap()
 }
@@ -38,7 +38,7 @@ fn the_same_directions_give_the_same_pictures() {
         let mut frames = vec![show(&mut stage, 3)];
         let id = director.enter(&portrait());
         frames.push(show(&mut stage, 3 * SECOND));
-        director.turn(id);
+        director.turn_aside(id);
         frames.push(show(&mut stage, SECOND));
         director.leave(id);
         frames.push(show(&mut stage, SECOND));
@@ -54,7 +54,7 @@ fn an_empty_stage_shows_nobody_and_is_never_quite_still() {
     let (first, second) = (show(&mut stage, 1), show(&mut stage, 1));
     assert_eq!(thirds(&first), [false; 3]);
     assert_ne!(first.picture, second.picture);
-    assert_eq!(director.on_stage(), 0);
+    assert_eq!(director.person_count(), 0);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn somebody_comes_stands_in_the_middle_and_goes() {
     director.leave(id);
     assert!(!director.wait_until_empty(Duration::ZERO));
     let left = show(&mut stage, 2 * SECOND + 1);
-    assert_eq!((thirds(&left), director.on_stage()), ([false; 3], 0));
+    assert_eq!((thirds(&left), director.person_count()), ([false; 3], 0));
     assert!(director.wait_until_empty(Duration::ZERO));
 }
 
@@ -76,12 +76,12 @@ fn three_stand_side_by_side_and_a_fourth_waits_for_a_place() {
     let (mut stage, director) = stage(1);
     let ids = [0; 4].map(|_| director.enter(&portrait()));
     let full = show(&mut stage, 4 * SECOND);
-    assert_eq!((thirds(&full), director.on_stage()), ([true; 3], 4));
+    assert_eq!((thirds(&full), director.person_count()), ([true; 3], 4));
     assert!(!director.wait_until_standing(ids[3], Duration::ZERO));
     director.leave(ids[1]);
     show(&mut stage, 5 * SECOND);
     assert!(director.wait_until_standing(ids[3], Duration::ZERO));
-    assert_eq!(director.on_stage(), 3);
+    assert_eq!(director.person_count(), 3);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn whoever_waits_at_the_door_can_be_sent_away() {
     director.leave(id);
     assert!(director.wait_until_empty(Duration::ZERO));
     director.leave(id);
-    director.turn(id);
+    director.turn_aside(id);
     assert_eq!(thirds(&show(&mut stage, SECOND)), [false; 3]);
 }
 
@@ -109,7 +109,7 @@ fn a_director_in_another_thread_hears_of_the_empty_stage() {
 #[test]
 fn the_smallest_portrait_on_the_smallest_stage_is_drawn() {
     for (side, portrait) in [(1, 1), (64, 1), (1, 64)] {
-        let (mut stage, director) = Stage::new(side, side, 1, Pace::Fast, 0);
+        let (mut stage, director) = SceneCamera::new(side, side, 1, Pacing::Unlimited, 0);
         director.enter(&Picture::filled(portrait, portrait * 3, [9; 3]));
         let frame = show(&mut stage, 5);
         assert_eq!((frame.picture.width(), frame.taken), (side, Duration::from_secs(4)));

@@ -12,15 +12,16 @@ const HOLDING_AFTER: Duration = Duration::from_secs(1);
 
 /// What somebody did with the button.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Press {
-    /// Pressed, and let go before the hold time.
-    Short,
-    /// Down for a second: go on, and it will be a hold. The light can warn.
-    Holding,
-    /// Let go after [`Press::Holding`] and before the hold time. [`Press::Short`] follows.
-    Cancelled,
-    /// Down for the hold time. Letting go reports nothing more.
-    Held,
+pub enum ButtonEvent {
+    /// Released before the hold time.
+    ShortPress,
+    /// Pressed for one second; [`ButtonEvent::HoldCompleted`] follows unless it is released.
+    HoldStarted,
+    /// Released after [`ButtonEvent::HoldStarted`] and before the hold time; [`ButtonEvent::ShortPress`]
+    /// follows.
+    HoldAborted,
+    /// Pressed for the hold time. The release reports no further event.
+    HoldCompleted,
 }
 
 /// Makes presses of edges. Pure: time comes with the calls, on one clock that never goes back.
@@ -62,7 +63,7 @@ impl PressDetector {
     }
 
     /// Takes an edge, and says what had come to pass before it.
-    pub fn edge(&mut self, edge: Edge) -> Vec<Press> {
+    pub fn edge(&mut self, edge: Edge) -> Vec<ButtonEvent> {
         let presses = self.advance(edge.at);
         if edge.pressed != self.level {
             self.level = edge.pressed;
@@ -77,7 +78,7 @@ impl PressDetector {
     }
 
     /// Says what has come to pass up to `now` without a further edge.
-    pub fn advance(&mut self, now: Duration) -> Vec<Press> {
+    pub fn advance(&mut self, now: Duration) -> Vec<ButtonEvent> {
         let mut presses = Vec::new();
         if let Some(left) = self.left
             && now >= self.since.saturating_add(self.debounce)
@@ -113,16 +114,16 @@ impl PressDetector {
     }
 
     /// The other level has rested; it was first reached at `at`.
-    fn settle(&mut self, at: Duration, presses: &mut Vec<Press>) {
+    fn settle(&mut self, at: Duration, presses: &mut Vec<ButtonEvent>) {
         self.hold_until(at, presses);
         self.state = match self.state {
             State::Up => State::Down { since: at },
             State::Down { .. } => {
-                presses.push(Press::Short);
+                presses.push(ButtonEvent::ShortPress);
                 State::Up
             }
             State::Holding { .. } => {
-                presses.extend([Press::Cancelled, Press::Short]);
+                presses.extend([ButtonEvent::HoldAborted, ButtonEvent::ShortPress]);
                 State::Up
             }
             State::Held => State::Up,
@@ -130,17 +131,17 @@ impl PressDetector {
     }
 
     /// The button was certainly down until `now`, if it was down.
-    fn hold_until(&mut self, now: Duration, presses: &mut Vec<Press>) {
+    fn hold_until(&mut self, now: Duration, presses: &mut Vec<ButtonEvent>) {
         if let State::Down { since } = self.state
             && now >= since.saturating_add(self.holding_after())
         {
-            presses.push(Press::Holding);
+            presses.push(ButtonEvent::HoldStarted);
             self.state = State::Holding { since };
         }
         if let State::Holding { since } = self.state
             && now >= since.saturating_add(self.hold)
         {
-            presses.push(Press::Held);
+            presses.push(ButtonEvent::HoldCompleted);
             self.state = State::Held;
         }
     }
@@ -165,7 +166,7 @@ mod tests {
     }
 
     /// Feeds edges at alternating levels, beginning with a press, and lets `rest` pass.
-    fn play(edges: impl IntoIterator<Item = Duration>, rest: Duration) -> Vec<Press> {
+    fn play(edges: impl IntoIterator<Item = Duration>, rest: Duration) -> Vec<ButtonEvent> {
         let mut detector = detector();
         let (mut presses, mut pressed, mut now) = (Vec::new(), true, Duration::ZERO);
         for at in edges {
@@ -185,7 +186,7 @@ mod tests {
         assert!(detector.edge(Edge { pressed: false, at: ms(500) }).is_empty());
         assert_eq!(detector.deadline(), Some(ms(520)));
         assert!(detector.advance(ms(519)).is_empty());
-        assert_eq!(detector.advance(ms(520)), [Press::Short]);
+        assert_eq!(detector.advance(ms(520)), [ButtonEvent::ShortPress]);
         assert_eq!((detector.deadline(), detector.advance(ms(90_000))), (None, vec![]));
     }
 
@@ -195,10 +196,10 @@ mod tests {
         detector.edge(Edge { pressed: true, at: ms(100) });
         assert_eq!(detector.advance(ms(120)), []);
         assert_eq!(detector.deadline(), Some(ms(1_100)));
-        assert_eq!(detector.advance(ms(1_100)), [Press::Holding]);
+        assert_eq!(detector.advance(ms(1_100)), [ButtonEvent::HoldStarted]);
         assert_eq!(detector.deadline(), Some(ms(5_100)));
         assert_eq!(detector.advance(ms(5_099)), []);
-        assert_eq!(detector.advance(ms(5_100)), [Press::Held]);
+        assert_eq!(detector.advance(ms(5_100)), [ButtonEvent::HoldCompleted]);
         assert_eq!(detector.edge(Edge { pressed: false, at: ms(7_000) }), []);
         assert_eq!(detector.advance(ms(8_000)), []);
     }
@@ -207,8 +208,8 @@ mod tests {
     fn the_limit_of_a_hold_is_kept_to_the_millisecond_though_both_ends_bounce() {
         // 201 edges within 30 ms; what counts is the first.
         let storm = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
-        let let_go = [Press::Holding, Press::Cancelled, Press::Short];
-        let held = [Press::Holding, Press::Held];
+        let let_go = [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress];
+        let held = [ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted];
         for (for_ms, expected) in
             [(4_900, &let_go[..]), (4_999, &let_go), (5_000, &held), (5_100, &held)]
         {
@@ -223,20 +224,29 @@ mod tests {
     #[test]
     fn letting_go_after_the_warning_cancels_it() {
         let presses = play([ms(100), ms(3_000)], ms(100));
-        assert_eq!(presses, [Press::Holding, Press::Cancelled, Press::Short]);
+        assert_eq!(
+            presses,
+            [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress]
+        );
     }
 
     #[test]
     fn two_hundred_bounces_in_thirty_milliseconds_are_one_press() {
         let storm = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
-        assert_eq!(play(storm(100).chain(storm(600)), ms(100)), [Press::Short]);
-        assert_eq!(play(storm(100), ms(6_000)), [Press::Holding, Press::Held]);
+        assert_eq!(play(storm(100).chain(storm(600)), ms(100)), [ButtonEvent::ShortPress]);
+        assert_eq!(
+            play(storm(100), ms(6_000)),
+            [ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted]
+        );
     }
 
     #[test]
     fn a_spike_is_no_press_and_a_dropout_is_no_release() {
         assert_eq!(play([ms(100), ms(105)], ms(9_000)), []);
-        assert_eq!(play([ms(100), ms(2_000), ms(2_010)], ms(4_000)), [Press::Holding, Press::Held]);
+        assert_eq!(
+            play([ms(100), ms(2_000), ms(2_010)], ms(4_000)),
+            [ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted]
+        );
     }
 
     #[test]
@@ -244,7 +254,7 @@ mod tests {
         // Let go 10 ms early, with the debounce time ending 10 ms late.
         assert_eq!(
             play([ms(0), ms(4_990)], ms(20)),
-            [Press::Holding, Press::Cancelled, Press::Short]
+            [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress]
         );
     }
 
@@ -254,7 +264,7 @@ mod tests {
         let mut presses = detector.edge(Edge { pressed: true, at: ms(1_000) });
         presses.extend(detector.edge(Edge { pressed: false, at: ms(1_300) }));
         presses.extend(detector.advance(ms(60_000)));
-        assert_eq!(presses, [Press::Short]);
+        assert_eq!(presses, [ButtonEvent::ShortPress]);
     }
 
     #[test]
@@ -278,11 +288,11 @@ mod tests {
                     now += ms(length);
                 }
                 match down {
-                    ..1_000 => expected.push(Press::Short),
+                    ..1_000 => expected.push(ButtonEvent::ShortPress),
                     1_000..5_000 => {
-                        expected.extend([Press::Holding, Press::Cancelled, Press::Short]);
+                        expected.extend([ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress]);
                     }
-                    _ => expected.extend([Press::Holding, Press::Held]),
+                    _ => expected.extend([ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted]),
                 }
             }
             prop_assert_eq!(play(edges, ms(100)), expected);
@@ -317,11 +327,11 @@ mod tests {
             let mut holding = false;
             for press in lazily {
                 match press {
-                    Press::Holding => prop_assert!(!std::mem::replace(&mut holding, true)),
-                    Press::Cancelled | Press::Held => {
+                    ButtonEvent::HoldStarted => prop_assert!(!std::mem::replace(&mut holding, true)),
+                    ButtonEvent::HoldAborted | ButtonEvent::HoldCompleted => {
                         prop_assert!(std::mem::replace(&mut holding, false));
                     }
-                    Press::Short => prop_assert!(!holding),
+                    ButtonEvent::ShortPress => prop_assert!(!holding),
                 }
             }
         }

@@ -1,0 +1,170 @@
+//! Signals of the status LED.
+//!
+//! | signal | LED | meaning |
+//! |---|---|---|
+//! | `idle` | on 0.06 s, off 2.94 s, repeated | ready: press the button to opt in |
+//! | `look_here` | on 0.5 s, off 0.5 s, repeated | please look at the camera |
+//! | `capturing` | on 0.12 s, off 0.12 s, repeated | hold still, views are being captured |
+//! | `succeeded` | on 2 s, then off | enrolled, or deleted |
+//! | `failed` | on 0.15 s, off 0.15 s, on 0.15 s, off 0.15 s, on 0.15 s, then off | the enrolment failed, nothing was stored |
+//! | `out_of_order` | on 0.1 s, off 0.2 s, on 0.1 s, off 1.6 s, repeated | out of order: no camera |
+//! | `hold_to_withdraw` | on 0.9 s, off 0.1 s, repeated | keep holding to be deleted, release to stay |
+
+use std::time::Duration;
+
+/// A signal of the status LED.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum LedSignal {
+    /// Ready for a press of the button.
+    Idle,
+    /// Request to look at the camera.
+    LookHere,
+    /// Capture of views in progress.
+    Capturing,
+    /// Success.
+    Succeeded,
+    /// Failure.
+    Failed,
+    /// No picture from the camera.
+    OutOfOrder,
+    /// Warning while the button is held: a withdrawal follows.
+    HoldToWithdraw,
+}
+
+/// The levels of one signal over time.
+struct Pattern {
+    signal: LedSignal,
+    /// Durations in milliseconds: on, off, on, off, …
+    segments: &'static [u64],
+    /// True if the pattern starts again at its end; the LED stays off otherwise.
+    is_repeated: bool,
+}
+
+/// The pattern of each signal.
+const PATTERNS: [Pattern; 7] = [
+    Pattern { signal: LedSignal::Idle, segments: &[60, 2940], is_repeated: true },
+    Pattern { signal: LedSignal::LookHere, segments: &[500, 500], is_repeated: true },
+    Pattern { signal: LedSignal::Capturing, segments: &[120, 120], is_repeated: true },
+    Pattern { signal: LedSignal::Succeeded, segments: &[2000], is_repeated: false },
+    Pattern { signal: LedSignal::Failed, segments: &[150, 150, 150, 150, 150], is_repeated: false },
+    Pattern { signal: LedSignal::OutOfOrder, segments: &[100, 200, 100, 1600], is_repeated: true },
+    Pattern { signal: LedSignal::HoldToWithdraw, segments: &[900, 100], is_repeated: true },
+];
+
+impl LedSignal {
+    /// Returns the length of the signal, or `None` for a repeated one, which lasts until the next.
+    pub fn duration(self) -> Option<Duration> {
+        let Pattern { segments, is_repeated, .. } = self.pattern();
+        (!is_repeated).then(|| Duration::from_millis(segments.iter().sum()))
+    }
+
+    /// Returns true if the LED is on `elapsed` after the start of the signal.
+    pub fn is_on(self, elapsed: Duration) -> bool {
+        self.segment_at(elapsed).0
+    }
+
+    /// Returns the time from `elapsed` to the next change of the LED; `None` if it stays off.
+    pub fn time_to_change(self, elapsed: Duration) -> Option<Duration> {
+        self.segment_at(elapsed).1
+    }
+
+    /// Returns the row of [`PATTERNS`] of this signal.
+    fn pattern(self) -> &'static Pattern {
+        PATTERNS.iter().find(|p| p.signal == self).expect("each signal has a pattern (tested)")
+    }
+
+    /// Returns the level at `elapsed`, and the time to the end of its segment.
+    fn segment_at(self, elapsed: Duration) -> (bool, Option<Duration>) {
+        let Pattern { segments, is_repeated, .. } = self.pattern();
+        let total = u128::from(segments.iter().sum::<u64>()) * 1_000_000;
+        let mut offset = elapsed.as_nanos();
+        if *is_repeated {
+            offset %= total;
+        }
+        for (i, segment) in segments.iter().enumerate() {
+            let length = u128::from(*segment) * 1_000_000;
+            if offset < length {
+                let rest = u64::try_from(length - offset).expect("a segment lasts a few seconds");
+                return (i % 2 == 0, Some(Duration::from_nanos(rest)));
+            }
+            offset -= length;
+        }
+        (false, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SIGNALS: [(LedSignal, &str); 7] = [
+        (LedSignal::Idle, "idle"),
+        (LedSignal::LookHere, "look_here"),
+        (LedSignal::Capturing, "capturing"),
+        (LedSignal::Succeeded, "succeeded"),
+        (LedSignal::Failed, "failed"),
+        (LedSignal::OutOfOrder, "out_of_order"),
+        (LedSignal::HoldToWithdraw, "hold_to_withdraw"),
+    ];
+
+    #[test]
+    fn each_signal_has_a_pattern_of_its_own() {
+        for (signal, name) in SIGNALS {
+            assert!(signal.is_on(Duration::ZERO), "{name} starts dark");
+        }
+        for (i, a) in PATTERNS.iter().enumerate() {
+            assert!(!PATTERNS[i + 1..].iter().any(|b| a.segments == b.segments));
+        }
+    }
+
+    #[test]
+    fn patterns_match_the_documented_table() {
+        let source = include_str!("status_led.rs");
+        for (signal, name) in SIGNALS {
+            let Pattern { segments, is_repeated, .. } = signal.pattern();
+            let levels: Vec<_> = segments
+                .iter()
+                .enumerate()
+                .map(|(i, ms)| {
+                    format!("{} {} s", if i % 2 == 0 { "on" } else { "off" }, *ms as f64 / 1000.0)
+                })
+                .collect();
+            let end = if *is_repeated { "repeated" } else { "then off" };
+            let row = format!("//! | `{name}` | {}, {end} |", levels.join(", "));
+            assert!(source.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn finished_signal_stays_off() {
+        let two = Duration::from_secs(2);
+        assert!(LedSignal::Succeeded.is_on(two - Duration::from_nanos(1)));
+        assert!(!LedSignal::Succeeded.is_on(two));
+        assert_eq!(LedSignal::Succeeded.time_to_change(two), None);
+        assert_eq!(LedSignal::Succeeded.duration(), Some(two));
+        assert_eq!(LedSignal::Idle.duration(), None);
+    }
+
+    #[test]
+    fn repeated_signal_still_repeats_after_a_year() {
+        let year = Duration::from_secs(3 * 10_000_000);
+        assert!(LedSignal::Idle.is_on(year));
+        assert!(!LedSignal::Idle.is_on(year + Duration::from_millis(60)));
+    }
+
+    proptest! {
+        #[test]
+        fn led_changes_exactly_at_the_predicted_time(row in 0usize..7, ns in 0u64..10_000_000_000) {
+            let (signal, elapsed) = (SIGNALS[row].0, Duration::from_nanos(ns));
+            let on = signal.is_on(elapsed);
+            if let Some(rest) = signal.time_to_change(elapsed) {
+                prop_assert_eq!(signal.is_on(elapsed + rest - Duration::from_nanos(1)), on);
+                prop_assert_eq!(signal.is_on(elapsed + rest), !on);
+            } else {
+                prop_assert!(!on);
+            }
+        }
+    }
+}
