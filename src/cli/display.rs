@@ -8,7 +8,7 @@ use instored_mqtt::{PublicKey, Trust};
 
 use super::run::{runtime, stop_signal};
 use crate::config::Config;
-use crate::daemon::screen;
+use crate::daemon::display_bridge;
 
 /// What to show, and where.
 #[derive(clap::Args)]
@@ -33,7 +33,8 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     runtime()?.block_on(async {
         let listener = instored_display::bind(&settings).await?;
         tracing::info!("the page of `{box_id}` is at http://{}/", listener.local_addr()?);
-        screen::show(listener, &settings, &config.mqtt, box_id, trust, stop_signal()?).await?;
+        display_bridge::serve(listener, &settings, &config.mqtt, box_id, trust, stop_signal()?)
+            .await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use instored_mqtt::KeyNote;
+use instored_mqtt::PublicKeyAnnouncement;
 use serde_json::json;
 
 use super::customers::UNEXPECTED;
@@ -55,7 +55,7 @@ pub(super) fn run(action: &Action, config: &Config) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn web_key(note: &KeyNote) -> serde_json::Value {
+fn web_key(note: &PublicKeyAnnouncement) -> serde_json::Value {
     json!({
         "kty": "OKP",
         "crv": "Ed25519",
@@ -74,7 +74,10 @@ mod tests {
     fn a_web_key_is_written_as_rfc_8037_does() {
         // Appendix A.2.
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let note = KeyNote { key_id: "21fe31dfa154a261".into(), ed25519: x.parse().unwrap() };
+        let note = PublicKeyAnnouncement {
+            key_id: "21fe31dfa154a261".into(),
+            ed25519: x.parse().unwrap(),
+        };
         let key = web_key(&note);
         assert_eq!((&key["kty"], &key["crv"]), (&json!("OKP"), &json!("Ed25519")));
         assert_eq!((&key["x"], &key["kid"]), (&json!(x), &json!("21fe31dfa154a261")));

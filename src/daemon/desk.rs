@@ -158,7 +158,7 @@ impl Desk {
         let recommendations = self.advisor.advise(&customer, &Zoned::now(), limit);
         let who = CustomerRef { id, name: customer.name };
         self.greeted.insert(id, (who.clone(), customer.visits));
-        self.publisher.visit(&VisitEvent {
+        self.publisher.publish_visit(&VisitEvent {
             id: new_event_id(),
             event,
             customer: who,
@@ -185,7 +185,7 @@ impl Desk {
         let Some((customer, visits)) = self.greeted.remove(&id) else { return };
         let now = Timestamp::now();
         tracing::info!(customer = %id, "a customer left");
-        self.publisher.visit(&VisitEvent {
+        self.publisher.publish_visit(&VisitEvent {
             id: new_event_id(),
             event: VisitKind::Left,
             customer,
@@ -227,25 +227,25 @@ impl Desk {
     /// Publishes what the box is doing.
     pub fn publish_state(&mut self) {
         self.state.embeddings = self.eyes.embeddings();
-        self.state.refused_commands = self.publisher.traffic().refused;
+        self.state.refused_commands = self.publisher.statistics().refused_commands;
         // Also where the clock was set back in between.
         let later = self.state.issued.saturating_add(SignedDuration::from_nanos(1));
         self.state.issued = Timestamp::now().max(later.unwrap_or(Timestamp::MAX));
-        self.publisher.state(&self.state);
+        self.publisher.publish_state(&self.state);
     }
 
     /// Says what is on a customer's list now.
     pub fn say_list(&self, list: &ShoppingList) {
         let now = Timestamp::now();
         let (id, expires) = (new_event_id(), self.expiry(now));
-        self.publisher.list(&ListEvent { id, list: list.clone(), issued: now, expires });
+        self.publisher.publish_list(&ListEvent { id, list: list.clone(), issued: now, expires });
     }
 
     pub(super) fn say(&self, step: EnrolmentStep) {
         let now = Timestamp::now();
         let expires = self.expiry(now);
         let event = EnrolmentEvent { id: new_event_id(), step, issued: now, expires };
-        self.publisher.enrolment(&event);
+        self.publisher.publish_enrolment(&event);
     }
 
     fn expiry(&self, now: Timestamp) -> Timestamp {

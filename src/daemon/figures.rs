@@ -130,11 +130,15 @@ impl Collector for Others {
             encoder.encode_descriptor("embeddings", help, None, embeddings.metric_type())?;
         embeddings.encode(metric)?;
 
-        let traffic = self.publisher.traffic();
+        let traffic = self.publisher.statistics();
         for (name, help, count) in [
             ("bus_dropped", "Events and answers that were given up", traffic.dropped),
             ("bus_connections", "Connections made to the broker", traffic.connections),
-            ("bus_refused_commands", "Commands that were none, or too many", traffic.refused),
+            (
+                "bus_refused_commands",
+                "Commands that were none, or too many",
+                traffic.refused_commands,
+            ),
         ] {
             let counter = ConstCounter::new(count);
             counter.encode(encoder.encode_descriptor(
@@ -144,7 +148,7 @@ impl Collector for Others {
                 counter.metric_type(),
             )?)?;
         }
-        let waiting = ConstGauge::new(i64::try_from(traffic.waiting).unwrap_or(i64::MAX));
+        let waiting = ConstGauge::new(i64::try_from(traffic.queued).unwrap_or(i64::MAX));
         let help = "Messages that wait to be sent";
         waiting.encode(encoder.encode_descriptor(
             "bus_waiting",

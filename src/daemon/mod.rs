@@ -8,6 +8,7 @@ mod advisor;
 mod chores;
 mod control;
 mod desk;
+pub mod display_bridge;
 mod eyes;
 mod figures;
 mod front;
@@ -16,7 +17,6 @@ mod metrics;
 pub mod operator;
 mod opting;
 mod requests;
-pub mod screen;
 mod seen;
 mod tending;
 mod today;
@@ -37,7 +37,7 @@ pub use eyes::OpenCamera;
 pub use mailbox::Delivery;
 
 use instored_domain::{CustomerId, Embedding, Lists, ModelId, Tills};
-use instored_mqtt::{BusError, KeyNote, Signer};
+use instored_mqtt::{MqttError, PublicKeyAnnouncement, Signer};
 use instored_panel::{Button, StatusLed};
 use instored_recognition::Recogniser;
 use instored_vault::{Keys, Means, Vault, VaultError};
@@ -77,7 +77,7 @@ pub enum DaemonError {
     #[error(transparent)]
     Vision(#[from] VisionError),
     #[error(transparent)]
-    Bus(#[from] BusError),
+    Bus(#[from] MqttError),
     #[error("cannot make the folder {path}: {source}; check who owns the folder above")]
     Folder { path: PathBuf, source: io::Error },
     #[error("cannot open the control socket {path}: {source}; is runtime_dir there and yours?")]
@@ -225,8 +225,8 @@ pub async fn run(
             Some(inbound) = commands.recv() => {
                 let answer = block_in_place(|| desk.command(inbound.command));
                 figures.command(answer.is_ok());
-                if let Some(reply) = inbound.reply {
-                    desk.publisher.reply(reply, &answer);
+                if let Some(reply) = inbound.reply_to {
+                    desk.publisher.respond(reply, &answer);
                 }
             }
             Some((request, reply)) = asked.recv() => {
@@ -239,7 +239,7 @@ pub async fn run(
             }
             Some((answer, reply)) = ready.recv() => {
                 if let Ok(Response::Rotated(_)) = answer {
-                    desk.publisher.rekey(signer_of(&desk.vault));
+                    desk.publisher.rotate_key(signer_of(&desk.vault));
                 }
                 let _ = reply.send(answer);
             }
@@ -295,7 +295,7 @@ fn enrolled(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), DaemonErro
 }
 
 fn signer_of(vault: &Arc<Vault>) -> Signer {
-    let KeyNote { key_id, ed25519 } = operator::key_note(vault);
+    let PublicKeyAnnouncement { key_id, ed25519 } = operator::key_note(vault);
     let signing = Arc::clone(vault);
     Signer::new(key_id, ed25519, Arc::new(move |bytes: &[u8]| signing.key().sign(bytes)))
 }

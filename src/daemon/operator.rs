@@ -8,7 +8,7 @@ use instored_domain::{
     CatalogueChange, Currency, Customer, CustomerId, CustomerName, History, HistoryBy, Order,
     OrderId, Page, Product, Receipt, Refusal, RefusalCode,
 };
-use instored_mqtt::{KeyNote, PublicKey};
+use instored_mqtt::{PublicKey, PublicKeyAnnouncement};
 use instored_orders::history::history;
 use instored_vault::{
     Act, AuditEntry, BackedUp, Loaded, OrderAdded, Passphrase, Rotated, Vault, VaultError, Verified,
@@ -78,7 +78,7 @@ pub enum Response {
         refused: Vec<String>,
     },
     Catalogue(CatalogueChange),
-    Key(KeyNote),
+    Key(PublicKeyAnnouncement),
     Rotated(Rotated),
     Verified(Verified),
     AuditLog(Vec<AuditEntry>),
@@ -183,11 +183,11 @@ pub fn answer(
 }
 
 /// By which key displays know the box.
-pub(super) fn key_note(vault: &Vault) -> KeyNote {
+pub(super) fn key_note(vault: &Vault) -> PublicKeyAnnouncement {
     let key = vault.key();
     let public = PublicKey::from_bytes(&key.public())
         .expect("the public half of a signing key is a point of the curve");
-    KeyNote { key_id: key.key_id(), ed25519: public }
+    PublicKeyAnnouncement { key_id: key.key_id(), ed25519: public }
 }
 
 /// Writes a backup beside the vault, from where the command line takes it.

@@ -9,7 +9,8 @@ impl Desk {
     /// Counts, sweeps, and forgets whoever has not come for long.
     pub fn tend(&mut self) {
         self.advisor.tend();
-        let (visits, refused) = (self.today.count(&Zoned::now()), self.publisher.traffic().refused);
+        let (visits, refused) =
+            (self.today.count(&Zoned::now()), self.publisher.statistics().refused_commands);
         if visits != self.state.visits_today || refused != self.state.refused_commands {
             self.state.visits_today = visits;
             self.publish_state();

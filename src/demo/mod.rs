@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::config::Config;
-use crate::daemon::screen;
+use crate::daemon::display_bridge::{self, DisplayBridgeError};
 use narrator::Narrator;
 use story::{Story, StoryError};
 use theatre::Theatre;
@@ -80,7 +80,7 @@ pub async fn run(
 /// The page, served beside the story.
 struct Page {
     stop: oneshot::Sender<()>,
-    server: tokio::task::JoinHandle<Result<(), screen::ScreenError>>,
+    server: tokio::task::JoinHandle<Result<(), DisplayBridgeError>>,
 }
 
 impl Page {
@@ -92,7 +92,8 @@ impl Page {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            screen::show(listener, display, mqtt, box_name, Trust::FirstUse, shutdown).await
+            display_bridge::serve(listener, display, mqtt, box_name, Trust::FirstUse, shutdown)
+                .await
         });
         Self { stop, server }
     }

@@ -5,7 +5,7 @@ use std::fmt::Arguments;
 use instored_domain::{
     CustomerName, CustomerRef, EnrolmentFailure, EnrolmentStep, OrderSummary, VisitEvent, VisitKind,
 };
-use instored_mqtt::{Heard, payload};
+use instored_mqtt::{BoxEvent, versioned};
 use serde_json::json;
 
 /// Prints.
@@ -26,7 +26,7 @@ impl Narrator {
     }
 
     /// Tells what was heard on the bus.
-    pub fn heard(self, heard: &Heard) {
+    pub fn heard(self, heard: &BoxEvent) {
         match self {
             Self::Json => {
                 if let Some(message) = message(heard) {
@@ -42,28 +42,28 @@ impl Narrator {
     }
 }
 
-fn message(heard: &Heard) -> Option<serde_json::Value> {
+fn message(heard: &BoxEvent) -> Option<serde_json::Value> {
     let (name, leaf, payload) = match heard {
-        Heard::Visit(name, event) => (name, "visit", json!(payload(event))),
-        Heard::Enrolment(name, event) => (name, "enrolment", json!(payload(event))),
-        Heard::List(name, event) => (name, "list", json!(payload(event))),
-        Heard::State(name, state) => (name, "state", json!(payload(state))),
-        Heard::Online(name, online) => {
+        BoxEvent::Visit(name, event) => (name, "visit", json!(versioned(event))),
+        BoxEvent::Enrolment(name, event) => (name, "enrolment", json!(versioned(event))),
+        BoxEvent::List(name, event) => (name, "list", json!(versioned(event))),
+        BoxEvent::State(name, state) => (name, "state", json!(versioned(state))),
+        BoxEvent::Availability(name, online) => {
             (name, "availability", json!(if *online { "online" } else { "offline" }))
         }
-        Heard::Link(_) => return None,
+        BoxEvent::BrokerConnection(_) => return None,
     };
     Some(json!({ "topic": format!("instored/{name}/{leaf}"), "payload": payload }))
 }
 
-fn words(heard: &Heard) -> Option<String> {
+fn words(heard: &BoxEvent) -> Option<String> {
     Some(match heard {
-        Heard::Visit(_, event) => match event.event {
+        BoxEvent::Visit(_, event) => match event.event {
             VisitKind::Arrived => greeting(event),
             VisitKind::Changed => return None,
             VisitKind::Left => format!("{} has left.", name(&event.customer)),
         },
-        Heard::Enrolment(_, event) => match &event.step {
+        BoxEvent::Enrolment(_, event) => match &event.step {
             EnrolmentStep::Offered => {
                 "The box: we do not know you yet; press once more to opt in.".to_owned()
             }
@@ -76,7 +76,10 @@ fn words(heard: &Heard) -> Option<String> {
             EnrolmentStep::Failed { reason } => format!("The box: {}", failure(*reason)),
             EnrolmentStep::Withdrawn { .. } => "The box: you are forgotten.".to_owned(),
         },
-        Heard::List(..) | Heard::State(..) | Heard::Online(..) | Heard::Link(_) => return None,
+        BoxEvent::List(..)
+        | BoxEvent::State(..)
+        | BoxEvent::Availability(..)
+        | BoxEvent::BrokerConnection(_) => return None,
     })
 }
 

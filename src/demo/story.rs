@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use instored_domain::{
     Command, CustomerId, EnrolmentFailure, EnrolmentStep, VisitEvent, VisitKind,
 };
-use instored_mqtt::Heard;
+use instored_mqtt::BoxEvent;
 use instored_orders::{Format, Found, Rules};
 use instored_simulation::{PersonId, SceneController};
 use jiff::{Timestamp, Zoned};
@@ -110,7 +110,7 @@ impl Story<'_> {
     pub async fn encore(&mut self) -> Told<()> {
         self.narrator.say(format_args!("Bea comes in, and stays for as long as you watch."));
         self.enter(&BEA, 1).await?;
-        let arrived = |h: &Heard| visit(h, VisitKind::Arrived).map(|_| ());
+        let arrived = |h: &BoxEvent| visit(h, VisitKind::Arrived).map(|_| ());
         self.until(&BEA, "the greeting", arrived).await
     }
 
@@ -118,8 +118,8 @@ impl Story<'_> {
         self.narrator.say(format_args!("{} comes in and presses the button.", person.name));
         let actor = self.enter(person, 0).await?;
         self.theatre.hand.hold(SHORT_PRESS);
-        let outcome = |h: &Heard| match h {
-            Heard::Enrolment(_, event) => match &event.step {
+        let outcome = |h: &BoxEvent| match h {
+            BoxEvent::Enrolment(_, event) => match &event.step {
                 EnrolmentStep::Done { customer, .. } => Some(Ok(customer.id)),
                 EnrolmentStep::Failed { reason } => Some(Err(*reason)),
                 _ => None,
@@ -166,7 +166,7 @@ impl Story<'_> {
     ) -> Told<PersonId> {
         self.narrator.say(format_args!("{} comes back, {when}.", person.name));
         let actor = self.enter(person, 1).await?;
-        let arrived = |h: &Heard| visit(h, VisitKind::Arrived).cloned();
+        let arrived = |h: &BoxEvent| visit(h, VisitKind::Arrived).cloned();
         let greeting = self.until(person, "the greeting", arrived).await?;
         let faults = [
             (greeting.customer.id != customer, "as somebody else"),
@@ -178,7 +178,7 @@ impl Story<'_> {
         }
         self.pass(self.reading).await?;
         self.leave(actor).await?;
-        let left = |h: &Heard| visit(h, VisitKind::Left).map(|_| ());
+        let left = |h: &BoxEvent| visit(h, VisitKind::Left).map(|_| ());
         self.until(person, "the farewell", left).await?;
         Ok(actor)
     }
@@ -187,11 +187,13 @@ impl Story<'_> {
         let name = person.name;
         self.narrator.say(format_args!("{name} comes in and holds the button."));
         let actor = self.enter(person, 1).await?;
-        let arrived = |h: &Heard| visit(h, VisitKind::Arrived).map(|_| ());
+        let arrived = |h: &BoxEvent| visit(h, VisitKind::Arrived).map(|_| ());
         self.until(person, "the greeting", arrived).await?;
         self.theatre.hand.hold(LONG_PRESS);
-        let withdrawn = |h: &Heard| match h {
-            Heard::Enrolment(_, event) if event.step == EnrolmentStep::Withdrawn { customer } => {
+        let withdrawn = |h: &BoxEvent| match h {
+            BoxEvent::Enrolment(_, event)
+                if event.step == EnrolmentStep::Withdrawn { customer } =>
+            {
                 Some(())
             }
             _ => None,
@@ -209,7 +211,7 @@ impl Story<'_> {
         self.ask("asking who is here", &Command::Present {}).await?;
         while let Some(heard) = self.theatre.heard_within(Duration::from_millis(300)).await {
             self.narrator.heard(&heard);
-            if matches!(heard, Heard::Visit(..)) {
+            if matches!(heard, BoxEvent::Visit(..)) {
                 return Err(StoryError::Greeted { who: person.name });
             }
         }
@@ -261,7 +263,7 @@ impl Story<'_> {
         &mut self,
         person: &Person,
         missing: &'static str,
-        wanted: impl Fn(&Heard) -> Option<T>,
+        wanted: impl Fn(&BoxEvent) -> Option<T>,
     ) -> Told<T> {
         let deadline = self.theatre.director.now() + PATIENCE;
         loop {
@@ -280,9 +282,9 @@ impl Story<'_> {
     }
 }
 
-fn visit(heard: &Heard, kind: VisitKind) -> Option<&VisitEvent> {
+fn visit(heard: &BoxEvent, kind: VisitKind) -> Option<&VisitEvent> {
     match heard {
-        Heard::Visit(_, event) if event.event == kind => Some(event),
+        BoxEvent::Visit(_, event) if event.event == kind => Some(event),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use instored_camera::{Camera, CameraError, Pacing};
 use instored_domain::{Answer, CameraState, Command};
-use instored_mqtt::{Broker, CallError, Caller, Heard, Trust};
+use instored_mqtt::{BoxEvent, Broker, CommandClient, CommandError, Trust};
 use instored_simulation::panel::{self, PanelHandle};
 use instored_simulation::{SceneCamera, SceneController};
 use tempfile::TempDir;
@@ -26,8 +26,8 @@ pub(super) struct Theatre {
     pub hand: PanelHandle,
     /// The box's configuration.
     pub config: Config,
-    heard: mpsc::Receiver<Heard>,
-    caller: Caller,
+    heard: mpsc::Receiver<BoxEvent>,
+    caller: CommandClient,
     daemon: JoinHandle<Result<(), DaemonError>>,
     stop: Vec<oneshot::Sender<()>>,
     listener: JoinHandle<()>,
@@ -66,7 +66,7 @@ impl Theatre {
 
         let trust = Trust::FirstUse;
         let (heard, caller, connection) =
-            instored_mqtt::listen(&config.mqtt, Some(&config.box_name), trust)?;
+            instored_mqtt::subscribe(&config.mqtt, Some(&config.box_name), trust)?;
         let (stop_listener, listener_stops) = oneshot::channel();
         let listener = tokio::spawn(connection.run(ended(listener_stops)));
 
@@ -108,7 +108,7 @@ impl Theatre {
     async fn wait_for_the_box(&mut self) -> anyhow::Result<()> {
         let streaming = async {
             while let Some(heard) = self.heard.recv().await {
-                if matches!(&heard, Heard::State(_, s) if s.camera == CameraState::Streaming) {
+                if matches!(&heard, BoxEvent::State(_, s) if s.camera == CameraState::Streaming) {
                     return true;
                 }
             }
@@ -127,13 +127,13 @@ impl Theatre {
     }
 
     /// What is heard next, if anything is within `patience`.
-    pub async fn heard_within(&mut self, patience: Duration) -> Option<Heard> {
+    pub async fn heard_within(&mut self, patience: Duration) -> Option<BoxEvent> {
         tokio::time::timeout(patience, self.heard.recv()).await.ok().flatten()
     }
 
     /// Asks the box over the bus.
-    pub async fn ask(&self, command: &Command) -> Result<Answer, CallError> {
-        self.caller.call(&self.config.box_name, command, ANSWER).await
+    pub async fn ask(&self, command: &Command) -> Result<Answer, CommandError> {
+        self.caller.send(&self.config.box_name, command, ANSWER).await
     }
 
     /// Asks the box as the shop's operator does.

@@ -45,7 +45,7 @@ fn certificates(folder: &Path, authority: &str) {
 fn broker() -> Mosquitto {
     let read = |file: &str| std::fs::read_to_string(repository(file)).expect("it is there");
     let lines = read("config/mosquitto/instored.conf")
-        .replace("listener 8883", "listener PORT 127.0.0.1\nuser root")
+        .replace("listener 8883\n", "")
         .replace("/etc/mosquitto/instored.acl", "DIR/instored.acl")
         .replace("/etc/mosquitto/instored/", "DIR/");
     let rules = read("config/mosquitto/instored.acl")

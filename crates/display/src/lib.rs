@@ -1,24 +1,35 @@
-//! The page that people look at: who is greeted, how an enrolment goes on, and a clock for the
-//! time between.
+//! HTTP server and web page of the customer display.
 //!
-//! The server keeps the situation (`board`) and pushes it whole, with each change, as a
-//! server-sent event; a page that is opened late, or comes back, begins with the same. What has
-//! expired leaves the server and the page by itself. What a customer does on the page (`actions`)
-//! is asked of the box. The page is a few files inside the program (`page/`), needs no build step,
-//! and loads nothing from anywhere else; its words are in `page/words/` and in files of the shop's
-//! (`languages`).
+//! The server keeps a [`state`] and sends it completely, as a server-sent event, when a page opens and
+//! after each change. The page needs no build step: its files (`page/`) are part of the program.
 //!
-//! It shows names and baskets, so it listens on loopback only and answers only requests that were
-//! addressed to loopback; anything else needs a token (`access`).
+//! | module | contents |
+//! |---|---|
+//! | `state` | present customers, enrolment and connection; pure |
+//! | `server` | routes, event stream, page files |
+//! | `api` | commands that customers send from the page |
+//! | `auth` | access by loopback or token |
+//! | `security_headers` | HTTP headers of every response |
+//! | `i18n` | translations: shipped files and files of the shop |
+//! | `consent_qr` | consent receipt as a QR code |
+//!
+//! Rules:
+//! 1. Without a token, the server listens on loopback only and answers only requests addressed to
+//!    loopback.
+//! 2. Expired data is never sent. It disappears from open pages without a further event.
+//! 3. The page can send only commands about a customer whom it shows, and the command that starts an
+//!    enrolment.
+//! 4. The page loads nothing from other servers.
 
 #![forbid(unsafe_code)]
 
-mod access;
-mod actions;
-mod board;
-mod languages;
-mod receipt;
+mod api;
+mod auth;
+mod consent_qr;
+mod i18n;
+mod security_headers;
 mod server;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -29,102 +40,102 @@ use instored_domain::{BoxState, EnrolmentEvent, ListEvent, VisitEvent};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-pub use actions::Asked;
-pub use languages::LanguageError;
+pub use api::CommandRequest;
+pub use i18n::TranslationError;
 pub use server::serve;
 
-/// The web page for the screen at the entrance.
+/// Web page of the customer display.
 #[derive(Debug, Clone, confique::Config, Serialize)]
 pub struct Settings {
-    /// Address and port of the page. Another than loopback needs `token_file`.
+    /// Address and port of the page. An address other than loopback needs `token_file`.
     #[config(default = "127.0.0.1:8080", env = "INSTORED_DISPLAY_LISTEN")]
     pub listen: SocketAddr,
 
-    /// What the page says while nobody is there: the shop's name, or a word of welcome.
+    /// Title that the page shows while no customer is present, such as the name of the shop.
     #[config(default = "Welcome", env = "INSTORED_DISPLAY_TITLE")]
     pub title: String,
 
-    /// The page's language while nobody has chosen another, a BCP 47 tag; the browser's, when not
-    /// set.
+    /// Language of the page until a customer selects another, a BCP 47 tag. Default: the language of
+    /// the browser.
     #[config(env = "INSTORED_DISPLAY_LANGUAGE")]
     pub language: Option<String>,
 
-    /// A folder with languages of the shop's own, such as `it.json`, which may also say in other
-    /// words what the shipped ones say.
+    /// Folder with translations of the shop, such as `it.json`. A file for a shipped language replaces
+    /// single texts of it.
     #[config(env = "INSTORED_DISPLAY_LANGUAGES_DIR")]
     pub languages_dir: Option<PathBuf>,
 
-    /// Whether a greeting shows the first name only, until it is touched.
+    /// True to show only the first name in a greeting until the customer touches it.
     #[config(default = false, env = "INSTORED_DISPLAY_CURTAIN")]
     pub curtain: bool,
 
-    /// A file with a token of 16 or more letters, digits, - and _. A browser that opens the page
-    /// once with `?token=` and the token behind its address may see it from then on.
+    /// File with an access token of at least 16 letters, digits, - and _. A browser has access after
+    /// it has opened the page once with `?token=` and the token behind the address.
     #[config(env = "INSTORED_DISPLAY_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 }
 
-/// Something that changes what is shown.
+/// Event that changes the display.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Shown {
-    /// A customer came or went.
+pub enum DisplayEvent {
+    /// A visit started, changed or ended.
     Visit(VisitEvent),
-    /// An enrolment goes on.
+    /// An enrolment made a step.
     Enrolment(EnrolmentEvent),
-    /// Somebody's list is another than before.
+    /// A shopping list changed.
     List(ListEvent),
-    /// What the box is doing.
+    /// The state of the box changed.
     State(BoxState),
-    /// Whether the box is there.
-    Online(bool),
-    /// Whether this display hears of it.
-    Link(bool),
+    /// True if the box is online.
+    Availability(bool),
+    /// True if this display is connected to the broker.
+    BrokerConnection(bool),
 }
 
-/// Why the page cannot be served.
+/// Error that prevents serving the page.
 #[derive(Debug, thiserror::Error)]
 pub enum DisplayError {
-    /// The address is for others to reach.
+    /// The address is not loopback, and there is no token.
     #[error(
-        "[display] listen = {0} would show names and baskets to the network: use 127.0.0.1 or \
-         [::1], or set token_file"
+        "[display] listen = {0} would show names and orders to the network: use 127.0.0.1 or [::1], \
+         or set token_file"
     )]
     NotLoopback(SocketAddr),
-    /// The token's file.
-    #[error("[display] token_file: {} cannot be read: {source}", path.display())]
-    Token {
-        /// Where.
+    /// The token file cannot be read.
+    #[error("[display] token_file: cannot read {}: {source}", path.display())]
+    UnreadableToken {
+        /// Path of the token file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// No token.
+    /// The token file contains no valid token.
     #[error(
-        "[display] token_file: {} holds no token: 16 or more letters, digits, - and _, as `openssl \
-         rand -hex 16` makes them",
+        "[display] token_file: {} contains no valid token: at least 16 letters, digits, - and _ are \
+         needed; create one with `openssl rand -hex 16`",
         .0.display()
     )]
-    WeakToken(PathBuf),
-    /// A language of the shop's own.
+    InvalidToken(PathBuf),
+    /// A translation file is invalid.
     #[error(transparent)]
-    Language(#[from] LanguageError),
-    /// The port cannot be opened.
-    #[error("[display] the page cannot listen on {address}: {source}")]
+    Translation(#[from] TranslationError),
+    /// The address cannot be opened.
+    #[error("[display] cannot listen on {address}: {source}")]
     Listen {
-        /// Where.
+        /// Address and port.
         address: SocketAddr,
-        /// What the system says.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The server ended.
-    #[error("the page's server ended: {0}")]
+    /// The server ended with an error.
+    #[error("the server of the page ended: {0}")]
     Server(#[from] std::io::Error),
 }
 
-/// Opens the page's port.
+/// Opens the port of the page.
 ///
 /// # Errors
-/// When the address is not loopback and there is no token, or the port is taken.
+/// The address is not loopback and there is no token, or the address cannot be opened.
 pub async fn bind(settings: &Settings) -> Result<TcpListener, DisplayError> {
     let address = settings.listen;
     if !address.ip().is_loopback() && settings.token_file.is_none() {

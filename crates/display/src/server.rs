@@ -1,20 +1,16 @@
-//! The page's HTTP server.
+//! HTTP server: routes, event stream, and the files of the page.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, FromRef, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRef, Path, State};
 use axum::http::StatusCode;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use axum::middleware::{self, Next};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -22,106 +18,73 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_stream::wrappers::WatchStream;
 
-use super::access::{self, Access};
-use super::actions::{self, Asked, Wishes};
-use super::board::{Board, Shop};
-use super::languages::Languages;
-use super::{DisplayError, Settings, Shown, receipt};
+use super::api::{self, CommandGateway, CommandRequest};
+use super::auth::{self, AccessPolicy};
+use super::i18n::Translations;
+use super::state::{DisplayState, PageSettings};
+use super::{DisplayError, DisplayEvent, Settings, consent_qr, security_headers};
 
-/// How long open pages may take to close.
-const CLOSING: Duration = Duration::from_secs(2);
-/// The clock may be set while we sleep: look again at least this often.
-const LONGEST_SLEEP: Duration = Duration::from_secs(10);
+/// Maximum time for closing the open connections.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum time between two checks for expired data. Bounded, because the clock may be set meanwhile.
+const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Interval of the comments that keep an idle event stream open.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Only what this server sends, and text never becomes markup or script.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-     img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'; \
-     require-trusted-types-for 'script'; trusted-types 'none'";
+/// Files of the page. A release build contains them; a debug build reads them from the source folder.
+#[derive(rust_embed::Embed)]
+#[folder = "src/page"]
+pub(super) struct PageFiles;
 
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
-];
-
-const STYLE: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-
-/// The page: where, of which kind, what.
-pub(super) const FILES: [(&str, &str, &str); 16] = [
-    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
-    ("/style.css", STYLE, include_str!("page/style.css")),
-    ("/guests.css", STYLE, include_str!("page/guests.css")),
-    ("/sheet.css", STYLE, include_str!("page/sheet.css")),
-    ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
-    ("/app.js", SCRIPT, include_str!("page/app.js")),
-    ("/box.js", SCRIPT, include_str!("page/box.js")),
-    ("/customer.js", SCRIPT, include_str!("page/customer.js")),
-    ("/dom.js", SCRIPT, include_str!("page/dom.js")),
-    ("/enrolment.js", SCRIPT, include_str!("page/enrolment.js")),
-    ("/format.js", SCRIPT, include_str!("page/format.js")),
-    ("/guests.js", SCRIPT, include_str!("page/guests.js")),
-    ("/history.js", SCRIPT, include_str!("page/history.js")),
-    ("/keyboard.js", SCRIPT, include_str!("page/keyboard.js")),
-    ("/sheet.js", SCRIPT, include_str!("page/sheet.js")),
-    ("/words.js", SCRIPT, include_str!("page/words.js")),
-];
-
-/// What the requests are answered from.
+/// State of the routes.
 #[derive(Clone)]
-pub(super) struct Page {
-    shop: Arc<Shop>,
-    languages: Arc<Languages>,
-    wishes: Wishes,
+struct Routes {
+    settings: Arc<PageSettings>,
+    translations: Arc<Translations>,
+    gateway: CommandGateway,
 }
 
-impl FromRef<Page> for Wishes {
-    fn from_ref(page: &Page) -> Self {
-        page.wishes.clone()
+impl FromRef<Routes> for CommandGateway {
+    fn from_ref(routes: &Routes) -> Self {
+        routes.gateway.clone()
     }
 }
 
-/// Serves the page until `shutdown` is there, showing what comes in through `shown` and asking
-/// through `asks` what customers want done. Open pages are closed then, within two seconds.
+/// Serves the page until `shutdown` completes; open connections are then closed within two seconds.
+/// `events` change the page, `commands` receives the commands of the customers.
 ///
 /// # Errors
-/// When a file that the settings name cannot be used, or the socket fails.
+/// A file named by a setting is invalid, or the socket fails.
 pub async fn serve(
     listener: TcpListener,
     settings: &Settings,
-    shown: mpsc::Receiver<Shown>,
-    asks: mpsc::Sender<Asked>,
+    events: mpsc::Receiver<DisplayEvent>,
+    commands: mpsc::Sender<CommandRequest>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DisplayError> {
-    let (board, watched) = watch::channel(Board::default());
-    let access = Access::of(settings.token_file.as_deref())?;
-    let languages = Languages::load(settings.languages_dir.as_deref())?;
+    let (state, watched_state) = watch::channel(DisplayState::default());
+    let policy = AccessPolicy::load(settings.token_file.as_deref())?;
+    let translations = Translations::load(settings.languages_dir.as_deref())?;
     let Settings { title, language, curtain, .. } = settings.clone();
-    let page = Page {
-        shop: Arc::new(Shop { title, language, curtain }),
-        languages: Arc::new(languages),
-        wishes: Wishes { board: watched, asks },
+    let routes = Routes {
+        settings: Arc::new(PageSettings { title, language, is_private: curtain }),
+        translations: Arc::new(translations),
+        gateway: CommandGateway { state: watched_state, commands },
     };
-    let (stop, stopped) = watch::channel(());
-    let mut closing = stopped.clone();
-    let server = axum::serve(listener, router(page, access)).with_graceful_shutdown(async move {
+    let (stop, mut stopped) = watch::channel(());
+    let server = axum::serve(listener, router(routes, policy)).with_graceful_shutdown(async move {
         // Fails when `stop` is dropped, which is the signal.
-        let _ = closing.changed().await;
+        let _ = stopped.changed().await;
     });
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
-        // The board ends with this function; then the pages' streams end, and the server can.
-        () = keep(board, shown) => {}
+        // Dropping this future drops the sender of the state, which ends the event streams.
+        () = update(state, events) => {}
         ended = &mut server => return Ok(ended.map_err(std::io::Error::other)??),
         () = shutdown => {}
     }
     drop(stop);
-    match tokio::time::timeout(CLOSING, &mut server).await {
+    match tokio::time::timeout(SHUTDOWN_TIMEOUT, &mut server).await {
         Ok(ended) => Ok(ended.map_err(std::io::Error::other)??),
         Err(_) => {
             server.abort();
@@ -130,82 +93,90 @@ pub async fn serve(
     }
 }
 
-/// Keeps the board up to date for ever.
-async fn keep(board: watch::Sender<Board>, mut shown: mpsc::Receiver<Shown>) {
-    let mut open = true;
+/// Applies events and removes expired data, for ever.
+async fn update(state: watch::Sender<DisplayState>, mut events: mpsc::Receiver<DisplayEvent>) {
+    let mut is_open = true;
     loop {
-        let expiry = board.borrow().next_expiry();
-        let expired = async {
-            match expiry.map(|at| Duration::try_from(at.duration_since(Timestamp::now()))) {
-                Some(Ok(rest)) => sleep(rest.min(LONGEST_SLEEP)).await,
-                Some(Err(_)) => {}
-                None => std::future::pending().await,
-            }
-        };
+        let next_expiry = state.borrow().next_expiry();
         tokio::select! {
-            next = shown.recv(), if open => match next {
-                Some(shown) => board.send_modify(|board| board.apply(shown, Timestamp::now())),
-                // Whoever told us is gone; what is shown expires by itself.
-                None => {
-                    open = false;
-                    board.send_modify(|board| board.apply(Shown::Link(false), Timestamp::now()));
-                }
-            },
-            () = expired => {
+            event = events.recv(), if is_open => {
+                // Without a sender, the shown data remains until it expires.
+                is_open = event.is_some();
+                let event = event.unwrap_or(DisplayEvent::BrokerConnection(false));
+                state.send_modify(|state| state.apply(event, Timestamp::now()));
+            }
+            () = sleep_until(next_expiry) => {
                 let now = Timestamp::now();
-                board.send_if_modified(|board| {
-                    let due = board.next_expiry().is_some_and(|at| at <= now);
-                    board.forget_expired(now);
-                    due
+                state.send_if_modified(|state| {
+                    let is_due = state.next_expiry().is_some_and(|at| at <= now);
+                    state.remove_expired(now);
+                    is_due
                 });
             }
         }
     }
 }
 
-fn router(page: Page, access: Access) -> Router {
-    let mut router = Router::new();
-    for (path, kind, text) in FILES {
-        router = router.route(path, get(move || async move { ([(CONTENT_TYPE, kind)], text) }));
+/// Sleeps until `time`, at most for [`EXPIRY_CHECK_INTERVAL`]; without a time, for ever.
+async fn sleep_until(time: Option<Timestamp>) {
+    match time.map(|time| Duration::try_from(time.duration_since(Timestamp::now()))) {
+        Some(Ok(remaining)) => sleep(remaining.min(EXPIRY_CHECK_INTERVAL)).await,
+        // The time has passed.
+        Some(Err(_)) => {}
+        None => std::future::pending().await,
     }
-    router
-        .route("/languages", get(choices))
-        .route("/languages/{tag}", get(words))
-        .route("/receipt/{code}", get(receipt::draw))
+}
+
+fn router(routes: Routes, policy: AccessPolicy) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/{file}", get(page_file))
+        .route("/languages", get(languages))
+        .route("/languages/{tag}", get(texts))
+        .route("/receipt/{code}", get(consent_qr::render))
         .route("/events", get(events))
-        .route("/ask", post(actions::ask).layer(DefaultBodyLimit::max(actions::LONGEST)))
-        .with_state(page)
-        .layer(middleware::from_fn_with_state(access, access::admit))
-        .layer(middleware::from_fn(dress))
+        .route("/ask", post(api::send_command).layer(DefaultBodyLimit::max(api::BODY_BYTES_MAX)))
+        .with_state(routes)
+        .layer(middleware::from_fn_with_state(policy, auth::require_access))
+        .layer(middleware::from_fn(security_headers::add_security_headers))
 }
 
-/// Dresses every response.
-async fn dress(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response.headers_mut().extend(HEADERS);
-    response
+async fn index() -> Response {
+    page_file(Path("index.html".to_owned())).await
 }
 
-async fn choices(State(page): State<Page>) -> Response {
-    Json(page.languages.choices()).into_response()
-}
-
-async fn words(State(page): State<Page>, Path(tag): Path<String>) -> Response {
-    match page.languages.words(&tag) {
-        Some(words) => Json(words).into_response(),
-        None => (StatusCode::NOT_FOUND, "this language is not there").into_response(),
+async fn page_file(Path(name): Path<String>) -> Response {
+    match PageFiles::get(&name) {
+        Some(file) => {
+            let content_type = file.metadata.mimetype().to_owned();
+            ([(CONTENT_TYPE, content_type)], file.data).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-/// The situation now, and again with each change.
-async fn events(State(page): State<Page>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let shop = page.shop;
-    let events = WatchStream::new(page.wishes.board).filter_map(move |board| {
+async fn languages(State(routes): State<Routes>) -> Response {
+    Json(routes.translations.languages()).into_response()
+}
+
+async fn texts(State(routes): State<Routes>, Path(tag): Path<String>) -> Response {
+    match routes.translations.texts(&tag) {
+        Some(texts) => Json(texts).into_response(),
+        None => (StatusCode::NOT_FOUND, "unknown language").into_response(),
+    }
+}
+
+/// Streams a snapshot of the state now and after each change.
+async fn events(
+    State(routes): State<Routes>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let settings = routes.settings;
+    let events = WatchStream::new(routes.gateway.state).filter_map(move |state| {
         let event = Event::default()
             .event("situation")
-            .json_data(board.situation(&shop, Timestamp::now()))
-            .inspect_err(|error| tracing::error!("the situation is no JSON: {error}"));
+            .json_data(state.snapshot(&settings, Timestamp::now()))
+            .inspect_err(|error| tracing::error!("cannot encode a snapshot as JSON: {error}"));
         std::future::ready(event.ok().map(Ok))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL))
 }

@@ -1,35 +1,36 @@
-//! The contract with everybody else at the broker, as an AsyncAPI 3 document: topics, who says what
-//! on them, and the schema of each payload, made from the types that are sent and read.
+//! AsyncAPI 3 document of the interface: topics, directions, and the JSON schema of each payload,
+//! generated from the types that the program sends and parses.
 
 use instored_domain::{Answer, BoxState, Command, EnrolmentEvent, ListEvent, Refusal, VisitEvent};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{KeyNote, VERSION, Versioned, topics};
+use super::signature::{KEY_PROPERTY, SIGNATURE_PROPERTY};
+use super::{PublicKeyAnnouncement, VERSION, Versioned, topics};
 
 const SCHEMAS: &str = "/components/schemas";
 
-/// The document, in JSON.
+/// Returns the AsyncAPI document as JSON.
 pub fn asyncapi() -> Value {
-    let said = SchemaSettings::draft07()
+    let generator = SchemaSettings::draft07()
         .with(|settings| settings.definitions_path = SCHEMAS.into())
         .for_serialize()
         .into_generator();
-    let mut contract = Contract { said, channels: Map::new(), operations: Map::new() };
-    contract.says::<VisitEvent>(
+    let mut document = Document { generator, channels: Map::new(), operations: Map::new() };
+    document.add_event::<VisitEvent>(
         topics::VISIT,
         "A customer came or went, or what is shown of them changed",
-        SIGNED,
     );
-    contract.says::<EnrolmentEvent>(topics::ENROLMENT, "How an enrolment goes on", SIGNED);
-    contract.says::<ListEvent>(topics::LIST, "What is on a customer's list now", SIGNED);
-    contract.says::<BoxState>(topics::STATE, "What the box is doing; retained", SIGNED);
-    contract.tells_of_itself();
-    contract.is_asked();
-    contract.answers();
+    document.add_event::<EnrolmentEvent>(topics::ENROLMENT, "How an enrolment goes on");
+    document.add_event::<ListEvent>(topics::LIST, "What is on a customer's list now");
+    document.add_event::<BoxState>(topics::STATE, "What the box is doing; retained");
+    document.add_key();
+    document.add_availability();
+    document.add_commands();
+    document.add_answer();
 
-    let Contract { mut said, channels, operations } = contract;
+    let Document { mut generator, channels, operations } = document;
     json!({
         "asyncapi": "3.0.0",
         "info": {
@@ -41,67 +42,73 @@ pub fn asyncapi() -> Value {
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": { "schemas": said.take_definitions(true) },
+        "components": { "schemas": generator.take_definitions(true) },
     })
 }
 
-/// What is signed: see docs/integration.md.
-const SIGNED: &[&str] = &["sig", "key"];
-
-struct Contract {
-    said: SchemaGenerator,
+/// Parts of the document while it is built.
+struct Document {
+    generator: SchemaGenerator,
     channels: Map<String, Value>,
     operations: Map<String, Value>,
 }
 
-impl Contract {
-    /// The box says this.
-    fn says<T: JsonSchema>(&mut self, leaf: &str, summary: &str, signed: &[&str]) {
-        let mut schema = self.said.subschema_for::<Versioned<T>>().to_value();
-        self.fix_version(&mut schema);
-        let headers: Map<_, _> =
-            signed.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
+impl Document {
+    /// Adds a signed event that the box sends.
+    fn add_event<T: JsonSchema>(&mut self, leaf: &str, summary: &str) {
+        let mut schema = self.generator.subschema_for::<Versioned<T>>().to_value();
+        self.set_version_constant(&mut schema);
+        let string = json!({ "type": "string" });
         let message = json!({
             "summary": summary,
-            "headers": { "type": "object", "required": signed, "properties": headers },
+            "headers": {
+                "type": "object",
+                "required": [SIGNATURE_PROPERTY, KEY_PROPERTY],
+                "properties": { SIGNATURE_PROPERTY: string, KEY_PROPERTY: string },
+            },
             "payload": schema,
         });
-        self.channel(leaf, leaf, message, "send");
+        self.add_channel(leaf, leaf, message, "send");
     }
 
-    fn fix_version(&mut self, schema: &mut Value) {
-        // `v` is a number to the type, and this number to the reader.
+    /// Restricts the field `v` of an event's schema to the current version.
+    fn set_version_constant(&mut self, schema: &mut Value) {
         let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
-        let definitions = self.said.definitions_mut();
+        let definitions = self.generator.definitions_mut();
         if let Some(event) = name.and_then(|name| definitions.get_mut(name)) {
             event["properties"]["v"] = json!({ "const": VERSION, "description": "The version." });
         }
     }
 
-    fn tells_of_itself(&mut self) {
-        let key = self.said.subschema_for::<KeyNote>().to_value();
-        let key =
-            json!({ "summary": "The key that events are signed with; retained", "payload": key });
-        self.channel(topics::KEY, topics::KEY, key, "send");
-        let there = json!({
+    fn add_key(&mut self) {
+        let schema = self.generator.subschema_for::<PublicKeyAnnouncement>().to_value();
+        let message = json!({
+            "summary": "The key that events are signed with; retained",
+            "payload": schema,
+        });
+        self.add_channel(topics::KEY, topics::KEY, message, "send");
+    }
+
+    fn add_availability(&mut self) {
+        let message = json!({
             "summary": "Whether the box is there; retained, and the last will",
             "contentType": "text/plain",
             "payload": { "type": "string", "enum": [topics::ONLINE, topics::OFFLINE] },
         });
-        self.channel(topics::AVAILABILITY, topics::AVAILABILITY, there, "send");
+        self.add_channel(topics::AVAILABILITY, topics::AVAILABILITY, message, "send");
     }
 
-    /// A channel a verb: what it takes is the command's fields.
-    fn is_asked(&mut self) {
-        let read = SchemaSettings::draft07()
+    /// Adds one channel for each verb. Its payload is the command without the verb.
+    fn add_commands(&mut self) {
+        let generator = SchemaSettings::draft07()
             .with(|settings| {
                 settings.inline_subschemas = true;
                 settings.meta_schema = None;
             })
             .for_deserialize()
             .into_generator();
-        let command = read.into_root_schema_for::<Command>().to_value();
-        for variant in command["oneOf"].as_array().into_iter().flatten() {
+        let commands = generator.into_root_schema_for::<Command>().to_value();
+        for variant in commands["oneOf"].as_array().into_iter().flatten() {
             let mut payload = variant.clone();
             let verb =
                 payload["properties"]["verb"]["const"].as_str().unwrap_or_default().to_owned();
@@ -111,7 +118,7 @@ impl Contract {
             if let Some(required) = payload["required"].as_array_mut() {
                 required.retain(|field| field != "verb");
             }
-            let summary = payload.as_object_mut().and_then(|all| all.remove("description"));
+            let summary = payload.as_object_mut().and_then(|fields| fields.remove("description"));
             let name = format!("cmd_{}", verb.replace('-', "_"));
             let message = json!({
                 "summary": summary,
@@ -119,40 +126,40 @@ impl Contract {
                     the answer goes there.",
                 "payload": payload,
             });
-            self.channel(&name, &format!("cmd/{verb}"), message, "receive");
+            let leaf = format!("{}{verb}", topics::COMMAND_PREFIX);
+            self.add_channel(&name, &leaf, message, "receive");
         }
     }
 
-    fn answers(&mut self) {
-        let answer = self.said.subschema_for::<Answer>().to_value();
-        let refusal = self.said.subschema_for::<Refusal>().to_value();
-        let refused = json!({
+    fn add_answer(&mut self) {
+        let answer = self.generator.subschema_for::<Answer>().to_value();
+        let refusal = self.generator.subschema_for::<Refusal>().to_value();
+        let error = json!({
             "type": "object", "required": ["error"], "properties": { "error": refusal },
         });
-        self.channels.insert(
-            "answer".to_owned(),
-            json!({
-                "address": null,
-                "description": "Whatever topic the caller named as its response topic.",
-                "messages": { "answer": {
-                    "summary": "The answer to a command, or why it was not carried out",
-                    "payload": { "anyOf": [answer, refused] },
-                } },
-            }),
-        );
-        self.operations.insert(
-            "answer".to_owned(),
-            json!({ "action": "send", "channel": { "$ref": "#/channels/answer" } }),
-        );
+        let channel = json!({
+            "address": null,
+            "description": "Whatever topic the caller named as its response topic.",
+            "messages": { "answer": {
+                "summary": "The answer to a command, or why it was not carried out",
+                "payload": { "anyOf": [answer, error] },
+            } },
+        });
+        self.insert("answer", channel, "send");
     }
 
-    fn channel(&mut self, name: &str, leaf: &str, message: Value, action: &str) {
+    fn add_channel(&mut self, name: &str, leaf: &str, message: Value, action: &str) {
         let parameter = json!({ "description": "The box's name: 1 to 32 of a-z, 0-9, - and _." });
         let channel = json!({
             "address": format!("instored/{{box}}/{leaf}"),
             "parameters": { "box": parameter },
             "messages": { name: message },
         });
+        self.insert(name, channel, action);
+    }
+
+    /// Inserts a channel and its operation.
+    fn insert(&mut self, name: &str, channel: Value, action: &str) {
         self.channels.insert(name.to_owned(), channel);
         let operation =
             json!({ "action": action, "channel": { "$ref": format!("#/channels/{name}") } });
@@ -165,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_verb_and_every_topic_has_its_channel() {
+    fn every_topic_and_verb_has_a_channel() {
         let document = asyncapi();
         let channels = document["channels"].as_object().unwrap();
         let addresses: Vec<_> =
@@ -180,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_says_its_version() {
+    fn event_schema_fixes_the_version() {
         let visit = asyncapi()["components"]["schemas"]["VisitEventPayload"].clone();
         assert_eq!(visit["properties"]["v"]["const"], VERSION);
     }

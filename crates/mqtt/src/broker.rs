@@ -1,8 +1,9 @@
-//! The system's mosquitto as a broker of one's own, for the demonstration and the tests.
+//! Private mosquitto broker for the demo and the tests.
 //!
-//! It keeps nothing on disk, knows no accounts, and therefore listens on loopback only.
+//! The broker listens on loopback only and stores nothing on disk.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,108 +11,137 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::BusError;
+use super::MqttError;
 
-/// A running broker. It stops when dropped, and when the thread that started it ends, however it does.
+/// Running mosquitto process. It ends when this value is dropped, and when the thread that started it
+/// ends, even by a crash.
 pub struct Broker {
     port: u16,
     folder: TempDir,
-    pub(super) server: Child,
+    server: Child,
 }
 
-const CONFIGURATION: &str = "mosquitto.conf";
-const LOG: &str = "log";
-/// A change of the user would take away that it ends with its parent.
-const COMMON: &str = "user root\npersistence false\nlog_timestamp false\n";
-/// How long it may take to listen.
-const START: Duration = Duration::from_secs(20);
+const CONFIGURATION_FILE: &str = "mosquitto.conf";
+const LOG_FILE: &str = "log";
+/// First lines of each configuration. mosquitto must not change its user, because a changed user
+/// clears the parent-death signal.
+const COMMON_CONFIGURATION: &str = "user root\npersistence false\nlog_timestamp false\n";
+/// Below the ephemeral ports of Linux, so that no client occupies a port while a broker restarts.
+const PORTS: Range<u16> = 20_000..32_000;
+const PORT_ATTEMPTS: usize = 100;
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+const START_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Broker {
-    /// Starts one that lets anybody in, on a free port, and waits until it listens.
+    /// Starts a broker without accounts on a free port and waits until it listens.
     ///
     /// # Errors
-    /// When mosquitto is not installed, or does not start.
-    pub fn start() -> Result<Self, BusError> {
-        Self::start_as("allow_anonymous true", |_| {})
+    /// mosquitto is not installed or does not start.
+    pub fn start() -> Result<Self, MqttError> {
+        Self::start_with("allow_anonymous true", |_| {})
     }
 
-    /// Starts one with these lines for a configuration, in which `DIR` is its folder, once `prepare`
-    /// has put files there.
-    pub(super) fn start_as(lines: &str, prepare: impl FnOnce(&Path)) -> Result<Self, BusError> {
-        let failed = |error: std::io::Error| BusError::Broker(error.to_string());
+    /// Starts a broker with `configuration` behind its `listener` line, on a free port, and waits until
+    /// it listens. `DIR` in `configuration` stands for the broker's folder; `prepare` puts files there
+    /// first.
+    ///
+    /// # Errors
+    /// mosquitto is not installed or does not start.
+    pub fn start_with(configuration: &str, prepare: impl FnOnce(&Path)) -> Result<Self, MqttError> {
         let folder =
-            tempfile::Builder::new().prefix("instored-broker-").tempdir().map_err(failed)?;
+            tempfile::Builder::new().prefix("instored-broker-").tempdir().map_err(start_error)?;
         prepare(folder.path());
         let port = free_port()?;
-        let lines = lines.replace("DIR", &folder.path().to_string_lossy());
-        let lines = format!("listener {port} 127.0.0.1\n{COMMON}{lines}\n");
-        std::fs::write(folder.path().join(CONFIGURATION), lines).map_err(failed)?;
+        let configuration = configuration.replace("DIR", &folder.path().to_string_lossy());
+        let lines = format!("{COMMON_CONFIGURATION}listener {port} 127.0.0.1\n{configuration}\n");
+        std::fs::write(folder.path().join(CONFIGURATION_FILE), lines).map_err(start_error)?;
         let server = launch(folder.path(), port)?;
         Ok(Self { port, folder, server })
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Returns the port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Where its configuration and its log are.
+    /// Returns the folder with the configuration, the log and the prepared files.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Returns the log since the last start.
+    pub fn log(&self) -> String {
+        read_log(self.folder())
+    }
+
+    /// Kills the broker (SIGKILL).
+    pub fn stop(&mut self) {
+        // Both fail only if the broker has already ended.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+
+    /// Kills the broker and starts it again on the same port, without retained messages and sessions.
+    ///
+    /// # Errors
+    /// mosquitto does not start.
+    pub fn restart(&mut self) -> Result<(), MqttError> {
+        self.stop();
+        self.server = launch(self.folder(), self.port)?;
+        Ok(())
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // It may be dead already.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        self.stop();
     }
 }
 
-/// Starts the mosquitto whose configuration is in `folder`, and waits until it listens.
-pub(super) fn launch(folder: &Path, port: u16) -> Result<Child, BusError> {
-    // Debian keeps it where only root's PATH looks.
+/// Starts the mosquitto whose configuration is in `folder` and waits until it listens.
+fn launch(folder: &Path, port: u16) -> Result<Child, MqttError> {
+    // Debian installs mosquitto in a folder that only root has in its PATH.
     let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
         .into_iter()
         .find(|path| Path::new(path).exists())
         .unwrap_or("mosquitto");
-    let failed = |error: std::io::Error| BusError::Broker(error.to_string());
-    let log = std::fs::File::create(folder.join(LOG)).map_err(failed)?;
+    let log = std::fs::File::create(folder.join(LOG_FILE)).map_err(start_error)?;
     let mut server = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "--", program, "-c"])
-        .arg(folder.join(CONFIGURATION))
+        .arg(folder.join(CONFIGURATION_FILE))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
-        // Ctrl-C is for the program, which still says goodbye to it.
+        // Ctrl-C must not reach the broker: the program still disconnects from it.
         .process_group(0)
         .spawn()
-        .map_err(failed)?;
-    let begun = Instant::now();
+        .map_err(start_error)?;
+    let started = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        let ended = server.try_wait().map_err(failed)?;
-        if ended.is_some() || begun.elapsed() > START {
-            // It may have ended meanwhile.
+        let has_ended = server.try_wait().map_err(start_error)?.is_some();
+        if has_ended || started.elapsed() > START_TIMEOUT {
+            // Both fail only if the broker has already ended.
             let _ = server.kill();
             let _ = server.wait();
-            let log = std::fs::read_to_string(folder.join(LOG)).unwrap_or_default();
-            return Err(BusError::Broker(log.lines().collect::<Vec<_>>().join("; ")));
+            return Err(start_error(read_log(folder).trim_end().replace('\n', "; ")));
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(START_POLL_INTERVAL);
     }
     Ok(server)
 }
 
-/// A port that nobody listens on, below those that the system hands out: nobody is given it before it
-/// is used, nor while a broker restarts.
-pub(super) fn free_port() -> Result<u16, BusError> {
-    for _ in 0..100 {
-        let drawn = getrandom::u32().map_err(|error| BusError::Broker(error.to_string()))?;
-        let port = 20_000 + (drawn % 12_000) as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    Err(BusError::Broker("no port from 20000 to 31999 is free".to_owned()))
+fn read_log(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join(LOG_FILE)).unwrap_or_default()
+}
+
+fn start_error(error: impl ToString) -> MqttError {
+    MqttError::BrokerStart(error.to_string())
+}
+
+/// Returns a random port of [`PORTS`] that is free on 127.0.0.1.
+pub(super) fn free_port() -> Result<u16, MqttError> {
+    std::iter::repeat_with(|| fastrand::u16(PORTS))
+        .take(PORT_ATTEMPTS)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .ok_or_else(|| start_error(format!("no port of {PORTS:?} is free")))
 }

@@ -1,52 +1,55 @@
-//! What Home Assistant is told of a box, so that it finds it by itself: one device with its sensors,
-//! an event for visits and a button that begins an enrolment. The format is that of its
+//! Discovery message for Home Assistant: one device with its sensors, an event for visits and a button
+//! that starts an enrolment. Format:
 //! [MQTT discovery](https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload).
 //!
-//! Home Assistant keeps what it is told: no template reads a name, a basket or a pseudonym.
+//! Home Assistant stores all values that its templates read. Therefore no template reads a name, an
+//! order or a customer id.
 
 use instored_domain::BoxId;
 use serde_json::{Value, json};
 
-use super::queue::Outgoing;
-use super::topics;
+use super::send_queue::OutgoingMessage;
+use super::topics::{self, box_topic};
 
-/// Where a Home Assistant listens, and whether it is to know the box.
+/// Discovery settings.
 #[derive(Clone, Debug)]
 pub(super) struct HomeAssistant {
+    /// Topic prefix of the discovery.
     pub prefix: String,
-    pub welcome: bool,
+    /// True if the box is announced.
+    pub is_enabled: bool,
 }
 
 impl HomeAssistant {
-    /// Where it says that it has started.
+    /// Returns the topic on which Home Assistant announces its start.
     pub fn birth_topic(&self) -> String {
         format!("{}/status", self.prefix)
     }
 
-    /// The retained message by which it finds the box, or by which it forgets it.
-    pub fn discovery(&self, box_id: &BoxId) -> Outgoing {
-        let payload = if self.welcome {
+    /// Returns the retained message that adds the box to Home Assistant, or removes it.
+    pub fn discovery(&self, box_id: &BoxId) -> OutgoingMessage {
+        let payload = if self.is_enabled {
             device(box_id).to_string().into_bytes()
         } else {
-            // A retained message without a payload is none any more.
+            // An empty payload deletes the retained message.
             Vec::new()
         };
         let topic = format!("{}/device/instored_{box_id}/config", self.prefix);
-        Outgoing { topic, payload, retain: true, ..Outgoing::default() }
+        OutgoingMessage { topic, payload, is_retained: true, ..OutgoingMessage::default() }
     }
 }
 
 fn device(box_id: &BoxId) -> Value {
-    let topic = |leaf: &str| topics::of(box_id, leaf);
-    let id = |part: &str| format!("instored_{box_id}_{part}");
-    let sensor = |part: &str, name: &str, icon: &str, more: Value| {
+    let topic = |leaf: &str| box_topic(box_id, leaf);
+    let id = |component: &str| format!("instored_{box_id}_{component}");
+    let sensor = |field: &str, name: &str, icon: &str, more: Value| {
         let mut sensor = json!({
             "platform": "sensor",
-            "unique_id": id(part),
+            "unique_id": id(field),
             "name": name,
             "icon": icon,
             "state_topic": topic(topics::STATE),
-            "value_template": format!("{{{{ value_json.{part} }}}}"),
+            "value_template": format!("{{{{ value_json.{field} }}}}"),
         });
         if let (Value::Object(sensor), Value::Object(more)) = (&mut sensor, more) {
             sensor.extend(more);
@@ -74,7 +77,7 @@ fn device(box_id: &BoxId) -> Value {
                 "state_topic": topic(topics::AVAILABILITY),
                 "payload_on": topics::ONLINE,
                 "payload_off": topics::OFFLINE,
-                // What tells that the box is away must not become unavailable with it.
+                // This sensor has to stay available while the box is offline.
                 "availability_topic": topic(topics::AVAILABILITY),
                 "payload_available": topics::ONLINE,
                 "availability_template": "online",
@@ -120,28 +123,29 @@ fn device(box_id: &BoxId) -> Value {
 mod tests {
     use super::*;
 
-    fn at_home(welcome: bool) -> Outgoing {
-        let home = HomeAssistant { prefix: "homeassistant".into(), welcome };
-        home.discovery(&"door-1".parse().unwrap())
+    fn discovery(is_enabled: bool) -> OutgoingMessage {
+        let home_assistant = HomeAssistant { prefix: "homeassistant".into(), is_enabled };
+        home_assistant.discovery(&"door-1".parse().unwrap())
     }
 
     #[test]
-    fn one_retained_message_brings_the_device_and_an_empty_one_takes_it_away() {
-        let found = at_home(true);
-        assert_eq!(found.topic, "homeassistant/device/instored_door-1/config");
-        let device: Value = serde_json::from_slice(&found.payload).unwrap();
-        let parts = device["components"].as_object().unwrap();
-        assert_eq!(parts.len(), 7);
-        for (name, part) in parts {
-            assert_eq!(part["unique_id"], format!("instored_door-1_{name}"));
+    fn retained_message_adds_device_and_empty_one_removes_it() {
+        let added = discovery(true);
+        assert_eq!(added.topic, "homeassistant/device/instored_door-1/config");
+        let device: Value = serde_json::from_slice(&added.payload).unwrap();
+        let components = device["components"].as_object().unwrap();
+        assert_eq!(components.len(), 7);
+        for (name, component) in components {
+            assert_eq!(component["unique_id"], format!("instored_door-1_{name}"));
         }
-        let gone = at_home(false);
-        assert_eq!((gone.topic, gone.payload, gone.retain), (found.topic, vec![], true));
+        let removed = discovery(false);
+        let fields = (removed.topic, removed.payload, removed.is_retained);
+        assert_eq!(fields, (added.topic, vec![], true));
     }
 
     #[test]
-    fn no_template_reads_anything_about_a_customer() {
-        let payload = String::from_utf8(at_home(true).payload).unwrap();
+    fn templates_read_no_customer_data() {
+        let payload = String::from_utf8(discovery(true).payload).unwrap();
         for personal in [".customer ", "customer.", "name }}", "orders", "recommendations"] {
             assert!(!payload.contains(personal), "{personal}");
         }

@@ -1,47 +1,67 @@
-//! The bus: MQTT 5 between a box and the displays, tills and home automation around it.
+//! MQTT 5 interface between a box and the displays, tills and home automation at its broker.
 //!
-//! A box [`connect`]s: what it says goes through a [`Publisher`], which neither blocks nor fails,
-//! and what it is asked arrives as [`Inbound`] commands. A display [`listen`]s: it hears only
-//! events that are signed and not expired, and asks through a [`Caller`]. The demonstration starts a
-//! [`Broker`] of its own.
+//! A box calls [`connect`]: it sends events through a [`Publisher`] and receives
+//! [`ReceivedCommand`]s. A display calls [`subscribe`]: it receives [`BoxEvent`]s and sends commands
+//! through a [`CommandClient`]. The demo and the tests start a [`Broker`] of their own.
 //!
-//! The topics, their retention and their payloads are in `topics.rs`; what is signed and how, in
-//! `signature.rs`; what is dropped when the broker is away, in `queue.rs`; how many
-//! commands are taken, in `limits.rs`.
+//! | module | contents |
+//! |---|---|
+//! | `topics` | topic names, retention and payload types |
+//! | `commands` | JSON of commands and answers |
+//! | `signature` | event signatures and public keys |
+//! | `connection` | connection loop: connect, subscribe, send, reconnect |
+//! | `send_queue` | messages that wait for the broker, and their limits |
+//! | `publisher` | the box's side of the connection |
+//! | `subscriber` | the display's side of the connection |
+//! | `rate_limit` | rate limiter for commands |
+//! | `home_assistant` | discovery message for Home Assistant |
+//! | `asyncapi` | AsyncAPI document of the interface |
+//! | `broker` | mosquitto process for the demo and the tests |
+//! | `settings`, `tls`, `error` | configuration, TLS, errors |
+//!
+//! Rules:
+//! 1. Publishing neither blocks nor fails. A message that cannot be sent waits in the send queue,
+//!    which is bounded.
+//! 2. Events are signed, and a subscriber delivers only events with a valid signature that have not
+//!    expired.
+//! 3. A payload is never logged.
+//! 4. Only this crate depends on the MQTT client `rumqttc`; within it, only `connection`, `tls` and
+//!    `error` do.
 
 #![forbid(unsafe_code)]
 
 mod asyncapi;
 mod broker;
 mod commands;
+mod connection;
+mod error;
 mod home_assistant;
-mod limits;
-mod link;
-mod listener;
 mod publisher;
-mod queue;
+mod rate_limit;
+mod send_queue;
 mod settings;
 mod signature;
+mod subscriber;
 mod tls;
 mod topics;
-mod trouble;
 
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-
 pub use asyncapi::asyncapi;
 pub use broker::Broker;
 pub use commands::parse as parse_command;
-pub use link::Connection;
-pub use listener::{CallError, Caller, Heard, Trust, listen};
-pub use publisher::{Inbound, Publisher, Reply, Traffic, connect};
+pub use connection::Connection;
+pub use error::MqttError;
+pub use publisher::{Publisher, ReceivedCommand, ReplyAddress, Statistics, connect};
 pub use settings::Settings;
-pub use signature::{KeyNote, PublicKey, Sign, SignatureError, Signer, signed_bytes, verify};
+pub use signature::{
+    PublicKey, PublicKeyAnnouncement, SignFn, SignatureError, Signer, signed_bytes, verify,
+};
+pub use subscriber::{BoxEvent, CommandClient, CommandError, Trust, subscribe};
 
-/// The version of what events say. It rises when a field comes to mean something else, not when one
-/// is added.
+/// Version of the event format. It rises when the meaning of a field changes, not when a field is
+/// added.
 const VERSION: u32 = 1;
 
 /// An event with its version, `v`.
@@ -53,32 +73,7 @@ struct Versioned<T> {
     event: T,
 }
 
-/// An event as it stands in a payload.
-pub fn payload<T: serde::Serialize>(event: T) -> impl serde::Serialize {
+/// Adds the format version to an event, as in a payload.
+pub fn versioned<T: serde::Serialize>(event: T) -> impl serde::Serialize {
     Versioned { v: VERSION, event }
-}
-
-/// Why the bus cannot be set up. A broker that is away is not among them: the connection keeps
-/// trying, and says so in the log.
-#[derive(Debug, thiserror::Error)]
-pub enum BusError {
-    /// A setting that cannot be meant.
-    #[error("[mqtt] {0}")]
-    Setting(&'static str),
-    /// A file that a setting names.
-    #[error("[mqtt] {key}: {} cannot be read: {source}", path.display())]
-    File {
-        /// The setting.
-        key: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// Certificates or keys that make no TLS connection.
-    #[error("[mqtt] TLS cannot be set up: {0}")]
-    Tls(String),
-    /// A broker of one's own does not start.
-    #[error("mosquitto does not start, which `apt install mosquitto` installs: {0}")]
-    Broker(String),
 }

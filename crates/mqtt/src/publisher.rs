@@ -1,4 +1,4 @@
-//! The box's end of the bus: it speaks, and is asked.
+//! The box's side of the connection: publishes events, receives commands.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -12,211 +12,215 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc};
 
 use super::commands;
+use super::connection::{Connection, IncomingMessage, SessionConfig, SessionHandler, Subscription};
 use super::home_assistant::HomeAssistant;
-use super::limits::Limits;
-use super::link::{Connection, Link, Peer, Received, Subscription};
-use super::queue::{Outgoing, Queue};
-use super::{BusError, Settings, Signer, payload, topics};
+use super::rate_limit::RateLimiter;
+use super::send_queue::{OutgoingMessage, SendQueue};
+use super::topics::{self, box_topic};
+use super::{MqttError, Settings, Signer, versioned};
 
-/// How long a caller may still care for its answer.
+/// Lifetime of an answer: the client has stopped waiting after this time.
 const ANSWER_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
-/// Commands that wait for the daemon at most.
-const COMMANDS: usize = 32;
+/// Maximum number of commands that wait for the daemon.
+const COMMAND_QUEUE_LENGTH: usize = 32;
+/// Valid range of `commands_per_second`.
+const COMMANDS_PER_SECOND: std::ops::RangeInclusive<u32> = 1..=1000;
 
-/// Says what happens at the box. Never blocks and never fails: what cannot be sent now waits, and
-/// is given up by the rules of the queue.
+/// Publisher of events and answers. It neither blocks nor fails: a message that cannot be sent waits
+/// in the send queue.
 #[derive(Clone)]
 pub struct Publisher(Arc<Shared>);
 
-/// A command that came in. One that is malformed was already refused, and does not appear.
+/// Valid command from a client. Invalid commands are answered with a refusal and not delivered.
 #[derive(Debug)]
-pub struct Inbound {
-    /// What is asked.
+pub struct ReceivedCommand {
+    /// Command.
     pub command: Command,
-    /// Where the answer goes; nowhere, when the caller named no place.
-    pub reply: Option<Reply>,
+    /// Address for the answer; `None` if the client named no valid response topic.
+    pub reply_to: Option<ReplyAddress>,
 }
 
-/// Where an answer goes.
+/// Response topic and correlation data of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reply {
+pub struct ReplyAddress {
     topic: String,
-    correlation: Option<Vec<u8>>,
+    correlation_data: Option<Vec<u8>>,
 }
 
-/// What came through the bus since the start.
+/// Counters of the connection since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Traffic {
+pub struct Statistics {
     /// Messages that wait to be sent now.
-    pub waiting: u64,
-    /// Events and answers that were given up.
+    pub queued: u64,
+    /// Events and answers dropped because they expired or the queue was full.
     pub dropped: u64,
-    /// Connections to the broker that were made.
+    /// Sessions with the broker.
     pub connections: u64,
-    /// Commands that were none, or were too many.
-    pub refused: u64,
+    /// Commands refused because they were invalid or too many.
+    pub refused_commands: u64,
 }
 
 struct Shared {
     box_id: BoxId,
-    home: HomeAssistant,
+    home_assistant: HomeAssistant,
     connections: AtomicU64,
-    refused: AtomicU64,
+    refused_commands: AtomicU64,
     signer: RwLock<Signer>,
-    queue: Mutex<Queue>,
+    queue: Mutex<SendQueue>,
     wake: Arc<Notify>,
 }
 
-struct BoxPeer {
+struct BoxSession {
     shared: Arc<Shared>,
-    commands: mpsc::Sender<Inbound>,
-    limits: Limits,
-    farewell: Option<Outgoing>,
+    commands: mpsc::Sender<ReceivedCommand>,
+    limiter: RateLimiter,
+    final_message: Option<OutgoingMessage>,
 }
 
-/// Prepares the box's connection: what it says with, what it is asked, and the work itself, which
-/// begins when it is run. Whether there is a broker shows only then.
+/// Prepares the connection of a box. It connects when [`Connection::run`] is called.
 ///
 /// # Errors
-/// When a setting cannot be meant or a file it names cannot be read.
+/// A setting is invalid, or a file named by a setting cannot be read.
 pub fn connect(
     settings: &Settings,
     box_id: &BoxId,
     signer: Signer,
-) -> Result<(Publisher, mpsc::Receiver<Inbound>, Connection), BusError> {
-    if !(1..=1000).contains(&settings.commands_per_second) {
-        return Err(BusError::Setting("commands_per_second has to be 1 to 1000"));
+) -> Result<(Publisher, mpsc::Receiver<ReceivedCommand>, Connection), MqttError> {
+    if !COMMANDS_PER_SECOND.contains(&settings.commands_per_second) {
+        return Err(MqttError::InvalidSetting("commands_per_second must be 1 to 1000"));
     }
-    let home = HomeAssistant {
+    let home_assistant = HomeAssistant {
         prefix: settings.home_assistant_prefix.clone(),
-        welcome: settings.home_assistant,
+        is_enabled: settings.home_assistant,
     };
-    if !topics::is_plain(&home.prefix) {
-        return Err(BusError::Setting("home_assistant_prefix has to be a topic without + and #"));
+    if !topics::is_publishable(&home_assistant.prefix) {
+        let message = "home_assistant_prefix must be a topic without + and #";
+        return Err(MqttError::InvalidSetting(message));
     }
-    let mut subscriptions = vec![
-        // A command that the broker keeps would be carried out again on each connection.
-        Subscription { filter: topics::of(box_id, "cmd/+"), retained: false },
-    ];
-    if home.welcome {
-        subscriptions.push(Subscription { filter: home.birth_topic(), retained: false });
+    // A retained command would be executed again in each session.
+    let live = |filter| Subscription { filter, includes_retained: false };
+    let mut subscriptions = vec![live(box_topic(box_id, "cmd/+"))];
+    if home_assistant.is_enabled {
+        subscriptions.push(live(home_assistant.birth_topic()));
     }
     let wake = Arc::new(Notify::new());
     let offline = availability(box_id, topics::OFFLINE);
-    let link = Link::new(
+    let config = SessionConfig::new(
         settings,
         format!("instored-{box_id}"),
         Some(offline.clone()),
         subscriptions,
         Arc::clone(&wake),
     )?;
-    let queue = Mutex::new(Queue::default());
-    let signer = RwLock::new(signer);
     let shared = Arc::new(Shared {
         box_id: box_id.clone(),
-        home,
+        home_assistant,
         connections: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-        signer,
-        queue,
+        refused_commands: AtomicU64::new(0),
+        signer: RwLock::new(signer),
+        queue: Mutex::default(),
         wake,
     });
-    let (commands, inbound) = mpsc::channel(COMMANDS);
-    let limits = Limits::new(settings.commands_per_second, Instant::now());
-    let peer = BoxPeer { shared: Arc::clone(&shared), commands, limits, farewell: Some(offline) };
-    Ok((Publisher(shared), inbound, Connection::new(link, peer)))
+    let (commands, received) = mpsc::channel(COMMAND_QUEUE_LENGTH);
+    let session = BoxSession {
+        shared: Arc::clone(&shared),
+        commands,
+        limiter: RateLimiter::new(settings.commands_per_second, Instant::now()),
+        final_message: Some(offline),
+    };
+    Ok((Publisher(shared), received, Connection::new(config, session)))
 }
 
-fn availability(box_id: &BoxId, payload: &str) -> Outgoing {
-    Outgoing {
-        topic: topics::of(box_id, topics::AVAILABILITY),
+fn availability(box_id: &BoxId, payload: &str) -> OutgoingMessage {
+    OutgoingMessage {
+        topic: box_topic(box_id, topics::AVAILABILITY),
         payload: payload.into(),
-        retain: true,
-        ..Outgoing::default()
+        is_retained: true,
+        ..OutgoingMessage::default()
     }
 }
 
 impl Publisher {
-    /// Says what the box is doing; the newest state stands, for displays that come later too.
-    pub fn state(&self, state: &BoxState) {
-        if let Some(message) = self.0.signed(topics::STATE, state) {
-            self.0.queue().state(Outgoing { retain: true, ..message });
+    /// Publishes the state of the box, retained. A newer state replaces a queued one.
+    pub fn publish_state(&self, state: &BoxState) {
+        if let Some(message) = self.0.signed_message(topics::STATE, state) {
+            self.0.queue().set_state(OutgoingMessage { is_retained: true, ..message });
             self.0.wake.notify_one();
         }
     }
 
-    /// Says that a customer came or went.
-    pub fn visit(&self, event: &VisitEvent) {
-        self.event(topics::VISIT, event, event.expires);
+    /// Publishes the arrival, change or end of a visit.
+    pub fn publish_visit(&self, event: &VisitEvent) {
+        self.publish_event(topics::VISIT, event, event.expires);
     }
 
-    /// Says how an enrolment goes on.
-    pub fn enrolment(&self, event: &EnrolmentEvent) {
-        self.event(topics::ENROLMENT, event, event.expires);
+    /// Publishes a step of an enrolment.
+    pub fn publish_enrolment(&self, event: &EnrolmentEvent) {
+        self.publish_event(topics::ENROLMENT, event, event.expires);
     }
 
-    /// Says what is on a customer's list now.
-    pub fn list(&self, event: &ListEvent) {
-        self.event(topics::LIST, event, event.expires);
+    /// Publishes a customer's shopping list.
+    pub fn publish_list(&self, event: &ListEvent) {
+        self.publish_event(topics::LIST, event, event.expires);
     }
 
-    /// What came through the bus since the start.
-    pub fn traffic(&self) -> Traffic {
-        let (waiting, dropped) = {
-            let queue = self.0.queue();
-            (queue.waiting(), queue.dropped())
+    /// Publishes the answer to a command.
+    pub fn respond(&self, reply_to: ReplyAddress, answer: &Result<Answer, Refusal>) {
+        let payload = match commands::encode_answer(answer) {
+            Ok(payload) => payload,
+            Err(error) => return tracing::error!("cannot encode an answer as JSON: {error}"),
         };
-        Traffic {
-            waiting,
+        let now = Timestamp::now();
+        let message = OutgoingMessage {
+            topic: reply_to.topic,
+            correlation_data: reply_to.correlation_data,
+            payload,
+            expires: now.checked_add(ANSWER_LIFETIME).ok(),
+            ..OutgoingMessage::default()
+        };
+        self.0.queue().push_reply(message, now);
+        self.0.wake.notify_one();
+    }
+
+    /// Replaces the signing key. The announcement of the new key is signed with the old key, so that
+    /// connected displays accept the new key.
+    pub fn rotate_key(&self, signer: Signer) {
+        let old_signer = {
+            let mut current = self.0.signer.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, signer)
+        };
+        let key = self.0.key_message();
+        let user_properties = old_signer.properties(&key.topic, &key.payload);
+        let online = availability(&self.0.box_id, topics::ONLINE);
+        self.0.queue().announce([OutgoingMessage { user_properties, ..key }, online]);
+        self.0.wake.notify_one();
+    }
+
+    /// Returns the counters of the connection.
+    pub fn statistics(&self) -> Statistics {
+        let (queued, dropped) = {
+            let queue = self.0.queue();
+            (queue.len(), queue.dropped())
+        };
+        Statistics {
+            queued,
             dropped,
             connections: self.0.connections.load(Ordering::Relaxed),
-            refused: self.0.refused.load(Ordering::Relaxed),
+            refused_commands: self.0.refused_commands.load(Ordering::Relaxed),
         }
     }
 
-    /// Signs with another key from now on. The old key vouches for the new one once, so that
-    /// displays that are listening go along.
-    pub fn rekey(&self, signer: Signer) {
-        let old = {
-            let mut signing = self.0.signer.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *signing, signer)
-        };
-        let key = self.0.key();
-        let user_properties = old.properties(&key.topic, &key.payload);
-        let online = availability(&self.0.box_id, topics::ONLINE);
-        self.0.queue().announce([Outgoing { user_properties, ..key }, online]);
-        self.0.wake.notify_one();
-    }
-
-    /// Answers a command.
-    pub fn reply(&self, reply: Reply, answer: &Result<Answer, Refusal>) {
-        let payload = match commands::encode_answer(answer) {
-            Ok(payload) => payload,
-            Err(error) => return tracing::error!("an answer is no JSON: {error}"),
-        };
-        let now = Timestamp::now();
-        let message = Outgoing {
-            topic: reply.topic,
-            correlation: reply.correlation,
-            payload,
-            expires: now.checked_add(ANSWER_LIFETIME).ok(),
-            ..Outgoing::default()
-        };
-        self.0.queue().reply(message, now);
-        self.0.wake.notify_one();
-    }
-
-    fn event(&self, leaf: &str, event: &impl Serialize, expires: Timestamp) {
-        if let Some(message) = self.0.signed(leaf, event) {
-            let message = Outgoing { expires: Some(expires), ..message };
-            self.0.queue().event(message, Timestamp::now());
+    fn publish_event(&self, leaf: &str, event: &impl Serialize, expires: Timestamp) {
+        if let Some(message) = self.0.signed_message(leaf, event) {
+            let message = OutgoingMessage { expires: Some(expires), ..message };
+            self.0.queue().push_event(message, Timestamp::now());
             self.0.wake.notify_one();
         }
     }
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, SendQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -224,115 +228,121 @@ impl Shared {
         self.signer.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn key(&self) -> Outgoing {
-        Outgoing {
-            topic: topics::of(&self.box_id, topics::KEY),
-            payload: serde_json::to_vec(&self.signer().note()).unwrap_or_default(),
-            retain: true,
-            ..Outgoing::default()
+    fn key_message(&self) -> OutgoingMessage {
+        OutgoingMessage {
+            topic: box_topic(&self.box_id, topics::KEY),
+            payload: serde_json::to_vec(&self.signer().announcement()).unwrap_or_default(),
+            is_retained: true,
+            ..OutgoingMessage::default()
         }
     }
 
-    fn signed(&self, leaf: &str, event: &impl Serialize) -> Option<Outgoing> {
-        let topic = topics::of(&self.box_id, leaf);
-        let payload = serde_json::to_vec(&payload(event))
-            .inspect_err(|error| tracing::error!("an event for {topic} is no JSON: {error}"))
+    fn signed_message(&self, leaf: &str, event: &impl Serialize) -> Option<OutgoingMessage> {
+        let topic = box_topic(&self.box_id, leaf);
+        let payload = serde_json::to_vec(&versioned(event))
+            .inspect_err(|error| {
+                tracing::error!("cannot encode an event for {topic} as JSON: {error}");
+            })
             .ok()?;
         let user_properties = self.signer().properties(&topic, &payload);
-        Some(Outgoing { topic, payload, user_properties, ..Outgoing::default() })
+        Some(OutgoingMessage { topic, payload, user_properties, ..OutgoingMessage::default() })
     }
 }
 
-impl BoxPeer {
-    /// Says who the box is, to whoever has just come to the broker.
-    fn introduce(&self) {
-        let Shared { box_id, home, .. } = &*self.shared;
-        let words =
-            [self.shared.key(), home.discovery(box_id), availability(box_id, topics::ONLINE)];
-        self.shared.queue().announce(words);
+impl BoxSession {
+    /// Queues the messages that each session, and each start of Home Assistant, begins with.
+    fn announce(&self) {
+        let Shared { box_id, home_assistant, .. } = &*self.shared;
+        let messages = [
+            self.shared.key_message(),
+            home_assistant.discovery(box_id),
+            availability(box_id, topics::ONLINE),
+        ];
+        self.shared.queue().announce(messages);
         self.shared.wake.notify_one();
     }
 
-    /// Hands a command to the daemon.
-    fn take(
+    /// Parses a command and delivers it to the daemon.
+    fn accept(
         &mut self,
         verb: &str,
         payload: &[u8],
-        reply: Option<Reply>,
+        reply_to: Option<ReplyAddress>,
         now: Instant,
     ) -> Result<(), Refusal> {
-        if !self.limits.take(verb, now) {
-            let message = "more such commands than the box takes in a second; try again later";
+        if !self.limiter.accept(verb, now) {
+            let message = "too many commands of this verb per second; try again later";
             return Err(Refusal::new(RefusalCode::TooMany, message));
         }
         let command = commands::parse(verb, payload)?;
-        self.commands.try_send(Inbound { command, reply }).map_err(|_| {
-            let message = "the box has more commands than it can carry out now; try again";
+        self.commands.try_send(ReceivedCommand { command, reply_to }).map_err(|_| {
+            let message = "the command queue of the box is full; try again";
             Refusal::new(RefusalCode::TooMany, message)
         })
     }
 
-    fn refused(&mut self, refusal: Refusal, reply: Option<Reply>, now: Instant) {
-        self.shared.refused.fetch_add(1, Ordering::Relaxed);
-        if let Some(count) = self.limits.due_for_log(now) {
+    /// Counts, logs and answers a refused command.
+    fn refuse(&mut self, refusal: Refusal, reply_to: Option<ReplyAddress>, now: Instant) {
+        self.shared.refused_commands.fetch_add(1, Ordering::Relaxed);
+        if let Some(count) = self.limiter.count_rejection(now) {
             tracing::warn!("commands refused: {count}, the last one as {:?}", refusal.code);
         }
-        if let Some(reply) = reply.filter(|_| self.limits.answers(now)) {
-            Publisher(Arc::clone(&self.shared)).reply(reply, &Err(refusal));
+        if let Some(reply_to) = reply_to.filter(|_| self.limiter.accept_rejection_answer(now)) {
+            Publisher(Arc::clone(&self.shared)).respond(reply_to, &Err(refusal));
         }
     }
 }
 
-impl Peer for BoxPeer {
-    fn up(&mut self) {
+impl SessionHandler for BoxSession {
+    fn on_connected(&mut self) {
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
         let dropped = self.shared.queue().take_dropped();
         if dropped > 0 {
-            tracing::warn!("{dropped} events and answers were given up while the broker was away");
+            tracing::warn!("events and answers dropped during the outage of the broker: {dropped}");
         }
-        self.introduce();
+        self.announce();
     }
 
-    fn down(&mut self) {
-        self.shared.queue().lost();
+    fn on_disconnected(&mut self) {
+        self.shared.queue().requeue_in_flight();
     }
 
-    fn next(&mut self, now: Timestamp) -> Option<Outgoing> {
+    fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage> {
         self.shared.queue().next(now)
     }
 
-    fn acked(&mut self) {
-        self.shared.queue().acked();
+    fn on_acknowledged(&mut self) {
+        self.shared.queue().acknowledge();
     }
 
-    fn received(&mut self, message: Received, _now: Timestamp) {
-        let home = &self.shared.home;
-        if home.welcome && message.topic == home.birth_topic() {
+    fn on_message(&mut self, message: IncomingMessage, _now: Timestamp) {
+        let home_assistant = &self.shared.home_assistant;
+        if home_assistant.is_enabled && message.topic == home_assistant.birth_topic() {
             if message.payload == topics::ONLINE.as_bytes() {
-                self.introduce();
+                self.announce();
             }
             return;
         }
         let Some(verb) = topics::split(&message.topic).and_then(|(box_id, leaf)| {
-            leaf.strip_prefix("cmd/").filter(|_| box_id == self.shared.box_id)
+            leaf.strip_prefix(topics::COMMAND_PREFIX).filter(|_| box_id == self.shared.box_id)
         }) else {
             return;
         };
         let now = Instant::now();
-        if message.retained {
-            let message = "commands are not to be retained";
-            return self.refused(Refusal::new(RefusalCode::Malformed, message), None, now);
+        if message.is_retained {
+            let refusal = Refusal::new(RefusalCode::Malformed, "a command must not be retained");
+            return self.refuse(refusal, None, now);
         }
-        let reply = message
+        let reply_to = message
             .response_topic
-            .filter(|topic| topics::may_answer_at(topic))
-            .map(|topic| Reply { topic, correlation: message.correlation });
-        if let Err(refusal) = self.take(verb, &message.payload, reply.clone(), now) {
-            self.refused(refusal, reply, now);
+            .filter(|topic| topics::is_response_topic(topic))
+            .map(|topic| ReplyAddress { topic, correlation_data: message.correlation_data });
+        if let Err(refusal) = self.accept(verb, &message.payload, reply_to.clone(), now) {
+            self.refuse(refusal, reply_to, now);
         }
     }
 
-    fn farewell(&mut self) -> Option<Outgoing> {
-        self.farewell.take()
+    fn final_message(&mut self) -> Option<OutgoingMessage> {
+        self.final_message.take()
     }
 }

@@ -1,13 +1,12 @@
-//! Signed events: a display can tell the box from anyone else who may publish at the broker.
+//! Event signatures (ed25519), which let a display detect events that are not from the box.
 //!
-//! What is signed (ed25519) are the bytes of [`signed_bytes`]: the topic is among them, so that an
-//! event of one box is none of another. The signature travels in the MQTT 5 user property `sig`,
-//! the id of the key in `key`; the payload stays plain JSON.
+//! The signature covers the bytes of [`signed_bytes`]. They include the topic, so that an event of one
+//! box is not valid for another. The MQTT 5 user property `sig` contains the signature, the user
+//! property `key` the id of the key. The payload remains plain JSON.
 //!
-//! A display knows the key because it was told ([`super::Trust::Pinned`]), or takes the first one
-//! that the retained topic `key` shows it and stays with that while it runs
-//! ([`super::Trust::FirstUse`]). The second keeps out whoever comes later, not whoever was at the
-//! broker before.
+//! A display gets the public key from its configuration ([`super::Trust::Pinned`]), or it uses the first
+//! key of the retained topic `key` until it stops ([`super::Trust::FirstUse`]). `FirstUse` does not
+//! protect against an attacker who published a key before the display started.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,89 +17,91 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
+/// Domain separation: a signature of an event is not valid for anything else.
 const DOMAIN: &[u8] = b"instored-event-v1\0";
 
-/// The user property with the signature, base64url without padding.
+/// User property with the signature, base64url without padding.
 pub(super) const SIGNATURE_PROPERTY: &str = "sig";
-/// The user property with the id of the key.
+/// User property with the id of the key.
 pub(super) const KEY_PROPERTY: &str = "key";
 
-/// Signs bytes with a key that it keeps to itself.
-pub type Sign = dyn Fn(&[u8]) -> [u8; 64] + Send + Sync;
+/// Function that signs bytes with ed25519.
+pub type SignFn = dyn Fn(&[u8]) -> [u8; 64] + Send + Sync;
 
-/// Signs events without showing its key.
+/// Signer of events. The private key stays inside its [`SignFn`].
 #[derive(Clone)]
 pub struct Signer {
     key_id: String,
-    public: PublicKey,
-    sign: Arc<Sign>,
+    public_key: PublicKey,
+    sign: Arc<SignFn>,
 }
 
-/// The public half of a box's key.
+/// Public key of a box.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PublicKey(VerifyingKey);
 
 /// The payload of the topic `key`.
 #[derive(Clone, PartialEq, Eq, Debug, schemars::JsonSchema, Serialize, Deserialize)]
-pub struct KeyNote {
-    /// The id that the user property `key` of events bears.
+#[schemars(rename = "KeyNote")]
+pub struct PublicKeyAnnouncement {
+    /// The key's id, as in the user property `key` of events.
     pub key_id: String,
     /// The key, base64url without padding.
     #[schemars(with = "String")]
     pub ed25519: PublicKey,
 }
 
-/// Why an event is not the box's.
+/// Reason why a signature or a public key is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// A text that is no public key.
+    /// The text is not a public key.
     #[error(
-        "this is no ed25519 public key: 32 bytes as base64url, such as `instored keys show` prints"
+        "not an ed25519 public key: expected 32 bytes as base64url, as `instored keys show` prints"
     )]
-    Key,
-    /// No user property `sig`.
+    InvalidPublicKey,
+    /// The user property `sig` is missing.
     #[error("the event is not signed")]
     Missing,
-    /// Not 64 bytes as base64url.
-    #[error("the signature cannot be read")]
-    Unreadable,
-    /// The event was changed, moved to another topic, or signed by somebody else.
-    #[error("the signature is not the box's")]
-    Wrong,
+    /// The signature is not 64 bytes as base64url.
+    #[error("the signature is not 64 bytes as base64url")]
+    Malformed,
+    /// The event was changed, sent on another topic, or signed with another key.
+    #[error("the signature is not from this box for this topic and payload")]
+    Mismatch,
 }
 
-/// The bytes that are signed for an event: `instored-event-v1`, a zero byte, the topic's length
-/// (32 bits, big endian), the topic, the payload.
+/// Returns the signed bytes of an event: `instored-event-v1`, a zero byte, the topic's length (32 bits,
+/// big endian), the topic, the payload.
 pub fn signed_bytes(topic: &str, payload: &[u8]) -> Vec<u8> {
-    // MQTT topics are at most 65,535 bytes.
+    // An MQTT topic has at most 65,535 bytes.
     let length = u32::try_from(topic.len()).unwrap_or(u32::MAX).to_be_bytes();
     [DOMAIN, &length, topic.as_bytes(), payload].concat()
 }
 
-/// Checks that `signature` (base64url) was made for this topic and payload with `key`'s other half.
+/// Verifies the signature (base64url) of a topic and payload.
 ///
 /// # Errors
-/// When it was not, or cannot be read.
+/// [`SignatureError::Malformed`] or [`SignatureError::Mismatch`].
 pub fn verify(
     key: &PublicKey,
     topic: &str,
     payload: &[u8],
     signature: &str,
 ) -> Result<(), SignatureError> {
-    let bytes = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SignatureError::Unreadable)?;
-    let signature = Signature::from_slice(&bytes).map_err(|_| SignatureError::Unreadable)?;
+    let bytes = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SignatureError::Malformed)?;
+    let signature = Signature::from_slice(&bytes).map_err(|_| SignatureError::Malformed)?;
     key.0
         .verify_strict(&signed_bytes(topic, payload), &signature)
-        .map_err(|_| SignatureError::Wrong)
+        .map_err(|_| SignatureError::Mismatch)
 }
 
 impl Signer {
-    /// A signer that hands the bytes to `sign`, and says which key that is.
-    pub fn new(key_id: impl Into<String>, public: PublicKey, sign: Arc<Sign>) -> Self {
-        Self { key_id: key_id.into(), public, sign }
+    /// Creates a signer that signs with `sign` and names the key by `key_id`.
+    pub fn new(key_id: impl Into<String>, public_key: PublicKey, sign: Arc<SignFn>) -> Self {
+        Self { key_id: key_id.into(), public_key, sign }
     }
 
-    /// The user properties of an event.
+    /// Returns the user properties of an event: signature and key id.
     pub(super) fn properties(&self, topic: &str, payload: &[u8]) -> Vec<(String, String)> {
         let signature = URL_SAFE_NO_PAD.encode((self.sign)(&signed_bytes(topic, payload)));
         vec![
@@ -109,9 +110,9 @@ impl Signer {
         ]
     }
 
-    /// What the topic `key` shows.
-    pub(super) fn note(&self) -> KeyNote {
-        KeyNote { key_id: self.key_id.clone(), ed25519: self.public }
+    /// Returns the payload of the topic `key`.
+    pub(super) fn announcement(&self) -> PublicKeyAnnouncement {
+        PublicKeyAnnouncement { key_id: self.key_id.clone(), ed25519: self.public_key }
     }
 }
 
@@ -122,12 +123,12 @@ impl fmt::Debug for Signer {
 }
 
 impl PublicKey {
-    /// The key of these bytes.
+    /// Decodes a public key.
     ///
     /// # Errors
-    /// When they are no point of the curve.
+    /// [`SignatureError::InvalidPublicKey`] if the bytes are not a point of the curve.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, SignatureError> {
-        VerifyingKey::from_bytes(bytes).map(Self).map_err(|_| SignatureError::Key)
+        VerifyingKey::from_bytes(bytes).map(Self).map_err(|_| SignatureError::InvalidPublicKey)
     }
 }
 
@@ -135,8 +136,8 @@ impl FromStr for PublicKey {
     type Err = SignatureError;
 
     fn from_str(text: &str) -> Result<Self, SignatureError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SignatureError::Key)?;
-        Self::from_bytes(&bytes.try_into().map_err(|_| SignatureError::Key)?)
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SignatureError::InvalidPublicKey)?;
+        Self::from_bytes(&bytes.try_into().map_err(|_| SignatureError::InvalidPublicKey)?)
     }
 }
 
@@ -160,38 +161,41 @@ impl<'de> Deserialize<'de> for PublicKey {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use ed25519_dalek::{Signer as _, SigningKey};
 
+    use super::*;
+
     #[test]
-    fn a_signature_holds_for_its_topic_its_payload_and_its_key_only() {
-        let secret = SigningKey::from_bytes(&[7; 32]);
-        let key = PublicKey(secret.verifying_key());
-        let other = PublicKey(SigningKey::from_bytes(&[8; 32]).verifying_key());
-        let signer = Signer::new("k1", key, Arc::new(move |b| secret.sign(b).to_bytes()));
+    fn signature_is_valid_for_its_topic_payload_and_key_only() {
+        let private_key = SigningKey::from_bytes(&[7; 32]);
+        let key = PublicKey(private_key.verifying_key());
+        let other_key = PublicKey(SigningKey::from_bytes(&[8; 32]).verifying_key());
+        let signer = Signer::new("k1", key, Arc::new(move |b| private_key.sign(b).to_bytes()));
         let properties = signer.properties("instored/a/visit", b"{}");
         assert_eq!(properties[1], ("key".into(), "k1".into()));
-        let sig = properties[0].1.as_str();
+        let signature = properties[0].1.as_str();
 
-        assert_eq!(verify(&key, "instored/a/visit", b"{}", sig), Ok(()));
-        assert_eq!(verify(&key, "instored/b/visit", b"{}", sig), Err(SignatureError::Wrong));
-        assert_eq!(verify(&key, "instored/a/visit", b"{ }", sig), Err(SignatureError::Wrong));
-        assert_eq!(verify(&other, "instored/a/visit", b"{}", sig), Err(SignatureError::Wrong));
-        assert_eq!(
-            verify(&key, "instored/a/visit", b"{}", "AAAA"),
-            Err(SignatureError::Unreadable)
-        );
-        assert_eq!(verify(&key, "instored/a/visit", b"{}", "!"), Err(SignatureError::Unreadable));
+        let topic = "instored/a/visit";
+        for (key, topic, payload, signature, result) in [
+            (&key, topic, &b"{}"[..], signature, Ok(())),
+            (&key, "instored/b/visit", b"{}", signature, Err(SignatureError::Mismatch)),
+            (&key, topic, b"{ }", signature, Err(SignatureError::Mismatch)),
+            (&other_key, topic, b"{}", signature, Err(SignatureError::Mismatch)),
+            (&key, topic, b"{}", "AAAA", Err(SignatureError::Malformed)),
+            (&key, topic, b"{}", "!", Err(SignatureError::Malformed)),
+        ] {
+            assert_eq!(verify(key, topic, payload, signature), result, "{topic} {signature}");
+        }
     }
 
     #[test]
-    fn topic_and_payload_cannot_change_places() {
+    fn signed_bytes_separate_topic_and_payload() {
         assert_ne!(signed_bytes("ab", b"c"), signed_bytes("a", b"bc"));
         assert_eq!(signed_bytes("t", b"p"), b"instored-event-v1\0\0\0\0\x01tp");
     }
 
     #[test]
-    fn a_public_key_is_read_as_it_is_written() {
+    fn public_key_survives_printing_and_parsing() {
         let key = PublicKey(SigningKey::from_bytes(&[7; 32]).verifying_key());
         assert_eq!(key.to_string().parse(), Ok(key));
         assert!("".parse::<PublicKey>().is_err() && "AAAA".parse::<PublicKey>().is_err());

@@ -1,20 +1,23 @@
-//! The topics of a box, all under `instored/<box>/`.
+//! Topics of a box, below `instored/<box>/`.
 //!
 //! | topic | QoS, retained | payload |
 //! |---|---|---|
 //! | `availability` | 1, retained, last will | `online` or `offline` |
-//! | `key` | 1, retained | the public key that events are signed with |
+//! | `key` | 1, retained | [`super::PublicKeyAnnouncement`]: public key of the event signatures |
 //! | `state` | 1, retained, signed | [`instored_domain::BoxState`] |
 //! | `visit` | 1, expires, signed | [`instored_domain::VisitEvent`] |
 //! | `enrolment` | 1, expires, signed | [`instored_domain::EnrolmentEvent`] |
 //! | `list` | 1, expires, signed | [`instored_domain::ListEvent`] |
-//! | `cmd/<verb>` | 1, answered at the response topic | [`instored_domain::Command`] without its verb |
-//! | `reply/<client>` | 1, expires | an answer or a refusal, for a display of this program |
+//! | `cmd/<verb>` | 1, answered on the response topic | [`instored_domain::Command`] without its verb |
+//! | `reply/<client>` | 1, expires | answer or refusal for a display of this program |
 
 use instored_domain::BoxId;
 
 const ROOT: &str = "instored";
+/// Maximum length of a response topic, in bytes.
+const TOPIC_BYTES_MAX: usize = 256;
 
+/// Payloads of the topic `availability`.
 pub(super) const ONLINE: &str = "online";
 pub(super) const OFFLINE: &str = "offline";
 
@@ -24,36 +27,39 @@ pub(super) const STATE: &str = "state";
 pub(super) const VISIT: &str = "visit";
 pub(super) const LIST: &str = "list";
 pub(super) const ENROLMENT: &str = "enrolment";
+pub(super) const COMMAND_PREFIX: &str = "cmd/";
+pub(super) const REPLY_PREFIX: &str = "reply/";
 
-/// The topic `leaf` of a box.
-pub(super) fn of(box_id: &BoxId, leaf: &str) -> String {
+/// Returns the topic of a box that ends with `leaf`.
+pub(super) fn box_topic(box_id: &BoxId, leaf: &str) -> String {
     format!("{ROOT}/{box_id}/{leaf}")
 }
 
-/// The filter of `leaf` for one box, or for all.
+/// Returns the topic filter for `leaf` of one box, or of all boxes.
 pub(super) fn filter(box_id: Option<&BoxId>, leaf: &str) -> String {
     format!("{ROOT}/{}/{leaf}", box_id.map_or("+", BoxId::as_str))
 }
 
-/// Splits a topic into its box and what comes behind it.
+/// Splits a topic into the box and the leaf.
 pub(super) fn split(topic: &str) -> Option<(BoxId, &str)> {
     let (box_id, leaf) = topic.strip_prefix(ROOT)?.strip_prefix('/')?.split_once('/')?;
     Some((box_id.parse().ok()?, leaf))
 }
 
-/// Whether it names one topic, which may be published to.
-pub(super) fn is_plain(topic: &str) -> bool {
-    (1..=256).contains(&topic.len())
+/// Returns true if messages can be published to the topic: it is not empty, not too long, not of the
+/// broker (`$`), and has neither wildcards nor control characters.
+pub(super) fn is_publishable(topic: &str) -> bool {
+    (1..=TOPIC_BYTES_MAX).contains(&topic.len())
         && !topic.starts_with('$')
         && !topic.contains(|c: char| c.is_control() || c == '+' || c == '#')
 }
 
-/// Whether an answer may be sent there. What is published for a box by itself, its commands
-/// included, is no place for answers that a caller chooses; a wildcard would end the connection.
-pub(super) fn may_answer_at(topic: &str) -> bool {
-    let ours = topic.strip_prefix(ROOT).is_some_and(|rest| rest.starts_with('/'));
-    let reply = split(topic).is_some_and(|(_, leaf)| leaf.starts_with("reply/"));
-    is_plain(topic) && (reply || !ours)
+/// Returns true if an answer may be published to the topic. Below `instored/`, only reply topics are
+/// allowed, so that no client can have the box publish an answer as an event or a command.
+pub(super) fn is_response_topic(topic: &str) -> bool {
+    let is_reserved = topic.strip_prefix(ROOT).is_some_and(|rest| rest.starts_with('/'));
+    let is_reply = split(topic).is_some_and(|(_, leaf)| leaf.starts_with(REPLY_PREFIX));
+    is_publishable(topic) && (is_reply || !is_reserved)
 }
 
 #[cfg(test)]
@@ -61,24 +67,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_is_split_as_it_was_made() {
+    fn topic_splits_into_box_and_leaf() {
         let box_id: BoxId = "door-1".parse().unwrap();
-        assert_eq!(split(&of(&box_id, VISIT)), Some((box_id, "visit")));
+        assert_eq!(split(&box_topic(&box_id, VISIT)), Some((box_id, "visit")));
         assert_eq!(split("instored/door-1/cmd/not-me").unwrap().1, "cmd/not-me");
-        for wrong in
+        for invalid in
             ["", "instored", "instored/door-1", "instoredx/a/b", "other/a/b", "instored/A/b"]
         {
-            assert_eq!(split(wrong), None, "{wrong}");
+            assert_eq!(split(invalid), None, "{invalid}");
         }
     }
 
     #[test]
-    fn answers_cannot_pose_as_events_or_commands() {
-        for good in ["instored/door-1/reply/display-7", "homeassistant/answers", "x"] {
-            assert!(may_answer_at(good), "{good}");
+    fn response_topic_cannot_be_an_event_or_a_command() {
+        for valid in ["instored/door-1/reply/display-7", "homeassistant/answers", "x"] {
+            assert!(is_response_topic(valid), "{valid}");
         }
-        let long = "x".repeat(257);
-        for wrong in [
+        let too_long = "x".repeat(TOPIC_BYTES_MAX + 1);
+        for invalid in [
             "",
             "instored/door-1/visit",
             "instored/door-1/cmd/forget",
@@ -87,9 +93,9 @@ mod tests {
             "a/#",
             "$SYS/a",
             "a\0b",
-            &long,
+            &too_long,
         ] {
-            assert!(!may_answer_at(wrong), "{wrong}");
+            assert!(!is_response_topic(invalid), "{invalid}");
         }
     }
 }

@@ -7,7 +7,7 @@ mod picture;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use instored_mqtt::{Heard, Trust};
+use instored_mqtt::{BoxEvent, Trust};
 use instored_recognition::Recogniser;
 use serde::Serialize;
 
@@ -94,8 +94,10 @@ fn broker(config: &Config) -> anyhow::Result<String> {
     let address = format!("{}:{}", config.mqtt.host, config.mqtt.port);
     let linked = runtime()?.block_on(async {
         let (mut heard, _caller, connection) =
-            instored_mqtt::listen(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
-        let link = async { while !matches!(heard.recv().await, Some(Heard::Link(true)) | None) {} };
+            instored_mqtt::subscribe(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
+        let link = async {
+            while !matches!(heard.recv().await, Some(BoxEvent::BrokerConnection(true)) | None) {}
+        };
         let linked = tokio::select! {
             () = connection.run(std::future::pending()) => false,
             up = tokio::time::timeout(BROKER_PATIENCE, link) => up.is_ok(),

@@ -1,63 +1,46 @@
 //! The real mosquitto on a free loopback port, and its command-line clients as till and display.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use instored_mqtt::Broker;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use super::eventually;
 use super::process::Process;
 
-/// A broker that lets anybody in, and remembers nothing.
+/// Running broker. Its log is printed if the test fails.
 pub struct Mosquitto {
     pub port: u16,
-    folder: TempDir,
-    lines: String,
-    process: Process,
+    broker: Broker,
 }
 
-const OPEN: &str = "listener PORT 127.0.0.1\nallow_anonymous true\nuser root\npersistence false\n";
-
 impl Mosquitto {
-    /// Starts one.
+    /// Starts a broker without accounts.
     pub fn start() -> Self {
-        Self::start_as(OPEN, |_| {})
+        Self::start_as("allow_anonymous true", |_| {})
     }
 
-    /// Starts one with these lines for a configuration, where `PORT` is its port and `DIR` its
-    /// folder, once `prepare` has put files there.
-    pub fn start_as(lines: &str, prepare: impl FnOnce(&Path)) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        prepare(folder.path());
-        let lines = lines.replace("DIR", &folder.path().to_string_lossy());
-        // Somebody else may take a free port before it is used; then another one is tried.
-        let (port, process) = eventually("a broker on a free port", || {
-            let port = free_port();
-            Some((port, launch(folder.path(), &lines, port)?))
-        });
-        Self { port, folder, lines, process }
+    /// Starts a broker with a configuration: see [`Broker::start_with`].
+    pub fn start_as(configuration: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let broker = Broker::start_with(configuration, prepare).unwrap_or_else(|e| panic!("{e}"));
+        Self { port: broker.port(), broker }
     }
 
-    /// Where its files are.
+    /// Returns the folder with the broker's files.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.broker.folder()
     }
 
-    /// Ends it as a power cut would.
+    /// Kills the broker, as a power cut would.
     pub fn stop(&mut self) {
-        self.process.kill();
+        self.broker.stop();
     }
 
-    /// Starts it again, on the same port.
+    /// Starts the broker again on the same port.
     pub fn start_again(&mut self) {
-        self.stop();
-        let (folder, port, lines) = (self.folder.path(), self.port, &self.lines);
-        self.process = eventually("the broker's return", || launch(folder, lines, port));
+        self.broker.restart().unwrap_or_else(|e| panic!("{e}"));
     }
 
     /// Subscribes to everything that the boxes say.
@@ -93,43 +76,20 @@ impl Mosquitto {
     }
 }
 
-const SERVER: &str = "mosquitto";
-const CLIENTS: &str = "mosquitto-clients";
-
-fn launch(folder: &Path, lines: &str, port: u16) -> Option<Process> {
-    let file = folder.join("mosquitto.conf");
-    std::fs::write(&file, lines.replace("PORT", &port.to_string()))
-        .expect("the temporary folder can be written");
-    // Debian keeps it where only root's PATH looks.
-    let known = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
-    let program = known.into_iter().find(|path| Path::new(path).exists()).unwrap_or(SERVER);
-    let mut process = Process::start(Command::new(program).arg("-c").arg(file), SERVER);
-    eventually("the broker's port", || {
-        let open = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        match (process.is_running(), open) {
-            (false, _) => Some(false),
-            (true, true) => Some(true),
-            (true, false) => None,
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- `mosquitto` logged:\n{}", self.broker.log());
         }
-    })
-    .then_some(process)
+    }
 }
+
+const CLIENTS: &str = "mosquitto-clients";
 
 fn client(program: &str, port: u16) -> Command {
     let mut command = Command::new(program);
     command.args(["-V", "5", "-q", "1", "-h", "127.0.0.1", "-p", &port.to_string()]);
     command
-}
-
-/// A port that nobody listens on, below those that the system hands out: nobody is given it while the
-/// broker is down.
-fn free_port() -> u16 {
-    loop {
-        let port = 20_000 + (RandomState::new().build_hasher().finish() % 12_000) as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// A message as a subscriber gets it.

@@ -1,4 +1,4 @@
-//! The bus against a real broker: what the tests share.
+//! Tests against a real broker: shared parts.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -20,23 +20,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use self::clients::{PATIENCE, Watcher, publish};
-use super::broker::{free_port, launch};
+use self::mosquitto_clients::{MosquittoSub, TIMEOUT, mosquitto_pub};
+use super::broker::free_port;
 use super::*;
 
-mod boxes;
-mod clients;
-mod displays;
-mod trouble;
-
-impl Broker {
-    /// Starts it again on the same port; it remembers nothing.
-    fn restart(&mut self) {
-        self.server.kill().unwrap();
-        self.server.wait().unwrap();
-        self.server = launch(self.folder(), self.port()).unwrap();
-    }
-}
+mod connection;
+mod mosquitto_clients;
+mod publisher;
+mod subscriber;
 
 fn settings(port: u16) -> Settings {
     let mut settings = Settings::builder().load().unwrap();
@@ -44,15 +35,15 @@ fn settings(port: u16) -> Settings {
     settings
 }
 
-fn door() -> BoxId {
+fn box_id() -> BoxId {
     "door-1".parse().unwrap()
 }
 
 fn signer(seed: u8) -> (Signer, PublicKey) {
-    let secret = SigningKey::from_bytes(&[seed; 32]);
-    let public = PublicKey::from_bytes(secret.verifying_key().as_bytes()).unwrap();
-    let sign = Arc::new(move |bytes: &[u8]| secret.sign(bytes).to_bytes());
-    (Signer::new("key-1", public, sign), public)
+    let private_key = SigningKey::from_bytes(&[seed; 32]);
+    let public_key = PublicKey::from_bytes(private_key.verifying_key().as_bytes()).unwrap();
+    let sign = Arc::new(move |bytes: &[u8]| private_key.sign(bytes).to_bytes());
+    (Signer::new("key-1", public_key, sign), public_key)
 }
 
 fn state(customers: u64) -> BoxState {
@@ -86,12 +77,12 @@ fn visit(number: u128, seconds: i64) -> VisitEvent {
     }
 }
 
-/// A box whose connection runs.
+/// Box with a running connection.
 struct TestBox {
     publisher: Publisher,
-    inbound: mpsc::Receiver<Inbound>,
+    commands: mpsc::Receiver<ReceivedCommand>,
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl TestBox {
@@ -100,106 +91,117 @@ impl TestBox {
     }
 
     fn start_with(settings: &Settings) -> Self {
-        let (publisher, inbound, connection) = connect(settings, &door(), signer(1).0).unwrap();
+        let (publisher, commands, connection) = connect(settings, &box_id(), signer(1).0).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let running = tokio::spawn(connection.run(async {
+        let task = tokio::spawn(connection.run(async {
             let _ = stopped.await;
         }));
-        Self { publisher, inbound, stop: Some(stop), running }
+        Self { publisher, commands, stop: Some(stop), task }
     }
 
     async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
-        timeout(Duration::from_secs(5), &mut self.running).await.unwrap().unwrap();
+        timeout(Duration::from_secs(5), &mut self.task).await.unwrap().unwrap();
     }
 
-    async fn asked(&mut self) -> Inbound {
-        timeout(PATIENCE, self.inbound.recv()).await.unwrap().unwrap()
+    async fn next_command(&mut self) -> ReceivedCommand {
+        timeout(TIMEOUT, self.commands.recv()).await.unwrap().unwrap()
     }
 }
 
-/// A display whose connection runs.
+/// Display with a running connection.
 struct TestDisplay {
-    heard: mpsc::Receiver<Heard>,
-    caller: Caller,
-    running: JoinHandle<()>,
+    events: mpsc::Receiver<BoxEvent>,
+    client: CommandClient,
+    task: JoinHandle<()>,
 }
 
 impl TestDisplay {
     fn start(port: u16, trust: Trust) -> Self {
-        let (heard, caller, connection) = listen(&settings(port), None, trust).unwrap();
-        let running = tokio::spawn(connection.run(std::future::pending()));
-        Self { heard, caller, running }
+        let (events, client, connection) = subscribe(&settings(port), None, trust).unwrap();
+        let task = tokio::spawn(connection.run(std::future::pending()));
+        Self { events, client, task }
     }
 
-    async fn next(&mut self) -> Heard {
-        timeout(PATIENCE, self.heard.recv()).await.expect("nothing was heard").unwrap()
+    async fn next(&mut self) -> BoxEvent {
+        timeout(TIMEOUT, self.events.recv()).await.expect("no event in time").unwrap()
     }
 
-    async fn until(&mut self, wanted: &Heard) {
-        while self.next().await != *wanted {}
+    /// Returns the next event that is a visit or an enrolment.
+    async fn next_visit_or_enrolment(&mut self) -> BoxEvent {
+        loop {
+            let event = self.next().await;
+            if matches!(event, BoxEvent::Visit(..) | BoxEvent::Enrolment(..)) {
+                return event;
+            }
+        }
+    }
+
+    async fn until(&mut self, expected: &BoxEvent) {
+        while self.next().await != *expected {}
     }
 }
 
 impl Drop for TestDisplay {
     fn drop(&mut self) {
-        self.running.abort();
+        self.task.abort();
     }
 }
 
-/// A way to the broker that can be shut.
-struct Gate {
+/// TCP proxy to the broker that a test can close.
+struct Proxy {
     port: u16,
-    open: watch::Sender<bool>,
+    is_open: watch::Sender<bool>,
     attempts: watch::Receiver<usize>,
-    running: JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
-impl Gate {
-    async fn start(to: u16) -> Self {
+impl Proxy {
+    async fn start(broker_port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (open, is_open) = watch::channel(true);
-        let (count, attempts) = watch::channel(0);
-        let running = tokio::spawn(async move {
-            let mut ways = JoinSet::new();
+        let (open_sender, open_receiver) = watch::channel(true);
+        let (attempt_count, attempts) = watch::channel(0);
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
             loop {
-                let (mut near, _) = listener.accept().await.unwrap();
-                count.send_modify(|count| *count += 1);
-                let mut is_open = is_open.clone();
-                ways.spawn(async move {
+                let (mut client, _) = listener.accept().await.unwrap();
+                attempt_count.send_modify(|count| *count += 1);
+                let mut is_open = open_receiver.clone();
+                connections.spawn(async move {
                     if !*is_open.borrow_and_update() {
                         return;
                     }
-                    let Ok(mut far) = TcpStream::connect((Ipv4Addr::LOCALHOST, to)).await else {
+                    let address = (Ipv4Addr::LOCALHOST, broker_port);
+                    let Ok(mut broker) = TcpStream::connect(address).await else {
                         return;
                     };
                     tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        _ = is_open.wait_for(|open| !open) => {}
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut broker) => {}
+                        _ = is_open.wait_for(|is_open| !is_open) => {}
                     }
                 });
             }
         });
-        Self { port, open, attempts, running }
+        Self { port, is_open: open_sender, attempts, task }
     }
 
-    fn shut(&self) {
-        self.open.send_replace(false);
+    fn close(&self) {
+        self.is_open.send_replace(false);
     }
 
     fn open(&self) {
-        self.open.send_replace(true);
+        self.is_open.send_replace(true);
     }
 
-    async fn further_attempts(&mut self, more: usize) {
+    async fn wait_for_attempts(&mut self, more: usize) {
         let now = *self.attempts.borrow();
-        timeout(PATIENCE, self.attempts.wait_for(|n| *n >= now + more)).await.unwrap().unwrap();
+        timeout(TIMEOUT, self.attempts.wait_for(|n| *n >= now + more)).await.unwrap().unwrap();
     }
 }
 
-impl Drop for Gate {
+impl Drop for Proxy {
     fn drop(&mut self) {
-        self.running.abort();
+        self.task.abort();
     }
 }

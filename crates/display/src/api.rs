@@ -1,0 +1,115 @@
+//! Commands that customers send from the page.
+//!
+//! The page can send only commands about a customer whom it shows, and the command that starts an
+//! enrolment. A page of another site cannot send any: its browser sends the `Origin` header, and a form
+//! cannot send JSON.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use instored_domain::{Answer, Buyer, Command, CustomerId, Refusal, RefusalCode};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::state::DisplayState;
+
+/// Command for the box, with the channel for its answer.
+#[derive(Debug)]
+pub struct CommandRequest {
+    /// Command.
+    pub command: Command,
+    /// Channel for the answer of the box.
+    pub answer: oneshot::Sender<Result<Answer, Refusal>>,
+}
+
+/// Access of the command route to the display's state and to the box.
+#[derive(Clone)]
+pub(super) struct CommandGateway {
+    pub state: watch::Receiver<DisplayState>,
+    pub commands: mpsc::Sender<CommandRequest>,
+}
+
+/// Maximum size of a request body, in bytes.
+pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Permission that a command needs.
+enum Permission {
+    /// The customer is shown.
+    ShownCustomer(CustomerId),
+    /// Everyone at the display may send it.
+    Everyone,
+    /// The page may not send it.
+    Nobody,
+}
+
+fn permission(command: &Command) -> Permission {
+    match command {
+        Command::Forget { customer }
+        | Command::NotMe { customer }
+        | Command::Rename { customer, .. }
+        | Command::Preferences { customer, .. }
+        | Command::History { customer, .. }
+        | Command::List { buyer: Buyer::Customer(customer), .. } => {
+            Permission::ShownCustomer(*customer)
+        }
+        Command::Enrol { another_person: false, .. } => Permission::Everyone,
+        _ => Permission::Nobody,
+    }
+}
+
+/// Sends the command in the request body to the box and returns its answer.
+pub(super) async fn send_command(
+    State(gateway): State<CommandGateway>,
+    headers: HeaderMap,
+    body: Result<Json<Command>, JsonRejection>,
+) -> Response {
+    if !has_same_origin(&headers) {
+        let message = "the request comes from a page of another site";
+        return refusal(StatusCode::FORBIDDEN, RefusalCode::Malformed, message);
+    }
+    let command = match body {
+        Ok(Json(command)) => command,
+        Err(error) => return refusal(error.status(), RefusalCode::Malformed, &error.body_text()),
+    };
+    let is_allowed = match permission(&command) {
+        Permission::ShownCustomer(customer) => {
+            gateway.state.borrow().shows(customer, Timestamp::now())
+        }
+        Permission::Everyone => true,
+        Permission::Nobody => false,
+    };
+    if !is_allowed {
+        let message = "the page can send this command only about a customer whom it shows";
+        return refusal(StatusCode::FORBIDDEN, RefusalCode::NotFound, message);
+    }
+    let (sender, answer) = oneshot::channel();
+    if gateway.commands.try_send(CommandRequest { command, answer: sender }).is_err() {
+        let message = "too many commands at once; try again";
+        return refusal(StatusCode::TOO_MANY_REQUESTS, RefusalCode::TooMany, message);
+    }
+    match answer.await {
+        Ok(Ok(answer)) => Json(answer).into_response(),
+        Ok(Err(Refusal { code, message })) => refusal(StatusCode::CONFLICT, code, &message),
+        Err(_) => {
+            let message = "the box did not answer";
+            refusal(StatusCode::BAD_GATEWAY, RefusalCode::Internal, message)
+        }
+    }
+}
+
+/// Returns true if the request comes from this page, or from a program that is not a browser: only
+/// browsers send `Origin`.
+fn has_same_origin(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN) else { return true };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let origin = origin.to_str().unwrap_or_default().split_once("://").map(|(_, host)| host);
+    origin == Some(host)
+}
+
+fn refusal(status: StatusCode, code: RefusalCode, message: &str) -> Response {
+    (status, Json(json!({ "error": Refusal::new(code, message) }))).into_response()
+}

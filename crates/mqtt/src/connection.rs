@@ -1,0 +1,492 @@
+//! Connection loop: connects, subscribes, sends queued messages, and reconnects after an outage.
+//!
+//! Each session uses a new `rumqttc` client without state of earlier sessions, and at most one publish
+//! waits for its acknowledgement. Packet ids therefore neither run out nor collide; `rumqttc` would
+//! otherwise hang after a lost session.
+
+use std::collections::VecDeque;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures_util::{StreamExt as _, stream};
+use jiff::Timestamp;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, Filter, LastWill, Packet, PubAck, PubAckReason, Publish, PublishProperties,
+    RetainForwardRule, SubAck, SubscribeReasonCode,
+};
+use rumqttc::v5::{AsyncClient, ClientError, Event, MqttOptions};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::error::OutageCause;
+use super::send_queue::OutgoingMessage;
+use super::{MqttError, Settings, tls};
+
+/// Maximum duration of a clean stop.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT_SECONDS: u64 = 10;
+/// Delays between attempts: from 0.25–0.5 s, doubled each time, up to 15–30 s. The random part spreads
+/// the reconnections of a shop's boxes.
+const RECONNECT_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(250))
+    .with_max_delay(Duration::from_secs(15))
+    .with_jitter()
+    .without_max_times();
+/// Duration after which a session counts as stable: the next outage starts with the shortest delay.
+const STABLE_SESSION_TIME: Duration = Duration::from_secs(10);
+/// Limit for packets from the broker, in bytes. Above the limit for commands, so that a command that
+/// is too long receives an error as its answer.
+const INCOMING_PACKET_BYTES_MAX: u32 = 256 * 1024;
+const OUTGOING_INFLIGHT_MAX: u16 = 16;
+const LOGGED_CAUSES_MAX: usize = 8;
+/// Valid range of `keep_alive_seconds`.
+const KEEP_ALIVE_SECONDS: std::ops::RangeInclusive<u16> = 5..=3600;
+
+/// Message from the broker.
+pub(super) struct IncomingMessage {
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub is_retained: bool,
+    pub user_properties: Vec<(String, String)>,
+    pub response_topic: Option<String>,
+    pub correlation_data: Option<Vec<u8>>,
+}
+
+/// Callbacks of a connection. None of them may block.
+pub(super) trait SessionHandler: Send {
+    /// Handles a new session: all subscriptions are made, and nothing was sent yet.
+    fn on_connected(&mut self);
+    /// Handles the end of a session. A message without acknowledgement has to be sent again.
+    fn on_disconnected(&mut self);
+    /// Returns the next message to send. The next call follows only after
+    /// [`Self::on_acknowledged`].
+    fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage>;
+    /// Handles the acknowledgement of the last message, or its final rejection.
+    fn on_acknowledged(&mut self);
+    /// Handles a message from the broker.
+    fn on_message(&mut self, message: IncomingMessage, now: Timestamp);
+    /// Returns the last message before a clean disconnect. The next call has to return `None`.
+    fn final_message(&mut self) -> Option<OutgoingMessage>;
+}
+
+/// Subscription at QoS 1.
+pub(super) struct Subscription {
+    pub filter: String,
+    /// True if the broker also sends retained messages.
+    pub includes_retained: bool,
+}
+
+/// MQTT connection that reconnects after an outage.
+#[must_use = "nothing is sent or received until the connection runs"]
+pub struct Connection {
+    config: SessionConfig,
+    handler: Box<dyn SessionHandler>,
+}
+
+/// Parameters that all sessions of a connection share.
+pub(super) struct SessionConfig {
+    options: MqttOptions,
+    broker_address: String,
+    subscriptions: Vec<Filter>,
+    wake: Arc<Notify>,
+}
+
+impl SessionConfig {
+    /// Checks the settings and reads the files that they name. `wake` is notified when a message waits
+    /// to be sent.
+    pub fn new(
+        settings: &Settings,
+        client_id: String,
+        will: Option<OutgoingMessage>,
+        subscriptions: Vec<Subscription>,
+        wake: Arc<Notify>,
+    ) -> Result<Self, MqttError> {
+        if !KEEP_ALIVE_SECONDS.contains(&settings.keep_alive_seconds) {
+            return Err(MqttError::InvalidSetting("keep_alive_seconds must be 5 to 3600"));
+        }
+        // An IPv6 address needs brackets before its port.
+        let host = if settings.host.contains(':') {
+            format!("[{}]", settings.host)
+        } else {
+            settings.host.clone()
+        };
+        let broker_address = format!("{host}:{}", settings.port);
+        let mut options = MqttOptions::new(client_id, host, settings.port);
+        options
+            .set_keep_alive(Duration::from_secs(settings.keep_alive_seconds.into()))
+            .set_connection_timeout(CONNECT_TIMEOUT_SECONDS)
+            .set_clean_start(true)
+            .set_outgoing_inflight_upper_limit(OUTGOING_INFLIGHT_MAX)
+            .set_max_packet_size(Some(INCOMING_PACKET_BYTES_MAX));
+        if let Some((user, password)) = tls::credentials(settings)? {
+            options.set_credentials(user, password);
+        }
+        if let Some(transport) = tls::transport(settings)? {
+            options.set_transport(transport);
+        }
+        if let Some(will) = will {
+            let last_will =
+                LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, will.is_retained, None);
+            options.set_last_will(last_will);
+        }
+        let subscriptions = subscriptions.into_iter().map(filter).collect();
+        Ok(Self { options, broker_address, subscriptions, wake })
+    }
+}
+
+fn filter(subscription: Subscription) -> Filter {
+    Filter {
+        preserve_retain: true,
+        retain_forward_rule: if subscription.includes_retained {
+            RetainForwardRule::OnEverySubscribe
+        } else {
+            RetainForwardRule::Never
+        },
+        ..Filter::new(subscription.filter, QoS::AtLeastOnce)
+    }
+}
+
+impl Connection {
+    pub(super) fn new(config: SessionConfig, handler: impl SessionHandler + 'static) -> Self {
+        Self { config, handler: Box::new(handler) }
+    }
+
+    /// Keeps the connection until `stop` completes. Then it sends the queued messages and the final
+    /// message and disconnects, within two seconds. The log reports each cause of an outage once, and
+    /// the end of the outage once.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = pin!(stop);
+        let mut delays = RECONNECT_DELAYS.build();
+        let mut outage = OutageLog::default();
+        loop {
+            let started = Instant::now();
+            let mut session = Session::new(&self.config, self.handler.as_mut(), &mut outage);
+            let end = session.run(stop.as_mut()).await;
+            let is_stopping = session.stop_deadline.is_some();
+            self.handler.on_disconnected();
+            let SessionEnd::Lost(cause) = end else {
+                return;
+            };
+            // The broker closed before it received the final message: it publishes the will instead.
+            if is_stopping {
+                return;
+            }
+            outage.record(&self.config.broker_address, cause);
+            if started.elapsed() >= STABLE_SESSION_TIME {
+                delays = RECONNECT_DELAYS.build();
+            }
+            tokio::select! {
+                () = &mut stop => return,
+                () = sleep(delays.next().unwrap_or_default()) => {}
+            }
+        }
+    }
+}
+
+/// Log of the current outage.
+#[derive(Default)]
+struct OutageLog {
+    since: Option<Instant>,
+    logged_causes: Vec<OutageCause>,
+}
+
+impl OutageLog {
+    /// Logs a failed attempt, if its cause is new in this outage.
+    fn record(&mut self, broker: &str, cause: OutageCause) {
+        self.since.get_or_insert_with(Instant::now);
+        // The number is limited, because the text of a cause may differ at each attempt.
+        if !self.logged_causes.contains(&cause) && self.logged_causes.len() < LOGGED_CAUSES_MAX {
+            tracing::warn!("no connection to the MQTT broker at {broker}: {cause}. Trying again");
+            self.logged_causes.push(cause);
+        }
+    }
+
+    /// Logs the connection and ends the outage.
+    fn end(&mut self, broker: &str) {
+        match self.since.take() {
+            Some(since) => {
+                let seconds = since.elapsed().as_secs();
+                tracing::info!("connected to the MQTT broker at {broker} again after {seconds} s");
+            }
+            None => tracing::info!("connected to the MQTT broker at {broker}"),
+        }
+        self.logged_causes.clear();
+    }
+}
+
+#[derive(PartialEq)]
+enum Phase {
+    Connecting,
+    Subscribing,
+    Ready,
+    /// Stopping: sends the queued messages.
+    Draining,
+    /// Stopping: sends the final message.
+    SendingFinalMessage,
+    Disconnecting,
+}
+
+enum SessionEnd {
+    Stopped,
+    Lost(OutageCause),
+}
+
+/// One session, from CONNECT to the closed connection.
+struct Session<'a> {
+    config: &'a SessionConfig,
+    handler: &'a mut dyn SessionHandler,
+    outage: &'a mut OutageLog,
+    phase: Phase,
+    /// True while a publish waits for its acknowledgement.
+    is_publishing: bool,
+    /// Filters of the unacknowledged subscriptions, in the order of their requests.
+    pending_subscriptions: VecDeque<String>,
+    outgoing_packet_bytes_max: usize,
+    /// End of the time for a clean stop; `None` until `stop` completes.
+    stop_deadline: Option<Instant>,
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        config: &'a SessionConfig,
+        handler: &'a mut dyn SessionHandler,
+        outage: &'a mut OutageLog,
+    ) -> Self {
+        Self {
+            config,
+            handler,
+            outage,
+            phase: Phase::Connecting,
+            is_publishing: false,
+            pending_subscriptions: VecDeque::new(),
+            outgoing_packet_bytes_max: usize::MAX,
+            stop_deadline: None,
+        }
+    }
+
+    async fn run(&mut self, mut stop: Pin<&mut (impl Future<Output = ()> + Send)>) -> SessionEnd {
+        // Capacity for all requests that can be pending: subscriptions, one publish, the disconnect.
+        let capacity = self.config.subscriptions.len() + 2;
+        let (client, event_loop) = AsyncClient::new(self.config.options.clone(), capacity);
+        // A stream keeps the progress of `poll` when another branch of `select!` completes first.
+        let mut events = pin!(stream::unfold(event_loop, |mut event_loop| async {
+            let event = event_loop.poll().await;
+            Some((event, event_loop))
+        }));
+        loop {
+            if let Err(cause) = self.send_pending(&client) {
+                return SessionEnd::Lost(cause);
+            }
+            let deadline = self.stop_deadline;
+            tokio::select! {
+                event = events.next() => match event {
+                    Some(Ok(Event::Incoming(packet))) => {
+                        if let Err(cause) = self.handle_packet(packet, &client) {
+                            return SessionEnd::Lost(cause);
+                        }
+                    }
+                    Some(Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect))) => {
+                        return SessionEnd::Stopped;
+                    }
+                    Some(Ok(Event::Outgoing(_))) => {}
+                    Some(Err(_)) | None if self.phase == Phase::Disconnecting => {
+                        return SessionEnd::Stopped;
+                    }
+                    Some(Err(error)) => return SessionEnd::Lost(OutageCause::from(error)),
+                    None => return SessionEnd::Lost(OutageCause::Closed),
+                },
+                () = self.config.wake.notified(),
+                    if self.phase == Phase::Ready && !self.is_publishing => {}
+                () = &mut stop, if deadline.is_none() => {
+                    if self.phase != Phase::Ready {
+                        return SessionEnd::Stopped;
+                    }
+                    self.phase = Phase::Draining;
+                    self.stop_deadline = Some(Instant::now() + SHUTDOWN_TIMEOUT);
+                }
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                    return SessionEnd::Stopped;
+                }
+            }
+        }
+    }
+
+    /// Sends messages until one waits for its acknowledgement or none is left, and advances the phases
+    /// of a stop.
+    fn send_pending(&mut self, client: &AsyncClient) -> Result<(), OutageCause> {
+        while !self.is_publishing {
+            let next = match self.phase {
+                Phase::Ready | Phase::Draining => self.handler.next_message(Timestamp::now()),
+                Phase::SendingFinalMessage => self.handler.final_message(),
+                Phase::Connecting | Phase::Subscribing | Phase::Disconnecting => return Ok(()),
+            };
+            match (next, &self.phase) {
+                (Some(message), _) => self.publish(message, client)?,
+                (None, Phase::Draining) => self.phase = Phase::SendingFinalMessage,
+                (None, Phase::SendingFinalMessage) => {
+                    self.phase = Phase::Disconnecting;
+                    client.try_disconnect().map_err(request_queue_full)?;
+                }
+                (None, _) => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(
+        &mut self,
+        message: OutgoingMessage,
+        client: &AsyncClient,
+    ) -> Result<(), OutageCause> {
+        let OutgoingMessage { topic, payload, is_retained, user_properties, .. } = message;
+        let properties = PublishProperties {
+            message_expiry_interval: message.expires.map(|at| seconds_until(at, Timestamp::now())),
+            user_properties,
+            response_topic: message.response_topic,
+            correlation_data: message.correlation_data.map(Into::into),
+            ..PublishProperties::default()
+        };
+        let packet =
+            Publish::new(topic.clone(), QoS::AtLeastOnce, payload, Some(properties.clone()));
+        // The packet id, two bytes, is added later.
+        let size = packet.size() + 2;
+        let limit = self.outgoing_packet_bytes_max;
+        if size > limit {
+            tracing::warn!(
+                "a message of {size} bytes to {topic} is dropped: the broker accepts at most \
+                 {limit} bytes"
+            );
+            self.handler.on_acknowledged();
+            return Ok(());
+        }
+        self.is_publishing = true;
+        client
+            .try_publish_with_properties(
+                topic,
+                QoS::AtLeastOnce,
+                is_retained,
+                packet.payload,
+                properties,
+            )
+            .map_err(request_queue_full)
+    }
+
+    fn handle_packet(&mut self, packet: Packet, client: &AsyncClient) -> Result<(), OutageCause> {
+        match packet {
+            Packet::ConnAck(ack) => self.handle_connack(&ack, client)?,
+            Packet::SubAck(ack) => self.handle_suback(&ack),
+            Packet::PubAck(ack) => self.handle_puback(&ack),
+            Packet::Publish(publish) => {
+                if let Some(message) = incoming_message(publish) {
+                    self.handler.on_message(message, Timestamp::now());
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn handle_connack(&mut self, ack: &ConnAck, client: &AsyncClient) -> Result<(), OutageCause> {
+        if let Some(limit) = ack.properties.as_ref().and_then(|p| p.max_packet_size) {
+            self.outgoing_packet_bytes_max = limit as usize;
+        }
+        self.phase = Phase::Subscribing;
+        // One request per filter, so that the retained messages arrive in the order of the filters.
+        for filter in &self.config.subscriptions {
+            client.try_subscribe_many([filter.clone()]).map_err(request_queue_full)?;
+            self.pending_subscriptions.push_back(filter.path.clone());
+        }
+        if self.pending_subscriptions.is_empty() {
+            self.set_ready();
+        }
+        Ok(())
+    }
+
+    fn handle_suback(&mut self, ack: &SubAck) {
+        let filter = self.pending_subscriptions.pop_front().unwrap_or_default();
+        for code in &ack.return_codes {
+            if !matches!(code, SubscribeReasonCode::Success(_)) {
+                let broker = &self.config.broker_address;
+                tracing::warn!(
+                    "the MQTT broker at {broker} rejects the subscription to {filter} ({code:?}); \
+                     check the broker's access rules"
+                );
+            }
+        }
+        if self.pending_subscriptions.is_empty() && self.phase == Phase::Subscribing {
+            self.set_ready();
+        }
+    }
+
+    fn handle_puback(&mut self, ack: &PubAck) {
+        if !matches!(ack.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers) {
+            let (broker, reason) = (&self.config.broker_address, ack.reason);
+            tracing::warn!(
+                "the MQTT broker at {broker} rejects a message ({reason:?}); check the broker's \
+                 access rules"
+            );
+        }
+        self.is_publishing = false;
+        self.handler.on_acknowledged();
+    }
+
+    fn set_ready(&mut self) {
+        self.phase = Phase::Ready;
+        self.outage.end(&self.config.broker_address);
+        self.handler.on_connected();
+    }
+}
+
+/// Maps a full request queue to a lost session. The queue has the capacity for all requests of a
+/// session, so this does not happen; a new session would recover from it.
+fn request_queue_full(_: ClientError) -> OutageCause {
+    OutageCause::Other("the request queue of the MQTT client is full".to_owned())
+}
+
+fn incoming_message(publish: Publish) -> Option<IncomingMessage> {
+    let properties = publish.properties.unwrap_or_default();
+    Some(IncomingMessage {
+        topic: String::from_utf8(publish.topic.into()).ok()?,
+        payload: publish.payload.into(),
+        is_retained: publish.retain,
+        user_properties: properties.user_properties,
+        response_topic: properties.response_topic,
+        correlation_data: properties.correlation_data.map(Into::into),
+    })
+}
+
+/// Returns the whole seconds from `now` to `at`, rounded up and at least 1: with 0, the message would
+/// expire before it is sent.
+fn seconds_until(at: Timestamp, now: Timestamp) -> u32 {
+    let milliseconds = at.as_millisecond() - now.as_millisecond();
+    u32::try_from(milliseconds.max(1).unsigned_abs().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reconnect_delays_grow_from_half_a_second_to_half_a_minute() {
+        let delays: Vec<_> = RECONNECT_DELAYS.build().take(100).collect();
+        for (delay, max_ms) in delays.iter().zip([500, 1000, 2000, 4000, 8000, 16_000]) {
+            let max = Duration::from_millis(max_ms);
+            assert!((max / 2..=max).contains(delay), "{delay:?}");
+        }
+        let max = Duration::from_secs(30);
+        assert!(delays[6..].iter().all(|delay| (max / 2..=max).contains(delay)), "{delays:?}");
+    }
+
+    #[test]
+    fn message_expiry_is_whole_seconds_rounded_up() {
+        let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+        for (from, to, seconds) in
+            [(0, 1000, 1), (0, 1001, 2), (0, 1, 1), (0, 0, 1), (5000, 0, 1), (0, 90_000, 90)]
+        {
+            assert_eq!(seconds_until(at(to), at(from)), seconds, "{from} to {to}");
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The display's side of the connection: receives verified events, sends commands.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use instored_domain::{
+    Answer, BoxId, BoxState, Command, EnrolmentEvent, EventId, ListEvent, Refusal, VisitEvent,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
+use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
+
+use super::commands;
+use super::connection::{Connection, IncomingMessage, SessionConfig, SessionHandler, Subscription};
+use super::send_queue::{OutgoingMessage, SendQueue};
+use super::signature::SIGNATURE_PROPERTY;
+use super::topics::{self, box_topic};
+use super::{
+    MqttError, PublicKey, PublicKeyAnnouncement, Settings, SignatureError, VERSION, Versioned,
+    verify,
+};
+
+/// Maximum number of events that wait for the display.
+const EVENT_QUEUE_LENGTH: usize = 256;
+/// Maximum number of boxes whose keys are stored. Bounds the memory that a client at the broker can
+/// occupy.
+const BOXES_MAX: usize = 64;
+
+/// Verified message from a box, or a change of the connection.
+///
+/// An event has a valid signature, has not expired, and is delivered once. A state is not older than
+/// the one delivered before.
+#[derive(Clone, PartialEq, Debug)]
+pub enum BoxEvent {
+    /// A visit started, changed or ended.
+    Visit(BoxId, VisitEvent),
+    /// An enrolment made a step.
+    Enrolment(BoxId, EnrolmentEvent),
+    /// A shopping list changed.
+    List(BoxId, ListEvent),
+    /// The state of the box changed.
+    State(BoxId, BoxState),
+    /// True if the box is connected to the broker and announces the trusted key.
+    Availability(BoxId, bool),
+    /// True if this subscriber is connected to the broker.
+    BrokerConnection(bool),
+}
+
+/// Source of the public keys that a subscriber trusts.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// The given key.
+    Pinned(PublicKey),
+    /// The first key that each box announces, until the subscriber stops.
+    FirstUse,
+}
+
+/// Client that sends commands to boxes and waits for the answers.
+#[derive(Clone)]
+pub struct CommandClient(Arc<Requests>);
+
+/// Reason why a command has no answer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The box refused the command.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The box did not answer in time.
+    #[error("the box did not answer in time; check that the box is online")]
+    NoAnswer,
+    /// The answer has an unknown format.
+    #[error("cannot read the answer of the box: install the same version on box and display")]
+    Unreadable,
+}
+
+/// Commands on their way, and those that wait for an answer.
+struct Requests {
+    client_id: String,
+    queue: Mutex<SendQueue>,
+    wake: Arc<Notify>,
+    /// Receivers of the answers, by correlation data.
+    pending: Mutex<HashMap<Vec<u8>, oneshot::Sender<Vec<u8>>>>,
+}
+
+struct Subscriber {
+    trust: Trust,
+    /// Trusted keys, with [`Trust::FirstUse`].
+    keys: HashMap<BoxId, PublicKey>,
+    /// Boxes that announce another key than the trusted one. They count as offline.
+    untrusted: HashSet<BoxId>,
+    /// States received before the key of their box.
+    unverified_states: HashMap<BoxId, IncomingMessage>,
+    /// Ids of delivered events until they expire.
+    recent_event_ids: HashMap<EventId, Timestamp>,
+    /// Issue time of the newest state of each box.
+    newest_states: HashMap<BoxId, Timestamp>,
+    is_connected: Option<bool>,
+    events: mpsc::Sender<BoxEvent>,
+    requests: Arc<Requests>,
+}
+
+/// Prepares a subscription to one box, or to all boxes. It connects when [`Connection::run`] is called.
+///
+/// # Errors
+/// A setting is invalid, or a file named by a setting cannot be read.
+pub fn subscribe(
+    settings: &Settings,
+    box_id: Option<&BoxId>,
+    trust: Trust,
+) -> Result<(mpsc::Receiver<BoxEvent>, CommandClient, Connection), MqttError> {
+    let wake = Arc::new(Notify::new());
+    let client_id = format!("instored-display-{}", &Uuid::new_v4().simple().to_string()[..12]);
+    let reply = format!("{}{client_id}", topics::REPLY_PREFIX);
+    // The key comes first, because it verifies the retained state. State and availability come last:
+    // after them, no event can be missed.
+    let leaves = [
+        topics::KEY,
+        &reply,
+        topics::VISIT,
+        topics::ENROLMENT,
+        topics::LIST,
+        topics::STATE,
+        topics::AVAILABILITY,
+    ];
+    let subscriptions = leaves
+        .into_iter()
+        .map(|leaf| Subscription { filter: topics::filter(box_id, leaf), includes_retained: true })
+        .collect();
+    let config =
+        SessionConfig::new(settings, client_id.clone(), None, subscriptions, Arc::clone(&wake))?;
+    let (sender, events) = mpsc::channel(EVENT_QUEUE_LENGTH);
+    let requests =
+        Arc::new(Requests { client_id, queue: Mutex::default(), wake, pending: Mutex::default() });
+    let subscriber = Subscriber {
+        trust,
+        keys: HashMap::new(),
+        untrusted: HashSet::new(),
+        unverified_states: HashMap::new(),
+        recent_event_ids: HashMap::new(),
+        newest_states: HashMap::new(),
+        is_connected: None,
+        events: sender,
+        requests: Arc::clone(&requests),
+    };
+    Ok((events, CommandClient(requests), Connection::new(config, subscriber)))
+}
+
+impl CommandClient {
+    /// Sends a command to a box and waits for its answer, at most for `timeout`.
+    ///
+    /// # Errors
+    /// The box refuses the command or does not answer in time.
+    pub async fn send(
+        &self,
+        box_id: &BoxId,
+        command: &Command,
+        timeout: Duration,
+    ) -> Result<Answer, CommandError> {
+        let (verb, payload) = commands::encode(command).map_err(|_| CommandError::Unreadable)?;
+        let correlation_data = Uuid::new_v4().into_bytes().to_vec();
+        let (sender, answer) = oneshot::channel();
+        let request =
+            PendingRequest { requests: &self.0, correlation_data: correlation_data.clone() };
+        self.0.pending().insert(correlation_data.clone(), sender);
+
+        let now = Timestamp::now();
+        let expires = SignedDuration::try_from(timeout).ok().and_then(|t| now.checked_add(t).ok());
+        let response_leaf = format!("{}{}", topics::REPLY_PREFIX, self.0.client_id);
+        let message = OutgoingMessage {
+            topic: box_topic(box_id, &format!("{}{verb}", topics::COMMAND_PREFIX)),
+            payload,
+            expires,
+            response_topic: Some(box_topic(box_id, &response_leaf)),
+            correlation_data: Some(correlation_data),
+            ..OutgoingMessage::default()
+        };
+        self.0.queue().push_event(message, now);
+        self.0.wake.notify_one();
+        let answer = tokio::time::timeout(timeout, answer).await;
+        drop(request);
+        let payload = answer.ok().and_then(Result::ok).ok_or(CommandError::NoAnswer)?;
+        let answer = commands::decode_answer(&payload).map_err(|_| CommandError::Unreadable)?;
+        Ok(answer?)
+    }
+}
+
+/// Guard that removes a request from [`Requests::pending`], also when its future is dropped.
+struct PendingRequest<'a> {
+    requests: &'a Requests,
+    correlation_data: Vec<u8>,
+}
+
+impl Drop for PendingRequest<'_> {
+    fn drop(&mut self) {
+        self.requests.pending().remove(&self.correlation_data);
+    }
+}
+
+impl Requests {
+    fn queue(&self) -> MutexGuard<'_, SendQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pending(&self) -> MutexGuard<'_, HashMap<Vec<u8>, oneshot::Sender<Vec<u8>>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subscriber {
+    fn deliver(&self, event: BoxEvent) {
+        if self.events.try_send(event).is_err() {
+            tracing::warn!("an event is lost: the display does not keep up");
+        }
+    }
+
+    /// Delivers a change of the connection, but not each failed attempt.
+    fn set_connected(&mut self, is_connected: bool) {
+        if self.is_connected.replace(is_connected) != Some(is_connected) {
+            self.deliver(BoxEvent::BrokerConnection(is_connected));
+        }
+    }
+
+    /// Stores the first key of a box. Accepts another key only if the stored key signed its
+    /// announcement.
+    fn handle_key(&mut self, box_id: BoxId, message: &IncomingMessage) {
+        if matches!(self.trust, Trust::Pinned(_)) {
+            return;
+        }
+        let Ok(announced) = serde_json::from_slice::<PublicKeyAnnouncement>(&message.payload)
+        else {
+            return tracing::warn!("cannot read the key that {box_id} announces");
+        };
+        let announced = announced.ed25519;
+        match self.keys.get(&box_id) {
+            Some(trusted) if *trusted == announced => {
+                self.untrusted.remove(&box_id);
+            }
+            Some(trusted) if is_signed(trusted, message) => {
+                tracing::info!("{box_id} now signs with the key {announced}");
+                self.untrusted.remove(&box_id);
+                self.keys.insert(box_id, announced);
+            }
+            Some(_) => {
+                tracing::warn!(
+                    "{box_id} announces an untrusted key and is ignored. If the key was changed on \
+                     purpose, restart the display"
+                );
+                self.untrusted.insert(box_id.clone());
+                self.deliver(BoxEvent::Availability(box_id, false));
+            }
+            None if self.keys.len() >= BOXES_MAX => {
+                tracing::warn!("{box_id} is ignored: there are more than {BOXES_MAX} boxes");
+            }
+            None => {
+                tracing::info!("{box_id} signs with the key {announced}");
+                self.keys.insert(box_id.clone(), announced);
+                if let Some(state) = self.unverified_states.remove(&box_id) {
+                    self.handle_event(box_id, state, Timestamp::now());
+                }
+            }
+        }
+    }
+
+    /// Verifies and delivers an event or a state.
+    fn handle_event(&mut self, box_id: BoxId, message: IncomingMessage, now: Timestamp) {
+        let key = match &self.trust {
+            Trust::Pinned(key) => Some(*key),
+            Trust::FirstUse => self.keys.get(&box_id).copied(),
+        };
+        let Some(key) = key else {
+            return self.store_unverified_state(box_id, message);
+        };
+        let event = match topics::split(&message.topic).map(|(_, leaf)| leaf) {
+            Some(topics::VISIT) => verified::<VisitEvent>(&key, &message)
+                .filter(|event| self.is_new_event(event.id, event.expires, now))
+                .map(|event| BoxEvent::Visit(box_id, event)),
+            Some(topics::ENROLMENT) => verified::<EnrolmentEvent>(&key, &message)
+                .filter(|event| self.is_new_event(event.id, event.expires, now))
+                .map(|event| BoxEvent::Enrolment(box_id, event)),
+            Some(topics::LIST) => verified::<ListEvent>(&key, &message)
+                .filter(|event| self.is_new_event(event.id, event.expires, now))
+                .map(|event| BoxEvent::List(box_id, event)),
+            Some(topics::STATE) => verified::<BoxState>(&key, &message)
+                .filter(|state| self.is_newest_state(&box_id, state.issued, now))
+                .map(|state| BoxEvent::State(box_id, state)),
+            _ => None,
+        };
+        if let Some(event) = event {
+            self.deliver(event);
+        }
+    }
+
+    /// Stores a state until the key of its box arrives.
+    fn store_unverified_state(&mut self, box_id: BoxId, message: IncomingMessage) {
+        let has_room = self.unverified_states.len() < BOXES_MAX
+            || self.unverified_states.contains_key(&box_id);
+        if has_room && message.topic.ends_with(topics::STATE) {
+            self.unverified_states.insert(box_id, message);
+        }
+    }
+
+    /// Returns true if an event has not expired and was not delivered before, and records its id.
+    fn is_new_event(&mut self, id: EventId, expires: Timestamp, now: Timestamp) -> bool {
+        self.recent_event_ids.retain(|_, expires| *expires > now);
+        expires > now && self.recent_event_ids.insert(id, expires).is_none()
+    }
+
+    /// Returns true unless a state is older than a delivered one: it may be a replayed message.
+    fn is_newest_state(&mut self, box_id: &BoxId, issued: Timestamp, now: Timestamp) -> bool {
+        let newest = self.newest_states.entry(box_id.clone()).or_insert(issued);
+        if issued < *newest {
+            tracing::warn!("a state of {box_id} is ignored: it is older than {newest}");
+            return false;
+        }
+        // A time in the future counts as now. Otherwise a box whose clock was ahead would be ignored
+        // after the clock is corrected.
+        *newest = issued.min(now);
+        true
+    }
+}
+
+/// Returns true if a message has a valid signature of `key`.
+fn is_signed(key: &PublicKey, message: &IncomingMessage) -> bool {
+    let topic = &message.topic;
+    let signature = message
+        .user_properties
+        .iter()
+        .find(|(name, _)| name == SIGNATURE_PROPERTY)
+        .ok_or(SignatureError::Missing);
+    signature
+        .and_then(|(_, signature)| verify(key, topic, &message.payload, signature))
+        .inspect_err(|error| tracing::warn!("a message on {topic} is ignored: {error}"))
+        .is_ok()
+}
+
+/// Parses an event if its signature and its version are valid.
+fn verified<T: DeserializeOwned>(key: &PublicKey, message: &IncomingMessage) -> Option<T> {
+    if !is_signed(key, message) {
+        return None;
+    }
+    let parsed = serde_json::from_slice::<Versioned<T>>(&message.payload).ok();
+    let event = parsed.filter(|event| event.v == VERSION).map(|parsed| parsed.event);
+    if event.is_none() {
+        tracing::warn!("an event on {} is ignored: its version is unknown", message.topic);
+    }
+    event
+}
+
+impl SessionHandler for Subscriber {
+    fn on_connected(&mut self) {
+        self.set_connected(true);
+    }
+
+    fn on_disconnected(&mut self) {
+        self.requests.queue().requeue_in_flight();
+        self.set_connected(false);
+    }
+
+    fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage> {
+        self.requests.queue().next(now)
+    }
+
+    fn on_acknowledged(&mut self) {
+        self.requests.queue().acknowledge();
+    }
+
+    fn on_message(&mut self, message: IncomingMessage, now: Timestamp) {
+        let Some((box_id, leaf)) = topics::split(&message.topic) else {
+            return;
+        };
+        // A retained message may arrive before the last subscription is acknowledged.
+        self.set_connected(true);
+        match leaf {
+            topics::KEY => self.handle_key(box_id, &message),
+            topics::AVAILABILITY => {
+                let is_trusted = !self.untrusted.contains(&box_id);
+                let is_online = is_trusted && message.payload == topics::ONLINE.as_bytes();
+                self.deliver(BoxEvent::Availability(box_id, is_online));
+            }
+            _ if leaf.starts_with(topics::REPLY_PREFIX) => {
+                let request =
+                    message.correlation_data.and_then(|c| self.requests.pending().remove(&c));
+                if let Some(request) = request {
+                    // Fails if the request has just timed out.
+                    let _ = request.send(message.payload);
+                }
+            }
+            _ => self.handle_event(box_id, message, now),
+        }
+    }
+
+    fn final_message(&mut self) -> Option<OutgoingMessage> {
+        None
+    }
+}

@@ -1,0 +1,153 @@
+//! Events that a display trusts, and commands that it sends.
+
+use super::*;
+
+/// Arguments of `mosquitto_pub` that sign `payload` with the key of `seed`.
+fn signature_arguments(seed: u8, topic: &str, payload: &str) -> Vec<String> {
+    let [(name, value), _] =
+        signer(seed).0.properties(topic, payload.as_bytes()).try_into().unwrap();
+    ["-D", "publish", "user-property", &name, &value].map(str::to_owned).to_vec()
+}
+
+fn publish_signed(broker: &Broker, seed: u8, topic: &str, payload: &str, arguments: &[&str]) {
+    let signature = signature_arguments(seed, topic, payload);
+    let arguments: Vec<_> =
+        arguments.iter().copied().chain(signature.iter().map(String::as_str)).collect();
+    mosquitto_pub(broker.port(), topic, payload, &arguments);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn display_receives_each_valid_event_once() {
+    let broker = Broker::start().unwrap();
+    let test_box = TestBox::start(broker.port());
+    test_box.publisher.publish_state(&state(1));
+    let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
+    display.until(&BoxEvent::State(box_id(), state(1))).await;
+
+    // Unsigned, signed with another key, expired, valid, and a copy.
+    let forged = serde_json::to_string(&versioned(visit(66, 60))).unwrap();
+    mosquitto_pub(broker.port(), "instored/door-1/visit", &forged, &[]);
+    publish_signed(&broker, 2, "instored/door-1/visit", &forged, &[]);
+    test_box.publisher.publish_visit(&visit(67, -1));
+    let first = visit(1, 60);
+    test_box.publisher.publish_visit(&first);
+    test_box.publisher.publish_visit(&first);
+    let issued = Timestamp::now();
+    let step = EnrolmentEvent {
+        id: EventId(Uuid::from_u128(2)),
+        step: EnrolmentStep::Captured { count: 1, of: 3 },
+        issued,
+        expires: issued + SignedDuration::from_secs(60),
+    };
+    test_box.publisher.publish_enrolment(&step);
+    assert_eq!(display.next_visit_or_enrolment().await, BoxEvent::Visit(box_id(), first));
+    assert_eq!(display.next_visit_or_enrolment().await, BoxEvent::Enrolment(box_id(), step));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn box_with_another_key_is_offline_until_trusted_key_returns() {
+    let broker = Broker::start().unwrap();
+    let test_box = TestBox::start(broker.port());
+    test_box.publisher.publish_state(&state(1));
+    let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
+    display.until(&BoxEvent::State(box_id(), state(1))).await;
+    let availability = |is_online| BoxEvent::Availability(box_id(), is_online);
+    let announce = |seed| {
+        let payload = serde_json::to_string(&signer(seed).0.announcement()).unwrap();
+        mosquitto_pub(broker.port(), "instored/door-1/key", &payload, &["-r"]);
+    };
+
+    announce(2);
+    display.until(&availability(false)).await;
+    mosquitto_pub(broker.port(), "instored/door-1/availability", "online", &[]);
+    assert_eq!(display.next().await, availability(false));
+    let forged = serde_json::to_string(&versioned(visit(66, 60))).unwrap();
+    publish_signed(&broker, 2, "instored/door-1/visit", &forged, &[]);
+    let valid = visit(3, 60);
+    test_box.publisher.publish_visit(&valid);
+    assert_eq!(display.next_visit_or_enrolment().await, BoxEvent::Visit(box_id(), valid));
+
+    announce(1);
+    mosquitto_pub(broker.port(), "instored/door-1/availability", "online", &[]);
+    display.until(&availability(true)).await;
+    test_box.task.abort();
+    display.until(&availability(false)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replayed_older_state_is_ignored() {
+    let broker = Broker::start().unwrap();
+    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
+    display.until(&BoxEvent::BrokerConnection(true)).await;
+    let publish = |state: &BoxState| {
+        let payload = serde_json::to_string(&versioned(state)).unwrap();
+        publish_signed(&broker, 1, "instored/door-1/state", &payload, &["-r"]);
+    };
+    let at = |time: &str, customers| BoxState { issued: time.parse().unwrap(), ..state(customers) };
+    let (first, second) = (at("2026-03-29T09:15:00Z", 1), at("2026-03-29T09:15:00.5Z", 2));
+    let future = at("2126-03-29T09:15:00Z", 3);
+    for (state, is_delivered) in
+        [(&first, true), (&second, true), (&first, false), (&future, true), (&second, false)]
+    {
+        publish(state);
+        // Marks the end of this case, whether the state is delivered or not.
+        mosquitto_pub(broker.port(), "instored/door-1/availability", "online", &[]);
+        if is_delivered {
+            assert_eq!(display.next().await, BoxEvent::State(box_id(), state.clone()));
+        }
+        assert_eq!(display.next().await, BoxEvent::Availability(box_id(), true));
+    }
+    // The clock of the box was corrected.
+    let corrected = BoxState { issued: Timestamp::now(), ..state(4) };
+    publish(&corrected);
+    assert_eq!(display.next().await, BoxEvent::State(box_id(), corrected));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn display_with_pinned_key_receives_events_of_that_key_only() {
+    let broker = Broker::start().unwrap();
+    let test_box = TestBox::start(broker.port());
+    let mut other = TestDisplay::start(broker.port(), Trust::Pinned(signer(2).1));
+    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
+    other.until(&BoxEvent::Availability(box_id(), true)).await;
+    display.until(&BoxEvent::Availability(box_id(), true)).await;
+    let event = visit(1, 60);
+    test_box.publisher.publish_visit(&event);
+    display.until(&BoxEvent::Visit(box_id(), event)).await;
+    test_box.stop().await;
+    // The other display receives the availability only.
+    loop {
+        match other.next().await {
+            BoxEvent::Availability(_, false) => break,
+            event => assert_eq!(event, BoxEvent::Availability(box_id(), true)),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn command_client_returns_answer_refusal_or_timeout() {
+    let broker = Broker::start().unwrap();
+    let mut test_box = TestBox::start(broker.port());
+    let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
+    display.until(&BoxEvent::Availability(box_id(), true)).await;
+
+    let client = display.client.clone();
+    let send = async |command: Command| client.send(&box_id(), &command, TIMEOUT).await;
+    let respond = async |answer: Result<Answer, Refusal>, test_box: &mut TestBox| {
+        let received = test_box.next_command().await;
+        test_box.publisher.respond(received.reply_to.unwrap(), &answer);
+    };
+    let present = Ok(Answer::Present(vec![]));
+    let (result, ()) =
+        tokio::join!(send(Command::Present {}), respond(present.clone(), &mut test_box));
+    assert_eq!(result, present.map_err(CommandError::Refused));
+
+    let refusal = Refusal::new(RefusalCode::NotFound, "no such customer");
+    let forget = Command::Forget { customer: CustomerId(Uuid::from_u128(9)) };
+    let (result, ()) = tokio::join!(send(forget), respond(Err(refusal.clone()), &mut test_box));
+    assert_eq!(result, Err(CommandError::Refused(refusal)));
+
+    let absent: BoxId = "door-2".parse().unwrap();
+    let result = client.send(&absent, &Command::Present {}, Duration::from_millis(50)).await;
+    assert_eq!(result, Err(CommandError::NoAnswer));
+}

@@ -1,0 +1,95 @@
+//! Bridge between the MQTT subscription and the display server.
+//!
+//! Events from the broker update the page, and commands from the page are sent to the box. The display
+//! may run on the box or on another machine.
+
+use std::time::Duration;
+
+use instored_display::{CommandRequest, DisplayError, DisplayEvent};
+use instored_domain::{BoxId, Refusal, RefusalCode};
+use instored_mqtt::{BoxEvent, CommandError, MqttError, Trust};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+
+/// Maximum time that a customer waits for the box.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of commands that wait to be sent.
+const COMMAND_QUEUE_LENGTH: usize = 16;
+/// Maximum number of events that wait for the display server.
+const EVENT_QUEUE_LENGTH: usize = 64;
+
+/// Error that prevents serving the display.
+#[derive(Debug, thiserror::Error)]
+pub enum DisplayBridgeError {
+    /// The MQTT connection cannot be set up.
+    #[error(transparent)]
+    Mqtt(#[from] MqttError),
+    /// The page cannot be served.
+    #[error(transparent)]
+    Display(#[from] DisplayError),
+}
+
+/// Serves the page of a box on `listener` until `shutdown` completes.
+///
+/// # Errors
+/// The MQTT connection cannot be set up, or the page cannot be served.
+pub async fn serve(
+    listener: TcpListener,
+    settings: &instored_display::Settings,
+    mqtt_settings: &instored_mqtt::Settings,
+    box_id: &BoxId,
+    trust: Trust,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), DisplayBridgeError> {
+    let (mut box_events, client, connection) =
+        instored_mqtt::subscribe(mqtt_settings, Some(box_id), trust)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mqtt_task = tokio::spawn(connection.run(async {
+        // Fails when `stop` is dropped, which is the signal.
+        let _ = stopped.await;
+    }));
+    let (event_sender, events) = mpsc::channel(EVENT_QUEUE_LENGTH);
+    let event_task = tokio::spawn(async move {
+        while let Some(event) = box_events.recv().await {
+            if event_sender.send(display_event(event)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let (command_sender, mut commands) = mpsc::channel::<CommandRequest>(COMMAND_QUEUE_LENGTH);
+    let box_id = box_id.clone();
+    let command_task = tokio::spawn(async move {
+        while let Some(CommandRequest { command, answer }) = commands.recv().await {
+            let (client, box_id) = (client.clone(), box_id.clone());
+            tokio::spawn(async move {
+                let result = client.send(&box_id, &command, COMMAND_TIMEOUT).await;
+                // Fails if the browser has closed the request.
+                let _ = answer.send(result.map_err(refusal));
+            });
+        }
+    });
+    let result =
+        instored_display::serve(listener, settings, events, command_sender, shutdown).await;
+    drop(stop);
+    // The tasks end by themselves, because their channels are closed.
+    let _ = tokio::join!(mqtt_task, event_task, command_task);
+    Ok(result?)
+}
+
+fn refusal(error: CommandError) -> Refusal {
+    match error {
+        CommandError::Refused(refusal) => refusal,
+        error => Refusal::new(RefusalCode::Internal, error.to_string()),
+    }
+}
+
+fn display_event(event: BoxEvent) -> DisplayEvent {
+    match event {
+        BoxEvent::Visit(_, event) => DisplayEvent::Visit(event),
+        BoxEvent::Enrolment(_, event) => DisplayEvent::Enrolment(event),
+        BoxEvent::List(_, event) => DisplayEvent::List(event),
+        BoxEvent::State(_, state) => DisplayEvent::State(state),
+        BoxEvent::Availability(_, is_online) => DisplayEvent::Availability(is_online),
+        BoxEvent::BrokerConnection(is_connected) => DisplayEvent::BrokerConnection(is_connected),
+    }
+}
