@@ -27,7 +27,7 @@ DEB := target/deb
 PACK = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} \
   $(CARGO) deb --profile dist --no-build --strip --output $(DEB)/
 
-.PHONY: demo test check check-units build accuracy fuzz config models fmt deb deb-amd64 deb-arm64 manual \
+.PHONY: demo test check check-units build accuracy fuzz screenshots config models fmt deb deb-amd64 deb-arm64 manual \
   vm-test vm-test-arm64 build-packages demo-packages test-packages fuzz-packages cargo-deny cargo-deb clean
 
 demo: demo-packages build
@@ -90,6 +90,11 @@ vm-test-arm64: deb-arm64
 # nuaa/ and protocol/, laid out as docs/accuracy.md says. Reports go to target/accuracy.
 accuracy: build
 	@tests/accuracy "$(FACES)" $(BIN) target/accuracy
+
+# The pictures of the README, taken from the running demonstration.
+screenshots: demo-packages build
+	@./.ci/packages chromium chromium-driver
+	tests/screenshots $(BIN) docs/images
 
 # The commented example file, made from the configuration's structs.
 config: build
