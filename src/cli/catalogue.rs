@@ -73,7 +73,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
 fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
     let (mut read, mut total, mut left_out) = (0, CatalogueChange::default(), LeftOut::default());
     let doing = if dry_run { "checking" } else { "taking in" };
-    files::in_batches(file, doing, instored_orders::products, |batch, bar| {
+    files::in_batches(file, doing, instored_orders::read_products, |batch, bar| {
         read += batch.good.len();
         if !dry_run && !batch.good.is_empty() {
             let products = batch.good.into_iter().map(|(product, _)| product).collect();
@@ -112,7 +112,7 @@ fn change(config: &Config, request: Request) -> anyhow::Result<CatalogueChange> 
 fn print(products: &[Product]) {
     let mut table = Table::new(["sku", "product", "category", "", "allergens"]);
     for product in products {
-        let restriction = match (product.available, product.age_restricted) {
+        let restriction = match (product.is_available, product.is_age_restricted) {
             (false, _) => "not available",
             (true, true) => "age-restricted",
             (true, false) => "",

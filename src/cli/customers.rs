@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use instored_domain::{Customer, CustomerId, CustomerName, Receipt};
+use instored_domain::{ConsentReceipt, Customer, CustomerId, CustomerName};
 
 use super::{office, print_json};
 use crate::config::Config;
@@ -50,7 +50,7 @@ pub(super) enum Action {
 #[derive(Clone)]
 pub(super) enum Whom {
     Id(CustomerId),
-    Receipt(Receipt),
+    Receipt(ConsentReceipt),
 }
 
 fn whom(text: &str) -> Result<Whom, String> {

@@ -6,19 +6,19 @@ use std::path::Path;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use instored_orders::{Entries, Format, Found, IntakeError, Rejected};
+use instored_orders::{Entries, Entry, Format, ImportError, RejectedLine};
 
 /// What is handed on at once, far inside what the control socket takes.
 const BATCH: usize = 1000;
 /// In lines of the file, so that a few huge orders are no huge batch.
 const BATCH_LINES: usize = 10_000;
-/// Rejected lines that a report in JSON lists; it counts them all.
+/// Maximum number of rejected lines that a report in JSON lists; it counts them all.
 const LISTED: usize = 10_000;
 
 /// A part of a file: what was found, and with which lines.
 pub(super) struct Batch<T> {
     pub(super) good: Vec<(T, Vec<u64>)>,
-    pub(super) rejected: Vec<Rejected>,
+    pub(super) rejected: Vec<RejectedLine>,
     lines: usize,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Batch<T> {
 pub(super) fn in_batches<T>(
     file: &Path,
     doing: &'static str,
-    read: impl FnOnce(Box<dyn BufRead>, Format) -> Result<Entries<'static, T>, IntakeError>,
+    read: impl FnOnce(Box<dyn BufRead>, Format) -> Result<Entries<'static, T>, ImportError>,
     mut act: impl FnMut(Batch<T>, &ProgressBar) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let name = || file.display().to_string();
@@ -39,11 +39,11 @@ pub(super) fn in_batches<T>(
     let mut batch = Batch::new();
     for found in read(input, format).with_context(name)? {
         match found.with_context(name)? {
-            Found::Good(value, lines) => {
+            Entry::Accepted(value, lines) => {
                 batch.lines += lines.len();
                 batch.good.push((value, lines));
             }
-            Found::Rejected(rejected) => {
+            Entry::Rejected(rejected) => {
                 batch.lines += 1;
                 batch.rejected.push(rejected);
             }
@@ -59,7 +59,7 @@ pub(super) fn in_batches<T>(
 
 /// Whether the file is a table that can be read twice.
 pub(super) fn is_table(file: &Path) -> bool {
-    Format::of_path(file) == Some(Format::Csv)
+    Format::from_path(file) == Some(Format::Csv)
 }
 
 /// The file under a bar, which is drawn on a terminal only.
@@ -68,7 +68,7 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, Format, ProgressBar)> 
         let input = BufReader::new(std::io::stdin());
         return Ok((Box::new(input), Format::JsonLines, ProgressBar::hidden()));
     }
-    let format = Format::of_path(file).with_context(|| {
+    let format = Format::from_path(file).with_context(|| {
         format!("{}: the name has to end in .csv, .jsonl or .ndjson", file.display())
     })?;
     let cannot = || format!("cannot open {}", file.display());
@@ -91,12 +91,12 @@ impl<T> Batch<T> {
 pub(super) struct LeftOut {
     /// How many.
     pub(super) count: u64,
-    listed: Vec<Rejected>,
+    listed: Vec<RejectedLine>,
 }
 
 impl LeftOut {
     /// Says which lines were left out and why, on standard error unless they are for JSON.
-    pub(super) fn add(&mut self, mut rejected: Vec<Rejected>, bar: &ProgressBar, json: bool) {
+    pub(super) fn add(&mut self, mut rejected: Vec<RejectedLine>, bar: &ProgressBar, json: bool) {
         rejected.sort_by_key(|r| r.line);
         self.count += rejected.len() as u64;
         if json {
@@ -104,7 +104,7 @@ impl LeftOut {
             self.listed.extend(rejected.into_iter().take(room));
         } else if !rejected.is_empty() {
             bar.suspend(|| {
-                for Rejected { line, reason } in &rejected {
+                for RejectedLine { line, reason } in &rejected {
                     eprintln!("line {line}: {reason}");
                 }
             });
@@ -113,7 +113,7 @@ impl LeftOut {
 
     /// The first of them, for a report in JSON.
     pub(super) fn as_json(&self) -> Vec<serde_json::Value> {
-        let json = |r: &Rejected| serde_json::json!({ "line": r.line, "reason": r.reason });
+        let json = |r: &RejectedLine| serde_json::json!({ "line": r.line, "reason": r.reason });
         self.listed.iter().map(json).collect()
     }
 }

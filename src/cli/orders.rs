@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use instored_domain::{CustomerId, History, HistoryBy, HistoryList, Order, OrderId, Page};
-use instored_orders::{Rejected, Rules};
+use instored_domain::{CustomerId, History, HistoryEntries, HistoryView, Order, OrderId, Page};
+use instored_orders::{OrderRules, RejectedLine};
 use instored_vault::OrderAdded;
 use jiff::Timestamp;
 
@@ -60,7 +60,7 @@ pub(super) enum Action {
         page: u32,
         /// Entries a page
         #[arg(long, default_value_t = 20,
-              value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::LONGEST)))]
+              value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::MAX_LIMIT)))]
         limit: u32,
         /// Print JSON
         #[arg(long)]
@@ -79,12 +79,12 @@ pub(super) enum By {
     Again,
 }
 
-impl From<By> for HistoryBy {
+impl From<By> for HistoryView {
     fn from(by: By) -> Self {
         match by {
             By::Time => Self::Time,
             By::Product => Self::Product,
-            By::Again => Self::Again,
+            By::Again => Self::Repeats,
         }
     }
 }
@@ -140,15 +140,15 @@ struct Report {
 }
 
 fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let rules = Rules { now: Timestamp::now(), currency: config.shop.currency };
+    let rules = OrderRules { now: Timestamp::now(), currency: config.shop.currency };
     if files::is_table(file) && !dry_run {
         // An order whose lines stand too far apart is found out before half of it is stored.
-        let read = |input, format| instored_orders::orders(input, format, rules);
+        let read = |input, format| instored_orders::read_orders(input, format, rules);
         files::in_batches(file, "checking", read, |_, _| Ok(()))?;
     }
     let doing = if dry_run { "checking" } else { "taking in" };
     let mut report = Report::default();
-    let read = |input, format| instored_orders::orders(input, format, rules);
+    let read = |input, format| instored_orders::read_orders(input, format, rules);
     files::in_batches(file, doing, read, |batch, bar| {
         let mut rejected = batch.rejected;
         report.orders += batch.good.len() as u64;
@@ -161,7 +161,7 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
                     OrderAdded::AlreadyKnown => report.known += 1,
                     outcome => {
                         let reason = not_taken(order, outcome);
-                        let line = |line| Rejected { line, reason: reason.clone() };
+                        let line = |line| RejectedLine { line, reason: reason.clone() };
                         rejected.extend(lines.into_iter().map(line));
                     }
                 }
@@ -195,20 +195,20 @@ fn send(config: &Config, request: Request) -> anyhow::Result<Vec<OrderAdded>> {
 
 /// The entries alone, as a list.
 fn list_as_json(history: History) -> anyhow::Result<()> {
-    match history.list {
-        HistoryList::Orders(orders) => {
-            let of = |order: instored_domain::TillOrder| order.of(history.customer);
+    match history.entries {
+        HistoryEntries::Orders(orders) => {
+            let of = |order: instored_domain::TillOrder| order.with_customer(history.customer);
             print_json(&orders.into_iter().map(of).collect::<Vec<_>>())
         }
-        HistoryList::Products(products) => print_json(&products),
-        HistoryList::Again(products) => print_json(&products),
+        HistoryEntries::Products(products) => print_json(&products),
+        HistoryEntries::Repeats(products) => print_json(&products),
     }
 }
 
 fn print(history: &History) {
-    match &history.list {
-        HistoryList::Orders(orders) => orders.iter().for_each(receipt::print),
-        HistoryList::Products(products) => {
+    match &history.entries {
+        HistoryEntries::Orders(orders) => orders.iter().for_each(receipt::print),
+        HistoryEntries::Products(products) => {
             let mut table = Table::new(["product", "sku", ">bought", ">orders", ">spent", "last"]);
             for p in products {
                 table.row([
@@ -222,7 +222,7 @@ fn print(history: &History) {
             }
             print!("{table}");
         }
-        HistoryList::Again(products) => {
+        HistoryEntries::Repeats(products) => {
             let mut table =
                 Table::new(["product", "sku", ">usually", ">orders", ">every", ">days ago"]);
             for p in products {
@@ -238,6 +238,6 @@ fn print(history: &History) {
             print!("{table}");
         }
     }
-    let History { page, pages, entries, .. } = history;
-    println!("page {page} of {pages}, {entries} in all");
+    let History { page, pages, entry_count, .. } = history;
+    println!("page {page} of {pages}, {entry_count} in all");
 }

@@ -33,7 +33,7 @@ impl Advisor {
         let mut recommender = Recommender::default();
         let refused = vault.all_orders(|_, orders| {
             for order in orders {
-                recommender.take(order);
+                recommender.add_order(order);
             }
         })?;
         for refused in refused {
@@ -53,22 +53,22 @@ impl Advisor {
     /// At most `limit` products for a customer who has come in.
     pub fn advise(&self, customer: &Customer, now: &Zoned, limit: usize) -> Vec<Recommendation> {
         let Customer { id, preferences, .. } = customer;
-        self.recommender.next_basket(*id, now, limit, preferences, &self.catalogue)
+        self.recommender.recommend(*id, now, limit, preferences, &self.catalogue)
     }
 
     /// What a product is called that is in the catalogue, or was ever bought.
     pub fn product_name(&self, sku: &str) -> Option<&str> {
-        self.recommender.name(sku, &self.catalogue)
+        self.recommender.product_name(sku, &self.catalogue)
     }
 
     /// An order was stored.
     pub fn take(&mut self, order: &Order) {
-        self.recommender.take(order);
+        self.recommender.add_order(order);
     }
 
     /// A customer is forgotten.
     pub fn forget(&mut self, customer: CustomerId) {
-        self.recommender.forget(customer);
+        self.recommender.remove_customer(customer);
         self.stale = true;
     }
 
@@ -78,7 +78,7 @@ impl Advisor {
     /// When the vault cannot be read.
     pub fn read_customer(&mut self, vault: &Vault, id: CustomerId) -> Result<(), VaultError> {
         let orders = vault.orders(id, usize::MAX)?;
-        self.recommender.forget(id);
+        self.recommender.remove_customer(id);
         orders.good.iter().for_each(|order| self.take(order));
         Ok(())
     }
@@ -94,7 +94,7 @@ impl Advisor {
         }
         self.catalogue = Catalogue::default();
         for product in products.good {
-            self.catalogue.put(product);
+            self.catalogue.insert(product);
         }
         Ok(())
     }
@@ -105,25 +105,25 @@ impl Advisor {
         if let Some(done) = self.learning.take_if(|learning| learning.is_finished()) {
             match done.join() {
                 // What was learned before somebody was forgotten may still show them.
-                Ok(ranker) if !self.stale => self.recommender.adopt(ranker),
+                Ok(ranker) if !self.stale => self.recommender.set_ranker(ranker),
                 Ok(_) => {}
                 Err(_) => tracing::error!("learning what customers want broke down"),
             }
         }
         if self.learning.is_none() && self.is_due() {
             self.stale = false;
-            self.learned = Some((self.recommender.orders(), Instant::now()));
+            self.learned = Some((self.recommender.order_count(), Instant::now()));
             let copy = self.recommender.clone();
             let thread = std::thread::Builder::new().name("learning".into());
             self.learning = thread
-                .spawn(move || copy.learn())
+                .spawn(move || copy.train())
                 .inspect_err(|e| tracing::error!("cannot start a thread: {e}"))
                 .ok();
         }
     }
 
     fn is_due(&self) -> bool {
-        let orders = self.recommender.orders();
+        let orders = self.recommender.order_count();
         match self.learned {
             None => orders > 0,
             Some(_) if self.stale => true,

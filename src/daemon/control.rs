@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream as Client;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use instored_domain::{Refusal, RefusalCode};
+use instored_domain::{CommandFailure, CommandFailureCode};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::operator::{Request, Response};
 
 /// A request with the place for its answer.
-pub(super) type Asked = (Request, oneshot::Sender<Result<Response, Refusal>>);
+pub(super) type Asked = (Request, oneshot::Sender<Result<Response, CommandFailure>>);
 
 /// Room for an import of some 100,000 orders; what is longer is cut into several requests.
 const LONGEST_REQUEST: u64 = 64 << 20;
@@ -65,14 +65,15 @@ async fn serve(stream: UnixStream, tell: mpsc::Sender<Asked>) {
     let answer = match read.map(|_| serde_json::from_str::<Request>(&line)) {
         Ok(Ok(request)) => {
             let (reply, answer) = oneshot::channel();
-            let stopping = || Refusal::new(RefusalCode::Internal, "the daemon is stopping");
+            let stopping =
+                || CommandFailure::new(CommandFailureCode::Internal, "the daemon is stopping");
             match tell.send((request, reply)).await {
                 Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
                 Err(_) => Err(stopping()),
             }
         }
-        Ok(Err(e)) => Err(Refusal::new(RefusalCode::Malformed, e.to_string())),
-        Err(e) => Err(Refusal::new(RefusalCode::Malformed, e.to_string())),
+        Ok(Err(e)) => Err(CommandFailure::new(CommandFailureCode::Malformed, e.to_string())),
+        Err(e) => Err(CommandFailure::new(CommandFailureCode::Malformed, e.to_string())),
     };
     if let Ok(mut answer) = serde_json::to_vec(&answer) {
         answer.push(b'\n');
@@ -85,7 +86,10 @@ async fn serve(stream: UnixStream, tell: mpsc::Sender<Asked>) {
 ///
 /// # Errors
 /// When it runs and cannot be reached, as when the socket belongs to another user.
-pub fn ask(socket: &Path, request: &Request) -> io::Result<Option<Result<Response, Refusal>>> {
+pub fn ask(
+    socket: &Path,
+    request: &Request,
+) -> io::Result<Option<Result<Response, CommandFailure>>> {
     let mut stream = match Client::connect(socket) {
         Ok(stream) => stream,
         Err(e)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use instored_domain::{
     BoxId, BoxState, CameraState, ConsentMethod, Customer, CustomerId, CustomerRef, EmbeddingCount,
-    EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, ListEvent, Lists, Mode, ModelId,
-    OrderSummary, ShoppingList, Tills, VisitEvent, VisitKind,
+    EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, ListEvent, Mode, ModelId,
+    OrderSummary, ShoppingList, ShoppingLists, TillAssignments, VisitEvent, VisitKind,
 };
 use instored_mqtt::Publisher;
 use instored_panel::LedSignal;
@@ -41,9 +41,9 @@ pub(super) struct Desk {
     /// How the enrolment under way was asked for, and in which language.
     pub enrolling: Option<(ConsentMethod, String)>,
     /// Who is at which till.
-    pub tills: Tills,
+    pub tills: TillAssignments,
     /// What customers mean to buy today.
-    pub lists: Lists,
+    pub lists: ShoppingLists,
     /// Who came in today.
     pub today: Today,
     /// What customers may want.
@@ -67,7 +67,7 @@ impl Desk {
             Glimpse::RecognitionEvent(sighting, _) => self.sighting(sighting),
             Glimpse::Camera(camera) => {
                 self.state.camera = camera;
-                if camera == CameraState::Trouble && self.enrolling.is_some() {
+                if camera == CameraState::Unavailable && self.enrolling.is_some() {
                     self.eyes.ask(Ask::CancelEnrolment);
                     self.enrolment_failed(EnrolmentFailure::NoCamera);
                 }
@@ -95,7 +95,7 @@ impl Desk {
             }
             RecognitionEvent::PresentationAttackSuspected => {
                 tracing::warn!("a face may be a picture that somebody holds up");
-                self.state.suspected_pictures += 1;
+                self.state.suspected_attacks += 1;
                 self.publish_state();
             }
             RecognitionEvent::LookHere => {
@@ -146,7 +146,7 @@ impl Desk {
     /// Says who is here, and what a display shows of them.
     fn greet(&mut self, customer: Customer, event: VisitKind, now: Timestamp) {
         let id = customer.id;
-        let shown = if customer.preferences.history { self.shop.orders_shown } else { 0 };
+        let shown = if customer.preferences.can_show_history { self.shop.orders_shown } else { 0 };
         let orders = match self.vault.orders(id, shown) {
             Ok(orders) => orders,
             Err(e) => return tracing::error!("a customer's orders could not be read: {e}"),
@@ -163,17 +163,7 @@ impl Desk {
             event,
             customer: who,
             visits: customer.visits,
-            orders: orders
-                .good
-                .into_iter()
-                .map(|o| OrderSummary {
-                    id: o.id,
-                    placed: o.placed,
-                    currency: o.currency,
-                    total: o.total,
-                    lines: o.lines,
-                })
-                .collect(),
+            orders: orders.good.into_iter().map(OrderSummary::from).collect(),
             recommendations,
             issued: now,
             expires: self.expiry(now),
@@ -199,7 +189,7 @@ impl Desk {
 
     /// What the shop shows and asks was set anew.
     pub fn set_anew(&mut self, shop: Shop) {
-        self.tills.set_lasts(SignedDuration::from_mins(shop.at_till_minutes.into()));
+        self.tills.set_lifetime(SignedDuration::from_mins(shop.at_till_minutes.into()));
         self.shop = shop;
         tracing::info!("[shop] was read again");
     }
@@ -214,8 +204,8 @@ impl Desk {
     pub fn forgotten(&mut self, customer: CustomerId) {
         self.eyes.ask(Ask::Forget(customer));
         self.left(customer);
-        self.tills.forget(customer);
-        self.lists.forget(customer);
+        self.tills.remove_customer(customer);
+        self.lists.remove_customer(customer);
         self.today.forget(customer);
         self.advisor.forget(customer);
         tracing::info!(customer = %customer, "a customer was forgotten");
@@ -227,7 +217,7 @@ impl Desk {
     /// Publishes what the box is doing.
     pub fn publish_state(&mut self) {
         self.state.embeddings = self.eyes.embeddings();
-        self.state.refused_commands = self.publisher.statistics().refused_commands;
+        self.state.rejected_commands = self.publisher.statistics().refused_commands;
         // Also where the clock was set back in between.
         let later = self.state.issued.saturating_add(SignedDuration::from_nanos(1));
         self.state.issued = Timestamp::now().max(later.unwrap_or(Timestamp::MAX));
@@ -258,7 +248,7 @@ impl Desk {
     pub(super) fn show_rest(&self) {
         if self.enrolling.is_none() {
             self.lamp.show(match self.state.camera {
-                CameraState::Trouble => LedSignal::OutOfOrder,
+                CameraState::Unavailable => LedSignal::OutOfOrder,
                 _ if self.looking => LedSignal::Capturing,
                 _ => LedSignal::Idle,
             });
@@ -278,18 +268,18 @@ impl Desk {
 }
 
 /// The state of a box that has just started.
-pub(super) fn first_state(model: ModelId, customers: u64, refused_templates: u64) -> BoxState {
+pub(super) fn first_state(model: ModelId, customers: u64, rejected_records: u64) -> BoxState {
     BoxState {
         mode: Mode::Waiting,
         camera: CameraState::Starting,
         model,
         customers,
-        refused_templates,
+        rejected_records,
         embeddings: EmbeddingCount::default(),
-        suspected_pictures: 0,
+        suspected_attacks: 0,
         visits_today: 0,
-        not_me: 0,
-        refused_commands: 0,
+        not_me_reports: 0,
+        rejected_commands: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         issued: Timestamp::now(),
     }

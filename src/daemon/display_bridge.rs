@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use instored_display::{CommandRequest, DisplayError, DisplayEvent};
-use instored_domain::{BoxId, Refusal, RefusalCode};
+use instored_domain::{BoxId, CommandFailure, CommandFailureCode};
 use instored_mqtt::{BoxEvent, CommandError, MqttError, Trust};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -76,10 +76,10 @@ pub async fn serve(
     Ok(result?)
 }
 
-fn refusal(error: CommandError) -> Refusal {
+fn refusal(error: CommandError) -> CommandFailure {
     match error {
         CommandError::Refused(refusal) => refusal,
-        error => Refusal::new(RefusalCode::Internal, error.to_string()),
+        error => CommandFailure::new(CommandFailureCode::Internal, error.to_string()),
     }
 }
 

@@ -192,7 +192,7 @@ impl Eyes {
                     if trouble != last_trouble {
                         tracing::error!("{trouble} (trying again)");
                         last_trouble = trouble;
-                        let _ = tell.send(Glimpse::Camera(CameraState::Trouble));
+                        let _ = tell.send(Glimpse::Camera(CameraState::Unavailable));
                     }
                     self.mailbox.order(Ask::BearWithNoCamera);
                     std::thread::sleep(retry);

@@ -36,7 +36,7 @@ pub use control::ask;
 pub use eyes::OpenCamera;
 pub use mailbox::Delivery;
 
-use instored_domain::{CustomerId, Embedding, Lists, ModelId, Tills};
+use instored_domain::{CustomerId, Embedding, ModelId, ShoppingLists, TillAssignments};
 use instored_mqtt::{MqttError, PublicKeyAnnouncement, Signer};
 use instored_panel::{Button, StatusLed};
 use instored_recognition::Recogniser;
@@ -175,8 +175,8 @@ pub async fn run(
         state,
         greeted: HashMap::new(),
         enrolling: None,
-        tills: Tills::new(SignedDuration::from_mins(config.shop.at_till_minutes.into())),
-        lists: Lists::new(SignedDuration::from_hours(config.shop.list_hours.into())),
+        tills: TillAssignments::new(SignedDuration::from_mins(config.shop.at_till_minutes.into())),
+        lists: ShoppingLists::new(SignedDuration::from_hours(config.shop.list_hours.into())),
         today,
         advisor,
         chores: Chores::default(),

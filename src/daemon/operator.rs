@@ -5,11 +5,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use instored_domain::{
-    CatalogueChange, Currency, Customer, CustomerId, CustomerName, History, HistoryBy, Order,
-    OrderId, Page, Product, Receipt, Refusal, RefusalCode,
+    CatalogueChange, CommandFailure, CommandFailureCode, ConsentReceipt, Currency, Customer,
+    CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product,
 };
 use instored_mqtt::{PublicKey, PublicKeyAnnouncement};
-use instored_orders::history::history;
+use instored_orders::history_page;
 use instored_vault::{
     Act, AuditEntry, BackedUp, Loaded, OrderAdded, Passphrase, Rotated, Vault, VaultError, Verified,
 };
@@ -23,11 +23,11 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     Customers,
     Customer { customer: CustomerId },
-    CustomerOf { receipt: Receipt },
+    CustomerOf { receipt: ConsentReceipt },
     Rename { customer: CustomerId, name: Option<CustomerName> },
     Forget { customer: CustomerId },
     Export { customer: CustomerId },
-    History { customer: CustomerId, by: HistoryBy, page: Page },
+    History { customer: CustomerId, by: HistoryView, page: Page },
     AddOrders { orders: Vec<Order> },
     VoidOrder { customer: CustomerId, order: OrderId },
     Products,
@@ -99,7 +99,7 @@ pub fn answer(
     request: Request,
     act: Act,
     currency: Option<Currency>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, CommandFailure> {
     Ok(match request {
         Request::Customers => {
             let (customers, refused) = loaded(vault.customers())?;
@@ -191,7 +191,7 @@ pub(super) fn key_note(vault: &Vault) -> PublicKeyAnnouncement {
 }
 
 /// Writes a backup beside the vault, from where the command line takes it.
-fn back_up(vault: &Vault, passphrase: &Passphrase, act: Act) -> Result<Response, Refusal> {
+fn back_up(vault: &Vault, passphrase: &Passphrase, act: Act) -> Result<Response, CommandFailure> {
     let file = vault.path().with_file_name("backup.tmp");
     let cannot = |e: std::io::Error| internal(format!("cannot write {}: {e}", file.display()));
     // What lies there is left of a caller that went away.
@@ -225,13 +225,13 @@ pub fn not_taken(order: &Order, outcome: OrderAdded) -> String {
 pub(super) fn look_back(
     vault: &Vault,
     customer: CustomerId,
-    by: HistoryBy,
+    by: HistoryView,
     page: Page,
     now: Timestamp,
-) -> Result<(History, Vec<String>), Refusal> {
+) -> Result<(History, Vec<String>), CommandFailure> {
     page.check().map_err(malformed)?;
     let (orders, refused) = loaded(vault.orders(customer, usize::MAX))?;
-    Ok((history(customer, orders, by, page, now), refused))
+    Ok((history_page(customer, orders, by, page, now), refused))
 }
 
 /// Puts products into the catalogue, and takes others out.
@@ -243,7 +243,7 @@ pub(super) fn change_catalogue(
     products: &[Product],
     gone: &[String],
     act: Act,
-) -> Result<CatalogueChange, Refusal> {
+) -> Result<CatalogueChange, CommandFailure> {
     for product in products {
         product.check().map_err(|e| malformed(format!("product {}: {e}", product.sku)))?;
     }
@@ -253,7 +253,9 @@ pub(super) fn change_catalogue(
     Ok(CatalogueChange { added, changed, unchanged, removed })
 }
 
-fn loaded<T>(result: Result<Loaded<T>, VaultError>) -> Result<(Vec<T>, Vec<String>), Refusal> {
+fn loaded<T>(
+    result: Result<Loaded<T>, VaultError>,
+) -> Result<(Vec<T>, Vec<String>), CommandFailure> {
     let loaded = result.map_err(internal)?;
     Ok((loaded.good, loaded.refused.iter().map(ToString::to_string).collect()))
 }
@@ -262,22 +264,22 @@ fn loaded<T>(result: Result<Loaded<T>, VaultError>) -> Result<(Vec<T>, Vec<Strin
 pub(super) fn found<T>(
     customer: CustomerId,
     result: Result<Option<T>, VaultError>,
-) -> Result<T, Refusal> {
+) -> Result<T, CommandFailure> {
     result
         .map_err(internal)?
         .ok_or_else(|| not_found(format!("no customer {customer} is enrolled")))
 }
 
-fn not_found(message: String) -> Refusal {
-    Refusal::new(RefusalCode::NotFound, message)
+fn not_found(message: String) -> CommandFailure {
+    CommandFailure::new(CommandFailureCode::NotFound, message)
 }
 
 /// The refusal of what is no such thing.
-pub(super) fn malformed(error: impl std::fmt::Display) -> Refusal {
-    Refusal::new(RefusalCode::Malformed, error.to_string())
+pub(super) fn malformed(error: impl std::fmt::Display) -> CommandFailure {
+    CommandFailure::new(CommandFailureCode::Malformed, error.to_string())
 }
 
 /// The refusal of a box that could not do it.
-pub(super) fn internal(error: impl std::fmt::Display) -> Refusal {
-    Refusal::new(RefusalCode::Internal, error.to_string())
+pub(super) fn internal(error: impl std::fmt::Display) -> CommandFailure {
+    CommandFailure::new(CommandFailureCode::Internal, error.to_string())
 }

@@ -2,8 +2,8 @@
 //! command in its place.
 
 use instored_domain::{
-    CameraState, ClaimCode, Consent, ConsentMethod, CustomerId, CustomerRef, Embedding,
-    EnrolmentFailure, EnrolmentStep, Mode, Receipt, Refusal, RefusalCode,
+    CameraState, ClaimCode, CommandFailure, CommandFailureCode, Consent, ConsentMethod,
+    ConsentReceipt, CustomerId, CustomerRef, Embedding, EnrolmentFailure, EnrolmentStep, Mode,
 };
 use instored_panel::{ButtonEvent, LedSignal};
 use instored_vault::{Means, NewEnrolment, VaultError};
@@ -62,13 +62,16 @@ impl Desk {
         self.on_request && self.state.customers > 0 && !offered && self.enrolling.is_none()
     }
 
-    fn open_window(&mut self) -> Result<(), Refusal> {
+    fn open_window(&mut self) -> Result<(), CommandFailure> {
         if self.state.camera != CameraState::Streaming {
             self.lamp.show(LedSignal::OutOfOrder);
-            return Err(Refusal::new(RefusalCode::Conflict, NO_PICTURES));
+            return Err(CommandFailure::new(CommandFailureCode::Conflict, NO_PICTURES));
         }
         if !self.asked(Ask::OpenWindow).unwrap_or(false) {
-            return Err(Refusal::new(RefusalCode::Conflict, "faces are being looked at already"));
+            return Err(CommandFailure::new(
+                CommandFailureCode::Conflict,
+                "faces are being looked at already",
+            ));
         }
         self.lamp.show(LedSignal::LookHere);
         self.state.mode = Mode::Watching;
@@ -78,20 +81,23 @@ impl Desk {
 
     pub fn begin_enrolment(
         &mut self,
-        how: ConsentMethod,
+        method: ConsentMethod,
         language: Option<String>,
         another_person: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandFailure> {
         if self.state.camera != CameraState::Streaming {
             self.say(EnrolmentStep::Started);
             self.enrolment_failed(EnrolmentFailure::NoCamera);
-            return Err(Refusal::new(RefusalCode::Conflict, NO_PICTURES));
+            return Err(CommandFailure::new(CommandFailureCode::Conflict, NO_PICTURES));
         }
         let begin = |reply| Ask::BeginEnrolment { another_person, reply };
         if self.enrolling.is_some() || !self.asked(begin).unwrap_or(false) {
-            return Err(Refusal::new(RefusalCode::Conflict, "an enrolment is under way"));
+            return Err(CommandFailure::new(
+                CommandFailureCode::Conflict,
+                "an enrolment is under way",
+            ));
         }
-        self.enrolling = Some((how, language.unwrap_or_else(|| self.shop.language.clone())));
+        self.enrolling = Some((method, language.unwrap_or_else(|| self.shop.language.clone())));
         self.state.mode = Mode::Enrolling;
         self.lamp.show(LedSignal::LookHere);
         self.say(EnrolmentStep::Started);
@@ -105,23 +111,23 @@ impl Desk {
         track: TrackId,
         resembles: Option<CustomerId>,
     ) {
-        let Some((how, language)) = self.enrolling.clone() else { return };
+        let Some((method, language)) = self.enrolling.clone() else { return };
         let now = Timestamp::now();
         let mut consent = Consent {
             customer: CustomerId(Uuid::new_v4()),
             given: now,
-            how,
+            method,
             box_id: self.box_id.clone(),
             text_version: self.shop.consent_text_version.clone(),
             language,
-            receipt: Receipt(random_code()),
+            receipt: ConsentReceipt(random_code()),
         };
         let days = SignedDuration::from_hours(24 * i64::from(self.shop.claim_days));
         let claim_expires = now.checked_add(days).unwrap_or(Timestamp::MAX);
         let model = self.state.model.clone();
         let stored = (0..DRAWS).find_map(|draw| {
             let claim = random_code();
-            consent.receipt = Receipt(random_code());
+            consent.receipt = ConsentReceipt(random_code());
             let new = NewEnrolment {
                 consent: &consent,
                 model: &model,

@@ -2,8 +2,9 @@
 //! control socket.
 
 use instored_domain::{
-    Answer, Buyer, Command, ConsentMethod, Customer, CustomerId, CustomerRef, ListItem, Lists,
-    Order, Preferences, Refusal, RefusalCode, ShoppingList, TillOrder,
+    BuyerRef, Command, CommandFailure, CommandFailureCode, CommandResponse, ConsentMethod,
+    Customer, CustomerId, CustomerRef, ListItem, Order, Preferences, ShoppingList, ShoppingLists,
+    TillOrder,
 };
 use instored_vault::{Act, Forgotten, Means, OrderAdded};
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use super::operator::{
 
 impl Desk {
     /// A till, a display or the home automation asks.
-    pub fn command(&mut self, command: Command) -> Result<Answer, Refusal> {
+    pub fn command(&mut self, command: Command) -> Result<CommandResponse, CommandFailure> {
         let act = act(Means::Command);
         Ok(match command {
             Command::Present {} => {
@@ -24,79 +25,79 @@ impl Desk {
                 let known = here.map(|id| self.vault.customer(id).map_err(internal));
                 let known = known.collect::<Result<Vec<_>, _>>()?;
                 let name = |c: Customer| CustomerRef { id: c.id, name: c.name };
-                Answer::Present(known.into_iter().flatten().map(name).collect())
+                CommandResponse::Present(known.into_iter().flatten().map(name).collect())
             }
-            Command::Enrol { language, another_person } => {
-                self.begin_enrolment(ConsentMethod::Command, language, another_person)?;
-                Answer::Enrolling {}
+            Command::Enrol { language, is_another_person } => {
+                self.begin_enrolment(ConsentMethod::Command, language, is_another_person)?;
+                CommandResponse::Enrolling {}
             }
             Command::Forget { customer } => {
                 self.forget(customer, Means::Command)?;
-                Answer::Forgotten(customer)
+                CommandResponse::Forgotten(customer)
             }
             Command::NotMe { customer } => {
                 if !self.greeted.contains_key(&customer) {
                     let message = format!("no customer {customer} is being greeted");
-                    return Err(Refusal::new(RefusalCode::NotFound, message));
+                    return Err(CommandFailure::new(CommandFailureCode::NotFound, message));
                 }
                 self.eyes.ask(Ask::Dismiss(customer));
                 self.left(customer);
-                self.state.not_me += 1;
+                self.state.not_me_reports += 1;
                 self.publish_state();
-                Answer::Dismissed(customer)
+                CommandResponse::Dismissed(customer)
             }
             Command::Rename { customer, name } => {
                 let customer = found(customer, self.vault.rename(customer, name, act))?;
                 let who = CustomerRef { id: customer.id, name: customer.name };
                 self.changed(customer.id);
-                Answer::Renamed(who)
+                CommandResponse::Renamed(who)
             }
-            Command::Preferences { customer, recommendations, history, allergens } => {
+            Command::Preferences { customer, can_recommend, can_show_history, allergens } => {
                 let old = self.customer(customer)?.preferences;
-                if recommendations.is_none() && history.is_none() && allergens.is_none() {
-                    return Ok(Answer::Preferences { customer, preferences: old });
+                if can_recommend.is_none() && can_show_history.is_none() && allergens.is_none() {
+                    return Ok(CommandResponse::Preferences { customer, preferences: old });
                 }
                 let preferences = Preferences {
-                    recommendations: recommendations.unwrap_or(old.recommendations),
-                    history: history.unwrap_or(old.history),
+                    can_recommend: can_recommend.unwrap_or(old.can_recommend),
+                    can_show_history: can_show_history.unwrap_or(old.can_show_history),
                     allergens: allergens.unwrap_or(old.allergens),
                 };
                 let changed = self.vault.set_preferences(customer, preferences, act);
                 let preferences = found(customer, changed)?.preferences;
                 self.changed(customer);
-                Answer::Preferences { customer, preferences }
+                CommandResponse::Preferences { customer, preferences }
             }
-            Command::History { customer, by, page } => {
-                if !self.customer(customer)?.preferences.history {
+            Command::History { customer, view, page } => {
+                if !self.customer(customer)?.preferences.can_show_history {
                     let message = format!("customer {customer} has switched their history off");
-                    return Err(Refusal::new(RefusalCode::SwitchedOff, message));
+                    return Err(CommandFailure::new(CommandFailureCode::SwitchedOff, message));
                 }
-                let (history, refused) = look_back(&self.vault, customer, by, page, act.at)?;
+                let (history, refused) = look_back(&self.vault, customer, view, page, act.at)?;
                 for refused in refused {
                     tracing::error!("{refused}");
                 }
-                Answer::History(history)
+                CommandResponse::History(history)
             }
             Command::AtTill { buyer, till } => {
                 let customer = self.buyer(&buyer, None, act.at)?;
-                let until = self.tills.arrive(&till, customer, act.at);
-                Answer::AtTill { customer, till, until }
+                let until = self.tills.assign(&till, customer, act.at);
+                CommandResponse::AtTill { customer, till, until }
             }
             Command::Order { buyer, order } => self.order(&buyer, order, act)?,
             Command::List { buyer, add, remove } => {
                 let customer = self.buyer(&buyer, None, act.at)?;
-                Answer::List(self.list(customer, &add, &remove, act.at)?)
+                CommandResponse::List(self.list(customer, &add, &remove, act.at)?)
             }
             Command::Catalogue { products, remove } => {
                 let change = change_catalogue(&self.vault, &products, &remove, act)?;
                 self.advisor.read_catalogue(&self.vault).map_err(internal)?;
-                Answer::Catalogue(change)
+                CommandResponse::Catalogue(change)
             }
         })
     }
 
     /// The operator asks by the command line.
-    pub fn operator(&mut self, request: Request) -> Result<Response, Refusal> {
+    pub fn operator(&mut self, request: Request) -> Result<Response, CommandFailure> {
         let act = act(Means::Operator);
         if let Request::Forget { customer } = request {
             let Forgotten { templates, orders } = self.forget(customer, act.by)?;
@@ -124,43 +125,54 @@ impl Desk {
     }
 
     /// Forgets a customer everywhere, and only then says so.
-    pub fn forget(&mut self, customer: CustomerId, by: Means) -> Result<Forgotten, Refusal> {
+    pub fn forget(&mut self, customer: CustomerId, by: Means) -> Result<Forgotten, CommandFailure> {
         let forgotten = found(customer, self.vault.forget(customer, act(by)))?;
         self.forgotten(customer);
         self.chores.sweep(&self.vault);
         Ok(forgotten)
     }
 
-    fn order(&mut self, buyer: &Buyer, order: TillOrder, act: Act) -> Result<Answer, Refusal> {
+    fn order(
+        &mut self,
+        buyer: &BuyerRef,
+        order: TillOrder,
+        act: Act,
+    ) -> Result<CommandResponse, CommandFailure> {
         order.check(act.at, self.shop.currency).map_err(malformed)?;
         let customer = self.buyer(buyer, Some(&order), act.at)?;
-        let order: Order = order.of(customer);
+        let order: Order = order.with_customer(customer);
         let outcome = self.vault.add_order(&order, act).map_err(internal)?;
-        let added = match outcome {
+        let is_new = match outcome {
             OrderAdded::Added => {
                 self.advisor.take(&order);
                 true
             }
             OrderAdded::AlreadyKnown => false,
             OrderAdded::Conflict => {
-                return Err(Refusal::new(RefusalCode::Conflict, not_taken(&order, outcome)));
+                return Err(CommandFailure::new(
+                    CommandFailureCode::Conflict,
+                    not_taken(&order, outcome),
+                ));
             }
             OrderAdded::NoSuchCustomer | OrderAdded::NothingToReplace => {
-                return Err(Refusal::new(RefusalCode::NotFound, not_taken(&order, outcome)));
+                return Err(CommandFailure::new(
+                    CommandFailureCode::NotFound,
+                    not_taken(&order, outcome),
+                ));
             }
         };
         self.bought(&order, act.at);
-        if let Buyer::AtTill(till) = buyer {
-            self.tills.paid(till, &order.id, customer, act.at);
+        if let BuyerRef::AtTill(till) = buyer {
+            self.tills.record_payment(till, &order.id, customer, act.at);
         }
-        Ok(Answer::Order { id: order.id, customer, added })
+        Ok(CommandResponse::Order { id: order.id, customer, is_new })
     }
 
     /// What a customer bought is on their list no longer.
     fn bought(&mut self, order: &Order, now: Timestamp) {
         let skus: Vec<_> = order.lines.iter().map(|line| &line.sku).collect();
-        let before = self.lists.of(order.customer, now);
-        if let Some(after) = self.lists.change(order.customer, Vec::new(), &skus, now)
+        let before = self.lists.get(order.customer, now);
+        if let Some(after) = self.lists.update(order.customer, Vec::new(), &skus, now)
             && after != before
         {
             self.say_list(&after);
@@ -173,23 +185,24 @@ impl Desk {
         add: &[String],
         remove: &[String],
         now: Timestamp,
-    ) -> Result<ShoppingList, Refusal> {
+    ) -> Result<ShoppingList, CommandFailure> {
         if add.is_empty() && remove.is_empty() {
-            return Ok(self.lists.of(customer, now));
+            return Ok(self.lists.get(customer, now));
         }
         let add = self.products(add)?;
-        let list = self.lists.change(customer, add, remove, now).ok_or_else(|| {
-            let message = format!("a list has at most {} articles", Lists::LONGEST);
-            Refusal::new(RefusalCode::Conflict, message)
+        let list = self.lists.update(customer, add, remove, now).ok_or_else(|| {
+            let message = format!("a list has at most {} articles", ShoppingLists::MAX_ITEMS);
+            CommandFailure::new(CommandFailureCode::Conflict, message)
         })?;
         self.say_list(&list);
         Ok(list)
     }
 
     /// What these articles are called.
-    fn products(&self, skus: &[String]) -> Result<Vec<ListItem>, Refusal> {
+    fn products(&self, skus: &[String]) -> Result<Vec<ListItem>, CommandFailure> {
         let named = skus.iter().map(|sku| {
-            let unknown = || Refusal::new(RefusalCode::NotFound, format!("no product {sku:?}"));
+            let unknown =
+                || CommandFailure::new(CommandFailureCode::NotFound, format!("no product {sku:?}"));
             let name = self.advisor.product_name(sku).ok_or_else(unknown)?.to_owned();
             Ok(ListItem { sku: sku.clone(), name })
         });
@@ -199,27 +212,27 @@ impl Desk {
     /// Who is meant; `order` is what they bought, if it is about that.
     fn buyer(
         &self,
-        buyer: &Buyer,
+        buyer: &BuyerRef,
         order: Option<&TillOrder>,
         now: Timestamp,
-    ) -> Result<CustomerId, Refusal> {
-        let nobody = |message: String| Refusal::new(RefusalCode::NotFound, message);
+    ) -> Result<CustomerId, CommandFailure> {
+        let nobody = |message: String| CommandFailure::new(CommandFailureCode::NotFound, message);
         match buyer {
-            Buyer::Customer(customer) => Ok(self.customer(*customer)?.id),
-            Buyer::ClaimCode(code) => self
+            BuyerRef::Customer(customer) => Ok(self.customer(*customer)?.id),
+            BuyerRef::ClaimCode(code) => self
                 .vault
                 .claim(code, now)
                 .map_err(internal)?
                 .ok_or_else(|| nobody("this claim code names nobody (any more)".to_owned())),
-            Buyer::AtTill(till) => match order {
-                Some(order) => self.tills.buyer(till, &order.id, now),
-                None => self.tills.at(till, now),
+            BuyerRef::AtTill(till) => match order {
+                Some(order) => self.tills.buyer_of(till, &order.id, now),
+                None => self.tills.customer_at(till, now),
             }
             .ok_or_else(|| nobody(format!("nobody is at till {till}"))),
         }
     }
 
-    fn customer(&self, id: CustomerId) -> Result<Customer, Refusal> {
+    fn customer(&self, id: CustomerId) -> Result<Customer, CommandFailure> {
         found(id, self.vault.customer(id))
     }
 }

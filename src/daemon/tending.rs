@@ -11,7 +11,7 @@ impl Desk {
         self.advisor.tend();
         let (visits, refused) =
             (self.today.count(&Zoned::now()), self.publisher.statistics().refused_commands);
-        if visits != self.state.visits_today || refused != self.state.refused_commands {
+        if visits != self.state.visits_today || refused != self.state.rejected_commands {
             self.state.visits_today = visits;
             self.publish_state();
         }

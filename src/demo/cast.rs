@@ -81,8 +81,8 @@ pub(super) fn catalogue() -> Vec<Product> {
         sku: sku.to_owned(),
         name: name.to_owned(),
         category: None,
-        available: true,
-        age_restricted: false,
+        is_available: true,
+        is_age_restricted: false,
         allergens: allergens.iter().copied().collect(),
     };
     SHELVES.map(product).into()

@@ -110,7 +110,9 @@ fn failure(reason: EnrolmentFailure) -> &'static str {
         EnrolmentFailure::AlreadyEnrolled => "you are a customer already.",
         EnrolmentFailure::FaceChanged => "somebody else stepped in; nothing was kept.",
         EnrolmentFailure::NotStored => "it could not be stored; nothing was kept.",
-        EnrolmentFailure::NotLive => "that looks like a picture; nothing was kept.",
+        EnrolmentFailure::PresentationAttackSuspected => {
+            "that looks like a picture; nothing was kept."
+        }
         EnrolmentFailure::NoCamera => "the camera is out of order; nothing was kept.",
     }
 }

@@ -6,7 +6,7 @@ use instored_domain::{
     Command, CustomerId, EnrolmentFailure, EnrolmentStep, VisitEvent, VisitKind,
 };
 use instored_mqtt::BoxEvent;
-use instored_orders::{Format, Found, Rules};
+use instored_orders::{Entry, Format, OrderRules};
 use instored_simulation::{PersonId, SceneController};
 use jiff::{Timestamp, Zoned};
 use tokio::task::block_in_place;
@@ -140,12 +140,12 @@ impl Story<'_> {
         let doing = "importing the customer's orders";
         let refused = |reason: String| StoryError::Refused { doing, reason };
         let csv = person.history(customer, &Zoned::now());
-        let rules = Rules { now: Timestamp::now(), currency: None };
-        let orders = instored_orders::orders(csv.as_bytes(), Format::Csv, rules)
+        let rules = OrderRules { now: Timestamp::now(), currency: None };
+        let orders = instored_orders::read_orders(csv.as_bytes(), Format::Csv, rules)
             .map_err(|e| refused(e.to_string()))?
             .map(|entry| match entry.map_err(|e| refused(e.to_string()))? {
-                Found::Good(order, _) => Ok(order),
-                Found::Rejected(rejected) => Err(refused(rejected.reason)),
+                Entry::Accepted(order, _) => Ok(order),
+                Entry::Rejected(rejected) => Err(refused(rejected.reason)),
             })
             .collect::<Told<Vec<_>>>()?;
         self.narrator.say(format_args!(

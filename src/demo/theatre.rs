@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use instored_camera::{Camera, CameraError, Pacing};
-use instored_domain::{Answer, CameraState, Command};
+use instored_domain::{CameraState, Command, CommandResponse};
 use instored_mqtt::{BoxEvent, Broker, CommandClient, CommandError, Trust};
 use instored_simulation::panel::{self, PanelHandle};
 use instored_simulation::{SceneCamera, SceneController};
@@ -132,7 +132,7 @@ impl Theatre {
     }
 
     /// Asks the box over the bus.
-    pub async fn ask(&self, command: &Command) -> Result<Answer, CommandError> {
+    pub async fn ask(&self, command: &Command) -> Result<CommandResponse, CommandError> {
         self.caller.send(&self.config.box_name, command, ANSWER).await
     }
 

@@ -10,7 +10,9 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use instored_domain::{Answer, Buyer, Command, CustomerId, Refusal, RefusalCode};
+use instored_domain::{
+    BuyerRef, Command, CommandFailure, CommandFailureCode, CommandResponse, CustomerId,
+};
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,7 +25,7 @@ pub struct CommandRequest {
     /// Command.
     pub command: Command,
     /// Channel for the answer of the box.
-    pub answer: oneshot::Sender<Result<Answer, Refusal>>,
+    pub answer: oneshot::Sender<Result<CommandResponse, CommandFailure>>,
 }
 
 /// Access of the command route to the display's state and to the box.
@@ -53,10 +55,10 @@ fn permission(command: &Command) -> Permission {
         | Command::Rename { customer, .. }
         | Command::Preferences { customer, .. }
         | Command::History { customer, .. }
-        | Command::List { buyer: Buyer::Customer(customer), .. } => {
+        | Command::List { buyer: BuyerRef::Customer(customer), .. } => {
             Permission::ShownCustomer(*customer)
         }
-        Command::Enrol { another_person: false, .. } => Permission::Everyone,
+        Command::Enrol { is_another_person: false, .. } => Permission::Everyone,
         _ => Permission::Nobody,
     }
 }
@@ -69,11 +71,13 @@ pub(super) async fn send_command(
 ) -> Response {
     if !has_same_origin(&headers) {
         let message = "the request comes from a page of another site";
-        return refusal(StatusCode::FORBIDDEN, RefusalCode::Malformed, message);
+        return refusal(StatusCode::FORBIDDEN, CommandFailureCode::Malformed, message);
     }
     let command = match body {
         Ok(Json(command)) => command,
-        Err(error) => return refusal(error.status(), RefusalCode::Malformed, &error.body_text()),
+        Err(error) => {
+            return refusal(error.status(), CommandFailureCode::Malformed, &error.body_text());
+        }
     };
     let is_allowed = match permission(&command) {
         Permission::ShownCustomer(customer) => {
@@ -84,19 +88,19 @@ pub(super) async fn send_command(
     };
     if !is_allowed {
         let message = "the page can send this command only about a customer whom it shows";
-        return refusal(StatusCode::FORBIDDEN, RefusalCode::NotFound, message);
+        return refusal(StatusCode::FORBIDDEN, CommandFailureCode::NotFound, message);
     }
     let (sender, answer) = oneshot::channel();
     if gateway.commands.try_send(CommandRequest { command, answer: sender }).is_err() {
         let message = "too many commands at once; try again";
-        return refusal(StatusCode::TOO_MANY_REQUESTS, RefusalCode::TooMany, message);
+        return refusal(StatusCode::TOO_MANY_REQUESTS, CommandFailureCode::TooMany, message);
     }
     match answer.await {
         Ok(Ok(answer)) => Json(answer).into_response(),
-        Ok(Err(Refusal { code, message })) => refusal(StatusCode::CONFLICT, code, &message),
+        Ok(Err(CommandFailure { code, message })) => refusal(StatusCode::CONFLICT, code, &message),
         Err(_) => {
             let message = "the box did not answer";
-            refusal(StatusCode::BAD_GATEWAY, RefusalCode::Internal, message)
+            refusal(StatusCode::BAD_GATEWAY, CommandFailureCode::Internal, message)
         }
     }
 }
@@ -110,6 +114,6 @@ fn has_same_origin(headers: &HeaderMap) -> bool {
     origin == Some(host)
 }
 
-fn refusal(status: StatusCode, code: RefusalCode, message: &str) -> Response {
-    (status, Json(json!({ "error": Refusal::new(code, message) }))).into_response()
+fn refusal(status: StatusCode, code: CommandFailureCode, message: &str) -> Response {
+    (status, Json(json!({ "error": CommandFailure::new(code, message) }))).into_response()
 }

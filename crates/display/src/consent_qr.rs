@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use instored_domain::Receipt;
+use instored_domain::ConsentReceipt;
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
 
@@ -12,7 +12,7 @@ const SIZE_PIXELS: u32 = 240;
 
 /// Renders the receipt of the path as SVG, or answers 404 if the text is not a receipt.
 pub(super) async fn render(Path(receipt): Path<String>) -> Response {
-    let Ok(receipt) = receipt.parse::<Receipt>() else {
+    let Ok(receipt) = receipt.parse::<ConsentReceipt>() else {
         return (StatusCode::NOT_FOUND, "not a receipt").into_response();
     };
     let text = format!("instored receipt {receipt}");

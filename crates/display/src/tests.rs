@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use confique::Config as _;
 use instored_domain::{
-    Answer, Command, CustomerId, CustomerRef, EventId, Refusal, RefusalCode, VisitKind,
+    Command, CommandFailure, CommandFailureCode, CommandResponse, CustomerId, CustomerRef, EventId,
+    VisitKind,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -222,9 +223,9 @@ async fn command_is_sent_to_box_and_answer_returned() {
     let box_answers = tokio::spawn(async move {
         let CommandRequest { command, answer } = commands.recv().await.unwrap();
         let Command::Rename { customer, name } = command else { panic!("{command:?}") };
-        answer.send(Ok(Answer::Renamed(CustomerRef { id: customer, name }))).unwrap();
+        answer.send(Ok(CommandResponse::Renamed(CustomerRef { id: customer, name }))).unwrap();
         let CommandRequest { answer, .. } = commands.recv().await.unwrap();
-        answer.send(Err(Refusal::new(RefusalCode::NotFound, "gone"))).unwrap();
+        answer.send(Err(CommandFailure::new(CommandFailureCode::NotFound, "gone"))).unwrap();
         commands
     });
     let answer = post(page.address, JSON, &rename(1)).await;

@@ -1,4 +1,4 @@
-//! What the shop sells, as far as a recommendation has to know it.
+//! The shop's catalogue, as far as recommendations need it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,26 +9,27 @@ use serde::de::IntoDeserializer;
 use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Serialize};
 
-use super::order::{OrderError, quoted, text};
+use super::text::check_text;
+use super::{OrderError, excerpt};
 
 /// A product of the shop's catalogue.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Product {
-    /// The shop's article number, as in an order's lines.
+    /// The shop's article number (SKU), as in the lines of an order.
     pub sku: String,
-    /// What it is called.
+    /// The product's name.
     pub name: String,
-    /// The shop's own word for its kind, such as `dairy`.
+    /// The shop's category for it, such as `dairy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
-    /// Whether it can be bought today.
-    #[serde(default = "yes")]
-    pub available: bool,
-    /// Whether a buyer's age has to be checked.
-    #[serde(default)]
-    pub age_restricted: bool,
-    /// What it contains of the allergens that have to be declared.
+    /// True if it can be bought today.
+    #[serde(rename = "available", default = "default_is_available")]
+    pub is_available: bool,
+    /// True if the buyer's age has to be checked.
+    #[serde(rename = "age_restricted", default)]
+    pub is_age_restricted: bool,
+    /// The declared allergens that it contains.
     #[serde(default)]
     pub allergens: BTreeSet<Allergen>,
 }
@@ -39,6 +40,7 @@ pub struct Product {
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
+// The undocumented names are those of the regulation.
 #[allow(missing_docs)]
 pub enum Allergen {
     /// Cereals containing gluten.
@@ -60,16 +62,16 @@ pub enum Allergen {
     Molluscs,
 }
 
-/// What became of products that were put into the catalogue or taken out.
+/// Result of an update of the catalogue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
 pub struct CatalogueChange {
-    /// Products that are new.
+    /// Number of new products.
     pub added: u64,
-    /// Products that are not as they were.
+    /// Number of products whose data changed.
     pub changed: u64,
-    /// Products that are as they were.
+    /// Number of products whose data stayed the same.
     pub unchanged: u64,
-    /// Products that are gone.
+    /// Number of products that were removed.
     pub removed: u64,
 }
 
@@ -84,23 +86,23 @@ impl FromStr for Allergen {
 
     fn from_str(text: &str) -> Result<Self, OrderError> {
         let plain: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
-        Self::deserialize(plain).map_err(|_| OrderError::Allergen(quoted(text)))
+        Self::deserialize(plain).map_err(|_| OrderError::Allergen(excerpt(text)))
     }
 }
 
 impl Product {
-    /// Checks everything that can be checked without knowing other products.
+    /// Validates the texts of the product.
     ///
     /// # Errors
-    /// The first rule that the product breaks.
+    /// The first rule that the product violates.
     pub fn check(&self) -> Result<(), OrderError> {
-        text("the sku", &self.sku, 64)?;
-        text("the product's name", &self.name, 200)?;
-        self.category.as_deref().map_or(Ok(()), |category| text("the category", category, 64))
+        check_text("the sku", &self.sku, 64)?;
+        check_text("the product's name", &self.name, 200)?;
+        self.category.as_deref().map_or(Ok(()), |category| check_text("the category", category, 64))
     }
 }
 
-fn yes() -> bool {
+fn default_is_available() -> bool {
     true
 }
 
@@ -109,16 +111,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_product_that_says_little_is_available_to_everyone() {
+    fn product_with_sku_and_name_is_available_to_everyone() {
         let product: Product = serde_json::from_str(r#"{"sku":"1","name":"Milk"}"#).unwrap();
-        assert!(product.available && !product.age_restricted && product.allergens.is_empty());
+        assert!(product.is_available && !product.is_age_restricted && product.allergens.is_empty());
         assert_eq!(product.check(), Ok(()));
         assert!(Product { name: " ".into(), ..product.clone() }.check().is_err());
         assert!(Product { category: Some(String::new()), ..product }.check().is_err());
     }
 
     #[test]
-    fn allergens_are_the_declared_ones_and_no_others() {
+    fn allergen_outside_the_regulation_is_rejected() {
         let product = |allergen: &str| {
             serde_json::from_str::<Product>(&format!(
                 r#"{{"sku":"1","name":"Milk","allergens":["{allergen}"]}}"#

@@ -1,4 +1,4 @@
-//! What the outside may ask of a box, and what it is told.
+//! MQTT commands and their responses.
 
 use std::collections::BTreeSet;
 
@@ -7,116 +7,116 @@ use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::order::text;
+use super::text::check_text;
 use super::{
     Allergen, CatalogueChange, ClaimCode, CustomerId, CustomerName, CustomerRef, History,
-    HistoryBy, OrderId, Page, Preferences, Product, ShoppingList, TillOrder,
+    HistoryView, OrderId, Page, Preferences, Product, ShoppingList, TillOrder,
 };
 
-/// A request of a till, a display or Home Assistant. Topic `cmd/<verb>`; the verb is the topic's,
+/// A command of a till, a display or Home Assistant. Topic `cmd/<verb>`: the topic contains the verb,
 /// the payload the fields.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Command {
-    /// Who is here now?
+    /// Lists the customers who are present.
     Present {},
-    /// Begin an enrolment, as a press of the button does.
+    /// Starts an enrolment, like a press of the button.
     Enrol {
-        /// Language of the consent text shown, a BCP 47 tag.
+        /// Language of the displayed consent text, a BCP 47 tag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
-        /// Somebody of the shop vouches that whoever enrols is not enrolled yet, however much they
-        /// look like a customer.
-        #[serde(default)]
-        another_person: bool,
+        /// True if the shop's staff confirms that the person is not enrolled, although they
+        /// resemble a customer.
+        #[serde(rename = "another_person", default)]
+        is_another_person: bool,
     },
-    /// Forget a customer.
+    /// Deletes a customer.
     Forget {
-        /// Whom.
+        /// The customer.
         customer: CustomerId,
     },
-    /// The person in view is not the customer that was greeted: end that visit.
+    /// Ends a visit, because the person in view is not the customer who was greeted.
     NotMe {
-        /// Who was greeted.
+        /// The customer who was greeted.
         customer: CustomerId,
     },
-    /// Call a customer by another name, or by none.
+    /// Sets or deletes a customer's name.
     Rename {
-        /// Whom.
+        /// The customer.
         customer: CustomerId,
-        /// The name; absent or null takes it away.
+        /// The new name; absent or null deletes the name.
         #[serde(default)]
         name: Option<CustomerName>,
     },
-    /// What a customer wants to see; what is absent stays as it is, and all of it is told.
+    /// Sets and returns a customer's preferences. An absent field keeps its value.
     Preferences {
-        /// Whose.
+        /// The customer.
         customer: CustomerId,
-        /// Whether products are recommended to them.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        recommendations: Option<bool>,
-        /// Whether a display shows their past orders.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        history: Option<bool>,
-        /// What they must not be recommended; takes the place of the whole list.
+        /// True if products may be recommended to the customer.
+        #[serde(rename = "recommendations", default, skip_serializing_if = "Option::is_none")]
+        can_recommend: Option<bool>,
+        /// True if a display may show the customer's past orders.
+        #[serde(rename = "history", default, skip_serializing_if = "Option::is_none")]
+        can_show_history: Option<bool>,
+        /// Products with one of these allergens are not recommended; replaces the whole set.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         allergens: Option<BTreeSet<Allergen>>,
     },
-    /// What did a customer buy?
+    /// Returns a page of a customer's purchase history.
     History {
-        /// Whose orders.
+        /// The customer.
         customer: CustomerId,
-        /// How to look back.
-        #[serde(default)]
-        by: HistoryBy,
-        /// Which entries.
+        /// The view of the history.
+        #[serde(rename = "by", default)]
+        view: HistoryView,
+        /// The page.
         #[serde(flatten)]
         page: Page,
     },
-    /// A customer stands at a till: for some minutes, or until they paid, its baskets are theirs.
+    /// Assigns a customer to a till. Its orders are theirs for some minutes, or until they paid.
     AtTill {
-        /// Who.
+        /// The customer.
         #[serde(flatten)]
-        buyer: Buyer,
+        buyer: BuyerRef,
         /// The till's name, 1 to 64 characters.
-        #[serde(deserialize_with = "till_name")]
+        #[serde(deserialize_with = "deserialize_till")]
         #[schemars(length(min = 1, max = 64))]
         till: String,
     },
-    /// A basket was paid, or one that was paid is corrected.
+    /// Stores a paid order, or the correction of one.
     Order {
-        /// By whom.
+        /// The buyer.
         #[serde(flatten)]
-        buyer: Buyer,
-        /// What.
+        buyer: BuyerRef,
+        /// The order.
         order: TillOrder,
     },
-    /// What is on a customer's list, for the display and the till; without `add` and `remove` it is
-    /// told and stays as it is.
+    /// Changes and returns a customer's shopping list. Without `add` and `remove` it only returns
+    /// the list.
     List {
-        /// Whose.
+        /// The customer.
         #[serde(flatten)]
-        buyer: Buyer,
-        /// Article numbers to put on it, of the catalogue or of anything that was ever bought.
+        buyer: BuyerRef,
+        /// Article numbers (SKUs) to add: of products in the catalogue or in any past order.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         add: Vec<String>,
-        /// Article numbers to take off it.
+        /// Article numbers (SKUs) to remove.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         remove: Vec<String>,
     },
-    /// Products that the shop has, or has no longer.
+    /// Updates the catalogue.
     Catalogue {
-        /// New ones, and those that changed.
+        /// New and changed products.
         #[serde(default)]
         products: Vec<Product>,
-        /// Article numbers of those that are gone.
+        /// Article numbers (SKUs) of removed products.
         #[serde(default)]
         remove: Vec<String>,
     },
 }
 
 impl Command {
-    /// Every verb.
+    /// All verbs, in the order of the variants.
     pub const VERBS: [&str; 11] = [
         "present",
         "enrol",
@@ -132,104 +132,110 @@ impl Command {
     ];
 }
 
-/// How a till says whose basket it is.
+/// A reference to the buyer of an order.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Buyer {
-    /// By the pseudonym.
+#[schemars(rename = "Buyer")]
+pub enum BuyerRef {
+    /// The customer's pseudonym.
     Customer(CustomerId),
-    /// By the code shown after the enrolment.
+    /// The claim code that was shown after the customer's enrolment.
     ClaimCode(ClaimCode),
-    /// Whoever was last said to be at this till.
+    /// The till to which the customer is assigned.
     AtTill(String),
 }
 
-fn till_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn deserialize_till<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
-    text("the till's name", &name, 64).map_err(D::Error::custom)?;
+    check_text("the till's name", &name, 64).map_err(D::Error::custom)?;
     Ok(name)
 }
 
-/// The answer to a [`Command`] that was carried out.
+/// The response to a successful command.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Who is here now.
+#[schemars(rename = "Answer")]
+pub enum CommandResponse {
+    /// The customers who are present.
     Present(Vec<CustomerRef>),
-    /// The enrolment has begun; topic `enrolment` tells how it goes on.
+    /// The enrolment has started; topic `enrolment` publishes its steps.
     Enrolling {},
-    /// The customer is forgotten.
+    /// The deleted customer.
     Forgotten(CustomerId),
-    /// The visit is ended.
+    /// The customer whose visit ended.
     Dismissed(CustomerId),
-    /// The customer's new name.
+    /// The customer with the new name.
     Renamed(CustomerRef),
-    /// What the customer wants to see now.
+    /// The customer's preferences after the command.
     Preferences {
-        /// Whose.
+        /// The customer.
         customer: CustomerId,
-        /// All of it.
+        /// All preferences.
         preferences: Preferences,
     },
-    /// A page of what the customer bought.
+    /// A page of the customer's purchase history.
     History(History),
-    /// The customer stands at the till.
+    /// The customer is assigned to the till.
     AtTill {
-        /// Who.
+        /// The customer.
         customer: CustomerId,
-        /// Which.
+        /// The till's name.
         till: String,
-        /// When this ends, should no order end it before.
+        /// Time at which the assignment expires, if no order ends it before.
         until: Timestamp,
     },
-    /// What is on the customer's list now.
+    /// The customer's shopping list after the command.
     List(ShoppingList),
-    /// The catalogue is as was asked.
+    /// The result of the catalogue update.
     Catalogue(CatalogueChange),
-    /// The order is in the vault, now or already before.
+    /// The order is stored.
     Order {
-        /// Which.
+        /// The order.
         id: OrderId,
-        /// Whose; a correction may name them so when they have left the till.
+        /// The buyer. A correction can name them by this id after they have left the till.
         customer: CustomerId,
-        /// Whether this request brought it.
-        added: bool,
+        /// True if this command stored the order, false if it was stored before.
+        #[serde(rename = "added")]
+        is_new: bool,
     },
 }
 
-/// Why a [`Command`] was not carried out.
+/// The error of a failed command.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
-pub struct Refusal {
-    /// For programs.
-    pub code: RefusalCode,
-    /// For people: what is wrong and what to do.
+#[schemars(rename = "Refusal")]
+pub struct CommandFailure {
+    /// The kind of error, for programs.
+    pub code: CommandFailureCode,
+    /// The cause and the remedy, for people.
     pub message: String,
 }
 
-/// The kinds of [`Refusal`].
+/// The kinds of command errors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RefusalCode {
+#[schemars(rename = "RefusalCode")]
+pub enum CommandFailureCode {
     /// The verb does not exist.
     UnknownCommand,
-    /// The payload is not what the verb takes.
+    /// The payload is not valid for the verb.
     Malformed,
-    /// No such customer, claim code or visit, nobody at the till, or no order to replace.
+    /// The customer, claim code, visit, assignment to a till or order to replace does not exist.
     NotFound,
-    /// Something stands in the way: an enrolment under way, an order id with other content.
+    /// The command conflicts with the current state: an enrolment in progress, or a stored order
+    /// with the same id and other content.
     Conflict,
-    /// The customer does not want it: their history is switched off.
+    /// The customer has switched their history off.
     SwitchedOff,
-    /// More such commands came than the box takes in a second.
+    /// The rate limit of the box is exceeded.
     TooMany,
-    /// The box could not do it; its log says why.
+    /// The box failed; its log contains the cause.
     Internal,
 }
 
-impl Refusal {
-    /// A refusal with its message.
-    pub fn new(code: RefusalCode, message: impl Into<String>) -> Self {
+impl CommandFailure {
+    /// Creates an error with its message.
+    pub fn new(code: CommandFailureCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }
@@ -247,22 +253,22 @@ mod tests {
     }
 
     #[test]
-    fn a_till_names_the_buyer_in_one_of_three_ways() {
+    fn order_command_accepts_three_buyer_references() {
         let customer = CustomerId(uuid::Uuid::from_u128(1));
-        for (named, wanted) in [
-            (r#""claim_code":"10ZC-M79Y""#, Buyer::ClaimCode("10ZC-M79Y".parse().unwrap())),
-            (r#""customer":"00000000-0000-0000-0000-000000000001""#, Buyer::Customer(customer)),
-            (r#""at_till":"2""#, Buyer::AtTill("2".into())),
+        for (field, expected) in [
+            (r#""claim_code":"10ZC-M79Y""#, BuyerRef::ClaimCode("10ZC-M79Y".parse().unwrap())),
+            (r#""customer":"00000000-0000-0000-0000-000000000001""#, BuyerRef::Customer(customer)),
+            (r#""at_till":"2""#, BuyerRef::AtTill("2".into())),
         ] {
-            let read = read("order", &format!(r#"{named},"order":{ORDER}"#));
+            let read = read("order", &format!(r#"{field},"order":{ORDER}"#));
             let Ok(Command::Order { buyer, order }) = read else { panic!("{read:?}") };
-            assert_eq!(buyer, wanted);
-            assert_eq!(order.of(customer).lines[0].amount(), 120);
+            assert_eq!(buyer, expected);
+            assert_eq!(order.with_customer(customer).lines[0].amount(), 120);
         }
     }
 
     #[test]
-    fn an_order_has_one_buyer_who_stands_beside_it() {
+    fn order_command_requires_one_buyer_beside_the_order() {
         let (one, other) = (r#""claim_code":"10ZC-M79Y""#, r#""at_till":"2""#);
         assert!(read("order", &format!(r#"{one},{other},"order":{ORDER}"#)).is_err());
         assert!(read("order", &format!(r#""order":{ORDER}"#)).is_err());
@@ -275,16 +281,16 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_is_on_the_list() {
+    fn verbs_are_complete() {
         let error = read("dance", r#""x":1"#).unwrap_err();
         let known = error.split("expected one of ").nth(1).unwrap();
-        // Every other part stands between backticks.
+        // Every second part is between backticks.
         let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
         assert_eq!(known, Command::VERBS);
     }
 
     #[test]
-    fn a_till_has_a_short_name() {
+    fn till_name_outside_its_limits_is_rejected() {
         let at =
             |till: &str| read("at-till", &format!(r#""claim_code":"10ZC-M79Y","till":"{till}""#));
         assert!(at("2").is_ok());
@@ -294,21 +300,21 @@ mod tests {
     }
 
     #[test]
-    fn what_a_command_does_not_say_has_its_usual_value() {
+    fn absent_command_fields_have_defaults() {
         let customer = r#""customer":"00000000-0000-0000-0000-000000000001""#;
-        let Ok(Command::History { by, page, .. }) = read("history", customer) else { panic!() };
-        assert_eq!((by, page), (HistoryBy::Time, Page { page: 1, limit: 20 }));
+        let Ok(Command::History { view, page, .. }) = read("history", customer) else { panic!() };
+        assert_eq!((view, page), (HistoryView::Time, Page { page: 1, limit: 20 }));
         let fields = format!(r#"{customer},"by":"again","page":2"#);
-        let Ok(Command::History { by, page, .. }) = read("history", &fields) else { panic!() };
-        assert_eq!((by, page), (HistoryBy::Again, Page { page: 2, limit: 20 }));
+        let Ok(Command::History { view, page, .. }) = read("history", &fields) else { panic!() };
+        assert_eq!((view, page), (HistoryView::Repeats, Page { page: 2, limit: 20 }));
         assert!(read("history", &format!(r#"{customer},"pages":2"#)).is_err());
         let fields = format!(r#"{customer},"allergens":["nuts"]"#);
-        let Ok(Command::Preferences { recommendations, history, allergens, .. }) =
+        let Ok(Command::Preferences { can_recommend, can_show_history, allergens, .. }) =
             read("preferences", &fields)
         else {
             panic!()
         };
-        assert_eq!((recommendations, history), (None, None));
+        assert_eq!((can_recommend, can_show_history), (None, None));
         assert_eq!(allergens, Some(BTreeSet::from([Allergen::Nuts])));
     }
 }

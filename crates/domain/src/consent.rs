@@ -1,4 +1,4 @@
-//! What a customer agreed to.
+//! Consents.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,39 +9,41 @@ use serde::{Deserialize, Serialize};
 
 use super::{BoxId, ClaimCode, ClaimCodeError, CustomerId};
 
-/// A person's agreement to be recognised. Nothing about anyone is stored without one.
+/// A person's consent to be recognised. Nothing about a person is stored without one.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Consent {
-    /// Who agreed.
+    /// The person who consented.
     pub customer: CustomerId,
-    /// When.
+    /// Time of the consent.
     pub given: Timestamp,
-    /// By which act.
-    pub how: ConsentMethod,
-    /// At which box.
+    /// The act by which it was given.
+    #[serde(rename = "how")]
+    pub method: ConsentMethod,
+    /// The box at which it was given.
     pub box_id: BoxId,
-    /// Version of the text agreed to, as configured.
+    /// Version of the consent text, as configured.
     pub text_version: String,
     /// Language of that text, a BCP 47 tag.
     pub language: String,
-    /// What they were given to keep.
-    pub receipt: Receipt,
+    /// The receipt that the customer was given.
+    pub receipt: ConsentReceipt,
 }
 
-/// What a customer keeps of their consent: a code by which they can be found when they ask for
-/// their data or withdraw, without a name and without their face. Written as a claim code is, and
-/// as silent in logs; unlike one it holds until they are forgotten.
+/// A code that a customer keeps as proof of their consent. The shop finds the customer by it,
+/// without name or face, when they request their data or withdraw. It is written like a claim code,
+/// and stays valid until the customer is deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Receipt(pub ClaimCode);
+#[schemars(rename = "Receipt")]
+pub struct ConsentReceipt(pub ClaimCode);
 
-impl fmt::Display for Receipt {
+impl fmt::Display for ConsentReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl FromStr for Receipt {
+impl FromStr for ConsentReceipt {
     type Err = ClaimCodeError;
 
     fn from_str(text: &str) -> Result<Self, ClaimCodeError> {
@@ -49,12 +51,12 @@ impl FromStr for Receipt {
     }
 }
 
-/// The act by which consent was given.
+/// The act by which a consent is given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConsentMethod {
-    /// The button at the entrance.
+    /// A press of the button at the entrance.
     Button,
-    /// The `enrol` command, for a display with a button of its own.
+    /// The `enrol` command, sent by a display that has a button of its own.
     Command,
 }

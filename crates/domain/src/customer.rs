@@ -1,4 +1,4 @@
-//! A person who opted in.
+//! Customers and their preferences.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,39 +10,41 @@ use serde::{Deserialize, Serialize};
 
 use super::{Allergen, CustomerId};
 
-/// A person who opted in, as the shop knows them.
+/// A person who opted in.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Customer {
     /// The pseudonym.
     pub id: CustomerId,
-    /// What they want to be called; nobody is asked for a name at the door.
+    /// The name by which displays greet them; enrolment does not request one.
     pub name: Option<CustomerName>,
-    /// When they opted in.
+    /// Time of the enrolment.
     pub enrolled: Timestamp,
-    /// Visits since then; the enrolment itself is not counted.
+    /// Number of visits since the enrolment, which is not counted.
     pub visits: u64,
-    /// When they last came in.
+    /// Time of the last visit.
     pub last_visit: Option<Timestamp>,
-    /// What they want to see.
+    /// The customer's settings.
     #[serde(default)]
     pub preferences: Preferences,
 }
 
-/// What a customer wants to see. Does not print: an allergy is a matter of health.
+/// A customer's settings. They do not print: an allergy is health data.
 #[derive(Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preferences {
-    /// Whether products are recommended to them.
-    pub recommendations: bool,
-    /// Whether a display shows their past orders.
-    pub history: bool,
-    /// What they must not be recommended.
+    /// True if products may be recommended to the customer.
+    #[serde(rename = "recommendations")]
+    pub can_recommend: bool,
+    /// True if a display may show the customer's past orders.
+    #[serde(rename = "history")]
+    pub can_show_history: bool,
+    /// Products with one of these allergens are not recommended.
     pub allergens: BTreeSet<Allergen>,
 }
 
 impl Default for Preferences {
     fn default() -> Self {
-        Self { recommendations: true, history: true, allergens: BTreeSet::new() }
+        Self { can_recommend: true, can_show_history: true, allergens: BTreeSet::new() }
     }
 }
 
@@ -52,18 +54,18 @@ impl fmt::Debug for Preferences {
     }
 }
 
-/// What a customer wants to be called: 1 to 40 characters on one line.
+/// A customer's name as shown on displays: 1 to 40 characters on one line.
 #[derive(Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CustomerName(String);
 
-/// A name that a display could not show.
+/// A name that a display cannot show.
 #[derive(Debug, thiserror::Error)]
 #[error("a name is 1 to 40 characters on one line")]
 pub struct CustomerNameError;
 
 impl CustomerName {
-    /// The name as it is shown.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -84,6 +86,7 @@ impl FromStr for CustomerName {
 
 impl TryFrom<String> for CustomerName {
     type Error = CustomerNameError;
+
     fn try_from(text: String) -> Result<Self, CustomerNameError> {
         text.parse()
     }
@@ -101,7 +104,7 @@ impl fmt::Display for CustomerName {
     }
 }
 
-/// Names stay out of logs.
+/// Redacts the name, so that it does not get into logs.
 impl fmt::Debug for CustomerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
@@ -113,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_short_single_lines_that_do_not_print_by_accident() {
+    fn name_is_one_short_line_and_does_not_print() {
         let name: CustomerName = "  Zoë ".parse().unwrap();
         assert_eq!(name.as_str(), "Zoë");
         assert_eq!(format!("{name:?}"), "[redacted]");
@@ -121,10 +124,11 @@ mod tests {
             assert!(wrong.parse::<CustomerName>().is_err());
         }
     }
+
     #[test]
-    fn who_said_nothing_sees_everything_and_allergies_do_not_print() {
+    fn preferences_default_to_everything_and_do_not_print() {
         let preferences: Preferences = serde_json::from_str(r#"{"allergens":["milk"]}"#).unwrap();
-        assert!(preferences.recommendations && preferences.history);
+        assert!(preferences.can_recommend && preferences.can_show_history);
         assert!(!format!("{preferences:?}").contains("ilk"));
         let record = r#"{"id":"00000000-0000-4000-8000-00000000000a","name":null,
             "enrolled":"2026-03-29T09:15:00Z","visits":3,"last_visit":null}"#;

@@ -1,226 +1,234 @@
-//! What is told to the world: the payloads of the topics, free of scores, templates and pictures.
+//! Events and the box's state, as published over MQTT. They contain no scores, templates or
+//! pictures.
 
 use jiff::{Timestamp, Zoned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClaimCode, Currency, CustomerId, CustomerName, EventId, ModelId, OrderId, OrderLine, Receipt,
-    Recommendation, ShoppingList,
+    ClaimCode, ConsentReceipt, Currency, CustomerId, CustomerName, EventId, LineItem, ModelId,
+    Order, OrderId, Recommendation, ShoppingList,
 };
 
-/// A customer came or went. Topic `visit`.
+/// A customer arrived or left, or their data changed. Topic `visit`.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct VisitEvent {
-    /// Same id, same event.
+    /// Id of the event. Events with the same id are duplicates.
     pub id: EventId,
-    /// Came or went.
+    /// The kind of event.
     pub event: VisitKind,
-    /// Who.
+    /// The customer.
     pub customer: CustomerRef,
-    /// Visits so far, this one included.
+    /// Number of visits so far, including this one.
     pub visits: u64,
-    /// The latest orders, newest first; empty when they left.
+    /// The latest orders, newest first; empty if the customer left.
     pub orders: Vec<OrderSummary>,
-    /// What they may want today; empty when they left.
+    /// Recommended products; empty if the customer left.
     pub recommendations: Vec<Recommendation>,
-    /// When this was said.
+    /// Time of the event.
     pub issued: Timestamp,
-    /// When a display has to forget it.
+    /// Time at which a display has to delete the event.
     pub expires: Timestamp,
 }
 
-/// What happened to a visit.
+/// The kind of a visit event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VisitKind {
     /// The customer was recognised.
     Arrived,
-    /// A customer who is here changed what is shown of them: this takes the place of what was said
-    /// when they arrived.
+    /// The data of a customer who is present changed. The event replaces the previous one.
     Changed,
-    /// The customer is out of sight.
+    /// The customer is out of view.
     Left,
 }
 
-/// A customer as displays know them.
+/// A customer as shown on displays.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CustomerRef {
     /// The pseudonym.
     pub id: CustomerId,
-    /// What they want to be called.
+    /// The name by which displays greet the customer.
     pub name: Option<CustomerName>,
 }
 
-/// An order as a display shows it.
+/// An order as shown on displays.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct OrderSummary {
-    /// The till's name of it.
+    /// The till's id of the order.
     pub id: OrderId,
-    /// When, with the zone of the till.
-    #[serde(with = "super::order::order_time")]
+    /// Time of the purchase, with the time zone of the till.
+    #[serde(with = "super::order_time")]
     #[schemars(with = "String")]
     pub placed: Zoned,
     /// Currency of every amount.
     pub currency: Currency,
     /// Total in minor units.
     pub total: i64,
-    /// What was bought.
-    pub lines: Vec<OrderLine>,
+    /// The lines.
+    pub lines: Vec<LineItem>,
 }
 
-/// A customer put something on their list, or took something off it. Topic `list`.
+impl<C> From<Order<C>> for OrderSummary {
+    fn from(order: Order<C>) -> Self {
+        let Order { id, placed, currency, total, lines, .. } = order;
+        Self { id, placed, currency, total, lines }
+    }
+}
+
+/// A customer's shopping list changed. Topic `list`.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct ListEvent {
-    /// Same id, same event.
+    /// Id of the event. Events with the same id are duplicates.
     pub id: EventId,
-    /// All that is on it now.
+    /// The whole list after the change.
     #[serde(flatten)]
     pub list: ShoppingList,
-    /// When this was said.
+    /// Time of the event.
     pub issued: Timestamp,
-    /// When a display has to forget it.
+    /// Time at which a display has to delete the event.
     pub expires: Timestamp,
 }
 
 /// A step of an enrolment or a withdrawal. Topic `enrolment`.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct EnrolmentEvent {
-    /// Same id, same event.
+    /// Id of the event. Events with the same id are duplicates.
     pub id: EventId,
     /// The step.
     #[serde(flatten)]
     pub step: EnrolmentStep,
-    /// When this was said.
+    /// Time of the event.
     pub issued: Timestamp,
-    /// When a display has to forget it.
+    /// Time at which a display has to delete the event.
     pub expires: Timestamp,
 }
 
-/// The steps from a press to a customer, and back.
+/// The steps of an enrolment or a withdrawal.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EnrolmentStep {
-    /// Somebody asked to be recognised and is not known: pressing again opts in.
+    /// A person requested recognition and is not enrolled. Pressing the button again enrols them.
     Offered,
-    /// The button was pressed: the opted-in moment begins.
+    /// The button was pressed and the enrolment starts.
     Started,
-    /// Nobody, or nobody well enough, is seen: please look at the camera.
+    /// No face is visible well enough; the person is requested to look at the camera.
     LookHere,
-    /// One more good view.
+    /// A good view was captured.
     Captured {
-        /// Good views so far.
+        /// Number of good views so far.
         count: u32,
-        /// Good views needed.
+        /// Number of good views required.
         of: u32,
     },
     /// The customer is enrolled.
     Done {
         /// The new customer.
         customer: CustomerRef,
-        /// With it, a till links the first order.
+        /// Code by which a till links the first order to the customer.
         claim_code: ClaimCode,
-        /// What they keep of their consent.
-        receipt: Receipt,
-        /// They look much like another customer: either is greeted only where there is no doubt,
-        /// so that it may take longer, or not happen. Withdrawing is the way out.
-        #[serde(default, skip_serializing_if = "is_false")]
+        /// Receipt of the consent.
+        receipt: ConsentReceipt,
+        /// True if the face resembles that of another customer. Both are then greeted only if
+        /// there is no doubt, so that recognition takes longer or fails. The customer can withdraw.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         resembles_another: bool,
     },
-    /// Nothing was kept.
+    /// The enrolment failed; nothing is stored.
     Failed {
-        /// Why.
+        /// The reason.
         reason: EnrolmentFailure,
     },
-    /// A customer withdrew, and is forgotten.
+    /// A customer withdrew; their data is deleted.
     Withdrawn {
-        /// The pseudonym that no longer means anyone.
+        /// The former pseudonym.
         customer: CustomerId,
     },
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// Why an enrolment kept nothing.
+/// The reason of a failed enrolment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnrolmentFailure {
-    /// Not enough good views in time.
+    /// Too few good views before the timeout.
     TimedOut,
-    /// More than one face in view: whose press was it?
+    /// More than one face is in view, so that the person who pressed the button is unknown.
     SeveralFaces,
-    /// This face is a customer already.
+    /// The face is that of a customer.
     AlreadyEnrolled,
-    /// Another face took the place of the first.
+    /// Another face replaced the first one.
     FaceChanged,
-    /// The vault could not store it.
+    /// The vault could not store the customer.
     NotStored,
-    /// There is no camera picture.
+    /// The camera delivers no picture.
     NoCamera,
-    /// It may be a picture of a face.
-    NotLive,
+    /// The face may be a picture held to the camera (ISO/IEC 30107-3: presentation attack).
+    #[serde(rename = "not_live")]
+    PresentationAttackSuspected,
 }
 
-/// What the box is doing. Topic `state`, retained; nothing personal.
+/// The state of the box, without personal data. Topic `state`, retained.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct BoxState {
-    /// What it does now.
+    /// The current activity.
     pub mode: Mode,
-    /// How the camera is.
+    /// The state of the camera.
     pub camera: CameraState,
-    /// The embedder in use.
+    /// The face embedding model in use.
     pub model: ModelId,
-    /// How many customers are enrolled.
+    /// Number of enrolled customers.
     pub customers: u64,
-    /// Templates and other parts of the vault that did not hold, and are not used.
-    pub refused_templates: u64,
-    /// Embeddings made since the start, by purpose.
+    /// Number of templates and other records of the vault that failed verification and are not
+    /// used.
+    #[serde(rename = "refused_templates")]
+    pub rejected_records: u64,
+    /// Number of embeddings computed since the start, by purpose.
     #[serde(default)]
     pub embeddings: EmbeddingCount,
-    /// Faces since the start that may have been pictures held to the camera.
-    #[serde(default)]
-    pub suspected_pictures: u64,
-    /// Customers who came in today, by the box's clock and zone; each counts once.
+    /// Number of suspected presentation attacks since the start: faces that may be pictures held
+    /// to the camera.
+    #[serde(rename = "suspected_pictures", default)]
+    pub suspected_attacks: u64,
+    /// Number of customers who visited today, by the box's clock and time zone. Each is counted
+    /// once.
     #[serde(default)]
     pub visits_today: u64,
-    /// Greetings since the start that went to somebody else, as that person said.
-    #[serde(default)]
-    pub not_me: u64,
-    /// Commands refused since the start.
-    #[serde(default)]
-    pub refused_commands: u64,
+    /// Number of greetings since the start that a person reported as not theirs.
+    #[serde(rename = "not_me", default)]
+    pub not_me_reports: u64,
+    /// Number of commands rejected since the start.
+    #[serde(rename = "refused_commands", default)]
+    pub rejected_commands: u64,
     /// Version of the program.
     pub version: String,
-    /// When this was said; later in each state than in the one before. A display ignores one that
-    /// is older than what it knows.
+    /// Time of the state, later than that of the previous one. A display ignores a state that is
+    /// older than the last one it received.
     #[serde(default)]
     pub issued: Timestamp,
 }
 
-/// How many embeddings were made, by purpose.
+/// Number of computed embeddings by purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
 pub struct EmbeddingCount {
-    /// For people who pressed the button to enrol.
+    /// Embeddings of people who pressed the button to enrol.
     pub enrolment: u64,
-    /// To find out whether someone is a customer.
+    /// Embeddings that were compared with the customers' templates.
     pub recognition: u64,
 }
 
-/// What the box does.
+/// The current activity of the box.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Watching for customers.
+    /// Recognition of every face in view.
     Watching,
-    /// Looking at nobody until the button is pressed.
+    /// No recognition until the button is pressed.
     Waiting,
-    /// Enrolling one.
+    /// An enrolment.
     Enrolling,
 }
 
-/// How the camera is.
+/// The state of the camera.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CameraState {
@@ -228,6 +236,7 @@ pub enum CameraState {
     Starting,
     /// Delivering frames.
     Streaming,
-    /// Gone, busy or silent; the box keeps trying.
-    Trouble,
+    /// Absent, busy or without frames. The box retries.
+    #[serde(rename = "trouble")]
+    Unavailable,
 }

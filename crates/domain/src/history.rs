@@ -1,4 +1,4 @@
-//! A customer's past orders, as they are told: by time, by product, or as a list to buy again.
+//! A customer's purchase history: by time, by product, or as products to buy again.
 
 use jiff::Zoned;
 use schemars::JsonSchema;
@@ -6,26 +6,28 @@ use serde::{Deserialize, Serialize};
 
 use super::{Currency, CustomerId, Quantity, TillOrder, Unit};
 
-/// The ways to look back.
+/// The views of a purchase history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum HistoryBy {
-    /// Order by order, the newest first.
+#[schemars(rename = "HistoryBy")]
+pub enum HistoryView {
+    /// Orders, newest first.
     #[default]
     Time,
-    /// Product by product, the one most was spent on first.
+    /// Products, by the amount spent on them, largest first.
     Product,
-    /// What was bought more than once, the most frequent first.
-    Again,
+    /// Products bought more than once, most frequent first.
+    #[serde(rename = "again")]
+    Repeats,
 }
 
-/// A part of a list that is too long to be told at once.
+/// A page of a long list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Page {
-    /// Which, from 1.
+    /// Number of the page, from 1.
     pub page: u32,
-    /// Entries a page, 1 to 100.
+    /// Maximum number of entries of a page, 1 to 100.
     pub limit: u32,
 }
 
@@ -35,7 +37,7 @@ impl Default for Page {
     }
 }
 
-/// A page that no list has.
+/// An invalid page.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no page {page} of {limit} entries: pages begin at 1 and have 1 to 100 entries")]
 pub struct PageError {
@@ -44,102 +46,107 @@ pub struct PageError {
 }
 
 impl Page {
-    /// The most entries of a page.
-    pub const LONGEST: u32 = 100;
+    /// Maximum of [`Page::limit`].
+    pub const MAX_LIMIT: u32 = 100;
 
-    /// Checks that there can be such a page.
+    /// Validates the page.
     ///
     /// # Errors
-    /// When the page is 0, or the limit is not 1 to [`Page::LONGEST`].
+    /// If the page is 0, or the limit is not 1 to [`Page::MAX_LIMIT`].
     pub fn check(self) -> Result<(), PageError> {
         let Self { page, limit } = self;
-        let good = page > 0 && (1..=Self::LONGEST).contains(&limit);
-        if good { Ok(()) } else { Err(PageError { page, limit }) }
+        let is_valid = page > 0 && (1..=Self::MAX_LIMIT).contains(&limit);
+        if is_valid { Ok(()) } else { Err(PageError { page, limit }) }
     }
 }
 
 /// A page of a customer's history.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct History {
-    /// Whose.
+    /// The customer.
     pub customer: CustomerId,
-    /// Which page this is, from 1.
+    /// Number of this page, from 1.
     pub page: u32,
-    /// How many pages there are; 0 when nothing was bought.
+    /// Number of pages; 0 if nothing was bought.
     pub pages: u32,
-    /// How many entries all pages have.
-    pub entries: u64,
-    /// What is on this page; nothing beyond the last.
+    /// Number of entries of all pages.
+    #[serde(rename = "entries")]
+    pub entry_count: u64,
+    /// The entries of this page; empty after the last page.
     #[serde(flatten)]
-    pub list: HistoryList,
+    pub entries: HistoryEntries,
 }
 
 /// The entries of a page.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum HistoryList {
-    /// By time.
+#[schemars(rename = "HistoryList")]
+pub enum HistoryEntries {
+    /// Entries of the view `time`.
     Orders(Vec<TillOrder>),
-    /// By product.
-    Products(Vec<BoughtProduct>),
-    /// To buy again.
-    Again(Vec<AgainProduct>),
+    /// Entries of the view `product`.
+    Products(Vec<PurchasedProduct>),
+    /// Entries of the view `again`.
+    #[serde(rename = "again")]
+    Repeats(Vec<RepeatedProduct>),
 }
 
-/// All that was ever bought of a product, less what was taken back.
+/// All purchases of a product, less what void lines reversed.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
-pub struct BoughtProduct {
-    /// The shop's article number.
+#[schemars(rename = "BoughtProduct")]
+pub struct PurchasedProduct {
+    /// The shop's article number (SKU).
     pub sku: String,
-    /// Its latest name.
+    /// The product's latest name.
     pub name: String,
-    /// Orders that held it.
+    /// Number of orders that contain the product.
     pub orders: u32,
-    /// How many, or how much.
+    /// Total quantity.
     #[serde(with = "rust_decimal::serde::float")]
     #[schemars(with = "f64")]
     pub quantity: Quantity,
-    /// Of what.
+    /// Unit of the quantity.
     #[serde(default)]
     pub unit: Unit,
-    /// Paid for it in all, in minor units.
+    /// Total amount paid, in minor units.
     pub spent: i64,
-    /// Currency of that; a product paid in two currencies is listed twice.
+    /// Currency of the amount. A product paid in two currencies has two entries.
     pub currency: Currency,
-    /// When it was first bought.
-    #[serde(with = "super::order::order_time")]
+    /// Time of the first purchase.
+    #[serde(with = "super::order_time")]
     #[schemars(with = "String")]
     pub first: Zoned,
-    /// When it was last bought.
-    #[serde(with = "super::order::order_time")]
+    /// Time of the last purchase.
+    #[serde(with = "super::order_time")]
     #[schemars(with = "String")]
     pub last: Zoned,
 }
 
-/// A product that a customer comes back for.
+/// A product that a customer bought more than once.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
-pub struct AgainProduct {
-    /// The shop's article number.
+#[schemars(rename = "AgainProduct")]
+pub struct RepeatedProduct {
+    /// The shop's article number (SKU).
     pub sku: String,
-    /// Its latest name.
+    /// The product's latest name.
     pub name: String,
-    /// Orders that held it, at least two.
+    /// Number of orders that contain the product, at least two.
     pub orders: u32,
-    /// How much they take at a time: the middle one of all quantities, the lower of two.
+    /// Usual quantity: the lower median of the quantities per order.
     #[serde(with = "rust_decimal::serde::float")]
     #[schemars(with = "f64")]
     pub quantity: Quantity,
-    /// Of what.
+    /// Unit of the quantity.
     #[serde(default)]
     pub unit: Unit,
-    /// When it was last bought.
-    #[serde(with = "super::order::order_time")]
+    /// Time of the last purchase.
+    #[serde(with = "super::order_time")]
     #[schemars(with = "String")]
     pub last: Zoned,
-    /// Calendar days since then, where it was bought.
+    /// Calendar days since the last purchase, in its time zone.
     pub days_since: i32,
-    /// Calendar days between two purchases: the middle one of all, the lower of two; absent when
-    /// all were on one day.
+    /// Usual interval: the lower median of the calendar days between two purchases. Absent if all
+    /// purchases were on one day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_days: Option<i32>,
 }

@@ -1,4 +1,4 @@
-//! Names by which things are known.
+//! Identifiers and claim codes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,19 +8,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A customer's pseudonym: 128 random bits that say nothing about the person.
+/// A customer's pseudonym: a random UUID without information about the person.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CustomerId(pub Uuid);
 
-/// An event's name, so that a display that receives it twice shows it once.
+/// Id of an event, by which receivers detect duplicates.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(pub Uuid);
 
-/// Text that is no such name.
+/// A text that is not a UUID.
 #[derive(Debug, thiserror::Error)]
-#[error("an id has 32 hexadecimal digits, as 0f5d8c1e-9b3a-4c62-8e47-d1a2b3c4d5e6 has")]
+#[error("an id has 32 hexadecimal digits, such as 0f5d8c1e-9b3a-4c62-8e47-d1a2b3c4d5e6")]
 pub struct UuidError;
 
 macro_rules! uuid_id {
@@ -46,7 +46,8 @@ macro_rules! uuid_id {
 uuid_id!(CustomerId);
 uuid_id!(EventId);
 
-/// The id of a model and of the way its input is prepared. Templates of two ids are never compared.
+/// Id of an embedding model and its input preparation. Templates with different ids are never
+/// compared.
 #[derive(
     Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize,
 )]
@@ -59,7 +60,7 @@ impl fmt::Display for ModelId {
     }
 }
 
-/// The till's own name of an order; the vault takes each only once.
+/// The till's id of an order. The vault stores each id once.
 #[derive(
     Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize,
 )]
@@ -78,7 +79,7 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// The name of one box: a segment of every topic, 1 to 32 of `a-z`, `0-9`, `-` and `_`.
+/// The name of a box: a segment of every topic, 1 to 32 of `a-z`, `0-9`, `-` and `_`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BoxId(String);
@@ -89,7 +90,7 @@ pub struct BoxId(String);
 pub struct BoxIdError(String);
 
 impl BoxId {
-    /// The name as it stands in topics.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -128,13 +129,14 @@ impl fmt::Display for BoxId {
     }
 }
 
-/// Eight letters and digits, shown when an enrolment is done, with which a till links an order to
-/// the new customer. Written `K7QM-3DXV`, read with or without the dash, in either case; the
-/// alphabet is Crockford's base 32, so that nothing is mistaken for anything else.
+/// A code of eight letters and digits by which a till links an order to a new customer. Displays
+/// show it at the end of an enrolment.
+///
+/// It is written `K7QM-3DXV`, and parsed with or without the dash, in either case. The alphabet is
+/// [Crockford's base 32](https://www.crockford.com/base32.html), which has no ambiguous letters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimCode([u8; 8]);
 
-/// As it is written.
 impl JsonSchema for ClaimCode {
     fn schema_name() -> Cow<'static, str> {
         "ClaimCode".into()
@@ -149,20 +151,21 @@ impl JsonSchema for ClaimCode {
     }
 }
 
-/// A text that is no claim code.
+/// A text that is not a claim code.
 #[derive(Debug, thiserror::Error)]
 #[error("a claim code is eight letters and digits, such as K7QM-3DXV")]
 pub struct ClaimCodeError;
 
+/// Alphabet of Crockford's base 32.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 impl ClaimCode {
-    /// The code made of 40 random bits (the low five bits of each byte).
+    /// Creates a code from 40 random bits: the low five bits of each byte.
     pub fn from_random(bits: [u8; 8]) -> Self {
         Self(bits.map(|b| CROCKFORD[usize::from(b & 31)]))
     }
 
-    /// The code without its dash, as the vault keys it.
+    /// Returns the code without its dash, in upper case.
     pub fn as_bytes(&self) -> &[u8; 8] {
         &self.0
     }
@@ -175,7 +178,7 @@ impl FromStr for ClaimCode {
         let mut code = [0; 8];
         let mut length = 0;
         for c in text.chars().filter(|c| *c != '-') {
-            // Crockford: O reads as 0, I and L as 1.
+            // Crockford's base 32 decodes O as 0, I and L as 1.
             let c = match c.to_ascii_uppercase() {
                 'O' => '0',
                 'I' | 'L' => '1',
@@ -199,7 +202,7 @@ impl fmt::Display for ClaimCode {
     }
 }
 
-/// A claim code lets its reader act for a customer: it does not print by accident.
+/// Redacts the code, since its holder can act for the customer.
 impl fmt::Debug for ClaimCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClaimCode([redacted])")
@@ -223,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_code_is_read_as_people_write_it() {
+    fn claim_code_is_parsed_in_any_spelling() {
         let code = ClaimCode::from_random([1, 0, 31, 12, 20, 7, 9, 30]);
         assert_eq!(code.to_string(), "10ZC-M79Y");
         for written in ["10ZC-M79Y", "loZcM79y", "1o-zc-m7-9y"] {
@@ -236,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_name_is_one_topic_segment() {
+    fn box_id_is_one_topic_segment() {
         assert!("entrance-2".parse::<BoxId>().is_ok());
         for wrong in ["", "a/b", "+", "#", "Entrance", "a b", &"x".repeat(33)] {
             assert!(wrong.parse::<BoxId>().is_err(), "{wrong}");

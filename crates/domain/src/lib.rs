@@ -1,40 +1,63 @@
-//! The nouns of the shop: customers, consents, templates, orders, visits, and what is said of them.
+//! Shared types of the shop, its customers and its orders.
 //!
-//! No I/O, no clock, no randomness: time and ids come in from above.
+//! | module | contents |
+//! |---|---|
+//! | `ids` | ids of customers, events, models, orders and boxes; claim codes |
+//! | `customer`, `consent`, `template` | an enrolled customer, their consent, their face templates |
+//! | `catalogue`, `order`, `order_time`, `currency`, `unit` | products and orders, with their validation rules |
+//! | `history`, `recommendation`, `shopping_lists` | data shown to a customer |
+//! | `till_assignments` | customers at the tills |
+//! | `event`, `command` | MQTT payloads |
+//! | `text`, `statistics` | helpers: text validation, medians |
+//!
+//! Rules:
+//! 1. The crate depends on no other crate of the workspace.
+//! 2. It performs no I/O and reads neither clock nor random numbers: callers pass times and ids.
+//! 3. JSON and CBOR formats are stable; `tests/wire_format.rs` compares them with golden values.
+//!    `#[serde(rename)]` and `#[schemars(rename)]` keep a published name where the Rust name differs.
+//! 4. Personal data does not print: `Debug` redacts names, preferences, claim codes and embeddings.
 
 #![forbid(unsafe_code)]
 
 mod catalogue;
 mod command;
 mod consent;
+mod currency;
 mod customer;
 mod event;
 mod history;
 mod ids;
-mod list;
 mod order;
+mod order_time;
 mod recommendation;
+mod shopping_lists;
+mod statistics;
 mod template;
-mod tills;
+mod text;
+mod till_assignments;
+mod unit;
 
 pub use catalogue::{Allergen, CatalogueChange, Product};
-pub use command::{Answer, Buyer, Command, Refusal, RefusalCode};
-pub use consent::{Consent, ConsentMethod, Receipt};
+pub use command::{BuyerRef, Command, CommandFailure, CommandFailureCode, CommandResponse};
+pub use consent::{Consent, ConsentMethod, ConsentReceipt};
+pub use currency::Currency;
 pub use customer::{Customer, CustomerName, CustomerNameError, Preferences};
 pub use event::{
     BoxState, CameraState, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentFailure,
     EnrolmentStep, ListEvent, Mode, OrderSummary, VisitEvent, VisitKind,
 };
-pub use history::{AgainProduct, BoughtProduct, History, HistoryBy, HistoryList, Page, PageError};
+pub use history::{
+    History, HistoryEntries, HistoryView, Page, PageError, PurchasedProduct, RepeatedProduct,
+};
 pub use ids::{
     BoxId, BoxIdError, ClaimCode, ClaimCodeError, CustomerId, EventId, ModelId, OrderId, UuidError,
 };
-pub use list::{ListItem, Lists, ShoppingList};
-pub use order::order_time::parse as parse_order_time;
-pub use order::quoted;
-pub use order::{
-    Currency, MAX_ORDER_LINES, Order, OrderError, OrderLine, Quantity, TillOrder, Unit, Unnamed,
-};
+pub use order::{LineItem, MAX_ORDER_LINES, NoCustomer, Order, OrderError, Quantity, TillOrder};
+pub use order_time::parse as parse_order_time;
 pub use recommendation::{Reason, Recommendation};
+pub use shopping_lists::{ListItem, ShoppingList, ShoppingLists};
+pub use statistics::medians;
 pub use template::{Embedding, EmbeddingError, Template};
-pub use tills::Tills;
+pub use text::excerpt;
+pub use till_assignments::TillAssignments;
+pub use unit::Unit;

@@ -1,87 +1,93 @@
-//! What a customer may want today, and why.
+//! Recommended products and their reasons.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One product of the next basket, with the reason it is shown.
+/// A product of the predicted next basket, with the reason of its recommendation.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Recommendation {
-    /// The shop's article number.
+    /// The shop's article number (SKU).
     pub sku: String,
     /// The product's name.
     pub name: String,
-    /// Why, in words a customer reads: "in 6 of your last 8 baskets".
+    /// The reason as English text: "in 6 of your last 8 baskets".
     pub reason: String,
-    /// The same as facts, for displays that speak another language.
-    pub why: Reason,
+    /// The reason as data, for displays in other languages.
+    #[serde(rename = "why")]
+    pub reason_data: Reason,
 }
 
 impl Recommendation {
-    /// A product whose reason is said in English.
-    pub fn new(sku: &str, name: &str, why: Reason) -> Self {
-        Self { sku: sku.to_owned(), name: name.to_owned(), reason: why.to_string(), why }
+    /// Creates a recommendation with the English text of its reason.
+    pub fn new(sku: &str, name: &str, reason: Reason) -> Self {
+        Self {
+            sku: sku.to_owned(),
+            name: name.to_owned(),
+            reason: reason.to_string(),
+            reason_data: reason,
+        }
     }
 }
 
-/// Why a product is shown. Each is a statement about orders that can be counted again; those about
-/// other people are about three customers at the least.
+/// The reason of a recommendation: a statement about orders that can be verified by counting.
+/// Statements about other customers are about at least three.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
-    /// It is in so many of the customer's newest baskets.
+    /// The customer's newest baskets often contain the product.
     Usual {
-        /// Baskets that hold it, two or more.
+        /// Number of baskets that contain it, at least two.
         baskets: u32,
-        /// Of this many, the newest.
+        /// Number of newest baskets considered.
         of: u32,
     },
-    /// It is about time to buy it again.
+    /// The usual interval between two purchases has nearly or fully passed.
     Due {
-        /// Days between two purchases, the median, rounded.
+        /// Median interval between two purchases, in days, rounded.
         every_days: u32,
-        /// Whole days since the last one.
+        /// Whole days since the last purchase.
         since_days: u32,
     },
-    /// It is in the customer's newest basket.
+    /// The customer's newest basket contains the product.
     LastTime,
-    /// It was bought once, not the last time.
+    /// The customer bought the product once, before their newest basket.
     Once {
-        /// Whole days since then.
+        /// Whole days since the purchase.
         days_ago: u32,
     },
-    /// New to the customer, and often in one basket with something that they buy.
+    /// The product is new to the customer, and often bought together with one that they buy.
     BoughtTogether {
-        /// Name of what they buy.
+        /// Name of the product that the customer buys.
         with: String,
-        /// Its article number.
+        /// Article number (SKU) of that product.
         with_sku: String,
-        /// Baskets that hold both,
+        /// Number of baskets that contain both products.
         baskets: u32,
-        /// of this many of the shop, the newest that hold the product shown.
+        /// Number of the shop's newest baskets considered that contain the recommended product.
         of: u32,
     },
-    /// New to the customer, and bought by others.
+    /// The product is new to the customer, and other customers buy it.
     LikedHere {
-        /// How many other customers ever bought it.
+        /// Number of other customers who ever bought it.
         customers: u32,
     },
-    /// Bought by others at this time of day lately.
+    /// Other customers recently bought the product at this time of day.
     PopularAtThisHour {
-        /// How many other customers.
+        /// Number of these customers.
         customers: u32,
-        /// From this full hour of the day, 0 to 23,
+        /// First full hour of the time of day, 0 to 23.
         from_hour: u8,
-        /// to this one, 0 to 23; earlier than the first when it is past midnight.
+        /// Full hour at which it ends, 0 to 23; before the first hour if it includes midnight.
         to_hour: u8,
-        /// In this many days.
+        /// Number of past days considered.
         days: u32,
     },
 }
 
 impl Reason {
-    /// Whether the product is new to the customer.
+    /// Returns true if the product is new to the customer.
     pub fn is_new(&self) -> bool {
         matches!(
             self,
@@ -90,7 +96,7 @@ impl Reason {
     }
 }
 
-/// In English, as a customer reads it.
+/// The text that a customer reads, in English.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -123,17 +129,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_is_a_sentence_and_facts() {
-        let shown = Recommendation::new("1", "Milk", Reason::Due { every_days: 7, since_days: 8 });
-        let json = serde_json::to_value(&shown).unwrap();
+    fn recommendation_has_its_reason_as_text_and_data() {
+        let due = Reason::Due { every_days: 7, since_days: 8 };
+        let recommendation = Recommendation::new("1", "Milk", due);
+        let json = serde_json::to_value(&recommendation).unwrap();
         assert_eq!(json["reason"], "you buy it about every 7 days, last 8 days ago");
         assert_eq!(json["why"]["kind"], "due");
         assert_eq!(json["why"]["since_days"], 8);
-        assert_eq!(serde_json::from_value::<Recommendation>(json).unwrap(), shown);
+        assert_eq!(serde_json::from_value::<Recommendation>(json).unwrap(), recommendation);
     }
 
     #[test]
-    fn days_are_told_as_people_do() {
+    fn recent_days_are_written_as_words() {
         let once = |days_ago| Reason::Once { days_ago }.to_string();
         assert_eq!(once(0), "you bought it today");
         assert_eq!(once(1), "you bought it yesterday");

@@ -1,4 +1,4 @@
-//! What is kept of a face: a point on the unit sphere, never a picture.
+//! Face templates.
 
 use std::fmt;
 
@@ -7,18 +7,22 @@ use zeroize::Zeroizing;
 
 use super::{CustomerId, ModelId};
 
-/// A face as a model sees it: a unit vector of 2 to 4,096 values. Zeroed when dropped; does not print.
+/// Minimum Euclidean norm of values that can be normalised.
+const MIN_NORM: f64 = 1e-9;
+
+/// A face embedding: a unit vector of 2 to 4,096 values. It is zeroed when dropped, and its values
+/// do not print.
 #[derive(Clone, PartialEq)]
 pub struct Embedding(Zeroizing<Vec<f32>>);
 
-/// Values that are no embedding.
+/// Values that cannot be normalised to an embedding.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddingError {
     /// Too few or too many values.
     #[error("an embedding has 2 to 4096 values, not {0}")]
     Length(usize),
-    /// NaN, infinite, or a vector without a direction.
-    #[error("the values have no direction")]
+    /// Values with a NaN, an infinity or a norm of 0.
+    #[error("the values of an embedding cannot be normalised: their norm is 0 or not finite")]
     Degenerate,
 }
 
@@ -26,14 +30,14 @@ impl Embedding {
     /// Normalises `values` to unit length.
     ///
     /// # Errors
-    /// When there are fewer than 2 or more than 4,096 values, or they have no direction.
+    /// If there are fewer than 2 or more than 4,096 values, or their norm is 0 or not finite.
     pub fn normalised(values: Vec<f32>) -> Result<Self, EmbeddingError> {
         let mut values = Zeroizing::new(values);
         if !(2..=4096).contains(&values.len()) {
             return Err(EmbeddingError::Length(values.len()));
         }
         let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        if !norm.is_finite() || norm < 1e-9 {
+        if !norm.is_finite() || norm < MIN_NORM {
             return Err(EmbeddingError::Degenerate);
         }
         for v in values.iter_mut() {
@@ -42,12 +46,12 @@ impl Embedding {
         Ok(Self(values))
     }
 
-    /// The values, a unit vector.
+    /// Returns the values of the unit vector.
     pub fn values(&self) -> &[f32] {
         &self.0
     }
 
-    /// Cosine similarity, -1 to 1. Embeddings of different lengths are unrelated: 0.
+    /// Computes the cosine similarity, -1 to 1. Embeddings of different lengths have similarity 0.
     pub fn cosine(&self, other: &Self) -> f32 {
         if self.0.len() != other.0.len() {
             return 0.0;
@@ -65,15 +69,15 @@ impl fmt::Debug for Embedding {
 /// One enrolled view of a customer's face.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Template {
-    /// Whose face.
+    /// The customer.
     pub customer: CustomerId,
-    /// The model that made it; only its own probes are compared with it.
+    /// The model that computed the embedding. Only probes of the same model are compared with it.
     pub model: ModelId,
-    /// Which of the customer's templates, from 0.
+    /// Number among the customer's templates, from 0.
     pub sequence: u32,
-    /// When it was made.
+    /// Time of the enrolment.
     pub created: Timestamp,
-    /// The face.
+    /// The embedding of the face.
     pub embedding: Embedding,
 }
 
@@ -82,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn embeddings_are_unit_vectors_and_silent() {
+    fn embedding_is_a_unit_vector_and_does_not_print() {
         let a = Embedding::normalised(vec![3.0, 4.0]).unwrap();
         let b = Embedding::normalised(vec![-4.0, 3.0]).unwrap();
         assert!((a.cosine(&a) - 1.0).abs() < 1e-6 && a.cosine(&b).abs() < 1e-6);

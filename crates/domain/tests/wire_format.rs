@@ -66,8 +66,8 @@ fn reference() -> CustomerRef {
 
 fn preferences() -> Preferences {
     Preferences {
-        recommendations: true,
-        history: false,
+        can_recommend: true,
+        can_show_history: false,
         allergens: [Allergen::Nuts, Allergen::Milk].into(),
     }
 }
@@ -77,25 +77,25 @@ fn product() -> Product {
         sku: "4001".into(),
         name: "Pears, loose".into(),
         category: Some("fruit".into()),
-        available: false,
-        age_restricted: true,
+        is_available: false,
+        is_age_restricted: true,
         allergens: [Allergen::Gluten].into(),
     }
 }
 
 fn order() -> Order {
-    let line = OrderLine {
+    let line = LineItem {
         sku: "4001".into(),
         name: "Pears, loose".into(),
         quantity: "0.345".parse().unwrap(),
         unit: Unit::Kg,
         unit_price: 299,
-        void: false,
+        is_void: false,
     };
-    let taken_back = OrderLine {
+    let taken_back = LineItem {
         quantity: "-1".parse().unwrap(),
         unit: Unit::Piece,
-        void: true,
+        is_void: true,
         ..line.clone()
     };
     Order {
@@ -112,7 +112,7 @@ fn order() -> Order {
 
 fn till_order() -> TillOrder {
     let placed = parse_order_time("2026-03-29T09:15:00+02:00").unwrap();
-    Order { placed, till: None, replaces: None, ..order().of(Unnamed) }
+    Order { placed, till: None, replaces: None, ..order().with_customer(NoCustomer) }
 }
 
 fn records(lines: &mut Lines) {
@@ -137,11 +137,11 @@ fn records(lines: &mut Lines) {
         &Consent {
             customer: customer(),
             given: time(0),
-            how: ConsentMethod::Button,
+            method: ConsentMethod::Button,
             box_id: "entrance".parse().unwrap(),
             text_version: "1".into(),
             language: "de".into(),
-            receipt: Receipt(code()),
+            receipt: ConsentReceipt(code()),
         },
     );
     lines.add("consent_method", &ConsentMethod::Command);
@@ -153,12 +153,7 @@ fn reasons() -> Vec<Reason> {
         Reason::Due { every_days: 7, since_days: 8 },
         Reason::LastTime,
         Reason::Once { days_ago: 40 },
-        Reason::BoughtTogether {
-            with: "Bread".into(),
-            with_sku: "2".into(),
-            baskets: 9,
-            of: 14,
-        },
+        Reason::BoughtTogether { with: "Bread".into(), with_sku: "2".into(), baskets: 9, of: 14 },
         Reason::LikedHere { customers: 31 },
         Reason::PopularAtThisHour { customers: 4, from_hour: 11, to_hour: 14, days: 60 },
     ]
@@ -166,16 +161,9 @@ fn reasons() -> Vec<Reason> {
 
 fn events(lines: &mut Lines) {
     let (id, issued, expires) = (EventId(Uuid::from_u128(9)), time(0), time(20));
-    let bought = order();
-    let summary = OrderSummary {
-        id: bought.id,
-        placed: bought.placed,
-        currency: bought.currency,
-        total: bought.total,
-        lines: bought.lines,
-    };
+    let summary = OrderSummary::from(order());
     let recommendations: Vec<_> =
-        reasons().into_iter().map(|why| Recommendation::new("1", "Milk", why)).collect();
+        reasons().into_iter().map(|reason| Recommendation::new("1", "Milk", reason)).collect();
     for event in [VisitKind::Arrived, VisitKind::Changed, VisitKind::Left] {
         lines.add(
             "visit",
@@ -202,13 +190,13 @@ fn events(lines: &mut Lines) {
         EnrolmentStep::Done {
             customer: reference(),
             claim_code: code(),
-            receipt: Receipt(code()),
+            receipt: ConsentReceipt(code()),
             resembles_another: true,
         },
         EnrolmentStep::Done {
             customer: reference(),
             claim_code: code(),
-            receipt: Receipt(code()),
+            receipt: ConsentReceipt(code()),
             resembles_another: false,
         },
         EnrolmentStep::Failed { reason: EnrolmentFailure::TimedOut },
@@ -217,14 +205,14 @@ fn events(lines: &mut Lines) {
         EnrolmentStep::Failed { reason: EnrolmentFailure::FaceChanged },
         EnrolmentStep::Failed { reason: EnrolmentFailure::NotStored },
         EnrolmentStep::Failed { reason: EnrolmentFailure::NoCamera },
-        EnrolmentStep::Failed { reason: EnrolmentFailure::NotLive },
+        EnrolmentStep::Failed { reason: EnrolmentFailure::PresentationAttackSuspected },
     ] {
         lines.add("enrolment", &EnrolmentEvent { id, step, issued, expires });
     }
     for (mode, camera) in [
         (Mode::Watching, CameraState::Starting),
         (Mode::Waiting, CameraState::Streaming),
-        (Mode::Enrolling, CameraState::Trouble),
+        (Mode::Enrolling, CameraState::Unavailable),
     ] {
         lines.add(
             "state",
@@ -233,12 +221,12 @@ fn events(lines: &mut Lines) {
                 camera,
                 model: ModelId("sface".into()),
                 customers: 1,
-                refused_templates: 2,
+                rejected_records: 2,
                 embeddings: EmbeddingCount { enrolment: 3, recognition: 4 },
-                suspected_pictures: 5,
+                suspected_attacks: 5,
                 visits_today: 6,
-                not_me: 7,
-                refused_commands: 8,
+                not_me_reports: 7,
+                rejected_commands: 8,
                 version: "0.1.0".into(),
                 issued,
             },
@@ -253,21 +241,21 @@ fn list() -> ShoppingList {
 
 fn commands(lines: &mut Lines) {
     let customer = customer();
-    let buyer = Buyer::AtTill("2".into());
+    let buyer = BuyerRef::AtTill("2".into());
     for command in [
         Command::Present {},
-        Command::Enrol { language: Some("de".into()), another_person: true },
+        Command::Enrol { language: Some("de".into()), is_another_person: true },
         Command::Forget { customer },
         Command::NotMe { customer },
         Command::Rename { customer, name: reference().name },
         Command::Preferences {
             customer,
-            recommendations: Some(false),
-            history: Some(true),
+            can_recommend: Some(false),
+            can_show_history: Some(true),
             allergens: Some([Allergen::Fish].into()),
         },
-        Command::AtTill { buyer: Buyer::ClaimCode(code()), till: "2".into() },
-        Command::Order { buyer: Buyer::Customer(customer), order: till_order() },
+        Command::AtTill { buyer: BuyerRef::ClaimCode(code()), till: "2".into() },
+        Command::Order { buyer: BuyerRef::Customer(customer), order: till_order() },
         Command::List { buyer, add: vec!["1".into()], remove: vec!["2".into()] },
         Command::Catalogue { products: vec![product()], remove: vec!["2".into()] },
     ] {
@@ -276,42 +264,47 @@ fn commands(lines: &mut Lines) {
         assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), command);
         writeln!(lines.0, "command json {json}").unwrap();
     }
-    for by in [HistoryBy::Time, HistoryBy::Product, HistoryBy::Again] {
-        let command = Command::History { customer, by, page: Page { page: 2, limit: 10 } };
+    for view in [HistoryView::Time, HistoryView::Product, HistoryView::Repeats] {
+        let command = Command::History { customer, view, page: Page { page: 2, limit: 10 } };
         let json = serde_json::to_string(&command).unwrap();
         assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), command);
         writeln!(lines.0, "command json {json}").unwrap();
     }
     for answer in [
-        Answer::Present(vec![reference()]),
-        Answer::Enrolling {},
-        Answer::Forgotten(customer),
-        Answer::Dismissed(customer),
-        Answer::Renamed(reference()),
-        Answer::Preferences { customer, preferences: preferences() },
-        Answer::AtTill { customer, till: "2".into(), until: time(600) },
-        Answer::List(list()),
-        Answer::Catalogue(CatalogueChange { added: 1, changed: 2, unchanged: 3, removed: 4 }),
-        Answer::Order { id: order().id, customer, added: true },
+        CommandResponse::Present(vec![reference()]),
+        CommandResponse::Enrolling {},
+        CommandResponse::Forgotten(customer),
+        CommandResponse::Dismissed(customer),
+        CommandResponse::Renamed(reference()),
+        CommandResponse::Preferences { customer, preferences: preferences() },
+        CommandResponse::AtTill { customer, till: "2".into(), until: time(600) },
+        CommandResponse::List(list()),
+        CommandResponse::Catalogue(CatalogueChange {
+            added: 1,
+            changed: 2,
+            unchanged: 3,
+            removed: 4,
+        }),
+        CommandResponse::Order { id: order().id, customer, is_new: true },
     ] {
         lines.add("answer", &answer);
     }
     for code in [
-        RefusalCode::UnknownCommand,
-        RefusalCode::Malformed,
-        RefusalCode::NotFound,
-        RefusalCode::Conflict,
-        RefusalCode::SwitchedOff,
-        RefusalCode::TooMany,
-        RefusalCode::Internal,
+        CommandFailureCode::UnknownCommand,
+        CommandFailureCode::Malformed,
+        CommandFailureCode::NotFound,
+        CommandFailureCode::Conflict,
+        CommandFailureCode::SwitchedOff,
+        CommandFailureCode::TooMany,
+        CommandFailureCode::Internal,
     ] {
-        lines.add("refusal", &Refusal::new(code, "a message"));
+        lines.add("refusal", &CommandFailure::new(code, "a message"));
     }
 }
 
 fn histories(lines: &mut Lines) {
     let (first, last) = (till_order().placed, order().placed);
-    let product = BoughtProduct {
+    let product = PurchasedProduct {
         sku: "1".into(),
         name: "Milk".into(),
         orders: 3,
@@ -322,7 +315,7 @@ fn histories(lines: &mut Lines) {
         first,
         last: last.clone(),
     };
-    let again = AgainProduct {
+    let again = RepeatedProduct {
         sku: "1".into(),
         name: "Milk".into(),
         orders: 2,
@@ -332,12 +325,12 @@ fn histories(lines: &mut Lines) {
         days_since: 4,
         every_days: Some(7),
     };
-    for list in [
-        HistoryList::Orders(vec![till_order()]),
-        HistoryList::Products(vec![product]),
-        HistoryList::Again(vec![again.clone(), AgainProduct { every_days: None, ..again }]),
+    for entries in [
+        HistoryEntries::Orders(vec![till_order()]),
+        HistoryEntries::Products(vec![product]),
+        HistoryEntries::Repeats(vec![again.clone(), RepeatedProduct { every_days: None, ..again }]),
     ] {
-        let history = History { customer: customer(), page: 1, pages: 2, entries: 3, list };
+        let history = History { customer: customer(), page: 1, pages: 2, entry_count: 3, entries };
         let json = serde_json::to_string(&history).unwrap();
         assert_eq!(serde_json::from_str::<History>(&json).unwrap(), history);
         writeln!(lines.0, "history json {json}").unwrap();

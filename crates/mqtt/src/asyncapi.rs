@@ -1,7 +1,9 @@
 //! AsyncAPI 3 document of the interface: topics, directions, and the JSON schema of each payload,
 //! generated from the types that the program sends and parses.
 
-use instored_domain::{Answer, BoxState, Command, EnrolmentEvent, ListEvent, Refusal, VisitEvent};
+use instored_domain::{
+    BoxState, Command, CommandFailure, CommandResponse, EnrolmentEvent, ListEvent, VisitEvent,
+};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
@@ -132,8 +134,8 @@ impl Document {
     }
 
     fn add_answer(&mut self) {
-        let answer = self.generator.subschema_for::<Answer>().to_value();
-        let refusal = self.generator.subschema_for::<Refusal>().to_value();
+        let answer = self.generator.subschema_for::<CommandResponse>().to_value();
+        let refusal = self.generator.subschema_for::<CommandFailure>().to_value();
         let error = json!({
             "type": "object", "required": ["error"], "properties": { "error": refusal },
         });

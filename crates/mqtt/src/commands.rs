@@ -1,6 +1,6 @@
 //! JSON of commands and answers.
 
-use instored_domain::{Answer, Command, Refusal, RefusalCode};
+use instored_domain::{Command, CommandFailure, CommandFailureCode, CommandResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -12,8 +12,8 @@ pub(super) const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 ///
 /// # Errors
 /// The payload is not a valid command. The refusal is the answer to the client.
-pub fn parse(verb: &str, payload: &[u8]) -> Result<Command, Refusal> {
-    let malformed = |message: String| Refusal::new(RefusalCode::Malformed, message);
+pub fn parse(verb: &str, payload: &[u8]) -> Result<Command, CommandFailure> {
+    let malformed = |message: String| CommandFailure::new(CommandFailureCode::Malformed, message);
     if payload.len() > PAYLOAD_BYTES_MAX {
         let size = payload.len();
         let message =
@@ -34,7 +34,7 @@ pub fn parse(verb: &str, payload: &[u8]) -> Result<Command, Refusal> {
         let message = error.to_string();
         if message.starts_with(&format!("unknown variant `{verb}`")) {
             let message = message.replacen("variant", "command", 1);
-            Refusal::new(RefusalCode::UnknownCommand, message)
+            CommandFailure::new(CommandFailureCode::UnknownCommand, message)
         } else {
             malformed(format!("`{verb}`: {message}"))
         }
@@ -51,10 +51,12 @@ pub(super) fn encode(command: &Command) -> serde_json::Result<(String, Vec<u8>)>
 }
 
 /// Returns the payload of an answer.
-pub(super) fn encode_answer(answer: &Result<Answer, Refusal>) -> serde_json::Result<Vec<u8>> {
+pub(super) fn encode_answer(
+    answer: &Result<CommandResponse, CommandFailure>,
+) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct ErrorPayload<'a> {
-        error: &'a Refusal,
+        error: &'a CommandFailure,
     }
     match answer {
         Ok(answer) => serde_json::to_vec(answer),
@@ -63,15 +65,17 @@ pub(super) fn encode_answer(answer: &Result<Answer, Refusal>) -> serde_json::Res
 }
 
 /// Parses the payload of an answer.
-pub(super) fn decode_answer(payload: &[u8]) -> serde_json::Result<Result<Answer, Refusal>> {
+pub(super) fn decode_answer(
+    payload: &[u8],
+) -> serde_json::Result<Result<CommandResponse, CommandFailure>> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum AnswerPayload {
-        Error { error: Refusal },
-        Answer(Answer),
+        Error { error: CommandFailure },
+        CommandResponse(CommandResponse),
     }
     Ok(match serde_json::from_slice(payload)? {
-        AnswerPayload::Answer(answer) => Ok(answer),
+        AnswerPayload::CommandResponse(answer) => Ok(answer),
         AnswerPayload::Error { error } => Err(error),
     })
 }
@@ -82,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    fn error_code(verb: &str, payload: &[u8]) -> RefusalCode {
+    fn error_code(verb: &str, payload: &[u8]) -> CommandFailureCode {
         parse(verb, payload).unwrap_err().code
     }
 
@@ -92,21 +96,21 @@ mod tests {
         assert_eq!(parse("present", b" {}\n"), Ok(Command::Present {}));
         assert_eq!(
             parse("enrol", br#"{"language":"de"}"#),
-            Ok(Command::Enrol { language: Some("de".into()), another_person: false })
+            Ok(Command::Enrol { language: Some("de".into()), is_another_person: false })
         );
-        assert_eq!(error_code("present", br#"{"verb":"forget"}"#), RefusalCode::Malformed);
+        assert_eq!(error_code("present", br#"{"verb":"forget"}"#), CommandFailureCode::Malformed);
     }
 
     #[test]
     fn invalid_command_is_refused_with_reason() {
-        assert_eq!(error_code("dance", b"{}"), RefusalCode::UnknownCommand);
-        assert_eq!(error_code("", b""), RefusalCode::UnknownCommand);
+        assert_eq!(error_code("dance", b"{}"), CommandFailureCode::UnknownCommand);
+        assert_eq!(error_code("", b""), CommandFailureCode::UnknownCommand);
         assert!(parse("dance", b"").unwrap_err().message.contains("not-me"));
         for payload in [&b"{"[..], b"[]", b"\xff\xfe", b"{}{}", br#"{"customer":7}"#, b"{}"] {
-            assert_eq!(error_code("forget", payload), RefusalCode::Malformed);
+            assert_eq!(error_code("forget", payload), CommandFailureCode::Malformed);
         }
         let too_long = vec![b' '; PAYLOAD_BYTES_MAX + 1];
-        assert_eq!(error_code("present", &too_long), RefusalCode::Malformed);
+        assert_eq!(error_code("present", &too_long), CommandFailureCode::Malformed);
     }
 
     #[test]
@@ -117,9 +121,9 @@ mod tests {
         assert_eq!((verb.as_str(), parse(&verb, &payload)), ("not-me", Ok(command)));
 
         for answer in [
-            Ok(Answer::Forgotten(customer)),
-            Ok(Answer::Enrolling {}),
-            Err(Refusal::new(RefusalCode::NotFound, "no such customer")),
+            Ok(CommandResponse::Forgotten(customer)),
+            Ok(CommandResponse::Enrolling {}),
+            Err(CommandFailure::new(CommandFailureCode::NotFound, "no such customer")),
         ] {
             assert_eq!(decode_answer(&encode_answer(&answer).unwrap()).unwrap(), answer);
         }

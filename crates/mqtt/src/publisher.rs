@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use instored_domain::{
-    Answer, BoxId, BoxState, Command, EnrolmentEvent, ListEvent, Refusal, RefusalCode, VisitEvent,
+    BoxId, BoxState, Command, CommandFailure, CommandFailureCode, CommandResponse, EnrolmentEvent,
+    ListEvent, VisitEvent,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -165,7 +166,11 @@ impl Publisher {
     }
 
     /// Publishes the answer to a command.
-    pub fn respond(&self, reply_to: ReplyAddress, answer: &Result<Answer, Refusal>) {
+    pub fn respond(
+        &self,
+        reply_to: ReplyAddress,
+        answer: &Result<CommandResponse, CommandFailure>,
+    ) {
         let payload = match commands::encode_answer(answer) {
             Ok(payload) => payload,
             Err(error) => return tracing::error!("cannot encode an answer as JSON: {error}"),
@@ -269,20 +274,20 @@ impl BoxSession {
         payload: &[u8],
         reply_to: Option<ReplyAddress>,
         now: Instant,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), CommandFailure> {
         if !self.limiter.accept(verb, now) {
             let message = "too many commands of this verb per second; try again later";
-            return Err(Refusal::new(RefusalCode::TooMany, message));
+            return Err(CommandFailure::new(CommandFailureCode::TooMany, message));
         }
         let command = commands::parse(verb, payload)?;
         self.commands.try_send(ReceivedCommand { command, reply_to }).map_err(|_| {
             let message = "the command queue of the box is full; try again";
-            Refusal::new(RefusalCode::TooMany, message)
+            CommandFailure::new(CommandFailureCode::TooMany, message)
         })
     }
 
     /// Counts, logs and answers a refused command.
-    fn refuse(&mut self, refusal: Refusal, reply_to: Option<ReplyAddress>, now: Instant) {
+    fn refuse(&mut self, refusal: CommandFailure, reply_to: Option<ReplyAddress>, now: Instant) {
         self.shared.refused_commands.fetch_add(1, Ordering::Relaxed);
         if let Some(count) = self.limiter.count_rejection(now) {
             tracing::warn!("commands refused: {count}, the last one as {:?}", refusal.code);
@@ -330,7 +335,10 @@ impl SessionHandler for BoxSession {
         };
         let now = Instant::now();
         if message.is_retained {
-            let refusal = Refusal::new(RefusalCode::Malformed, "a command must not be retained");
+            let refusal = CommandFailure::new(
+                CommandFailureCode::Malformed,
+                "a command must not be retained",
+            );
             return self.refuse(refusal, None, now);
         }
         let reply_to = message

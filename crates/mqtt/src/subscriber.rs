@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use instored_domain::{
-    Answer, BoxId, BoxState, Command, EnrolmentEvent, EventId, ListEvent, Refusal, VisitEvent,
+    BoxId, BoxState, Command, CommandFailure, CommandResponse, EnrolmentEvent, EventId, ListEvent,
+    VisitEvent,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
@@ -66,7 +67,7 @@ pub struct CommandClient(Arc<Requests>);
 pub enum CommandError {
     /// The box refused the command.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] CommandFailure),
     /// The box did not answer in time.
     #[error("the box did not answer in time; check that the box is online")]
     NoAnswer,
@@ -157,7 +158,7 @@ impl CommandClient {
         box_id: &BoxId,
         command: &Command,
         timeout: Duration,
-    ) -> Result<Answer, CommandError> {
+    ) -> Result<CommandResponse, CommandError> {
         let (verb, payload) = commands::encode(command).map_err(|_| CommandError::Unreadable)?;
         let correlation_data = Uuid::new_v4().into_bytes().to_vec();
         let (sender, answer) = oneshot::channel();

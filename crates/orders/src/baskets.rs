@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io::BufRead;
 
-use instored_domain::{MAX_ORDER_LINES, Order, OrderError, OrderId, OrderLine};
+use instored_domain::{LineItem, MAX_ORDER_LINES, Order, OrderError, OrderId};
 
 use super::lines::until_error;
 use super::order_table::{self, Head, Row};
-use super::{Found, IntakeError, Rejected, Rules, WINDOW};
+use super::{Entry, ImportError, MAX_LINE_DISTANCE, OrderRules, RejectedLine};
 
 pub(super) fn read(
     input: impl BufRead,
-    rules: Rules,
-) -> Result<impl Iterator<Item = Result<Found<Order>, IntakeError>>, IntakeError> {
+    rules: OrderRules,
+) -> Result<impl Iterator<Item = Result<Entry<Order>, ImportError>>, ImportError> {
     let (mut table, columns) = order_table::open(input)?;
     let mut baskets = Baskets::new(rules);
     Ok(until_error(move || {
@@ -35,21 +35,21 @@ pub(super) fn read(
 
 /// The orders whose lines are passing.
 struct Baskets {
-    rules: Rules,
+    rules: OrderRules,
     open: HashMap<OrderId, Basket>,
     /// The open ones by their last line.
     by_last: BTreeMap<u64, OrderId>,
     /// The hashes of the closed ones.
     closed: HashSet<u64>,
     hasher: RandomState,
-    ready: VecDeque<Found<Order>>,
+    ready: VecDeque<Entry<Order>>,
 }
 
 /// An order of which some lines were read.
 #[derive(Default)]
 struct Basket {
     head: Option<Head>,
-    products: Vec<OrderLine>,
+    products: Vec<LineItem>,
     /// The lines that were good by themselves.
     lines: Vec<u64>,
     /// The first that was not; then nothing else is kept.
@@ -58,7 +58,7 @@ struct Basket {
 }
 
 impl Baskets {
-    fn new(rules: Rules) -> Self {
+    fn new(rules: OrderRules) -> Self {
         Self {
             rules,
             open: HashMap::new(),
@@ -74,8 +74,8 @@ impl Baskets {
         order: Result<OrderId, String>,
         line: u64,
         row: Result<Row, String>,
-    ) -> Result<(), IntakeError> {
-        self.close_before(line.saturating_sub(WINDOW));
+    ) -> Result<(), ImportError> {
+        self.close_before(line.saturating_sub(MAX_LINE_DISTANCE));
         let id = match order {
             Ok(id) => id,
             Err(reason) => {
@@ -84,7 +84,7 @@ impl Baskets {
             }
         };
         if !self.open.contains_key(&id) && self.closed.contains(&self.hasher.hash_one(&id)) {
-            return Err(IntakeError::Scattered { line, order: id });
+            return Err(ImportError::Scattered { line, order: id });
         }
         let basket = self.open.entry(id.clone()).or_default();
         self.by_last.remove(&basket.last);
@@ -112,14 +112,14 @@ impl Baskets {
             let lines = basket.lines.clone();
             match basket.finish(id.clone(), self.rules) {
                 None => {}
-                Some(Ok(order)) => self.ready.push_back(Found::Good(order, lines)),
+                Some(Ok(order)) => self.ready.push_back(Entry::Accepted(order, lines)),
                 Some(Err(fault)) => self.reject_all(&id, &lines, &fault.to_string()),
             }
         }
     }
 
     fn reject(&mut self, line: u64, reason: String) {
-        self.ready.push_back(Found::Rejected(Rejected { line, reason }));
+        self.ready.push_back(Entry::Rejected(RejectedLine { line, reason }));
     }
 
     fn reject_all(&mut self, id: &OrderId, lines: &[u64], reason: &str) {
@@ -154,11 +154,11 @@ impl Basket {
     }
 
     /// The order; `None` when a line was wrong, or none was read.
-    fn finish(self, id: OrderId, rules: Rules) -> Option<Result<Order, OrderError>> {
+    fn finish(self, id: OrderId, rules: OrderRules) -> Option<Result<Order, OrderError>> {
         let Head { customer, placed, currency, total, till, replaces } = self.head?;
         let lines = self.products;
         let mut order = Order { id, customer, placed, currency, lines, total: 0, till, replaces };
-        order.total = total.unwrap_or_else(|| order.sum());
+        order.total = total.unwrap_or_else(|| order.sum_of_lines());
         Some(order.check(rules.now, rules.currency).map(|()| order))
     }
 }

@@ -6,12 +6,12 @@ use instored_domain::OrderError;
 use serde::de::DeserializeOwned;
 
 use super::lines::{self, Lines};
-use super::{Found, IntakeError, Rejected};
+use super::{Entry, ImportError, RejectedLine};
 
 pub(super) fn read<T: DeserializeOwned>(
     input: impl BufRead,
     check: impl Fn(&T) -> Result<(), OrderError>,
-) -> impl Iterator<Item = Result<Found<T>, IntakeError>> {
+) -> impl Iterator<Item = Result<Entry<T>, ImportError>> {
     let mut lines = Lines::new(input);
     lines::until_error(move || {
         let Some(line) = lines.next_filled()? else { return Ok(None) };
@@ -21,8 +21,8 @@ pub(super) fn read<T: DeserializeOwned>(
             Ok(value)
         });
         Ok(Some(match parsed {
-            Ok(value) => Found::Good(value, vec![number]),
-            Err(reason) => Found::Rejected(Rejected { line: number, reason }),
+            Ok(value) => Entry::Accepted(value, vec![number]),
+            Err(reason) => Entry::Rejected(RejectedLine { line: number, reason }),
         }))
     })
 }

@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod baskets;
-pub mod history;
+mod history;
 mod json_lines;
 mod lines;
 mod order_table;
@@ -20,6 +20,8 @@ use std::path::Path;
 use instored_domain::{Currency, Order, OrderId, Product};
 use jiff::Timestamp;
 
+pub use history::history_page;
+
 /// The formats that are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -28,7 +30,7 @@ pub enum Format {
     /// Orders: a product a line, with `customer`, `order`, `placed`, `currency`, `sku`, `name`,
     /// `quantity`, `unit_price` (in minor units), and `unit`, `void`, `total`, `till`, `replaces`
     /// where they are known. The lines of an order need not be together, but within
-    /// [`WINDOW`] lines.
+    /// [`MAX_LINE_DISTANCE`] lines.
     ///
     /// Products: `sku`, `name`, and `category`, `available`, `age_restricted`, `allergens` where
     /// they are known.
@@ -39,7 +41,7 @@ pub enum Format {
 
 impl Format {
     /// The format that a file's extension names: `csv`, `jsonl` or `ndjson`.
-    pub fn of_path(path: &Path) -> Option<Self> {
+    pub fn from_path(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Self::Csv),
             "jsonl" | "ndjson" => Some(Self::JsonLines),
@@ -49,20 +51,20 @@ impl Format {
 }
 
 /// How far apart two lines of an order may stand in a CSV file. So many lines are held at once.
-pub const WINDOW: u64 = 10_000;
+pub const MAX_LINE_DISTANCE: u64 = 10_000;
 
 /// What a file gives, piece by piece.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Found<T> {
+pub enum Entry<T> {
     /// An order or a product that passed its check, and the lines it came from.
-    Good(T, Vec<u64>),
+    Accepted(T, Vec<u64>),
     /// A line that gave none.
-    Rejected(Rejected),
+    Rejected(RejectedLine),
 }
 
 /// A line that was left out.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Rejected {
+pub struct RejectedLine {
     /// Its number; the first is 1.
     pub line: u64,
     /// What is wrong with it.
@@ -72,13 +74,13 @@ pub struct Rejected {
 /// Why a file cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs)]
-pub enum IntakeError {
+pub enum ImportError {
     #[error("the file could not be read: {0}")]
     Read(#[from] io::Error),
     #[error("the header {fault}; it has to name {columns}")]
     Header { fault: String, columns: &'static str },
     #[error(
-        "line {line} belongs to order `{order}`, whose other lines stand more than {WINDOW} lines \
+        "line {line} belongs to order `{order}`, whose other lines stand more than {MAX_LINE_DISTANCE} lines \
          before; sort the file by the order's id"
     )]
     Scattered { line: u64, order: OrderId },
@@ -86,7 +88,7 @@ pub enum IntakeError {
 
 /// What every order of a file is held to.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub struct OrderRules {
     /// The moment after which no order can have been placed.
     pub now: Timestamp,
     /// The shop's currency; where it has set none, each is taken.
@@ -94,9 +96,9 @@ pub struct Rules {
 }
 
 /// The entries of a file; after an error there are none.
-pub type Entries<'a, T> = Box<dyn Iterator<Item = Result<Found<T>, IntakeError>> + 'a>;
+pub type Entries<'a, T> = Box<dyn Iterator<Item = Result<Entry<T>, ImportError>> + 'a>;
 
-/// Reads a file of orders. Memory is bounded by [`WINDOW`] and the longest line that is read, 64
+/// Reads a file of orders. Memory is bounded by [`MAX_LINE_DISTANCE`] and the longest line that is read, 64
 /// KiB, and for a CSV file by 16 bytes an order, to notice lines that stand too far apart.
 ///
 /// An order of which one line is wrong is left out whole: a basket with a hole would be a false
@@ -105,11 +107,11 @@ pub type Entries<'a, T> = Box<dyn Iterator<Item = Result<Found<T>, IntakeError>>
 /// # Errors
 /// When a CSV file has no proper header. The entries end with an error when the file cannot be
 /// read, or an order's lines stand too far apart.
-pub fn orders<'a>(
+pub fn read_orders<'a>(
     input: impl BufRead + 'a,
     format: Format,
-    rules: Rules,
-) -> Result<Entries<'a, Order>, IntakeError> {
+    rules: OrderRules,
+) -> Result<Entries<'a, Order>, ImportError> {
     Ok(match format {
         Format::Csv => Box::new(baskets::read(input, rules)?),
         Format::JsonLines => Box::new(json_lines::read(input, move |order: &Order| {
@@ -123,10 +125,10 @@ pub fn orders<'a>(
 /// # Errors
 /// When a CSV file has no proper header. The entries end with an error when the file cannot be
 /// read.
-pub fn products<'a>(
+pub fn read_products<'a>(
     input: impl BufRead + 'a,
     format: Format,
-) -> Result<Entries<'a, Product>, IntakeError> {
+) -> Result<Entries<'a, Product>, ImportError> {
     Ok(match format {
         Format::Csv => Box::new(product_table::read(input)?),
         Format::JsonLines => Box::new(json_lines::read(input, Product::check)),

@@ -3,11 +3,11 @@
 use std::io::BufRead;
 
 use instored_domain::{
-    Currency, CustomerId, OrderError, OrderId, OrderLine, Quantity, Unit, parse_order_time,
+    Currency, CustomerId, LineItem, OrderError, OrderId, Quantity, Unit, parse_order_time,
 };
 use jiff::Zoned;
 
-use super::IntakeError;
+use super::ImportError;
 use super::table::{Column, Header, Record, Table};
 
 const NAMES: &str = "customer, order, placed, currency, sku, name, quantity, unit_price and, if \
@@ -34,7 +34,7 @@ pub(super) struct OrderColumns {
 pub(super) struct Row {
     pub(super) head: Head,
     /// Nothing in the one line of an order that makes another void.
-    pub(super) product: Option<OrderLine>,
+    pub(super) product: Option<LineItem>,
 }
 
 /// What every line of an order has to say alike.
@@ -52,7 +52,7 @@ pub(super) struct Head {
 ///
 /// # Errors
 /// When the header does not fit.
-pub(super) fn open<R: BufRead>(input: R) -> Result<(Table<R>, OrderColumns), IntakeError> {
+pub(super) fn open<R: BufRead>(input: R) -> Result<(Table<R>, OrderColumns), ImportError> {
     Table::new(input, NAMES, |header: &mut Header| {
         Ok(OrderColumns {
             customer: header.required("customer")?,
@@ -104,13 +104,13 @@ impl OrderColumns {
         if head.replaces.is_some() && product.iter().all(empty) {
             return Ok(Row { head, product: None });
         }
-        let product = OrderLine {
+        let product = LineItem {
             sku: text(self.sku)?,
             name: text(self.name)?,
             quantity: record.parsed::<Quantity>(self.quantity, "quantity")?,
             unit: record.text(self.unit)?.parse::<Unit>().map_err(said)?,
             unit_price: record.parsed(self.unit_price, "price in whole minor units")?,
-            void: record.yes_or_no(self.void, false)?,
+            is_void: record.yes_or_no(self.void, false)?,
         };
         product.check().map_err(said)?;
         Ok(Row { head, product: Some(product) })

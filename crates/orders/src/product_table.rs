@@ -6,7 +6,7 @@ use instored_domain::{Allergen, OrderError, Product};
 
 use super::lines::until_error;
 use super::table::{Column, Header, Record, Table};
-use super::{Found, IntakeError, Rejected};
+use super::{Entry, ImportError, RejectedLine};
 
 const NAMES: &str = "sku, name and, if known, category, available, age_restricted, allergens";
 
@@ -21,7 +21,7 @@ struct ProductColumns {
 
 pub(super) fn read(
     input: impl BufRead,
-) -> Result<impl Iterator<Item = Result<Found<Product>, IntakeError>>, IntakeError> {
+) -> Result<impl Iterator<Item = Result<Entry<Product>, ImportError>>, ImportError> {
     let (mut table, columns) = Table::new(input, NAMES, |header: &mut Header| {
         Ok(ProductColumns {
             sku: header.required("sku")?,
@@ -36,8 +36,8 @@ pub(super) fn read(
         let Some(record) = table.next()? else { return Ok(None) };
         let line = record.line;
         Ok(Some(match columns.product(&record) {
-            Ok(product) => Found::Good(product, vec![line]),
-            Err(reason) => Found::Rejected(Rejected { line, reason }),
+            Ok(product) => Entry::Accepted(product, vec![line]),
+            Err(reason) => Entry::Rejected(RejectedLine { line, reason }),
         }))
     }))
 }
@@ -50,8 +50,8 @@ impl ProductColumns {
             sku: record.text(self.sku)?.to_owned(),
             name: record.text(self.name)?.to_owned(),
             category: (!category.is_empty()).then(|| category.to_owned()),
-            available: record.yes_or_no(self.available, true)?,
-            age_restricted: record.yes_or_no(self.age_restricted, false)?,
+            is_available: record.yes_or_no(self.available, true)?,
+            is_age_restricted: record.yes_or_no(self.age_restricted, false)?,
             allergens: record
                 .text(self.allergens)?
                 .split([';', ' '])

@@ -5,9 +5,9 @@ use std::io::{self, BufRead};
 use std::str::FromStr;
 
 use csv_core::{Reader, ReaderBuilder, Terminator};
-use instored_domain::quoted;
+use instored_domain::excerpt;
 
-use super::IntakeError;
+use super::ImportError;
 use super::lines::{Lines, utf8};
 
 /// The longest field that is taken, in bytes; no name is longer.
@@ -49,8 +49,8 @@ impl<R: BufRead> Table<R> {
         input: R,
         names: &'static str,
         choose: impl FnOnce(&mut Header) -> Result<C, String>,
-    ) -> Result<(Self, C), IntakeError> {
-        let wrong = |fault| IntakeError::Header { fault, columns: names };
+    ) -> Result<(Self, C), ImportError> {
+        let wrong = |fault| ImportError::Header { fault, columns: names };
         let mut lines = Lines::new(input);
         let mut splitter = Splitter::default();
         let line = lines.next_record()?.filter(|line| line.fault.is_none());
@@ -60,7 +60,7 @@ impl<R: BufRead> Table<R> {
         let mut header = Header::new(&fields).map_err(wrong)?;
         let columns = choose(&mut header).map_err(wrong)?;
         match header.0.keys().min() {
-            Some(name) => Err(wrong(format!("has an unknown column `{}`", quoted(name)))),
+            Some(name) => Err(wrong(format!("has an unknown column `{}`", excerpt(name)))),
             None => Ok((Self { lines, splitter, width }, columns)),
         }
     }
@@ -87,7 +87,7 @@ impl Header {
         for place in 0..fields.ends.len() {
             let name = String::from_utf8_lossy(fields.get(place)).to_ascii_lowercase();
             if places.insert(name.clone(), place).is_some() {
-                return Err(format!("names `{}` twice", quoted(&name)));
+                return Err(format!("names `{}` twice", excerpt(&name)));
             }
         }
         Ok(Self(places))
@@ -139,7 +139,7 @@ impl Record<'_> {
     /// When it is none.
     pub(super) fn parsed<T: FromStr>(&self, column: Column, what: &str) -> Result<T, String> {
         let text = self.text(column)?;
-        text.parse().map_err(|_| format!("`{}` is no {what}", quoted(text)))
+        text.parse().map_err(|_| format!("`{}` is no {what}", excerpt(text)))
     }
 
     /// A field that may be empty.
@@ -163,7 +163,7 @@ impl Record<'_> {
             "" => Ok(otherwise),
             "true" | "yes" | "1" => Ok(true),
             "false" | "no" | "0" => Ok(false),
-            other => Err(format!("`{}` is neither `true` nor `false`", quoted(other))),
+            other => Err(format!("`{}` is neither `true` nor `false`", excerpt(other))),
         }
     }
 }

@@ -14,20 +14,20 @@ const A: &str = "00000000-0000-4000-8000-00000000000a";
 const B: &str = "00000000-0000-4000-8000-00000000000b";
 const HEADER: &str = "customer,order,placed,currency,sku,name,quantity,unit_price,till";
 
-const RULES: Rules = Rules { now: Timestamp::constant(1_775_001_600, 0), currency: None };
+const RULES: OrderRules = OrderRules { now: Timestamp::constant(1_775_001_600, 0), currency: None };
 
 /// All that a file gives, by line.
 struct Imported {
     orders: Vec<(Order, Vec<u64>)>,
-    rejected: Vec<Rejected>,
+    rejected: Vec<RejectedLine>,
 }
 
 fn import(text: impl AsRef<[u8]>, format: Format) -> Imported {
     let mut imported = Imported { orders: Vec::new(), rejected: Vec::new() };
-    for found in orders(text.as_ref(), format, RULES).unwrap() {
+    for found in read_orders(text.as_ref(), format, RULES).unwrap() {
         match found.unwrap() {
-            Found::Good(order, lines) => imported.orders.push((order, lines)),
-            Found::Rejected(rejected) => imported.rejected.push(rejected),
+            Entry::Accepted(order, lines) => imported.orders.push((order, lines)),
+            Entry::Rejected(rejected) => imported.rejected.push(rejected),
         }
     }
     imported.rejected.sort_by_key(|rejected| rejected.line);
@@ -94,7 +94,7 @@ fn a_header_that_does_not_fit_says_how() {
         (&format!("{HEADER},till\n"), "names `till` twice"),
         ("\"customer", "cannot be read"),
     ] {
-        let error = orders(header.as_bytes(), Format::Csv, RULES).err().unwrap().to_string();
+        let error = read_orders(header.as_bytes(), Format::Csv, RULES).err().unwrap().to_string();
         assert!(error.contains(says) && error.contains("customer, order, placed"), "{error}");
     }
 }
@@ -125,8 +125,8 @@ fn bad_lines_are_named_by_number_and_reason_and_the_good_ones_kept() {
         (7, "`2026-03-29` is not a time with an offset"),
         (8, "has 10 columns, the header 9"),
         (9, "the order id is empty"),
-        (10, "the quantity -1 of `sku Milk` is below 0; a line that takes back"),
-        (11, "belongs to order `10`: the order is dated"),
+        (10, "the quantity -1 of `sku Milk` is below 0; mark the line as void"),
+        (11, "belongs to order `10`: the order's time"),
         (12, "the quantity 79000000000000000000000000000 of"),
         (14, "has a field longer than 1024 bytes"),
     ];
@@ -229,7 +229,7 @@ fn json_lines_are_read_one_by_one() {
     let rejected = rejected(&imported);
     assert_eq!(rejected.iter().map(|r| r.0).collect::<Vec<_>>(), [3, 4, 5, 6]);
     assert!(rejected[0].1.starts_with("cannot be taken: expected"), "{}", rejected[0].1);
-    assert_eq!(rejected[1].1, "the lines add up to 120, the order says 121");
+    assert_eq!(rejected[1].1, "the total is 121, but the lines add up to 120");
     assert!(rejected[2].1.contains("missing field `id`"), "{}", rejected[2].1);
     let broken = import(b"\xFF\xFE\n", Format::JsonLines);
     assert_eq!(broken.rejected[0].reason, "is not UTF-8; save the file as UTF-8");
@@ -246,8 +246,10 @@ fn around_a_line_of(bytes: u64, before: &str, after: &str) -> impl BufRead + use
 fn a_line_of_a_gigabyte_is_named_and_the_rest_kept() {
     let good = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120"));
     let file = around_a_line_of(1 << 30, &good, &line(A, "2", "Tea", "1", "300"));
-    let found: Vec<_> = orders(file, Format::Csv, RULES).unwrap().map(Result::unwrap).collect();
-    let [Found::Rejected(long), Found::Good(one, _), Found::Good(two, lines)] = &found[..] else {
+    let found: Vec<_> =
+        read_orders(file, Format::Csv, RULES).unwrap().map(Result::unwrap).collect();
+    let [Entry::Rejected(long), Entry::Accepted(one, _), Entry::Accepted(two, lines)] = &found[..]
+    else {
         panic!("{found:?}");
     };
     assert_eq!((long.line, long.reason.as_str()), (3, TOO_LONG));
@@ -255,8 +257,8 @@ fn a_line_of_a_gigabyte_is_named_and_the_rest_kept() {
 
     let file = around_a_line_of(1 << 30, "", "{}");
     let found: Vec<_> =
-        orders(file, Format::JsonLines, RULES).unwrap().map(Result::unwrap).collect();
-    let [Found::Rejected(long), Found::Rejected(next)] = &found[..] else { panic!("{found:?}") };
+        read_orders(file, Format::JsonLines, RULES).unwrap().map(Result::unwrap).collect();
+    let [Entry::Rejected(long), Entry::Rejected(next)] = &found[..] else { panic!("{found:?}") };
     assert_eq!((long.line, long.reason.as_str(), next.line), (1, TOO_LONG, 2));
 }
 
@@ -283,30 +285,34 @@ fn an_order_comes_out_while_the_file_is_still_being_read() {
     let read = std::rc::Rc::default();
     let header = std::iter::once(format!("{HEADER}\n"));
     let file = Generated(header.chain(endless(|n| n / 10)), Vec::new(), std::rc::Rc::clone(&read));
-    let mut found = orders(BufReader::new(file), Format::Csv, RULES).unwrap();
+    let mut found = read_orders(BufReader::new(file), Format::Csv, RULES).unwrap();
     for order in 0..1000 {
-        let Some(Ok(Found::Good(good, lines))) = found.next() else { panic!("{order}") };
+        let Some(Ok(Entry::Accepted(good, lines))) = found.next() else { panic!("{order}") };
         assert_eq!((good.id.0, lines.len()), (order.to_string(), 10));
         let last = *lines.last().unwrap();
-        assert!(read.get() < last + WINDOW + 200, "{} lines read for line {last}", read.get());
+        assert!(
+            read.get() < last + MAX_LINE_DISTANCE + 200,
+            "{} lines read for line {last}",
+            read.get()
+        );
     }
 }
 
 #[test]
 fn lines_of_an_order_may_stand_a_window_apart_and_no_further() {
     let file = |between: u64| {
-        let last = WINDOW.min(between) + 1;
+        let last = MAX_LINE_DISTANCE.min(between) + 1;
         let mut lines: Vec<_> = endless(|n| n).take(usize::try_from(last).unwrap()).collect();
         lines.extend(endless(|n| n + last).take(usize::try_from(between + 1 - last).unwrap()));
         lines.push(line(A, "0", "Tea", "1", "300"));
         format!("{HEADER}\n{}", lines.concat())
     };
-    let near = import(file(WINDOW - 1), Format::Csv);
+    let near = import(file(MAX_LINE_DISTANCE - 1), Format::Csv);
     assert_eq!(near.orders.iter().find(|(o, _)| o.id.0 == "0").unwrap().0.lines.len(), 2);
     assert!(near.rejected.is_empty());
 
-    let far = file(WINDOW + 1);
-    let error = orders(far.as_bytes(), Format::Csv, RULES).unwrap().find_map(Result::err);
+    let far = file(MAX_LINE_DISTANCE + 1);
+    let error = read_orders(far.as_bytes(), Format::Csv, RULES).unwrap().find_map(Result::err);
     let error = error.unwrap().to_string();
     assert!(error.starts_with("line 10004 belongs to order `0`"), "{error}");
     assert!(error.contains("sort the file by the order's id"), "{error}");
@@ -346,7 +352,7 @@ fn units_voids_totals_and_corrections_have_columns() {
     assert_eq!(rejected(&imported), []);
     let [(pears, _), (milk, _), (void, _)] = &imported.orders[..] else { panic!() };
     assert_eq!((pears.lines[0].unit, pears.total), (Unit::Kg, 278));
-    assert_eq!((milk.lines[1].void, milk.total), (true, 240));
+    assert_eq!((milk.lines[1].is_void, milk.total), (true, 240));
     assert_eq!(milk.replaces.as_ref().unwrap().0, "1");
     assert!(void.is_void() && void.total == 0 && void.replaces.as_ref().unwrap().0 == "2");
 }
@@ -364,12 +370,12 @@ fn what_does_not_add_up_is_left_out_with_the_reason() {
         "8,4,Milk,1,120,,,120,,",
     ]);
     let reasons = [
-        "belongs to order `1`: the lines add up to 278, the order says 279",
-        "the quantity -1 of `4` is below 0; a line that takes back has to be marked as void",
-        "the void line of `4` has the quantity 1; what it takes back is written below 0",
+        "belongs to order `1`: the total is 279, but the lines add up to 278",
+        "the quantity -1 of `4` is below 0; mark the line as void if it reverses an amount",
+        "the void line of `4` has the quantity 1; the quantity of a void line is below 0",
         "`pound` is not a unit: use piece, kg, g, l, ml or m",
         "`` is no quantity",
-        "belongs to order `6`: the order replaces itself; a correction has an id of its own",
+        "belongs to order `6`: the order replaces itself; a correction needs an id of its own",
         "`perhaps` is neither `true` nor `false`",
     ];
     assert_eq!(rejected(&imported), (2..).zip(reasons).collect::<Vec<_>>());
@@ -379,9 +385,9 @@ fn what_does_not_add_up_is_left_out_with_the_reason() {
 #[test]
 fn a_shop_that_has_set_its_currency_takes_no_other() {
     let text = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120"));
-    let rules = Rules { currency: Some("CHF".parse().unwrap()), ..RULES };
-    let found = orders(text.as_bytes(), Format::Csv, rules).unwrap().next().unwrap().unwrap();
-    let Found::Rejected(Rejected { line: 2, reason }) = found else { panic!("{found:?}") };
+    let rules = OrderRules { currency: Some("CHF".parse().unwrap()), ..RULES };
+    let found = read_orders(text.as_bytes(), Format::Csv, rules).unwrap().next().unwrap().unwrap();
+    let Entry::Rejected(RejectedLine { line: 2, reason }) = found else { panic!("{found:?}") };
     assert!(reason.contains("the amounts are in EUR, the shop's currency is CHF"), "{reason}");
 }
 
@@ -405,10 +411,10 @@ fn a_catalogue_is_read_from_either_format() {
         {"sku":"","name":"Nothing"}"#;
     let read = |text: &'static str, format| {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for found in products(text.as_bytes(), format).unwrap() {
+        for found in read_products(text.as_bytes(), format).unwrap() {
             match found.unwrap() {
-                Found::Good(product, _) => good.push(product),
-                Found::Rejected(rejected) => bad.push(rejected),
+                Entry::Accepted(product, _) => good.push(product),
+                Entry::Rejected(rejected) => bad.push(rejected),
             }
         }
         (good, bad)
@@ -417,7 +423,7 @@ fn a_catalogue_is_read_from_either_format() {
     let (same, wrong) = read(json, Format::JsonLines);
     assert_eq!(good, same);
     assert_eq!(good[0].allergens.iter().collect::<Vec<_>>(), [&Allergen::Gluten, &Allergen::Nuts]);
-    assert!(good[0].available && !good[1].available && good[1].age_restricted);
+    assert!(good[0].is_available && !good[1].is_available && good[1].is_age_restricted);
     assert_eq!((bad[0].line, bad[1].line, wrong[0].line, wrong[1].line), (4, 5, 3, 4));
     assert!(bad[0].reason.contains("`dust` is not an allergen"), "{}", bad[0].reason);
     assert!(wrong[0].reason.contains("unknown variant `dust`"), "{}", wrong[0].reason);
@@ -433,7 +439,7 @@ fn the_extension_names_the_format() {
         ("orders.xlsx", None),
         ("orders", None),
     ] {
-        assert_eq!(Format::of_path(Path::new(name)), format);
+        assert_eq!(Format::from_path(Path::new(name)), format);
     }
 }
 
@@ -445,8 +451,8 @@ proptest! {
         for (text, format) in
             [(&csv, Format::Csv), (&bytes, Format::Csv), (&bytes, Format::JsonLines)]
         {
-            let _ = orders(text.as_slice(), format, RULES).map(Iterator::count);
-            let _ = products(text.as_slice(), format).map(Iterator::count);
+            let _ = read_orders(text.as_slice(), format, RULES).map(Iterator::count);
+            let _ = read_products(text.as_slice(), format).map(Iterator::count);
         }
     }
 

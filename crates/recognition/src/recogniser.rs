@@ -314,7 +314,7 @@ impl Recogniser {
             pad_score.add(live, &face.landmarks);
             let presented = pad_score.is_presented(model.threshold());
             if presented && self.settings.liveness == PadMode::Enforce {
-                return Ok(Some(Step::Failed(EnrolmentFailure::NotLive)));
+                return Ok(Some(Step::Failed(EnrolmentFailure::PresentationAttackSuspected)));
             }
         }
         let Some(embedding) = self.embedder.embed(&aligned, &enrolment.purpose())? else {

@@ -11,7 +11,7 @@ pub struct Catalogue(HashMap<String, Product>);
 
 impl Catalogue {
     /// Puts a product in, or in the place of the one with its number.
-    pub fn put(&mut self, product: Product) {
+    pub fn insert(&mut self, product: Product) {
         self.0.insert(product.sku.clone(), product);
     }
 
@@ -21,7 +21,7 @@ impl Catalogue {
     }
 
     /// What a product is called.
-    pub(super) fn name(&self, sku: &str) -> Option<&str> {
+    pub(super) fn product_name(&self, sku: &str) -> Option<&str> {
         self.0.get(sku).map(|product| product.name.as_str())
     }
 
@@ -31,8 +31,8 @@ impl Catalogue {
     pub(super) fn allows(&self, sku: &str, allergens: &BTreeSet<Allergen>) -> bool {
         match self.0.get(sku) {
             Some(product) => {
-                product.available
-                    && !product.age_restricted
+                product.is_available
+                    && !product.is_age_restricted
                     && product.allergens.is_disjoint(allergens)
             }
             None => allergens.is_empty(),

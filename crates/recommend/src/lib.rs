@@ -53,33 +53,33 @@ pub struct Recommender {
 impl Recommender {
     /// Takes an order in. One that replaces another takes its place; one that is known already, or
     /// a void of one that is not, changes nothing. Says whether anything changed.
-    pub fn take(&mut self, order: &Order) -> bool {
+    pub fn add_order(&mut self, order: &Order) -> bool {
         Arc::make_mut(&mut self.ledger).add(order)
     }
 
     /// Takes a customer's orders out. What was learned may still show them: learn anew.
-    pub fn forget(&mut self, customer: CustomerId) {
+    pub fn remove_customer(&mut self, customer: CustomerId) {
         Arc::make_mut(&mut self.ledger).forget(customer);
     }
 
     /// How many orders are known.
-    pub fn orders(&self) -> u64 {
+    pub fn order_count(&self) -> u64 {
         self.ledger.baskets()
     }
 
     /// What a product is called that is in the catalogue, or was ever bought.
-    pub fn name<'a>(&'a self, sku: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
-        catalogue.name(sku).or_else(|| self.ledger.name(sku))
+    pub fn product_name<'a>(&'a self, sku: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
+        catalogue.product_name(sku).or_else(|| self.ledger.name(sku))
     }
 
     /// Learns from all orders how much each clue counts. Takes seconds of one core for a hundred
     /// thousand orders: to be called on a clone, on another thread.
-    pub fn learn(&self) -> Ranker {
+    pub fn train(&self) -> Ranker {
         Ranker::learn(&self.ledger)
     }
 
     /// Goes by what was learned from now on.
-    pub fn adopt(&mut self, ranker: Ranker) {
+    pub fn set_ranker(&mut self, ranker: Ranker) {
         self.ranker = ranker;
     }
 
@@ -89,7 +89,7 @@ impl Recommender {
     /// Nothing for those who want none. Left out are products that the catalogue says cannot be
     /// bought, are for adults only or contain what the customer avoids, and what they bought in the
     /// last two hours. Whoever has not bought anything yet is shown what others buy at this hour.
-    pub fn next_basket(
+    pub fn recommend(
         &self,
         customer: CustomerId,
         now: &Zoned,
@@ -97,7 +97,7 @@ impl Recommender {
         preferences: &Preferences,
         catalogue: &Catalogue,
     ) -> Vec<Recommendation> {
-        if !preferences.recommendations || limit == 0 {
+        if !preferences.can_recommend || limit == 0 {
             return Vec::new();
         }
         let moment = Moment { second: now.timestamp().as_second(), clock: Clock::of(now) };
@@ -135,7 +135,7 @@ impl Recommender {
         }
         let named = shown.into_iter().map(|(product, why)| {
             let shelf = self.ledger.shelf_of(product);
-            let name = catalogue.name(&shelf.sku).unwrap_or(&shelf.name);
+            let name = catalogue.product_name(&shelf.sku).unwrap_or(&shelf.name);
             Recommendation::new(&shelf.sku, name, why)
         });
         named.collect()

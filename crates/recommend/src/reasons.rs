@@ -107,7 +107,7 @@ pub(super) fn new(
         Some((_, anchor, count)) => {
             let anchor = ledger.shelf_of(anchor);
             Reason::BoughtTogether {
-                with: catalogue.name(&anchor.sku).unwrap_or(&anchor.name).to_owned(),
+                with: catalogue.product_name(&anchor.sku).unwrap_or(&anchor.name).to_owned(),
                 with_sku: anchor.sku.to_string(),
                 baskets: count,
                 of: baskets.len() as u32,

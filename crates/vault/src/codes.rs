@@ -1,7 +1,7 @@
 //! The codes by which a customer can be named: for a while after the enrolment the claim code, and
 //! the receipt as long as they are enrolled.
 
-use instored_domain::{ClaimCode, Consent, CustomerId, Receipt};
+use instored_domain::{ClaimCode, Consent, ConsentReceipt, CustomerId};
 use jiff::Timestamp;
 
 use super::Vault;
@@ -37,7 +37,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Refused`] when the record does not verify.
-    pub fn receipt(&self, receipt: &Receipt) -> Result<Option<CustomerId>, VaultError> {
+    pub fn receipt(&self, receipt: &ConsentReceipt) -> Result<Option<CustomerId>, VaultError> {
         self.read(|reader| {
             let tag = reader.ring.receipt_tag(receipt);
             let Some(id) = reader.rows.row(CODES, &tag)?.and_then(|v| leading_customer(&v)) else {

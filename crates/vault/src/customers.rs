@@ -50,7 +50,7 @@ impl Vault {
             last_visit: None,
             preferences: Preferences::default(),
         };
-        let by = match new.consent.how {
+        let by = match new.consent.method {
             ConsentMethod::Button => Means::Button,
             ConsentMethod::Command => Means::Command,
         };

@@ -4,8 +4,8 @@
 use std::sync::OnceLock;
 
 use instored_domain::{
-    ClaimCode, Consent, ConsentMethod, Customer, CustomerId, Embedding, ModelId, Order, OrderId,
-    Product, Receipt, Template,
+    ClaimCode, Consent, ConsentMethod, ConsentReceipt, Customer, CustomerId, Embedding, ModelId,
+    Order, OrderId, Product, Template,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -124,11 +124,11 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let consent = Consent {
         customer: id,
         given: at,
-        how: ConsentMethod::Button,
+        method: ConsentMethod::Button,
         box_id: "entrance".parse().expect("a name"),
         text_version: "1".into(),
         language: "en".into(),
-        receipt: Receipt(code),
+        receipt: ConsentReceipt(code),
     };
     let template = Template {
         customer: id,

@@ -1,7 +1,7 @@
 //! The keys of one open vault that are not a customer's, each derived from one random root that
 //! lies in the vault, sealed under the vault key.
 
-use instored_domain::{ClaimCode, OrderId, Receipt};
+use instored_domain::{ClaimCode, ConsentReceipt, OrderId};
 
 use super::record::Signers;
 use super::schema::{META, ROOT_KEY, place};
@@ -59,7 +59,7 @@ impl Ring {
     }
 
     /// What stands for a receipt in keys.
-    pub(super) fn receipt_tag(&self, receipt: &Receipt) -> Name {
+    pub(super) fn receipt_tag(&self, receipt: &ConsentReceipt) -> Name {
         self.tag(b"receipt", receipt.0.as_bytes())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use instored_domain::{CustomerId, Order, OrderId, OrderLine, Preferences, Unit};
+use instored_domain::{CustomerId, LineItem, Order, OrderId, Preferences, Unit};
 use instored_recommend::{Catalogue, Recommender};
 use uuid::Uuid;
 
@@ -22,10 +22,10 @@ impl<'a> Shipped<'a> {
         let mut recommender = Recommender::default();
         for (customer, trial) in split.trials.iter().enumerate() {
             for basket in &trial.history {
-                recommender.take(&order(split, purchases, customer, basket));
+                recommender.add_order(&order(split, purchases, customer, basket));
             }
         }
-        recommender.adopt(recommender.learn());
+        recommender.set_ranker(recommender.train());
         let numbers = split.products.iter().map(String::as_str).zip(0..).collect();
         Self { split, recommender, numbers }
     }
@@ -33,7 +33,7 @@ impl<'a> Shipped<'a> {
     /// The products shown to a customer at the moment of the basket to foretell.
     pub fn rank(&self, customer: usize, limit: usize) -> Vec<u32> {
         let now = self.split.trials[customer].next.when.zoned();
-        let shown = self.recommender.next_basket(
+        let shown = self.recommender.recommend(
             id(customer),
             &now,
             limit,
@@ -50,13 +50,13 @@ fn id(customer: usize) -> CustomerId {
 
 /// A basket as the till would have sent it. What things cost plays no part.
 fn order(split: &Split, purchases: &Purchases, customer: usize, basket: &Past) -> Order {
-    let line = |product: &u32| OrderLine {
+    let line = |product: &u32| LineItem {
         sku: split.products[*product as usize].clone(),
         name: split.products[*product as usize].clone(),
         quantity: 1.into(),
         unit: Unit::Piece,
         unit_price: 0,
-        void: false,
+        is_void: false,
     };
     Order {
         id: OrderId(purchases.order(basket.order).to_owned()),

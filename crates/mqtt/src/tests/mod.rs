@@ -8,9 +8,9 @@ use std::time::Duration;
 use confique::Config as _;
 use ed25519_dalek::{Signer as _, SigningKey};
 use instored_domain::{
-    Answer, BoxId, BoxState, CameraState, Command, CustomerId, CustomerRef, EmbeddingCount,
-    EnrolmentEvent, EnrolmentStep, EventId, Mode, ModelId, Refusal, RefusalCode, VisitEvent,
-    VisitKind,
+    BoxId, BoxState, CameraState, Command, CommandFailure, CommandFailureCode, CommandResponse,
+    CustomerId, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentStep, EventId, Mode, ModelId,
+    VisitEvent, VisitKind,
 };
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -52,12 +52,12 @@ fn state(customers: u64) -> BoxState {
         camera: CameraState::Streaming,
         model: ModelId("test".into()),
         customers,
-        refused_templates: 0,
+        rejected_records: 0,
         embeddings: EmbeddingCount { enrolment: 5, recognition: 12 },
-        suspected_pictures: 0,
+        suspected_attacks: 0,
         visits_today: 0,
-        not_me: 0,
-        refused_commands: 0,
+        not_me_reports: 0,
+        rejected_commands: 0,
         version: "0".into(),
         issued: Timestamp::UNIX_EPOCH,
     }

@@ -57,7 +57,7 @@ async fn too_many_commands_of_a_verb_are_refused_and_counted() {
     let answer: serde_json::Value = answers.next().json();
     assert_eq!(answer["error"]["code"], "too_many");
     mosquitto_pub(broker.port(), "instored/door-1/cmd/enrol", "", &RESPONSE_TOPIC);
-    let enrol = Command::Enrol { language: None, another_person: false };
+    let enrol = Command::Enrol { language: None, is_another_person: false };
     while test_box.next_command().await.command != enrol {}
     assert!(test_box.publisher.statistics().refused_commands > 0);
 }
@@ -156,9 +156,9 @@ async fn answer_has_correlation_data_of_command() {
     let arguments = [&RESPONSE_TOPIC[..], &["-D", "publish", "correlation-data", "c-1"]].concat();
     mosquitto_pub(broker.port(), "instored/door-1/cmd/enrol", r#"{"language":"de"}"#, &arguments);
     let received = test_box.next_command().await;
-    let enrol = Command::Enrol { language: Some("de".into()), another_person: false };
+    let enrol = Command::Enrol { language: Some("de".into()), is_another_person: false };
     assert_eq!(received.command, enrol);
-    test_box.publisher.respond(received.reply_to.unwrap(), &Ok(Answer::Enrolling {}));
+    test_box.publisher.respond(received.reply_to.unwrap(), &Ok(CommandResponse::Enrolling {}));
     let answer = subscription.next_on("till/7");
     assert_eq!(answer.correlation_data, "c-1");
     assert_eq!(answer.payload, r#"{"enrolling":{}}"#);

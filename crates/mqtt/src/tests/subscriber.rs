@@ -133,16 +133,17 @@ async fn command_client_returns_answer_refusal_or_timeout() {
 
     let client = display.client.clone();
     let send = async |command: Command| client.send(&box_id(), &command, TIMEOUT).await;
-    let respond = async |answer: Result<Answer, Refusal>, test_box: &mut TestBox| {
+    let respond = async |answer: Result<CommandResponse, CommandFailure>,
+                         test_box: &mut TestBox| {
         let received = test_box.next_command().await;
         test_box.publisher.respond(received.reply_to.unwrap(), &answer);
     };
-    let present = Ok(Answer::Present(vec![]));
+    let present = Ok(CommandResponse::Present(vec![]));
     let (result, ()) =
         tokio::join!(send(Command::Present {}), respond(present.clone(), &mut test_box));
     assert_eq!(result, present.map_err(CommandError::Refused));
 
-    let refusal = Refusal::new(RefusalCode::NotFound, "no such customer");
+    let refusal = CommandFailure::new(CommandFailureCode::NotFound, "no such customer");
     let forget = Command::Forget { customer: CustomerId(Uuid::from_u128(9)) };
     let (result, ()) = tokio::join!(send(forget), respond(Err(refusal.clone()), &mut test_box));
     assert_eq!(result, Err(CommandError::Refused(refusal)));

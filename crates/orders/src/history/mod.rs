@@ -10,40 +10,40 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use instored_domain::{
-    AgainProduct, BoughtProduct, Currency, CustomerId, History, HistoryBy, HistoryList, Order,
-    Page, Quantity, Unit, Unnamed,
+    Currency, CustomerId, History, HistoryEntries, HistoryView, NoCustomer, Order, Page,
+    PurchasedProduct, Quantity, RepeatedProduct, Unit,
 };
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 
 /// A page of the history of `customer`, whose orders these are: all of them, in any order, without
 /// those that were replaced. The days since a purchase are counted up to `now`.
-pub fn history(
+pub fn history_page(
     customer: CustomerId,
     mut orders: Vec<Order>,
-    by: HistoryBy,
+    by: HistoryView,
     page: Page,
     now: Timestamp,
 ) -> History {
     // The id decides among orders of one moment, so that no order is on two pages or on none.
     orders.sort_by(|a, b| (b.placed.timestamp(), &b.id).cmp(&(a.placed.timestamp(), &a.id)));
     match by {
-        HistoryBy::Time => paged(customer, page, orders, |orders| {
-            HistoryList::Orders(orders.map(|order| order.of(Unnamed)).collect())
+        HistoryView::Time => paged(customer, page, orders, |orders| {
+            HistoryEntries::Orders(orders.map(|order| order.with_customer(NoCustomer)).collect())
         }),
-        HistoryBy::Product => {
+        HistoryView::Product => {
             let mut products: Vec<_> = purchases(&orders).iter().map(Purchases::bought).collect();
             products.sort_by(|a, b| (b.spent, &a.sku, a.unit).cmp(&(a.spent, &b.sku, b.unit)));
-            paged(customer, page, products, |products| HistoryList::Products(products.collect()))
+            paged(customer, page, products, |products| HistoryEntries::Products(products.collect()))
         }
-        HistoryBy::Again => {
+        HistoryView::Repeats => {
             let all = purchases(&orders);
             let mut again: Vec<_> = all.iter().filter_map(|p| p.again(now)).collect();
             again.sort_by(|a, b| {
-                let order = |p: &AgainProduct| Reverse((p.orders, p.last.timestamp()));
+                let order = |p: &RepeatedProduct| Reverse((p.orders, p.last.timestamp()));
                 (order(a), &a.sku, a.unit).cmp(&(order(b), &b.sku, b.unit))
             });
-            paged(customer, page, again, |again| HistoryList::Again(again.collect()))
+            paged(customer, page, again, |again| HistoryEntries::Repeats(again.collect()))
         }
     }
 }
@@ -104,8 +104,8 @@ impl Purchases<'_> {
         u32::try_from(self.bought.len()).unwrap_or(u32::MAX)
     }
 
-    fn bought(&self) -> BoughtProduct {
-        BoughtProduct {
+    fn bought(&self) -> PurchasedProduct {
+        PurchasedProduct {
             sku: self.sku.to_owned(),
             name: self.name.to_owned(),
             orders: self.orders(),
@@ -119,7 +119,7 @@ impl Purchases<'_> {
     }
 
     /// The product on a list to buy again; `None` when it was bought once.
-    fn again(&self, now: Timestamp) -> Option<AgainProduct> {
+    fn again(&self, now: Timestamp) -> Option<RepeatedProduct> {
         let [(last, _), _, ..] = self.bought[..] else { return None };
         let mut quantities: Vec<_> = self.bought.iter().map(|(_, quantity)| *quantity).collect();
         let mut days: Vec<Date> = self.bought.iter().map(|(at, _)| at.date()).collect();
@@ -127,7 +127,7 @@ impl Purchases<'_> {
         days.dedup();
         let mut gaps: Vec<_> = days.windows(2).map(|pair| days_from(pair[0], pair[1])).collect();
         let today = now.to_zoned(last.time_zone().clone()).date();
-        Some(AgainProduct {
+        Some(RepeatedProduct {
             sku: self.sku.to_owned(),
             name: self.name.to_owned(),
             orders: self.orders(),
@@ -155,7 +155,7 @@ fn paged<T>(
     customer: CustomerId,
     page: Page,
     entries: Vec<T>,
-    list: impl FnOnce(&mut dyn Iterator<Item = T>) -> HistoryList,
+    list: impl FnOnce(&mut dyn Iterator<Item = T>) -> HistoryEntries,
 ) -> History {
     let count = entries.len();
     let limit = page.limit.max(1) as usize;
@@ -164,7 +164,7 @@ fn paged<T>(
         customer,
         page: page.page,
         pages: u32::try_from(count.div_ceil(limit)).unwrap_or(u32::MAX),
-        entries: count as u64,
-        list: list(&mut entries.into_iter().skip(skipped).take(limit)),
+        entry_count: count as u64,
+        entries: list(&mut entries.into_iter().skip(skipped).take(limit)),
     }
 }

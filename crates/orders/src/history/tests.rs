@@ -1,6 +1,6 @@
 //! A customer who shops in one town through the seasons.
 
-use instored_domain::{OrderId, OrderLine, parse_order_time};
+use instored_domain::{LineItem, OrderId, parse_order_time};
 
 use super::*;
 
@@ -14,13 +14,13 @@ fn at(text: &str) -> Zoned {
 fn order(id: &str, placed: &str, lines: &[(&str, &str, i64)]) -> Order {
     let lines: Vec<_> = lines
         .iter()
-        .map(|(sku, quantity, unit_price)| OrderLine {
+        .map(|(sku, quantity, unit_price)| LineItem {
             sku: (*sku).into(),
             name: format!("{sku} of order {id}"),
             quantity: quantity.parse().unwrap(),
             unit: if quantity.contains('.') { Unit::Kg } else { Unit::Piece },
             unit_price: *unit_price,
-            void: quantity.starts_with('-'),
+            is_void: quantity.starts_with('-'),
         })
         .collect();
     let mut order = Order {
@@ -33,7 +33,7 @@ fn order(id: &str, placed: &str, lines: &[(&str, &str, i64)]) -> Order {
         till: None,
         replaces: None,
     };
-    order.total = order.sum();
+    order.total = order.sum_of_lines();
     order
 }
 
@@ -55,15 +55,17 @@ fn year() -> Vec<Order> {
     ]
 }
 
-fn look(by: HistoryBy, page: u32, limit: u32, now: &str) -> History {
-    history(ANNA, year(), by, Page { page, limit }, now.parse().unwrap())
+fn look(by: HistoryView, page: u32, limit: u32, now: &str) -> History {
+    history_page(ANNA, year(), by, Page { page, limit }, now.parse().unwrap())
 }
 
 const NEXT_DAY: &str = "2026-03-29T00:10:00Z";
 
 #[test]
 fn by_time_the_newest_order_comes_first_wherever_it_stood() {
-    let HistoryList::Orders(orders) = look(HistoryBy::Time, 1, 10, NEXT_DAY).list else { panic!() };
+    let HistoryEntries::Orders(orders) = look(HistoryView::Time, 1, 10, NEXT_DAY).entries else {
+        panic!()
+    };
     let ids: Vec<_> = orders.iter().map(|order| order.id.0.as_str()).collect();
     assert_eq!(ids, ["3", "4", "5", "2", "1"]);
 }
@@ -72,21 +74,27 @@ fn by_time_the_newest_order_comes_first_wherever_it_stood() {
 fn pages_hold_each_entry_once_and_end() {
     let mut ids = Vec::new();
     for page in 1..=4 {
-        let part = look(HistoryBy::Time, page, 2, NEXT_DAY);
-        assert_eq!((part.page, part.pages, part.entries), (page, 3, 5));
-        let HistoryList::Orders(orders) = part.list else { panic!() };
+        let part = look(HistoryView::Time, page, 2, NEXT_DAY);
+        assert_eq!((part.page, part.pages, part.entry_count), (page, 3, 5));
+        let HistoryEntries::Orders(orders) = part.entries else { panic!() };
         assert_eq!(orders.len(), [2, 2, 1, 0][page as usize - 1]);
         ids.extend(orders.into_iter().map(|order| order.id.0));
     }
     assert_eq!(ids, ["3", "4", "5", "2", "1"]);
-    let nobody =
-        history(ANNA, Vec::new(), HistoryBy::Again, Page::default(), NEXT_DAY.parse().unwrap());
-    assert_eq!((nobody.pages, nobody.entries), (0, 0));
+    let nobody = history_page(
+        ANNA,
+        Vec::new(),
+        HistoryView::Repeats,
+        Page::default(),
+        NEXT_DAY.parse().unwrap(),
+    );
+    assert_eq!((nobody.pages, nobody.entry_count), (0, 0));
 }
 
 #[test]
 fn by_product_sums_are_exact_and_what_was_taken_back_does_not_count() {
-    let HistoryList::Products(products) = look(HistoryBy::Product, 1, 10, NEXT_DAY).list else {
+    let HistoryEntries::Products(products) = look(HistoryView::Product, 1, 10, NEXT_DAY).entries
+    else {
         panic!()
     };
     let told: Vec<_> = products
@@ -111,9 +119,15 @@ fn a_product_in_two_currencies_or_units_has_a_sum_for_each() {
     let mut orders = year();
     orders[0].currency = "CHF".parse().unwrap();
     orders[4] = order("6", "2026-03-20T12:00:00+01:00", &[("pear", "3", 80)]);
-    let told =
-        history(ANNA, orders, HistoryBy::Product, Page::default(), NEXT_DAY.parse().unwrap()).list;
-    let HistoryList::Products(products) = told else { panic!() };
+    let told = history_page(
+        ANNA,
+        orders,
+        HistoryView::Product,
+        Page::default(),
+        NEXT_DAY.parse().unwrap(),
+    )
+    .entries;
+    let HistoryEntries::Products(products) = told else { panic!() };
     let sums: Vec<_> = products
         .iter()
         .map(|p| (p.sku.as_str(), p.spent, p.currency.to_string(), p.unit.symbol()))
@@ -126,7 +140,9 @@ fn a_product_in_two_currencies_or_units_has_a_sum_for_each() {
 
 #[test]
 fn the_list_to_buy_again_tells_how_much_how_often_and_how_long_ago() {
-    let HistoryList::Again(again) = look(HistoryBy::Again, 1, 10, NEXT_DAY).list else { panic!() };
+    let HistoryEntries::Repeats(again) = look(HistoryView::Repeats, 1, 10, NEXT_DAY).entries else {
+        panic!()
+    };
     let told: Vec<_> = again
         .iter()
         .map(|p| (p.sku.as_str(), p.orders, p.quantity.to_string(), p.days_since, p.every_days))
@@ -143,8 +159,9 @@ fn days_are_counted_by_the_calendar_where_it_was_bought_through_both_clock_chang
         let milk = [("milk", "1", 120)];
         let orders = vec![order("1", "2026-01-01T00:00:00Z", &milk), order("2", bought, &milk)];
         let told =
-            history(ANNA, orders, HistoryBy::Again, Page::default(), now.parse().unwrap()).list;
-        let HistoryList::Again(again) = told else { panic!() };
+            history_page(ANNA, orders, HistoryView::Repeats, Page::default(), now.parse().unwrap())
+                .entries;
+        let HistoryEntries::Repeats(again) = told else { panic!() };
         again[0].days_since
     };
     let berlin = "[Europe/Berlin]";
@@ -169,18 +186,25 @@ fn what_was_bought_twice_on_one_day_has_no_interval() {
     let milk = [("milk", "1", 120)];
     let orders =
         ["09", "18"].map(|hour| order(hour, &format!("2026-03-28T{hour}:00:00+01:00"), &milk));
-    let told =
-        history(ANNA, orders.into(), HistoryBy::Again, Page::default(), NEXT_DAY.parse().unwrap())
-            .list;
-    let HistoryList::Again(again) = told else { panic!() };
+    let told = history_page(
+        ANNA,
+        orders.into(),
+        HistoryView::Repeats,
+        Page::default(),
+        NEXT_DAY.parse().unwrap(),
+    )
+    .entries;
+    let HistoryEntries::Repeats(again) = told else { panic!() };
     assert_eq!((again[0].orders, again[0].every_days), (2, None));
 }
 
 #[test]
 fn a_history_survives_json_with_its_list_under_its_own_name() {
-    for (by, key) in
-        [(HistoryBy::Time, "orders"), (HistoryBy::Product, "products"), (HistoryBy::Again, "again")]
-    {
+    for (by, key) in [
+        (HistoryView::Time, "orders"),
+        (HistoryView::Product, "products"),
+        (HistoryView::Repeats, "again"),
+    ] {
         let told = look(by, 1, 2, NEXT_DAY);
         let json = serde_json::to_value(&told).unwrap();
         assert!(json[key].is_array(), "{json}");

@@ -77,13 +77,13 @@ fn a_large_shop_stays_within_its_limits() {
         .map(|number| {
             let order = basket(number);
             let start = Instant::now();
-            recommender.take(&order);
+            recommender.add_order(&order);
             start.elapsed()
         })
         .collect();
     let taken_in = worked().unwrap_or_else(|| start.elapsed());
     let held = memory("VmRSS:");
-    recommender.adopt(recommender.clone().learn());
+    recommender.set_ranker(recommender.clone().train());
     let built = worked().unwrap_or_else(|| start.elapsed());
     let adding = percentile_95(adding);
 
@@ -94,7 +94,7 @@ fn a_large_shop_stays_within_its_limits() {
             let start = Instant::now();
             let everything = Preferences::default();
             let all = Catalogue::default();
-            let shown = recommender.next_basket(id(0), &now, 10, &everything, &all);
+            let shown = recommender.recommend(id(0), &now, 10, &everything, &all);
             assert_eq!(shown.len(), 10);
             start.elapsed()
         };

@@ -3,7 +3,7 @@
 mod large;
 mod truth;
 
-use instored_domain::{Allergen, OrderId, OrderLine, Product, Unit};
+use instored_domain::{Allergen, LineItem, OrderId, Product, Unit};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use uuid::Uuid;
@@ -25,13 +25,13 @@ fn id(customer: u128) -> CustomerId {
 
 /// An order this many seconds ago of these articles, named after themselves.
 fn order(customer: u128, ago: i64, skus: &[&str]) -> Order {
-    let line = |sku: &&str| OrderLine {
+    let line = |sku: &&str| LineItem {
         sku: (*sku).into(),
         name: format!("the {sku}"),
         quantity: 1.into(),
         unit: Unit::Piece,
         unit_price: 100,
-        void: false,
+        is_void: false,
     };
     Order {
         id: OrderId(format!("{customer}-{ago}")),
@@ -48,14 +48,14 @@ fn order(customer: u128, ago: i64, skus: &[&str]) -> Order {
 fn of(orders: &[Order]) -> Recommender {
     let mut recommender = Recommender::default();
     for order in orders {
-        recommender.take(order);
+        recommender.add_order(order);
     }
     recommender
 }
 
 fn ask(recommender: &Recommender, customer: u128) -> Vec<Recommendation> {
     let everything = Preferences::default();
-    recommender.next_basket(id(customer), &at(NOW), 10, &everything, &Catalogue::default())
+    recommender.recommend(id(customer), &at(NOW), 10, &everything, &Catalogue::default())
 }
 
 fn skus(shown: &[Recommendation]) -> Vec<&str> {
@@ -67,8 +67,8 @@ fn product(sku: &str) -> Product {
         sku: sku.into(),
         name: format!("{sku} of the catalogue"),
         category: None,
-        available: true,
-        age_restricted: false,
+        is_available: true,
+        is_age_restricted: false,
         allergens: [].into(),
     }
 }
@@ -78,7 +78,7 @@ fn an_empty_shop_shows_nothing() {
     assert_eq!(ask(&Recommender::default(), 1), []);
     let one = of(&[order(1, DAY, &["milk"])]);
     assert_eq!(
-        one.next_basket(id(1), &at(NOW), 0, &Preferences::default(), &Catalogue::default()),
+        one.recommend(id(1), &at(NOW), 0, &Preferences::default(), &Catalogue::default()),
         []
     );
 }
@@ -87,7 +87,7 @@ fn an_empty_shop_shows_nothing() {
 fn after_one_order_its_products_are_shown() {
     let shown = ask(&of(&[order(1, DAY, &["milk", "bread"])]), 1);
     assert_eq!(skus(&shown), ["bread", "milk"]);
-    assert!(shown.iter().all(|shown| shown.why == Reason::LastTime));
+    assert!(shown.iter().all(|shown| shown.reason_data == Reason::LastTime));
 }
 
 #[test]
@@ -102,10 +102,10 @@ fn the_usual_comes_first_the_more_often_and_the_more_lately_the_higher() {
         1,
     );
     assert_eq!(skus(&shown), ["milk", "bread", "tea", "once", "old"]);
-    assert_eq!(shown[0].why, Reason::Usual { baskets: 3, of: 4 });
+    assert_eq!(shown[0].reason_data, Reason::Usual { baskets: 3, of: 4 });
     assert_eq!(shown[0].reason, "in 3 of your last 4 baskets");
-    assert_eq!(shown[3].why, Reason::LastTime);
-    assert_eq!(shown[4].why, Reason::Once { days_ago: 300 });
+    assert_eq!(shown[3].reason_data, Reason::LastTime);
+    assert_eq!(shown[4].reason_data, Reason::Once { days_ago: 300 });
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_has_a_rhythm_is_said_to_be_due() {
     orders.extend((1..=20).map(|n| order(1, n * 3 * DAY + HOUR, &["milk"])));
     let shown = ask(&of(&orders), 1);
     let coffee = shown.iter().find(|shown| shown.sku == "coffee").unwrap();
-    assert_eq!(coffee.why, Reason::Due { every_days: 14, since_days: 14 });
+    assert_eq!(coffee.reason_data, Reason::Due { every_days: 14, since_days: 14 });
 }
 
 #[test]
@@ -134,17 +134,16 @@ fn the_newest_name_is_shown_and_the_catalogues_before_it() {
     for orders in [[order(1, DAY, &["milk"]), older.clone()], [older, order(1, DAY, &["milk"])]] {
         assert_eq!(ask(&of(&orders), 1)[0].name, "the milk");
         let catalogue = Catalogue::from_iter([product("milk")]);
-        let shown =
-            of(&orders).next_basket(id(1), &at(NOW), 1, &Preferences::default(), &catalogue);
+        let shown = of(&orders).recommend(id(1), &at(NOW), 1, &Preferences::default(), &catalogue);
         assert_eq!(shown[0].name, "milk of the catalogue");
     }
 }
 
 #[test]
 fn who_wants_no_recommendations_gets_none() {
-    let none = Preferences { recommendations: false, ..Preferences::default() };
+    let none = Preferences { can_recommend: false, ..Preferences::default() };
     let recommender = of(&[order(1, DAY, &["milk"])]);
-    assert_eq!(recommender.next_basket(id(1), &at(NOW), 9, &none, &Catalogue::default()), []);
+    assert_eq!(recommender.recommend(id(1), &at(NOW), 9, &none, &Catalogue::default()), []);
 }
 
 #[test]
@@ -155,16 +154,15 @@ fn what_cannot_be_bought_or_must_not_be_shown_is_not() {
     let recommender = of(&orders);
     let catalogue = Catalogue::from_iter([
         product("bread"),
-        Product { available: false, ..product("gone") },
+        Product { is_available: false, ..product("gone") },
         Product { allergens: [Allergen::Nuts].into(), ..product("nuts") },
-        Product { age_restricted: true, ..product("wine") },
+        Product { is_age_restricted: true, ..product("wine") },
     ]);
     let everything = Preferences::default();
     let allergic = Preferences { allergens: [Allergen::Nuts].into(), ..Preferences::default() };
     for customer in [1, 99] {
         let shown = |preferences| {
-            let shown =
-                recommender.next_basket(id(customer), &at(NOW), 10, preferences, &catalogue);
+            let shown = recommender.recommend(id(customer), &at(NOW), 10, preferences, &catalogue);
             skus(&shown).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(shown(&everything), ["bread", "nuts", "unlisted"]);
@@ -176,12 +174,12 @@ fn what_cannot_be_bought_or_must_not_be_shown_is_not() {
 #[test]
 fn a_catalogue_is_changed_product_by_product() {
     let mut catalogue = Catalogue::default();
-    catalogue.put(Product { available: false, ..product("milk") });
+    catalogue.insert(Product { is_available: false, ..product("milk") });
     assert!(!catalogue.allows("milk", &[].into()));
-    catalogue.put(product("milk"));
+    catalogue.insert(product("milk"));
     assert!(catalogue.allows("milk", &[].into()));
     catalogue.remove("milk");
-    assert_eq!(catalogue.name("milk"), None);
+    assert_eq!(catalogue.product_name("milk"), None);
 }
 
 #[test]
@@ -198,10 +196,10 @@ fn who_is_new_is_shown_what_three_others_buy_at_this_hour() {
     let shown = ask(&of(&orders), 99);
     assert_eq!(skus(&shown), ["lunch", "breakfast"]);
     assert_eq!(
-        shown[0].why,
+        shown[0].reason_data,
         Reason::PopularAtThisHour { customers: 4, from_hour: 11, to_hour: 14, days: 60 }
     );
-    assert_eq!(shown[1].why, Reason::LikedHere { customers: 4 });
+    assert_eq!(shown[1].reason_data, Reason::LikedHere { customers: 4 });
 }
 
 #[test]
@@ -215,7 +213,9 @@ fn what_is_bought_together_is_shown_with_what_it_goes_with() {
     let shown = ask(&of(&orders), 1);
     let pesto = shown.iter().find(|shown| shown.sku == "pesto").unwrap();
     assert_eq!(pesto.reason, "often bought together with the pasta");
-    let Reason::BoughtTogether { baskets, of, .. } = pesto.why else { panic!("{:?}", pesto.why) };
+    let Reason::BoughtTogether { baskets, of, .. } = pesto.reason_data else {
+        panic!("{:?}", pesto.reason_data)
+    };
     assert_eq!((baskets, of), (6, 6));
 }
 
@@ -244,7 +244,7 @@ fn a_shop_learns_the_rhythm_of_its_customers() {
     // By the first guess what was bought last comes before what was not.
     assert!(place(&ask(&recommender, 8), "even") < place(&ask(&recommender, 8), "odd"));
     let before = skus(&ask(&recommender, 8)).len();
-    recommender.adopt(recommender.learn());
+    recommender.set_ranker(recommender.train());
     let shown = ask(&recommender, 8);
     assert_eq!(skus(&shown).len(), before);
     assert_eq!(shown[0].sku, "odd", "{:?}", skus(&shown));
@@ -256,7 +256,7 @@ fn place(shown: &[Recommendation], sku: &str) -> usize {
 
 #[test]
 fn a_shop_with_little_to_learn_from_goes_by_the_first_guess() {
-    assert_eq!(of(&alternating(2)).learn(), Ranker::default());
+    assert_eq!(of(&alternating(2)).train(), Ranker::default());
 }
 
 #[test]
@@ -266,10 +266,10 @@ fn the_order_of_arrival_changes_nothing() {
     orders.reverse();
     orders.sort_by_key(|order| order.id.0.len());
     let mut other = of(&orders);
-    assert_eq!(one.learn(), other.learn());
-    assert_ne!(one.learn(), Ranker::default());
-    one.adopt(one.learn());
-    other.adopt(other.learn());
+    assert_eq!(one.train(), other.train());
+    assert_ne!(one.train(), Ranker::default());
+    one.set_ranker(one.train());
+    other.set_ranker(other.train());
     for customer in 0..=30 {
         assert_eq!(ask(&one, customer), ask(&other, customer));
     }
@@ -281,16 +281,16 @@ fn who_is_forgotten_leaves_nothing_behind() {
     let (theirs, others): (Vec<_>, Vec<_>) =
         orders.iter().cloned().partition(|order| order.customer == id(7));
     let mut forgot = of(&orders);
-    forgot.forget(id(7));
+    forgot.remove_customer(id(7));
     let never = of(&others);
-    assert_eq!(forgot.orders(), never.orders());
-    assert_eq!(forgot.learn(), never.learn());
+    assert_eq!(forgot.order_count(), never.order_count());
+    assert_eq!(forgot.train(), never.train());
     for customer in 0..=30 {
         assert_eq!(ask(&forgot, customer), ask(&never, customer));
     }
     // And their place is taken by whoever comes next.
     for order in theirs {
-        forgot.take(&order);
+        forgot.add_order(&order);
     }
     assert_eq!(ask(&forgot, 7), ask(&of(&orders), 7));
 }
@@ -298,27 +298,27 @@ fn who_is_forgotten_leaves_nothing_behind() {
 #[test]
 fn an_order_counts_once_and_a_correction_takes_its_place() {
     let mut recommender = of(&[order(1, DAY, &["milk"]), order(1, 9 * DAY, &["tea"])]);
-    assert!(!recommender.take(&order(1, DAY, &["milk"])));
+    assert!(!recommender.add_order(&order(1, DAY, &["milk"])));
     let mut correction = order(1, DAY + 1, &["bread"]);
     correction.replaces = Some(OrderId(format!("1-{DAY}")));
-    assert!(recommender.take(&correction));
+    assert!(recommender.add_order(&correction));
     assert_eq!(skus(&ask(&recommender, 1)), ["bread", "tea"]);
-    assert_eq!(recommender.orders(), 2);
+    assert_eq!(recommender.order_count(), 2);
     let mut void = order(1, DAY + 2, &[]);
     void.replaces = Some(correction.id);
-    assert!(recommender.take(&void));
+    assert!(recommender.add_order(&void));
     assert_eq!(skus(&ask(&recommender, 1)), ["tea"]);
     // Someone else's order is not theirs to replace.
     void.replaces = Some(OrderId(format!("1-{}", 9 * DAY)));
     void.customer = id(2);
-    assert!(!recommender.take(&void));
-    assert_eq!(recommender.orders(), 1);
+    assert!(!recommender.add_order(&void));
+    assert_eq!(recommender.order_count(), 1);
 }
 
 #[test]
 fn what_was_taken_back_at_the_till_was_not_bought() {
     let mut taken_back = order(1, DAY, &["milk", "wine", "wine"]);
     taken_back.lines[2].quantity = (-1).into();
-    taken_back.lines[2].void = true;
+    taken_back.lines[2].is_void = true;
     assert_eq!(skus(&ask(&of(&[taken_back]), 1)), ["milk"]);
 }

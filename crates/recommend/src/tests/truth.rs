@@ -97,8 +97,8 @@ proptest! {
             let shown = ask(&recommender, customer);
             prop_assert!(shown.len() <= 10);
             for one in &shown {
-                prop_assert_eq!(check(&one.why, &one.sku, id(customer), &orders), Ok(()));
-                prop_assert_eq!(&one.reason, &one.why.to_string());
+                prop_assert_eq!(check(&one.reason_data, &one.sku, id(customer), &orders), Ok(()));
+                prop_assert_eq!(&one.reason, &one.reason_data.to_string());
             }
             let skus: BTreeSet<_> = shown.iter().map(|shown| &shown.sku).collect();
             prop_assert_eq!(skus.len(), shown.len(), "no product twice");
@@ -112,13 +112,13 @@ proptest! {
         for order in &more {
             let mut theirs = order.clone();
             theirs.customer = CustomerId(uuid::Uuid::from_u128(100 + order.customer.0.as_u128()));
-            changed.take(&theirs);
+            changed.add_order(&theirs);
         }
         for customer in 100..110 {
-            changed.forget(id(customer));
+            changed.remove_customer(id(customer));
         }
         let plain = of(&orders);
-        prop_assert_eq!(changed.orders(), plain.orders());
+        prop_assert_eq!(changed.order_count(), plain.order_count());
         for customer in 0..8 {
             prop_assert_eq!(ask(&changed, customer), ask(&plain, customer));
         }

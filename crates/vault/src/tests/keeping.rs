@@ -78,7 +78,7 @@ fn customers_are_renamed_their_visits_counted_and_their_wishes_kept() {
     assert_eq!((seen.visits, seen.last_visit), (1, Some(second(60))));
     assert_eq!(vault.customer(id).unwrap().unwrap(), seen);
     let wish = Preferences {
-        history: false,
+        can_show_history: false,
         allergens: [Allergen::Nuts].into(),
         ..Preferences::default()
     };
@@ -149,7 +149,11 @@ fn a_receipt_names_its_customer_as_long_as_they_are_enrolled() {
     let vault = house.open();
     let id = enrol(&vault, 1).id;
     assert_eq!(vault.receipt(&receipt(1)).unwrap(), Some(id));
-    assert_eq!(vault.receipt(&Receipt(code(1))).unwrap(), None, "a claim code is no receipt");
+    assert_eq!(
+        vault.receipt(&ConsentReceipt(code(1))).unwrap(),
+        None,
+        "a claim code is no receipt"
+    );
     assert_eq!(vault.claim(&receipt(1).0, second(0)).unwrap(), None, "a receipt buys nothing");
     vault.forget(id, act(1)).unwrap();
     assert_eq!(vault.receipt(&receipt(1)).unwrap(), None);

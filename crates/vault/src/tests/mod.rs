@@ -12,8 +12,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use instored_domain::{
-    ClaimCode, Consent, ConsentMethod, Customer, CustomerId, Embedding, ModelId, Order, OrderId,
-    OrderLine, Receipt, Unit, parse_order_time,
+    ClaimCode, Consent, ConsentMethod, ConsentReceipt, Customer, CustomerId, Embedding, LineItem,
+    ModelId, Order, OrderId, Unit, parse_order_time,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -88,8 +88,8 @@ fn code(n: u32) -> ClaimCode {
     ClaimCode::from_random([a >> 3, a, b >> 3, b, c >> 5, c, d >> 5, d])
 }
 
-fn receipt(n: u32) -> Receipt {
-    Receipt(code(n ^ 0x0080_0000))
+fn receipt(n: u32) -> ConsentReceipt {
+    ConsentReceipt(code(n ^ 0x0080_0000))
 }
 
 /// A face that no other call gives.
@@ -107,7 +107,7 @@ fn consent(n: u128) -> Consent {
     Consent {
         customer: customer(n),
         given: second(0),
-        how: ConsentMethod::Button,
+        method: ConsentMethod::Button,
         box_id: box_id(),
         text_version: "2026-01".into(),
         language: "en".into(),
@@ -131,13 +131,13 @@ fn enrol(vault: &Vault, n: u32) -> Customer {
 }
 
 fn order(n: u128, name: &str, hour: u8) -> Order {
-    let lines = vec![OrderLine {
+    let lines = vec![LineItem {
         sku: format!("sku-{name}"),
         name: format!("Product {name}"),
         quantity: "0.345".parse().unwrap(),
         unit: Unit::Piece,
         unit_price: 299,
-        void: false,
+        is_void: false,
     }];
     Order {
         id: OrderId(name.into()),
@@ -145,7 +145,7 @@ fn order(n: u128, name: &str, hour: u8) -> Order {
         placed: parse_order_time(&format!("2026-03-29T{hour:02}:15:00+02:00[Europe/Berlin]"))
             .unwrap(),
         currency: "EUR".parse().unwrap(),
-        total: lines.iter().map(OrderLine::amount).sum(),
+        total: lines.iter().map(LineItem::amount).sum(),
         lines,
         till: Some("till 1".into()),
         replaces: None,

@@ -1,0 +1,84 @@
+//! Currencies of ISO 4217.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{OrderError, excerpt};
+
+/// A currency of ISO 4217 in which prices can be written, such as EUR.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency(iso_currency::Currency);
+
+impl FromStr for Currency {
+    type Err = OrderError;
+
+    fn from_str(text: &str) -> Result<Self, OrderError> {
+        // ISO 4217 lists gold and other metals without a minor unit; they have no prices.
+        iso_currency::Currency::from_code(text)
+            .filter(|currency| currency.exponent().is_some())
+            .map(Self)
+            .ok_or_else(|| OrderError::Currency(excerpt(text)))
+    }
+}
+
+impl Currency {
+    /// Formats an amount of minor units for people: `12.34 EUR`, `1234 JPY`.
+    pub fn display(self, amount: i64) -> impl fmt::Display {
+        let decimals = self.0.exponent().unwrap_or_default();
+        format!("{} {self}", Decimal::new(amount, decimals.into()))
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = OrderError;
+
+    fn try_from(text: String) -> Result<Self, OrderError> {
+        text.parse()
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> String {
+        currency.to_string()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.code())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn currency_code_must_be_iso_4217_with_minor_unit() {
+        assert!("EUR".parse::<Currency>().is_ok());
+        for wrong in ["euro", "eur", "EUX", "XAU", "", "€"] {
+            assert!(wrong.parse::<Currency>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn amount_is_written_with_decimals_of_its_currency() {
+        let written =
+            |code: &str, amount| code.parse::<Currency>().unwrap().display(amount).to_string();
+        assert_eq!(written("EUR", 1234), "12.34 EUR");
+        assert_eq!(written("EUR", -5), "-0.05 EUR");
+        assert_eq!(written("JPY", 1234), "1234 JPY");
+        assert_eq!(written("KWD", 1234), "1.234 KWD");
+    }
+}

@@ -1,0 +1,65 @@
+//! The time of an order as text: `2026-03-29T09:15:00+02:00`, followed by a time zone such as
+//! `[Europe/Berlin]` if the till sends one.
+
+use jiff::Zoned;
+use jiff::fmt::temporal::DateTimeParser;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer, Serializer};
+
+use super::{OrderError, excerpt};
+
+/// Parses the time of an order. Keeps a named time zone, and turns an offset alone into a fixed
+/// zone.
+///
+/// # Errors
+/// If the text is not a time, or has neither offset nor zone and thus is no unique moment.
+pub fn parse(text: &str) -> Result<Zoned, OrderError> {
+    static PARSER: DateTimeParser = DateTimeParser::new();
+    let wrong = || OrderError::Time(excerpt(text));
+    if text.contains('[') {
+        return PARSER.parse_zoned(text).map_err(|_| wrong());
+    }
+    let pieces = PARSER.parse_pieces(text).map_err(|_| wrong())?;
+    let offset = pieces.to_numeric_offset().ok_or_else(wrong)?;
+    let timestamp = PARSER.parse_timestamp(text).map_err(|_| wrong())?;
+    Ok(timestamp.to_zoned(TimeZone::fixed(offset)))
+}
+
+pub(crate) fn serialize<S: Serializer>(time: &Zoned, serializer: S) -> Result<S::Ok, S::Error> {
+    if time.time_zone().iana_name().is_some() {
+        serializer.collect_str(time)
+    } else {
+        serializer.collect_str(&time.timestamp().display_with_offset(time.offset()))
+    }
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zoned, D::Error> {
+    parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_needs_offset_and_keeps_its_zone() {
+        let summer = parse("2026-03-29T03:30:00+02:00[Europe/Berlin]").unwrap();
+        assert_eq!(summer.timestamp().to_string(), "2026-03-29T01:30:00Z");
+        assert_eq!(parse("2026-03-29T09:15:00Z").unwrap().hour(), 9);
+        for wrong in ["2026-03-29", "2026-03-29T09:15:00", "yesterday", ""] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn offset_selects_the_repeated_hour_and_must_fit_its_zone() {
+        let at = |text| parse(text).unwrap();
+        let first = at("2026-10-25T02:30:00+02:00[Europe/Berlin]");
+        let second = at("2026-10-25T02:30:00+01:00[Europe/Berlin]");
+        assert_eq!(second.timestamp().as_second() - first.timestamp().as_second(), 3600);
+        // Summer time skipped the first; Berlin never has the offset of the second.
+        for wrong in ["2026-03-29T02:30:00+01:00", "2026-03-28T02:30:00+05:00"] {
+            assert!(parse(&format!("{wrong}[Europe/Berlin]")).is_err(), "{wrong}");
+        }
+    }
+}
