@@ -11,7 +11,7 @@ use super::files::{self, LeftOut};
 use super::receipt::Table;
 use super::{office, print_json};
 use crate::config::Config;
-use crate::daemon::operator::{Request, Response};
+use crate::daemon::admin_api::{Request, Response};
 
 /// What to do.
 #[derive(clap::Subcommand)]

@@ -7,7 +7,7 @@ use instored_domain::{ConsentReceipt, Customer, CustomerId, CustomerName};
 
 use super::{office, print_json};
 use crate::config::Config;
-use crate::daemon::operator::{Request, Response};
+use crate::daemon::admin_api::{Request, Response};
 
 /// What to do.
 #[derive(clap::Subcommand)]

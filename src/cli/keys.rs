@@ -9,7 +9,7 @@ use serde_json::json;
 use super::customers::UNEXPECTED;
 use super::{office, print_json};
 use crate::config::Config;
-use crate::daemon::operator::{Request, Response};
+use crate::daemon::admin_api::{Request, Response};
 
 /// What to do.
 #[derive(clap::Subcommand)]

@@ -5,8 +5,8 @@ use instored_vault::{Act, Means, Vault};
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::daemon::operator::{self, Request, Response};
-use crate::daemon::{ask as ask_daemon, open_vault};
+use crate::daemon::admin_api::{self, Request, Response};
+use crate::daemon::{open_vault, send_admin_request};
 
 /// Carries out a request, in the daemon if one runs.
 ///
@@ -14,14 +14,14 @@ use crate::daemon::{ask as ask_daemon, open_vault};
 /// When it is refused, or neither daemon nor vault can be reached.
 pub(super) fn ask(config: &Config, request: Request) -> anyhow::Result<Response> {
     let socket = config.socket_path();
-    let answer = ask_daemon(&socket, &request).with_context(|| {
+    let answer = send_admin_request(&socket, &request).with_context(|| {
         format!("the daemon at {} does not answer; are you its user, or root?", socket.display())
     })?;
     match answer {
         Some(answer) => Ok(answer?),
         None => {
             let act = Act { at: Timestamp::now(), by: Means::Operator };
-            Ok(operator::answer(&existing_vault(config)?, request, act, config.shop.currency)?)
+            Ok(admin_api::answer(&existing_vault(config)?, request, act, config.shop.currency)?)
         }
     }
 }

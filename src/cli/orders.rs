@@ -14,7 +14,7 @@ use super::files::{self, LeftOut};
 use super::receipt::{self, Table};
 use super::{office, print_json};
 use crate::config::Config;
-use crate::daemon::operator::{Request, Response, not_taken};
+use crate::daemon::admin_api::{Request, Response, not_taken};
 
 /// What to do.
 #[derive(clap::Subcommand)]

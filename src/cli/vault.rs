@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use super::customers::UNEXPECTED;
 use super::{office, print_json};
 use crate::config::Config;
-use crate::daemon::operator::{Request, Response};
-use crate::daemon::{ask as ask_daemon, open_vault};
+use crate::daemon::admin_api::{Request, Response};
+use crate::daemon::{open_vault, send_admin_request};
 
 /// What to do.
 #[derive(clap::Subcommand)]
@@ -163,7 +163,7 @@ fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Resul
         .open(file)
         .with_context(cannot)?;
     let request = Request::Backup { passphrase: passphrase.clone() };
-    let made = match ask_daemon(&config.socket_path(), &request)? {
+    let made = match send_admin_request(&config.socket_path(), &request)? {
         Some(answer) => {
             let Response::BackedUp { file: made, backup } = answer? else { bail!(UNEXPECTED) };
             let copied = File::open(&made).and_then(|mut from| io::copy(&mut from, &mut to));

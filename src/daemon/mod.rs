@@ -4,22 +4,20 @@
 //! `light` drive the panel; everything else is tokio. What the threads tell is acted on by one
 //! loop, one thing at a time, at the `desk`.
 
-mod advisor;
-mod chores;
-mod control;
-mod desk;
+pub mod admin_api;
+mod admin_socket;
+mod commands;
+mod compaction;
+mod controller;
+mod daily_visits;
 pub mod display_bridge;
-mod eyes;
-mod figures;
-mod front;
-mod mailbox;
+mod enrolment_flow;
+mod frame_slot;
+mod maintenance;
 mod metrics;
-pub mod operator;
-mod opting;
-mod requests;
-mod seen;
-mod tending;
-mod today;
+mod panel_threads;
+mod recommendations;
+mod vision_worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -32,9 +30,9 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 
-pub use control::ask;
-pub use eyes::OpenCamera;
-pub use mailbox::Delivery;
+pub use admin_socket::send_admin_request;
+pub use frame_slot::Delivery;
+pub use vision_worker::OpenCamera;
 
 use instored_domain::{CustomerId, Embedding, ModelId, ShoppingLists, TillAssignments};
 use instored_mqtt::{MqttError, PublicKeyAnnouncement, Signer};
@@ -44,15 +42,15 @@ use instored_vault::{Keys, Means, Vault, VaultError};
 use instored_vision::VisionError;
 
 use crate::config::{Config, Shop};
-use advisor::Advisor;
-use chores::Chores;
-use desk::Desk;
-use eyes::{Eyes, Glimpse, Opened};
-use figures::Figures;
-use front::Lamp;
-use operator::{Request, Response};
-use requests::act;
-use today::Today;
+use admin_api::{Request, Response};
+use commands::act;
+use compaction::Compaction;
+use controller::Controller;
+use daily_visits::DailyVisits;
+use metrics::Metrics;
+use panel_threads::LedHandle;
+use recommendations::Recommendations;
+use vision_worker::{Opened, VisionEvent, VisionWorker};
 
 /// The parts that differ between a shop's box, the demonstration and the tests.
 pub struct Parts {
@@ -89,11 +87,11 @@ pub enum DaemonError {
 }
 
 /// Time that is left for each part to end.
-const FAREWELL: Duration = Duration::from_millis(1900);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1900);
 /// How often the desk looks after what nobody asks for.
-const TENDED: Duration = Duration::from_secs(60);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 /// At least so long between two signs of life.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+const WATCHDOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Opens the vault of a box, with its keys; makes what is not there.
 ///
@@ -130,17 +128,17 @@ pub async fn run(
     let (models, rules) = (config.vision.clone(), config.recognition.clone());
     let load = move || Recogniser::new(&models, &rules);
     let Parts { camera, delivery, button, light, shop: mut set_anew } = parts;
-    let mut figures = Figures::default();
+    let mut figures = Metrics::default();
     let seen = figures.seen.clone();
     let Opened { eyes, model, mut glimpses, vision } =
-        block_in_place(|| Eyes::open(load, camera, delivery, sign_of_life(), seen))?;
+        block_in_place(|| VisionWorker::open(load, camera, delivery, sign_of_life(), seen))?;
     let (gallery, refused) = block_in_place(|| enrolled(&vault, &model))?;
-    let advisor = block_in_place(|| Advisor::of(&vault))?;
-    let mut today = Today::of(&block_in_place(|| vault.customers())?.good, &Zoned::now());
-    let mut state = desk::first_state(model, gallery.len() as u64, refused);
+    let advisor = block_in_place(|| Recommendations::of(&vault))?;
+    let mut today = DailyVisits::of(&block_in_place(|| vault.customers())?.good, &Zoned::now());
+    let mut state = controller::first_state(model, gallery.len() as u64, refused);
     state.visits_today = today.count(&Zoned::now());
     for (customer, templates) in gallery {
-        eyes.ask(eyes::Ask::Admit { customer, templates, track: None });
+        eyes.ask(vision_worker::VisionCommand::Admit { customer, templates, track: None });
     }
 
     let signer = signer_of(&vault);
@@ -159,13 +157,14 @@ pub async fn run(
     make_folder(&config.runtime_dir)?;
     let path = config.socket_path();
     let (tell, mut asked) = mpsc::channel(8);
-    let socket = control::Socket::open(&path, tell)
+    let socket = admin_socket::Socket::open(&path, tell)
         .map_err(|source| DaemonError::Socket { path, source })?;
 
-    let mut presses = front::watch_button(button, &config.panel).map_err(DaemonError::Thread)?;
-    let lamp = Lamp::new(light).map_err(DaemonError::Thread)?;
+    let mut presses =
+        panel_threads::start_button_thread(button, &config.panel).map_err(DaemonError::Thread)?;
+    let lamp = LedHandle::new(light).map_err(DaemonError::Thread)?;
 
-    let mut desk = Desk {
+    let mut desk = Controller {
         vault,
         publisher,
         eyes: eyes.clone(),
@@ -179,7 +178,7 @@ pub async fn run(
         lists: ShoppingLists::new(SignedDuration::from_hours(config.shop.list_hours.into())),
         today,
         advisor,
-        chores: Chores::default(),
+        chores: Compaction::default(),
         looking: false,
         let_go: false,
         on_request: config.recognition.mode == instored_recognition::Mode::OnRequest,
@@ -200,7 +199,7 @@ pub async fn run(
         let (vault, done) = (Arc::clone(&vault), done.clone());
         let currency = config.shop.currency;
         tokio::task::spawn_blocking(move || {
-            let answer = operator::answer(&vault, request, act(Means::Operator), currency);
+            let answer = admin_api::answer(&vault, request, act(Means::Operator), currency);
             // The loop has ended when nobody listens.
             let _ = done.send((answer, reply));
         });
@@ -209,14 +208,14 @@ pub async fn run(
         beside(Request::RotateKeys, oneshot::channel().0);
     }
 
-    let mut now_and_then = tokio::time::interval(TENDED);
+    let mut now_and_then = tokio::time::interval(MAINTENANCE_INTERVAL);
     let mut shutdown = std::pin::pin!(shutdown);
     let ended = loop {
         tokio::select! {
             () = &mut shutdown => break Ok(()),
             glimpse = glimpses.recv() => match glimpse {
-                Some(Glimpse::Ended) | None => break Ok(()),
-                Some(Glimpse::Blind) => break Err(DaemonError::Broken("vision")),
+                Some(VisionEvent::Ended) | None => break Ok(()),
+                Some(VisionEvent::Crashed) => break Err(DaemonError::Broken("vision")),
                 Some(glimpse) => {
                     figures.glimpse(glimpse, |glimpse| block_in_place(|| desk.glimpse(glimpse)));
                 }
@@ -263,7 +262,7 @@ pub async fn run(
     let farewell = async {
         let _ = tokio::join!(bus, threads);
     };
-    if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, farewell).await.is_err() {
         tracing::warn!("not every part ended in time");
     }
     ended
@@ -295,7 +294,7 @@ fn enrolled(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), DaemonErro
 }
 
 fn signer_of(vault: &Arc<Vault>) -> Signer {
-    let PublicKeyAnnouncement { key_id, ed25519 } = operator::key_note(vault);
+    let PublicKeyAnnouncement { key_id, ed25519 } = admin_api::key_note(vault);
     let signing = Arc::clone(vault);
     Signer::new(key_id, ed25519, Arc::new(move |bytes: &[u8]| signing.key().sign(bytes)))
 }
@@ -312,7 +311,7 @@ fn make_folder(path: &std::path::Path) -> Result<(), DaemonError> {
 fn sign_of_life() -> impl Fn() + Send + 'static {
     let last = std::cell::Cell::new(None::<Instant>);
     move || {
-        if last.get().is_none_or(|t| t.elapsed() >= SIGN_OF_LIFE) {
+        if last.get().is_none_or(|t| t.elapsed() >= WATCHDOG_INTERVAL) {
             last.set(Some(Instant::now()));
             notify(&[sd_notify::NotifyState::Watchdog]);
         }

@@ -1,10 +1,10 @@
 //! The demonstration: the main job from a press to a greeting, with everything real but camera and
 //! button, told in plain words and shown on a page.
 
-mod cast;
-mod narrator;
-mod story;
-mod theatre;
+mod fixtures;
+mod harness;
+mod output;
+mod scenario;
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::daemon::display_bridge::{self, DisplayBridgeError};
-use narrator::Narrator;
-use story::{Story, StoryError};
-use theatre::Theatre;
+use harness::Harness;
+use output::Output;
+use scenario::{Scenario, ScenarioError};
 
 /// How the demonstration is played.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +41,10 @@ pub async fn run(
     config: Config,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let narrator = if options.json { Narrator::Json } else { Narrator::Words };
+    let narrator = if options.json { Output::Json } else { Output::Words };
     if options.once {
-        let mut theatre = Theatre::open(config, Pacing::Unlimited).await?;
-        let mut story = Story { theatre: &mut theatre, narrator, reading: GLANCE };
+        let mut theatre = Harness::open(config, Pacing::Unlimited).await?;
+        let mut story = Scenario { theatre: &mut theatre, narrator, reading: GLANCE };
         let told = tokio::select! {
             told = story.tell() => told,
             () = stop => Ok(()),
@@ -55,20 +55,20 @@ pub async fn run(
 
     let listener = instored_display::bind(&config.display).await?;
     let address = listener.local_addr()?;
-    let mut theatre = Theatre::open(config, Pacing::RealTime).await?;
+    let mut theatre = Harness::open(config, Pacing::RealTime).await?;
     let page = Page::open(listener, &theatre.config);
     narrator.say(format_args!("Watch it on http://{address}/ and end it with Ctrl-C."));
     narrator.say(format_args!(
         "Listen with: mosquitto_sub -V 5 -p {} -t 'instored/#' -v",
         theatre.config.mqtt.port
     ));
-    let mut story = Story { theatre: &mut theatre, narrator, reading: READING };
+    let mut story = Scenario { theatre: &mut theatre, narrator, reading: READING };
     let played = async {
         story.tell().await?;
         story.encore().await?;
         std::future::pending().await
     };
-    let told: Result<(), StoryError> = tokio::select! {
+    let told: Result<(), ScenarioError> = tokio::select! {
         told = played => told,
         () = stop => Ok(()),
     };

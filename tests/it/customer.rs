@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::browser::Browser;
 use crate::support::entrance::{Entrance, program, start};
 use crate::support::mosquitto::Mosquitto;
-use crate::support::turns::turn;
+use crate::support::serial::turn;
 use crate::support::view::{AT_REST, assert_accessible, click, touch};
 
 /// How long the demonstration takes at most until its last visitor stays.

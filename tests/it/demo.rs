@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::assert_says;
 use crate::support::entrance::{program, start};
 use crate::support::process::Ended;
-use crate::support::turns::turn;
+use crate::support::serial::turn;
 
 /// Half a minute of work for two cores, with room for a slow and busy machine.
 const WHOLE_STORY: Duration = Duration::from_secs(600);

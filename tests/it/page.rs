@@ -2,7 +2,7 @@
 
 use crate::support::browser::Browser;
 use crate::support::entrance::{program, start};
-use crate::support::turns::turn;
+use crate::support::serial::turn;
 
 /// The text of a guest's card, once the page greets; null before.
 fn card_of(name: &str) -> String {

@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::run::runtime;
 use super::{office, print_json};
 use crate::config::Config;
-use crate::daemon::ask;
-use crate::daemon::operator::Request;
+use crate::daemon::admin_api::Request;
+use crate::daemon::send_admin_request;
 
 /// How to say it.
 #[derive(clap::Args)]
@@ -38,7 +38,8 @@ struct Finding {
 const BROKER_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<ExitCode> {
-    let running = ask(&config.socket_path(), &Request::Customers).is_ok_and(|a| a.is_some());
+    let running =
+        send_admin_request(&config.socket_path(), &Request::Customers).is_ok_and(|a| a.is_some());
     let held = || Ok("in use by the running daemon; its state says how it is".to_owned());
     let findings = [
         finding("models", models(config)),
@@ -78,7 +79,7 @@ fn vault(config: &Config) -> anyhow::Result<String> {
         return Ok(format!("none yet; the first start makes {}", config.vault_path().display()));
     }
     let answer = office::ask(config, Request::Customers)?;
-    let crate::daemon::operator::Response::Customers { customers, refused } = answer else {
+    let crate::daemon::admin_api::Response::Customers { customers, refused } = answer else {
         anyhow::bail!(super::customers::UNEXPECTED);
     };
     anyhow::ensure!(refused.is_empty(), "{}", refused.join("; "));

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::mosquitto::{Ear, Mosquitto, enrol};
 use super::process::{Ended, Process};
 use super::repository;
-use super::turns::{Turn, turn};
+use super::serial::{Turn, turn};
 
 /// The program as `make build` leaves it, without any of this machine's settings.
 pub fn program() -> Command {

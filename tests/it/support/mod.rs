@@ -2,11 +2,11 @@
 
 pub mod browser;
 pub mod entrance;
-pub mod lines;
 pub mod mosquitto;
+pub mod output_reader;
 pub mod process;
+pub mod serial;
 pub mod signed;
-pub mod turns;
 pub mod view;
 
 use std::path::{Path, PathBuf};

@@ -4,13 +4,13 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::lines::Lines;
+use super::output_reader::OutputReader;
 use super::{PATIENCE, eventually_within};
 
 /// A running program.
 pub struct Process {
-    pub stdout: Lines,
-    pub stderr: Lines,
+    pub stdout: OutputReader,
+    pub stderr: OutputReader,
     name: String,
     child: Child,
 }
@@ -34,8 +34,8 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|e| panic!("`{name}` does not start ({e}): install {package}"));
-        let stdout = Lines::of(child.stdout.take().expect("stdout is piped"));
-        let stderr = Lines::of(child.stderr.take().expect("stderr is piped"));
+        let stdout = OutputReader::of(child.stdout.take().expect("stdout is piped"));
+        let stderr = OutputReader::of(child.stderr.take().expect("stderr is piped"));
         Self { stdout, stderr, name, child }
     }
 

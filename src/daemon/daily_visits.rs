@@ -7,13 +7,13 @@ use jiff::Zoned;
 use jiff::civil::Date;
 
 /// Who came in today; each counts once.
-pub(super) struct Today {
+pub(super) struct DailyVisits {
     date: Date,
     customers: HashSet<CustomerId>,
     count: u64,
 }
 
-impl Today {
+impl DailyVisits {
     /// The day of `now`, with those of these customers whose last visit it was.
     pub fn of(customers: &[Customer], now: &Zoned) -> Self {
         let mut today = Self { date: now.date(), customers: HashSet::new(), count: 0 };
@@ -74,7 +74,7 @@ mod tests {
             customer(2, Some("2026-03-27T08:00:00Z")),
             customer(3, None),
         ];
-        let mut today = Today::of(&known, &evening);
+        let mut today = DailyVisits::of(&known, &evening);
         assert_eq!(today.count(&evening), 1);
         assert_eq!(today.came_in(known[0].id, &evening), 1);
         assert_eq!(today.came_in(known[1].id, &evening), 2);

@@ -17,7 +17,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// Serves the figures for as long as the program runs. A box without them is a box all the same:
 /// where the port is taken, the log says so.
-pub(super) async fn serve(listen: SocketAddr, figures: Registry) {
+pub(in super::super) async fn serve(listen: SocketAddr, figures: Registry) {
     let listener = match TcpListener::bind(listen).await {
         Ok(listener) => listener,
         Err(error) => {

@@ -13,8 +13,12 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::eyes::{Eyes, Glimpse};
-use super::seen::Seen;
+mod server;
+mod vision;
+
+use super::vision_worker::{VisionEvent, VisionWorker};
+pub(super) use server::serve;
+pub(super) use vision::VisionMetrics;
 
 /// Upper bounds of the histograms of times, in seconds.
 const SECONDS: [f64; 10] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
@@ -30,17 +34,17 @@ struct Outcome {
 }
 
 /// All that is counted.
-pub(super) struct Figures {
+pub(super) struct Metrics {
     pub registry: Registry,
-    pub seen: Seen,
+    pub seen: VisionMetrics,
     told: Histogram,
     decisions: Family<Decision, Counter>,
     commands: Family<Outcome, Counter>,
 }
 
-impl Default for Figures {
+impl Default for Metrics {
     fn default() -> Self {
-        let seen = Seen {
+        let seen = VisionMetrics {
             looks: Histogram::new(SECONDS),
             searched: Counter::default(),
             with_faces: Counter::default(),
@@ -66,10 +70,10 @@ impl Default for Figures {
     }
 }
 
-impl Figures {
+impl Metrics {
     /// Something was seen, and `act` says so to the world.
-    pub fn glimpse(&self, glimpse: Glimpse, act: impl FnOnce(Glimpse)) {
-        let taken = if let Glimpse::RecognitionEvent(sighting, taken) = &glimpse {
+    pub fn glimpse(&self, glimpse: VisionEvent, act: impl FnOnce(VisionEvent)) {
+        let taken = if let VisionEvent::RecognitionEvent(sighting, taken) = &glimpse {
             self.decide(sighting);
             Some(*taken)
         } else {
@@ -102,14 +106,14 @@ impl Figures {
     }
 
     /// Adds what the other parts count by themselves.
-    pub fn read_at_each_look(&mut self, publisher: Publisher, eyes: Eyes) {
+    pub fn read_at_each_look(&mut self, publisher: Publisher, eyes: VisionWorker) {
         self.registry.register_collector(Box::new(Others { publisher, eyes }));
     }
 }
 
 struct Others {
     publisher: Publisher,
-    eyes: Eyes,
+    eyes: VisionWorker,
 }
 
 impl fmt::Debug for Others {
@@ -174,14 +178,14 @@ mod tests {
 
     #[test]
     fn what_is_counted_says_how_often_and_never_who() {
-        let figures = Figures::default();
+        let figures = Metrics::default();
         let customer = CustomerId(uuid::Uuid::from_u128(0x00c0_ffee));
         let taken = Instant::now();
         let mut said = 0;
         for sighting in [RecognitionEvent::Arrived(customer), RecognitionEvent::Left(customer)] {
-            figures.glimpse(Glimpse::RecognitionEvent(sighting, taken), |_| said += 1);
+            figures.glimpse(VisionEvent::RecognitionEvent(sighting, taken), |_| said += 1);
         }
-        figures.glimpse(Glimpse::Looking(true), |_| said += 1);
+        figures.glimpse(VisionEvent::Looking(true), |_| said += 1);
         assert_eq!(said, 3);
         figures.command(true);
         assert_eq!(figures.seen.time(|| 7), 7);

@@ -15,11 +15,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::Config;
-use crate::daemon::operator::{Request, Response};
+use crate::daemon::admin_api::{Request, Response};
 use crate::daemon::{self, DaemonError, Delivery, Parts};
 
 /// Everything that the story plays with.
-pub(super) struct Theatre {
+pub(super) struct Harness {
     /// Sends people in and out.
     pub director: SceneController,
     /// Presses the button.
@@ -47,7 +47,7 @@ const GREETING_SECONDS: u32 = 3600;
 const START: Duration = Duration::from_secs(60);
 const ANSWER: Duration = Duration::from_secs(30);
 
-impl Theatre {
+impl Harness {
     /// Opens the theatre: a broker on a free port, a box in a folder of its own, and an ear on the
     /// bus. Models and recognition are those of `config`.
     pub async fn open(mut config: Config, pace: Pacing) -> anyhow::Result<Self> {
@@ -138,7 +138,7 @@ impl Theatre {
 
     /// Asks the box as the shop's operator does.
     pub fn operator(&self, request: &Request) -> Result<Response, String> {
-        daemon::ask(&self.config.socket_path(), request)
+        daemon::send_admin_request(&self.config.socket_path(), request)
             .map_err(|e| e.to_string())?
             .ok_or_else(|| "the daemon does not run".to_owned())?
             .map_err(|refusal| refusal.to_string())

@@ -16,7 +16,7 @@ pub enum Delivery {
 }
 
 /// One place for a frame, and a queue of orders `O` to whoever looks at the frames.
-pub(super) struct Mailbox<O> {
+pub(super) struct FrameSlot<O> {
     inside: Mutex<Inside<O>>,
     changed: Condvar,
     delivery: Delivery,
@@ -29,14 +29,14 @@ struct Inside<O> {
 }
 
 /// What was in the box.
-pub(super) enum Mail<O> {
-    Order(O),
+pub(super) enum SlotItem<O> {
+    Control(O),
     /// A frame, and when it was left.
     Frame(Frame, Instant),
     Closed,
 }
 
-impl<O> Mailbox<O> {
+impl<O> FrameSlot<O> {
     pub fn new(delivery: Delivery) -> Self {
         let inside = Inside { frame: None, orders: VecDeque::new(), closed: false };
         Self { inside: Mutex::new(inside), changed: Condvar::new(), delivery }
@@ -60,18 +60,18 @@ impl<O> Mailbox<O> {
     }
 
     /// Waits until something is there, and takes it.
-    pub fn take(&self) -> Mail<O> {
+    pub fn take(&self) -> SlotItem<O> {
         let mut inside = self.lock();
         loop {
             if inside.closed {
-                return Mail::Closed;
+                return SlotItem::Closed;
             }
             if let Some(order) = inside.orders.pop_front() {
-                return Mail::Order(order);
+                return SlotItem::Control(order);
             }
             if let Some((frame, left)) = inside.frame.take() {
                 self.changed.notify_all();
-                return Mail::Frame(frame, left);
+                return SlotItem::Frame(frame, left);
             }
             inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
         }
@@ -105,41 +105,41 @@ mod tests {
         Frame { picture: Picture::filled(1, 1, [0; 3]), taken: Duration::from_millis(ms) }
     }
 
-    fn taken<O>(mail: Mail<O>) -> Option<u128> {
-        if let Mail::Frame(frame, _) = mail { Some(frame.taken.as_millis()) } else { None }
+    fn taken<O>(mail: SlotItem<O>) -> Option<u128> {
+        if let SlotItem::Frame(frame, _) = mail { Some(frame.taken.as_millis()) } else { None }
     }
 
     #[test]
     fn a_live_camera_never_lags() {
-        let mailbox = Mailbox::<()>::new(Delivery::Newest);
+        let frame_slot = FrameSlot::<()>::new(Delivery::Newest);
         for ms in [1, 2, 3] {
-            assert!(mailbox.leave(frame(ms)));
+            assert!(frame_slot.leave(frame(ms)));
         }
-        assert_eq!(taken(mailbox.take()), Some(3));
-        mailbox.leave(frame(4));
-        assert_eq!(taken(mailbox.take()), Some(4));
+        assert_eq!(taken(frame_slot.take()), Some(3));
+        frame_slot.leave(frame(4));
+        assert_eq!(taken(frame_slot.take()), Some(4));
     }
 
     #[test]
     fn a_replay_skips_nothing() {
-        let mailbox = Arc::new(Mailbox::<()>::new(Delivery::EveryFrame));
-        let replay = Arc::clone(&mailbox);
+        let frame_slot = Arc::new(FrameSlot::<()>::new(Delivery::EveryFrame));
+        let replay = Arc::clone(&frame_slot);
         let feeder = std::thread::spawn(move || (0..50).all(|ms| replay.leave(frame(ms))));
-        let seen: Vec<_> = (0..50).filter_map(|_| taken(mailbox.take())).collect();
+        let seen: Vec<_> = (0..50).filter_map(|_| taken(frame_slot.take())).collect();
         assert_eq!(seen, (0..50).collect::<Vec<_>>());
         assert!(feeder.join().unwrap());
     }
 
     #[test]
     fn orders_go_before_frames_and_closing_frees_a_waiting_replay() {
-        let mailbox = Arc::new(Mailbox::new(Delivery::EveryFrame));
-        mailbox.leave(frame(1));
-        mailbox.order("stop");
-        assert!(matches!(mailbox.take(), Mail::Order("stop")));
-        let replay = Arc::clone(&mailbox);
+        let frame_slot = Arc::new(FrameSlot::new(Delivery::EveryFrame));
+        frame_slot.leave(frame(1));
+        frame_slot.order("stop");
+        assert!(matches!(frame_slot.take(), SlotItem::Control("stop")));
+        let replay = Arc::clone(&frame_slot);
         let feeder = std::thread::spawn(move || replay.leave(frame(2)));
-        mailbox.close();
+        frame_slot.close();
         assert!(!feeder.join().unwrap());
-        assert!(matches!(mailbox.take(), Mail::Closed));
+        assert!(matches!(frame_slot.take(), SlotItem::Closed));
     }
 }

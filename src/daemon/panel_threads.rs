@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Starts the thread of the button; it ends when nobody listens any more.
-pub(super) fn watch_button(
+pub(super) fn start_button_thread(
     mut button: Box<dyn Button>,
     settings: &Settings,
 ) -> std::io::Result<mpsc::UnboundedReceiver<ButtonEvent>> {
@@ -36,9 +36,9 @@ pub(super) fn watch_button(
 }
 
 /// The light, as the daemon sees it.
-pub(super) struct Lamp(Sender<LedSignal>);
+pub(super) struct LedHandle(Sender<LedSignal>);
 
-impl Lamp {
+impl LedHandle {
     /// Starts the thread of the light; it ends, and leaves the light dark, with the lamp.
     pub fn new(light: Box<dyn StatusLed>) -> std::io::Result<Self> {
         let (show, shown) = channel();
@@ -96,12 +96,12 @@ mod tests {
     fn a_hold_is_reported_and_the_light_goes_dark_with_the_lamp() {
         let (button, light, hand) = panel::panel(panel::Clock::stepped());
         let settings = confique::Config::builder().load().unwrap();
-        let mut presses = watch_button(Box::new(button), &settings).unwrap();
+        let mut presses = start_button_thread(Box::new(button), &settings).unwrap();
         hand.hold(Duration::from_secs(6));
         assert_eq!(presses.blocking_recv(), Some(ButtonEvent::HoldStarted));
         assert_eq!(presses.blocking_recv(), Some(ButtonEvent::HoldCompleted));
 
-        let lamp = Lamp::new(Box::new(light)).unwrap();
+        let lamp = LedHandle::new(Box::new(light)).unwrap();
         lamp.show(LedSignal::Succeeded);
         let deadline = Instant::now() + Duration::from_secs(10);
         while !hand.is_lit() {

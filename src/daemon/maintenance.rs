@@ -3,9 +3,9 @@
 use instored_vault::Means;
 use jiff::{Timestamp, Zoned};
 
-use super::desk::Desk;
+use super::controller::Controller;
 
-impl Desk {
+impl Controller {
     /// Counts, sweeps, and forgets whoever has not come for long.
     pub fn tend(&mut self) {
         self.advisor.tend();

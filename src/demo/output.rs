@@ -10,14 +10,14 @@ use serde_json::json;
 
 /// Prints.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Narrator {
+pub(super) enum Output {
     /// Plain words.
     Words,
     /// Every message of the bus, a JSON line each.
     Json,
 }
 
-impl Narrator {
+impl Output {
     /// Tells what is played.
     pub fn say(self, words: Arguments<'_>) {
         if self == Self::Words {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as Async
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use super::operator::{Request, Response};
+use super::admin_api::{Request, Response};
 
 /// A request with the place for its answer.
 pub(super) type Asked = (Request, oneshot::Sender<Result<Response, CommandFailure>>);
@@ -86,7 +86,7 @@ async fn serve(stream: UnixStream, tell: mpsc::Sender<Asked>) {
 ///
 /// # Errors
 /// When it runs and cannot be reached, as when the socket belongs to another user.
-pub fn ask(
+pub fn send_admin_request(
     socket: &Path,
     request: &Request,
 ) -> io::Result<Option<Result<Response, CommandFailure>>> {

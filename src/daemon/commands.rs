@@ -9,19 +9,19 @@ use instored_domain::{
 use instored_vault::{Act, Forgotten, Means, OrderAdded};
 use jiff::Timestamp;
 
-use super::desk::Desk;
-use super::eyes::Ask;
-use super::operator::{
+use super::admin_api::{
     self, Request, Response, change_catalogue, found, internal, look_back, malformed, not_taken,
 };
+use super::controller::Controller;
+use super::vision_worker::VisionCommand;
 
-impl Desk {
+impl Controller {
     /// A till, a display or the home automation asks.
     pub fn command(&mut self, command: Command) -> Result<CommandResponse, CommandFailure> {
         let act = act(Means::Command);
         Ok(match command {
             Command::Present {} => {
-                let here = self.who_is_here().into_iter();
+                let here = self.present_customers().into_iter();
                 let known = here.map(|id| self.vault.customer(id).map_err(internal));
                 let known = known.collect::<Result<Vec<_>, _>>()?;
                 let name = |c: Customer| CustomerRef { id: c.id, name: c.name };
@@ -40,7 +40,7 @@ impl Desk {
                     let message = format!("no customer {customer} is being greeted");
                     return Err(CommandFailure::new(CommandFailureCode::NotFound, message));
                 }
-                self.eyes.ask(Ask::Dismiss(customer));
+                self.eyes.ask(VisionCommand::Dismiss(customer));
                 self.left(customer);
                 self.state.not_me_reports += 1;
                 self.publish_state();
@@ -109,7 +109,7 @@ impl Desk {
             Request::VoidOrder { customer, .. } => voided = Some(*customer),
             _ => {}
         }
-        let response = operator::answer(&self.vault, request, act, self.shop.currency)?;
+        let response = admin_api::answer(&self.vault, request, act, self.shop.currency)?;
         match &response {
             Response::Added(outcomes) => {
                 let stored = orders.iter().zip(outcomes).filter(|(_, o)| **o == OrderAdded::Added);

@@ -9,7 +9,7 @@ use instored_vault::{Vault, VaultError};
 use jiff::Zoned;
 
 /// The recommender of the shop's own orders. One thread at a time learns beside it.
-pub(super) struct Advisor {
+pub(super) struct Recommendations {
     recommender: Recommender,
     catalogue: Catalogue,
     learning: Option<JoinHandle<Ranker>>,
@@ -24,7 +24,7 @@ const WORTH_LEARNING: f64 = 1.05;
 /// At least so long between two times, unless somebody was forgotten.
 const LEARNING_PAUSE: Duration = Duration::from_secs(3600);
 
-impl Advisor {
+impl Recommendations {
     /// Knows what is in the vault.
     ///
     /// # Errors

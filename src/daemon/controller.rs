@@ -16,11 +16,11 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::advisor::Advisor;
-use super::chores::Chores;
-use super::eyes::{Ask, Eyes, Glimpse};
-use super::front::Lamp;
-use super::today::Today;
+use super::compaction::Compaction;
+use super::daily_visits::DailyVisits;
+use super::panel_threads::LedHandle;
+use super::recommendations::Recommendations;
+use super::vision_worker::{VisionCommand, VisionEvent, VisionWorker};
 use crate::config::Shop;
 
 /// How long a press opts in whoever was not recognised.
@@ -28,11 +28,11 @@ const OFFER: SignedDuration = SignedDuration::from_secs(15);
 
 /// Owned by the daemon's loop; does one thing at a time. Its methods wait for the disk and for the
 /// vision thread.
-pub(super) struct Desk {
+pub(super) struct Controller {
     pub vault: Arc<Vault>,
     pub publisher: Publisher,
-    pub eyes: Eyes,
-    pub lamp: Lamp,
+    pub eyes: VisionWorker,
+    pub lamp: LedHandle,
     pub shop: Shop,
     pub box_id: BoxId,
     pub state: BoxState,
@@ -45,11 +45,11 @@ pub(super) struct Desk {
     /// What customers mean to buy today.
     pub lists: ShoppingLists,
     /// Who came in today.
-    pub today: Today,
+    pub today: DailyVisits,
     /// What customers may want.
-    pub advisor: Advisor,
+    pub advisor: Recommendations,
     /// What is done beside.
-    pub chores: Chores,
+    pub chores: Compaction,
     /// Faces are being looked at.
     pub looking: bool,
     /// The press that follows was held for a while and let go: it stops a withdrawal.
@@ -60,26 +60,26 @@ pub(super) struct Desk {
     pub offered_until: Option<Timestamp>,
 }
 
-impl Desk {
+impl Controller {
     /// Something was seen.
-    pub fn glimpse(&mut self, glimpse: Glimpse) {
+    pub fn glimpse(&mut self, glimpse: VisionEvent) {
         match glimpse {
-            Glimpse::RecognitionEvent(sighting, _) => self.sighting(sighting),
-            Glimpse::Camera(camera) => {
+            VisionEvent::RecognitionEvent(sighting, _) => self.sighting(sighting),
+            VisionEvent::Camera(camera) => {
                 self.state.camera = camera;
                 if camera == CameraState::Unavailable && self.enrolling.is_some() {
-                    self.eyes.ask(Ask::CancelEnrolment);
+                    self.eyes.ask(VisionCommand::CancelEnrolment);
                     self.enrolment_failed(EnrolmentFailure::NoCamera);
                 }
                 self.publish_state();
                 self.show_rest();
             }
-            Glimpse::Looking(looking) => {
+            VisionEvent::Looking(looking) => {
                 self.looking = looking;
                 self.show_rest();
             }
             // The daemon's loop ends at these.
-            Glimpse::Ended | Glimpse::Blind => {}
+            VisionEvent::Ended | VisionEvent::Crashed => {}
         }
     }
 
@@ -202,7 +202,7 @@ impl Desk {
 
     /// A customer is forgotten: nobody knows them any more, and it is said.
     pub fn forgotten(&mut self, customer: CustomerId) {
-        self.eyes.ask(Ask::Forget(customer));
+        self.eyes.ask(VisionCommand::Forget(customer));
         self.left(customer);
         self.tills.remove_customer(customer);
         self.lists.remove_customer(customer);
@@ -255,12 +255,15 @@ impl Desk {
         }
     }
 
-    pub fn who_is_here(&self) -> Vec<CustomerId> {
-        self.asked(Ask::WhoIsHere).unwrap_or_default()
+    pub fn present_customers(&self) -> Vec<CustomerId> {
+        self.asked(VisionCommand::ListPresent).unwrap_or_default()
     }
 
     /// Asks the vision thread and waits, a frame's time at most; `None` when it has ended.
-    pub(super) fn asked<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+    pub(super) fn asked<T>(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<T>) -> VisionCommand,
+    ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.eyes.ask(ask(reply));
         answer.blocking_recv().ok()

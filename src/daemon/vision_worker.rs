@@ -13,15 +13,15 @@ use instored_vision::{TrackId, VisionError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::DaemonError;
-use super::mailbox::{Delivery, Mail, Mailbox};
-use super::seen::Seen;
+use super::frame_slot::{Delivery, FrameSlot, SlotItem};
+use super::metrics::VisionMetrics;
 
 /// Opens the camera, again whenever it was lost.
 pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn Camera>, CameraError> + Send>;
 
 /// What the seeing threads tell.
 #[derive(Debug)]
-pub(super) enum Glimpse {
+pub(super) enum VisionEvent {
     /// Somebody came, went, or enrols; with the moment at which the frame was there that shows it.
     RecognitionEvent(RecognitionEvent, Instant),
     /// The camera came, or is in trouble.
@@ -31,11 +31,11 @@ pub(super) enum Glimpse {
     /// A replay is over.
     Ended,
     /// The vision thread broke down: nothing more will be seen.
-    Blind,
+    Crashed,
 }
 
 /// What the vision thread is asked to do between two frames.
-pub(super) enum Ask {
+pub(super) enum VisionCommand {
     /// Answers whether the window was closed before.
     OpenWindow(oneshot::Sender<bool>),
     /// Answers whether no enrolment was under way.
@@ -51,26 +51,26 @@ pub(super) enum Ask {
     },
     Forget(CustomerId),
     Dismiss(CustomerId),
-    WhoIsHere(oneshot::Sender<Vec<CustomerId>>),
+    ListPresent(oneshot::Sender<Vec<CustomerId>>),
     /// Nothing but a sign of life: there is no camera, and it is being tried again.
-    BearWithNoCamera,
+    Heartbeat,
 }
 
 /// A hold on the seeing threads.
 #[derive(Clone)]
-pub(super) struct Eyes {
-    mailbox: Arc<Mailbox<Ask>>,
+pub(super) struct VisionWorker {
+    frame_slot: Arc<FrameSlot<VisionCommand>>,
     stopping: Arc<AtomicBool>,
     embeddings: Arc<Mutex<EmbeddingCount>>,
-    seen: Seen,
+    seen: VisionMetrics,
 }
 
 /// The seeing threads, at work.
 pub(super) struct Opened {
-    pub eyes: Eyes,
+    pub eyes: VisionWorker,
     /// The embedder's id, which templates have to bear.
     pub model: ModelId,
-    pub glimpses: mpsc::UnboundedReceiver<Glimpse>,
+    pub glimpses: mpsc::UnboundedReceiver<VisionEvent>,
     pub vision: JoinHandle<()>,
 }
 
@@ -78,7 +78,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// A camera that is back is to be seen again within seconds.
 const LAST_RETRY: Duration = Duration::from_secs(2);
 
-impl Eyes {
+impl VisionWorker {
     /// Starts both threads, once `load` has brought the models. `alive` is called by the vision
     /// thread whenever it has handled a frame, or heard from the capture thread why there is none:
     /// it is not called when either of them hangs.
@@ -90,12 +90,12 @@ impl Eyes {
         camera: OpenCamera,
         delivery: Delivery,
         alive: impl Fn() + Send + 'static,
-        seen: Seen,
+        seen: VisionMetrics,
     ) -> Result<Opened, DaemonError> {
         // Unbounded, since the desk may be waiting for the vision thread. A frame brings few.
         let (tell, glimpses) = mpsc::unbounded_channel();
         let eyes = Self {
-            mailbox: Arc::new(Mailbox::new(delivery)),
+            frame_slot: Arc::new(FrameSlot::new(delivery)),
             stopping: Arc::new(AtomicBool::new(false)),
             embeddings: Arc::default(),
             seen,
@@ -111,7 +111,7 @@ impl Eyes {
                     let look = || looking.look(recogniser, &vision_tell, &alive);
                     if catch_unwind(AssertUnwindSafe(look)).is_err() {
                         // The daemon ends with it, and is started anew.
-                        let _ = vision_tell.send(Glimpse::Blind);
+                        let _ = vision_tell.send(VisionEvent::Crashed);
                     }
                 }
                 Err(error) => drop(loaded.send(Err(error))),
@@ -126,8 +126,8 @@ impl Eyes {
     }
 
     /// Asks the vision thread; it answers between two frames.
-    pub fn ask(&self, ask: Ask) {
-        self.mailbox.order(ask);
+    pub fn ask(&self, ask: VisionCommand) {
+        self.frame_slot.order(ask);
     }
 
     /// Embeddings made so far, by purpose.
@@ -138,10 +138,10 @@ impl Eyes {
     /// Ends both threads. The capture thread may be waiting for its camera, and is not waited for.
     pub fn close(&self) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.mailbox.close();
+        self.frame_slot.close();
     }
 
-    fn capture(&self, mut open: OpenCamera, tell: &mpsc::UnboundedSender<Glimpse>) {
+    fn capture(&self, mut open: OpenCamera, tell: &mpsc::UnboundedSender<VisionEvent>) {
         let mut retry = FIRST_RETRY;
         // Each is logged once, not at every frame or try.
         let (mut last_trouble, mut last_glitch) = (String::new(), String::new());
@@ -162,9 +162,9 @@ impl Eyes {
                                 retry = FIRST_RETRY;
                                 last_trouble.clear();
                                 tracing::info!(camera = camera.describe(), "the camera delivers");
-                                let _ = tell.send(Glimpse::Camera(CameraState::Streaming));
+                                let _ = tell.send(VisionEvent::Camera(CameraState::Streaming));
                             }
-                            if !self.mailbox.leave(frame) {
+                            if !self.frame_slot.leave(frame) {
                                 return Ok(());
                             }
                         }
@@ -184,7 +184,7 @@ impl Eyes {
             match outcome.unwrap_or(Err(CameraError::DriverPanicked)) {
                 Ok(()) => return,
                 Err(e) if e.is_end() => {
-                    let _ = tell.send(Glimpse::Ended);
+                    let _ = tell.send(VisionEvent::Ended);
                     return;
                 }
                 Err(e) => {
@@ -192,9 +192,9 @@ impl Eyes {
                     if trouble != last_trouble {
                         tracing::error!("{trouble} (trying again)");
                         last_trouble = trouble;
-                        let _ = tell.send(Glimpse::Camera(CameraState::Unavailable));
+                        let _ = tell.send(VisionEvent::Camera(CameraState::Unavailable));
                     }
-                    self.mailbox.order(Ask::BearWithNoCamera);
+                    self.frame_slot.order(VisionCommand::Heartbeat);
                     std::thread::sleep(retry);
                     retry = (retry * 2).min(LAST_RETRY);
                 }
@@ -205,54 +205,56 @@ impl Eyes {
     fn look(
         &self,
         mut recogniser: Recogniser,
-        tell: &mpsc::UnboundedSender<Glimpse>,
+        tell: &mpsc::UnboundedSender<VisionEvent>,
         alive: &dyn Fn(),
     ) {
         // A daemon that has ended does not listen any more.
         let say = |glimpse| drop(tell.send(glimpse));
         let mut looking = false;
         loop {
-            match self.mailbox.take() {
-                Mail::Closed => return,
-                Mail::Order(Ask::BearWithNoCamera) => alive(),
-                Mail::Order(ask) => obey(&mut recogniser, ask),
-                Mail::Frame(frame, taken) => match self.seen.time(|| recogniser.process(&frame)) {
-                    Ok(sightings) => {
-                        alive();
-                        self.seen
-                            .frame(recogniser.detection_count(), recogniser.has_face_in_view());
-                        *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner) =
-                            recogniser.embedding_count();
-                        if recogniser.has_face_in_view() != looking {
-                            looking = !looking;
-                            say(Glimpse::Looking(looking));
+            match self.frame_slot.take() {
+                SlotItem::Closed => return,
+                SlotItem::Control(VisionCommand::Heartbeat) => alive(),
+                SlotItem::Control(ask) => handle(&mut recogniser, ask),
+                SlotItem::Frame(frame, taken) => {
+                    match self.seen.time(|| recogniser.process(&frame)) {
+                        Ok(sightings) => {
+                            alive();
+                            self.seen
+                                .frame(recogniser.detection_count(), recogniser.has_face_in_view());
+                            *self.embeddings.lock().unwrap_or_else(PoisonError::into_inner) =
+                                recogniser.embedding_count();
+                            if recogniser.has_face_in_view() != looking {
+                                looking = !looking;
+                                say(VisionEvent::Looking(looking));
+                            }
+                            for sighting in sightings {
+                                say(VisionEvent::RecognitionEvent(sighting, taken));
+                            }
                         }
-                        for sighting in sightings {
-                            say(Glimpse::RecognitionEvent(sighting, taken));
-                        }
+                        Err(e) => tracing::error!("{e}"),
                     }
-                    Err(e) => tracing::error!("{e}"),
-                },
+                }
             }
         }
     }
 }
 
-fn obey(recogniser: &mut Recogniser, ask: Ask) {
+fn handle(recogniser: &mut Recogniser, ask: VisionCommand) {
     match ask {
         // Whoever asked and went away does not need the answer.
-        Ask::OpenWindow(reply) => drop(reply.send(recogniser.open_window())),
-        Ask::BeginEnrolment { another_person, reply } => {
+        VisionCommand::OpenWindow(reply) => drop(reply.send(recogniser.open_window())),
+        VisionCommand::BeginEnrolment { another_person, reply } => {
             let _ = reply.send(recogniser.begin_enrolment(another_person));
         }
-        Ask::WhoIsHere(reply) => drop(reply.send(recogniser.present_customers())),
-        Ask::CancelEnrolment => recogniser.cancel_enrolment(),
-        Ask::Admit { customer, templates, track } => {
+        VisionCommand::ListPresent(reply) => drop(reply.send(recogniser.present_customers())),
+        VisionCommand::CancelEnrolment => recogniser.cancel_enrolment(),
+        VisionCommand::Admit { customer, templates, track } => {
             recogniser.add_customer(customer, &templates, track)
         }
-        Ask::Forget(customer) => recogniser.remove_customer(customer),
-        Ask::Dismiss(customer) => recogniser.dismiss(customer),
-        Ask::BearWithNoCamera => {}
+        VisionCommand::Forget(customer) => recogniser.remove_customer(customer),
+        VisionCommand::Dismiss(customer) => recogniser.dismiss(customer),
+        VisionCommand::Heartbeat => {}
     }
 }
 
@@ -263,7 +265,7 @@ mod tests {
 
     use confique::Config;
 
-    use super::super::figures::Figures;
+    use super::super::metrics::Metrics;
     use super::*;
 
     const SOON: Duration = Duration::from_secs(60);
@@ -292,12 +294,13 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
         };
         let Opened { eyes, vision, .. } =
-            Eyes::open(load, camera, Delivery::Newest, alive, Figures::default().seen).unwrap();
+            VisionWorker::open(load, camera, Delivery::Newest, alive, Metrics::default().seen)
+                .unwrap();
         while tries.recv_timeout(SOON).unwrap() < 3 {}
         // The third attempt hangs. The vision thread goes on, which is no sign that frames do.
         for _ in 0..3 {
             let (reply, answer) = oneshot::channel();
-            eyes.ask(Ask::WhoIsHere(reply));
+            eyes.ask(VisionCommand::ListPresent(reply));
             assert!(answer.blocking_recv().unwrap().is_empty());
         }
         assert_eq!(signs.load(Ordering::SeqCst), 2);

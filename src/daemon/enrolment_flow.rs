@@ -11,20 +11,20 @@ use instored_vision::TrackId;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::desk::Desk;
-use super::eyes::Ask;
+use super::controller::Controller;
+use super::vision_worker::VisionCommand;
 
 const NO_PICTURES: &str = "the camera delivers no pictures";
 /// Draws of a claim code until one is free; more than one is needed once in a billion enrolments.
 const DRAWS: usize = 4;
 
-impl Desk {
+impl Controller {
     /// Somebody pressed the button.
     pub fn press(&mut self, press: ButtonEvent) {
         match press {
             ButtonEvent::HoldStarted => self.lamp.show(LedSignal::HoldToWithdraw),
             ButtonEvent::HoldAborted => {
-                self.let_go = !self.who_is_here().is_empty();
+                self.let_go = !self.present_customers().is_empty();
                 self.show_rest();
             }
             ButtonEvent::ShortPress if std::mem::take(&mut self.let_go) => {}
@@ -39,7 +39,7 @@ impl Desk {
                 }
             }
             ButtonEvent::HoldCompleted => {
-                let signal = match *self.who_is_here() {
+                let signal = match *self.present_customers() {
                     // Only who is alone and known can mean themselves.
                     [customer] => match self.forget(customer, Means::Button) {
                         Ok(_) => LedSignal::Succeeded,
@@ -67,7 +67,7 @@ impl Desk {
             self.lamp.show(LedSignal::OutOfOrder);
             return Err(CommandFailure::new(CommandFailureCode::Conflict, NO_PICTURES));
         }
-        if !self.asked(Ask::OpenWindow).unwrap_or(false) {
+        if !self.asked(VisionCommand::OpenWindow).unwrap_or(false) {
             return Err(CommandFailure::new(
                 CommandFailureCode::Conflict,
                 "faces are being looked at already",
@@ -90,7 +90,7 @@ impl Desk {
             self.enrolment_failed(EnrolmentFailure::NoCamera);
             return Err(CommandFailure::new(CommandFailureCode::Conflict, NO_PICTURES));
         }
-        let begin = |reply| Ask::BeginEnrolment { another_person, reply };
+        let begin = |reply| VisionCommand::BeginEnrolment { another_person, reply };
         if self.enrolling.is_some() || !self.asked(begin).unwrap_or(false) {
             return Err(CommandFailure::new(
                 CommandFailureCode::Conflict,
@@ -143,7 +143,7 @@ impl Desk {
         match stored {
             Some(Ok((customer, claim_code))) => {
                 let id = customer.id;
-                self.eyes.ask(Ask::Admit {
+                self.eyes.ask(VisionCommand::Admit {
                     customer: id,
                     templates: embeddings,
                     track: Some(track),

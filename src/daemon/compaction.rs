@@ -9,7 +9,7 @@ use instored_vault::Vault;
 
 /// What is under way.
 #[derive(Default)]
-pub(super) struct Chores {
+pub(super) struct Compaction {
     sweeping: Option<JoinHandle<()>>,
     /// Somebody was forgotten since the sweep that is under way began.
     sweep_again: bool,
@@ -19,7 +19,7 @@ pub(super) struct Chores {
 /// How often it is looked for customers who have not come for long.
 const OVERDUE_PAUSE: Duration = Duration::from_secs(3600);
 
-impl Chores {
+impl Compaction {
     /// Writes the vault's file anew, without what was deleted.
     pub fn sweep(&mut self, vault: &Arc<Vault>) {
         if self.sweeping.as_ref().is_some_and(|sweeping| !sweeping.is_finished()) {

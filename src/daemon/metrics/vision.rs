@@ -7,13 +7,13 @@ use prometheus_client::metrics::histogram::Histogram;
 
 /// Counters that are shared with whoever shows them.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(in super::super) struct VisionMetrics {
     pub looks: Histogram,
     pub searched: Counter,
     pub with_faces: Counter,
 }
 
-impl Seen {
+impl VisionMetrics {
     /// Looks at a frame, and counts it with the time that it took.
     pub fn time<T>(&self, look: impl FnOnce() -> T) -> T {
         let begun = Instant::now();

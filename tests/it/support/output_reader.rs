@@ -8,7 +8,7 @@ use super::PATIENCE;
 
 /// The lines printed so far, and those to come.
 #[derive(Clone)]
-pub struct Lines(Arc<Shared>);
+pub struct OutputReader(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -22,7 +22,7 @@ struct Printed {
     ended: bool,
 }
 
-impl Lines {
+impl OutputReader {
     /// Reads `source` to its end, on a thread of its own.
     pub fn of(source: impl Read + Send + 'static) -> Self {
         let lines = Self(Arc::default());

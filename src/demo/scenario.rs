@@ -11,14 +11,14 @@ use instored_simulation::{PersonId, SceneController};
 use jiff::{Timestamp, Zoned};
 use tokio::task::block_in_place;
 
-use super::cast::{ALEX, BEA, Person, STRANGERS, catalogue};
-use super::narrator::Narrator;
-use super::theatre::Theatre;
-use crate::daemon::operator::Request;
+use super::fixtures::{ALEX, BEA, Person, STRANGERS, catalogue};
+use super::harness::Harness;
+use super::output::Output;
+use crate::daemon::admin_api::Request;
 
 /// What should have happened and did not, or the other way round.
 #[derive(Debug, thiserror::Error)]
-pub enum StoryError {
+pub enum ScenarioError {
     /// Something that had to happen did not.
     #[error("{who} stood there for {waited} s and {missing} did not come")]
     Missing {
@@ -64,7 +64,7 @@ pub enum StoryError {
     Stalled,
 }
 
-type Told<T> = Result<T, StoryError>;
+type Told<T> = Result<T, ScenarioError>;
 
 /// How long somebody stands there before what did not happen counts as not happening.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,14 +81,14 @@ const LONG_PRESS: Duration = Duration::from_secs(6);
 const SHORT_PRESS: Duration = Duration::from_millis(250);
 
 /// Tells the story in a theatre.
-pub(super) struct Story<'a> {
-    pub theatre: &'a mut Theatre,
-    pub narrator: Narrator,
+pub(super) struct Scenario<'a> {
+    pub theatre: &'a mut Harness,
+    pub narrator: Output,
     /// How long a greeting is left to be read, on the stage.
     pub reading: Duration,
 }
 
-impl Story<'_> {
+impl Scenario<'_> {
     /// The whole story. At its end the stage is empty.
     pub async fn tell(&mut self) -> Told<()> {
         let shelves = Command::Catalogue { products: catalogue(), remove: Vec::new() };
@@ -128,7 +128,7 @@ impl Story<'_> {
         };
         let outcome = self.until(person, "the end of the enrolment", outcome).await?;
         let customer =
-            outcome.map_err(|reason| StoryError::NotEnrolled { who: person.name, reason })?;
+            outcome.map_err(|reason| ScenarioError::NotEnrolled { who: person.name, reason })?;
         let name = person.name.parse().ok();
         self.ask("giving the customer a name", &Command::Rename { customer, name }).await?;
         self.import(person, customer)?;
@@ -138,7 +138,7 @@ impl Story<'_> {
 
     fn import(&self, person: &Person, customer: CustomerId) -> Told<()> {
         let doing = "importing the customer's orders";
-        let refused = |reason: String| StoryError::Refused { doing, reason };
+        let refused = |reason: String| ScenarioError::Refused { doing, reason };
         let csv = person.history(customer, &Zoned::now());
         let rules = OrderRules { now: Timestamp::now(), currency: None };
         let orders = instored_orders::read_orders(csv.as_bytes(), Format::Csv, rules)
@@ -174,7 +174,7 @@ impl Story<'_> {
             (greeting.recommendations.is_empty(), "without recommendations"),
         ];
         if let Some((_, fault)) = faults.iter().find(|(wrong, _)| *wrong) {
-            return Err(StoryError::Greeting { who: person.name, fault });
+            return Err(ScenarioError::Greeting { who: person.name, fault });
         }
         self.pass(self.reading).await?;
         self.leave(actor).await?;
@@ -212,7 +212,7 @@ impl Story<'_> {
         while let Some(heard) = self.theatre.heard_within(Duration::from_millis(300)).await {
             self.narrator.heard(&heard);
             if matches!(heard, BoxEvent::Visit(..)) {
-                return Err(StoryError::Greeted { who: person.name });
+                return Err(ScenarioError::Greeted { who: person.name });
             }
         }
         self.narrator.say(format_args!("Nothing happens, and nothing is kept."));
@@ -222,7 +222,7 @@ impl Story<'_> {
     async fn enter(&self, person: &Person, portrait: usize) -> Told<PersonId> {
         let file = person.portrait(portrait).bytes;
         let picture = instored_imaging::decode_picture(file)
-            .map_err(|reason| StoryError::Refused { doing: "reading a portrait", reason })?;
+            .map_err(|reason| ScenarioError::Refused { doing: "reading a portrait", reason })?;
         let actor = self.theatre.director.enter(&picture);
         self.stage_shows(|stage| stage.wait_until_standing(actor, Duration::ZERO)).await?;
         Ok(actor)
@@ -245,7 +245,7 @@ impl Story<'_> {
         let deadline = Instant::now() + STALL;
         while !met(&self.theatre.director) {
             if Instant::now() > deadline {
-                return Err(StoryError::Stalled);
+                return Err(ScenarioError::Stalled);
             }
             tokio::time::sleep(GLIMPSE).await;
         }
@@ -254,7 +254,7 @@ impl Story<'_> {
 
     async fn ask(&self, doing: &'static str, command: &Command) -> Told<()> {
         let answer = self.theatre.ask(command).await;
-        answer.map(|_| ()).map_err(|e| StoryError::Refused { doing, reason: e.to_string() })
+        answer.map(|_| ()).map_err(|e| ScenarioError::Refused { doing, reason: e.to_string() })
     }
 
     /// Listens until something was said for which `wanted` has an answer, as long as the person
@@ -270,7 +270,7 @@ impl Story<'_> {
             let Some(heard) = self.theatre.heard_within(Duration::from_millis(50)).await else {
                 if self.theatre.director.now() > deadline {
                     let waited = PATIENCE.as_secs();
-                    return Err(StoryError::Missing { who: person.name, missing, waited });
+                    return Err(ScenarioError::Missing { who: person.name, missing, waited });
                 }
                 continue;
             };
