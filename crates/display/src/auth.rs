@@ -31,9 +31,6 @@ pub(super) enum AccessPolicy {
 
 impl AccessPolicy {
     /// Reads the token file; without one, the policy is [`Self::Loopback`].
-    ///
-    /// # Errors
-    /// The file cannot be read, or contains no valid token.
     pub fn load(token_file: Option<&Path>) -> Result<Self, DisplayError> {
         let Some(path) = token_file else { return Ok(Self::Loopback) };
         let text = fs::read_to_string(path)

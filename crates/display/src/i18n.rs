@@ -72,9 +72,6 @@ pub(super) struct Language<'a> {
 
 impl Translations {
     /// Loads the shipped files and the files of a folder.
-    ///
-    /// # Errors
-    /// The folder cannot be read, or a file in it is invalid.
     pub fn load(folder: Option<&Path>) -> Result<Self, TranslationError> {
         let mut translations = shipped();
         let english = translations[ENGLISH].clone();

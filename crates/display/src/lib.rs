@@ -1,6 +1,6 @@
 //! HTTP server and web page of the customer display.
 //!
-//! The server keeps a [`state`] and sends it completely, as a server-sent event, when a page opens and
+//! The server keeps the state of the display and sends it completely, as a server-sent event, when a page opens and
 //! after each change. The page needs no build step: its files (`page/`) are part of the program.
 //!
 //! | module | contents |

@@ -8,11 +8,9 @@ use serde_json::{Map, Value};
 pub(super) const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Parses the payload of the topic `cmd/<verb>`: a JSON object with the fields of the command, or an
-/// empty payload for a command without fields.
-///
-/// # Errors
-/// The payload is not a valid command. The refusal is the answer to the client.
-pub fn parse(verb: &str, payload: &[u8]) -> Result<Command, CommandFailure> {
+/// empty payload for a command without fields. The refusal of an invalid command is the answer to the
+/// client.
+pub(super) fn parse(verb: &str, payload: &[u8]) -> Result<Command, CommandFailure> {
     let malformed = |message: String| CommandFailure::new(CommandFailureCode::Malformed, message);
     if payload.len() > PAYLOAD_BYTES_MAX {
         let size = payload.len();

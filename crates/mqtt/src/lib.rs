@@ -50,14 +50,11 @@ mod tests;
 
 pub use asyncapi::asyncapi;
 pub use broker::Broker;
-pub use commands::parse as parse_command;
 pub use connection::Connection;
 pub use error::MqttError;
 pub use publisher::{Publisher, ReceivedCommand, ReplyAddress, Statistics, connect};
 pub use settings::Settings;
-pub use signature::{
-    PublicKey, PublicKeyAnnouncement, SignFn, SignatureError, Signer, signed_bytes, verify,
-};
+pub use signature::{PublicKey, PublicKeyAnnouncement, SignatureError, Signer};
 pub use subscriber::{BoxEvent, CommandClient, CommandError, Trust, subscribe};
 
 /// Version of the event format. It rises when the meaning of a field changes, not when a field is

@@ -26,9 +26,9 @@ pub(super) const SIGNATURE_PROPERTY: &str = "sig";
 pub(super) const KEY_PROPERTY: &str = "key";
 
 /// Function that signs bytes with ed25519.
-pub type SignFn = dyn Fn(&[u8]) -> [u8; 64] + Send + Sync;
+pub(super) type SignFn = dyn Fn(&[u8]) -> [u8; 64] + Send + Sync;
 
-/// Signer of events. The private key stays inside its [`SignFn`].
+/// Signer of events. The private key stays inside its signing function.
 #[derive(Clone)]
 pub struct Signer {
     key_id: String,
@@ -72,17 +72,14 @@ pub enum SignatureError {
 
 /// Returns the signed bytes of an event: `instored-event-v1`, a zero byte, the topic's length (32 bits,
 /// big endian), the topic, the payload.
-pub fn signed_bytes(topic: &str, payload: &[u8]) -> Vec<u8> {
+pub(super) fn signed_bytes(topic: &str, payload: &[u8]) -> Vec<u8> {
     // An MQTT topic has at most 65,535 bytes.
     let length = u32::try_from(topic.len()).unwrap_or(u32::MAX).to_be_bytes();
     [DOMAIN, &length, topic.as_bytes(), payload].concat()
 }
 
 /// Verifies the signature (base64url) of a topic and payload.
-///
-/// # Errors
-/// [`SignatureError::Malformed`] or [`SignatureError::Mismatch`].
-pub fn verify(
+pub(super) fn verify(
     key: &PublicKey,
     topic: &str,
     payload: &[u8],
@@ -96,7 +93,7 @@ pub fn verify(
 }
 
 impl Signer {
-    /// Creates a signer that signs with `sign` and names the key by `key_id`.
+    /// Creates a signer that signs with `sign` (ed25519) and names the key by `key_id`.
     pub fn new(key_id: impl Into<String>, public_key: PublicKey, sign: Arc<SignFn>) -> Self {
         Self { key_id: key_id.into(), public_key, sign }
     }

@@ -16,11 +16,10 @@ use uuid::Uuid;
 use super::commands;
 use super::connection::{Connection, IncomingMessage, SessionConfig, SessionHandler, Subscription};
 use super::send_queue::{OutgoingMessage, SendQueue};
-use super::signature::SIGNATURE_PROPERTY;
+use super::signature::{SIGNATURE_PROPERTY, verify};
 use super::topics::{self, box_topic};
 use super::{
     MqttError, PublicKey, PublicKeyAnnouncement, Settings, SignatureError, VERSION, Versioned,
-    verify,
 };
 
 /// Maximum number of events that wait for the display.

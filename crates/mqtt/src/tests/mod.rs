@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use self::mosquitto_clients::{MosquittoSub, TIMEOUT, mosquitto_pub};
 use super::broker::free_port;
+use super::signature::verify;
 use super::*;
 
 mod connection;
