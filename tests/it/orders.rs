@@ -264,7 +264,7 @@ fn each_kind_of_bad_input_is_refused_with_a_sentence_and_the_rest_is_kept() {
     assert_reasons(
         &told,
         &[
-            (2, "line 8 is wrong"),
+            (2, "line 8 is invalid"),
             (3, "`euro` is not a currency"),
             (4, "the amounts are in USD, the shop's currency is EUR"),
             (5, "below 0; mark the line as void"),

@@ -1,37 +1,34 @@
-//! JSON lines: an order or a product a line.
+//! JSON lines: one order or product per line.
 
 use std::io::BufRead;
 
 use instored_domain::OrderError;
 use serde::de::DeserializeOwned;
 
-use super::lines::{self, Lines};
-use super::{Entry, ImportError, RejectedLine};
+use super::record_reader::RecordReader;
+use super::{NextEntry, entry};
 
+/// Returns a function that reads the next entry and validates it with `check`.
 pub(super) fn read<T: DeserializeOwned>(
     input: impl BufRead,
     check: impl Fn(&T) -> Result<(), OrderError>,
-) -> impl Iterator<Item = Result<Entry<T>, ImportError>> {
-    let mut lines = Lines::new(input);
-    lines::until_error(move || {
-        let Some(line) = lines.next_filled()? else { return Ok(None) };
-        let number = line.number;
-        let parsed = line.text().and_then(parse).and_then(|value: T| {
+) -> impl FnMut() -> NextEntry<T> {
+    let mut reader = RecordReader::new(input);
+    move || {
+        let Some(line) = reader.next_filled_line()? else { return Ok(None) };
+        let value = line.text().and_then(parse).and_then(|value: T| {
             check(&value).map_err(|e| e.to_string())?;
             Ok(value)
         });
-        Ok(Some(match parsed {
-            Ok(value) => Entry::Accepted(value, vec![number]),
-            Err(reason) => Entry::Rejected(RejectedLine { line: number, reason }),
-        }))
-    })
+        Ok(Some(entry(value, line.number)))
+    }
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|e| {
-        // serde_json counts lines within the text it is given, and a line has one.
-        let reason = e.to_string();
-        let reason = reason.split(" at line ").next().unwrap_or_default();
-        format!("cannot be taken: {reason}, at column {}", e.column())
+        // serde_json counts lines within its text, which is a single line here.
+        let error = e.to_string();
+        let error = error.split(" at line ").next().unwrap_or_default();
+        format!("is not valid: {error}, at column {}", e.column())
     })
 }

@@ -1,16 +1,28 @@
-//! Files of past orders and of the catalogue: CSV or JSON lines in, orders and products out, one
-//! after the other, whatever the file's size. What cannot be read is named by its line and reason,
-//! and the rest is kept.
+//! Import of orders and catalogue, and purchase history.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `record_reader` | lines and CSV records of a file, with a bounded length |
+//! | `csv_reader` | CSV tables: a header and records with named fields |
+//! | `order_csv`, `product_csv`, `json_lines` | the file formats |
+//! | `order_assembler` | grouping of CSV records into orders |
+//! | `history` | a customer's purchase history |
+//!
+//! Rules:
+//! 1. A file of any size is read in bounded memory; entries are returned while it is being read.
+//! 2. An invalid line is reported with its number and reason, and the import continues.
+//! 3. An order is imported with all its lines or not at all.
+//! 4. Amounts are whole minor units and quantities are decimals, so that sums are exact.
 
 #![forbid(unsafe_code)]
 
-mod baskets;
+mod csv_reader;
 mod history;
 mod json_lines;
-mod lines;
-mod order_table;
-mod product_table;
-mod table;
+mod order_assembler;
+mod order_csv;
+mod product_csv;
+mod record_reader;
 #[cfg(test)]
 mod tests;
 
@@ -22,25 +34,25 @@ use jiff::Timestamp;
 
 pub use history::history_page;
 
-/// The formats that are read.
+/// The file formats.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
-    /// A table under a header that names its columns, in any order.
+    /// A table with a header that names its columns, in any order.
     ///
-    /// Orders: a product a line, with `customer`, `order`, `placed`, `currency`, `sku`, `name`,
-    /// `quantity`, `unit_price` (in minor units), and `unit`, `void`, `total`, `till`, `replaces`
-    /// where they are known. The lines of an order need not be together, but within
-    /// [`MAX_LINE_DISTANCE`] lines.
+    /// Orders have one line item per record, with the columns `customer`, `order`, `placed`,
+    /// `currency`, `sku`, `name`, `quantity` and `unit_price` (in minor units), and optionally
+    /// `unit`, `void`, `total`, `till` and `replaces`. Records of different orders may be mixed
+    /// within a distance of [`MAX_LINE_DISTANCE`].
     ///
-    /// Products: `sku`, `name`, and `category`, `available`, `age_restricted`, `allergens` where
-    /// they are known.
+    /// Products have the columns `sku` and `name`, and optionally `category`, `available`,
+    /// `age_restricted` and `allergens`.
     Csv,
-    /// An [`Order`] or a [`Product`] a line, as JSON.
+    /// One [`Order`] or [`Product`] per line, as JSON.
     JsonLines,
 }
 
 impl Format {
-    /// The format that a file's extension names: `csv`, `jsonl` or `ndjson`.
+    /// Returns the format for a file's extension: `csv`, `jsonl` or `ndjson`.
     pub fn from_path(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Self::Csv),
@@ -50,87 +62,114 @@ impl Format {
     }
 }
 
-/// How far apart two lines of an order may stand in a CSV file. So many lines are held at once.
+/// Maximum distance between two lines of an order in a CSV file. At most as many lines are kept in
+/// memory.
 pub const MAX_LINE_DISTANCE: u64 = 10_000;
 
-/// What a file gives, piece by piece.
+/// An entry of a file.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Entry<T> {
-    /// An order or a product that passed its check, and the lines it came from.
+    /// A valid order or product, and the numbers of its lines.
     Accepted(T, Vec<u64>),
-    /// A line that gave none.
+    /// An invalid line.
     Rejected(RejectedLine),
 }
 
-/// A line that was left out.
+/// A line that is not imported.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RejectedLine {
-    /// Its number; the first is 1.
+    /// Number of the line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The reason, a predicate with the line as its subject.
     pub reason: String,
 }
 
-/// Why a file cannot be read, or not to its end.
+/// An error that ends the import of a file.
 #[derive(Debug, thiserror::Error)]
+// The messages document the variants.
 #[allow(missing_docs)]
 pub enum ImportError {
     #[error("the file could not be read: {0}")]
     Read(#[from] io::Error),
-    #[error("the header {fault}; it has to name {columns}")]
-    Header { fault: String, columns: &'static str },
+    #[error("the header {error}; it has to name {columns}")]
+    Header { error: String, columns: &'static str },
     #[error(
-        "line {line} belongs to order `{order}`, whose other lines stand more than {MAX_LINE_DISTANCE} lines \
-         before; sort the file by the order's id"
+        "line {line} belongs to order `{order}`, whose other lines are more than \
+         {MAX_LINE_DISTANCE} lines before; sort the file by the order's id"
     )]
     Scattered { line: u64, order: OrderId },
 }
 
-/// What every order of a file is held to.
+/// Validation rules for the orders of a file.
 #[derive(Clone, Copy, Debug)]
 pub struct OrderRules {
-    /// The moment after which no order can have been placed.
+    /// Current time. Orders from the future are rejected.
     pub now: Timestamp,
-    /// The shop's currency; where it has set none, each is taken.
+    /// The shop's currency, the only one allowed; `None` allows every currency.
     pub currency: Option<Currency>,
 }
 
-/// The entries of a file; after an error there are none.
+/// Iterator over the entries of a file. It ends after the first error.
 pub type Entries<'a, T> = Box<dyn Iterator<Item = Result<Entry<T>, ImportError>> + 'a>;
 
-/// Reads a file of orders. Memory is bounded by [`MAX_LINE_DISTANCE`] and the longest line that is read, 64
-/// KiB, and for a CSV file by 16 bytes an order, to notice lines that stand too far apart.
+/// Reads a file of orders.
 ///
-/// An order of which one line is wrong is left out whole: a basket with a hole would be a false
-/// history.
+/// Memory is bounded by [`MAX_LINE_DISTANCE`] lines of at most 64 KiB. A CSV file needs 16 more
+/// bytes per order, to detect lines that are too far apart.
+///
+/// If one line of an order is invalid, the whole order is rejected: an incomplete basket would
+/// falsify the history.
 ///
 /// # Errors
-/// When a CSV file has no proper header. The entries end with an error when the file cannot be
-/// read, or an order's lines stand too far apart.
+/// If a CSV file has no valid header. The iterator returns an error if the file cannot be read, or
+/// if the lines of an order are too far apart.
 pub fn read_orders<'a>(
     input: impl BufRead + 'a,
     format: Format,
     rules: OrderRules,
 ) -> Result<Entries<'a, Order>, ImportError> {
     Ok(match format {
-        Format::Csv => Box::new(baskets::read(input, rules)?),
-        Format::JsonLines => Box::new(json_lines::read(input, move |order: &Order| {
+        Format::Csv => until_error(order_assembler::read(input, rules)?),
+        Format::JsonLines => until_error(json_lines::read(input, move |order: &Order| {
             order.check(rules.now, rules.currency)
         })),
     })
 }
 
-/// Reads a file of products. Memory is bounded by the longest line that is read, 64 KiB.
+/// Reads a file of products. Memory is bounded by one line of at most 64 KiB.
 ///
 /// # Errors
-/// When a CSV file has no proper header. The entries end with an error when the file cannot be
-/// read.
+/// If a CSV file has no valid header. The iterator returns an error if the file cannot be read.
 pub fn read_products<'a>(
     input: impl BufRead + 'a,
     format: Format,
 ) -> Result<Entries<'a, Product>, ImportError> {
     Ok(match format {
-        Format::Csv => Box::new(product_table::read(input)?),
-        Format::JsonLines => Box::new(json_lines::read(input, Product::check)),
+        Format::Csv => until_error(product_csv::read(input)?),
+        Format::JsonLines => until_error(json_lines::read(input, Product::check)),
     })
+}
+
+/// Result of reading the next entry; `None` at the end of the file.
+type NextEntry<T> = Result<Option<Entry<T>>, ImportError>;
+
+/// Creates an iterator that calls `next` until the end of the file or the first error.
+fn until_error<'a, T: 'a>(mut next: impl FnMut() -> NextEntry<T> + 'a) -> Entries<'a, T> {
+    let mut has_failed = false;
+    Box::new(std::iter::from_fn(move || {
+        if has_failed {
+            return None;
+        }
+        let item = next().transpose();
+        has_failed = matches!(item, Some(Err(_)));
+        item
+    }))
+}
+
+/// Turns the validation result of the entry that starts at `line` into an entry.
+fn entry<T>(value: Result<T, String>, line: u64) -> Entry<T> {
+    match value {
+        Ok(value) => Entry::Accepted(value, vec![line]),
+        Err(reason) => Entry::Rejected(RejectedLine { line, reason }),
+    }
 }

@@ -1,4 +1,4 @@
-//! Files of orders and products as shops have them, whole and broken.
+//! Import of valid and invalid files of orders and products.
 
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -7,7 +7,7 @@ use instored_domain::{Allergen, Unit};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::lines::{OPEN_QUOTE, TOO_LONG};
+use super::record_reader::{OPEN_QUOTE, TOO_LONG};
 use super::*;
 
 const A: &str = "00000000-0000-4000-8000-00000000000a";
@@ -16,7 +16,7 @@ const HEADER: &str = "customer,order,placed,currency,sku,name,quantity,unit_pric
 
 const RULES: OrderRules = OrderRules { now: Timestamp::constant(1_775_001_600, 0), currency: None };
 
-/// All that a file gives, by line.
+/// The entries of a file; rejected lines by number.
 struct Imported {
     orders: Vec<(Order, Vec<u64>)>,
     rejected: Vec<RejectedLine>,
@@ -24,8 +24,8 @@ struct Imported {
 
 fn import(text: impl AsRef<[u8]>, format: Format) -> Imported {
     let mut imported = Imported { orders: Vec::new(), rejected: Vec::new() };
-    for found in read_orders(text.as_ref(), format, RULES).unwrap() {
-        match found.unwrap() {
+    for entry in read_orders(text.as_ref(), format, RULES).unwrap() {
+        match entry.unwrap() {
             Entry::Accepted(order, lines) => imported.orders.push((order, lines)),
             Entry::Rejected(rejected) => imported.rejected.push(rejected),
         }
@@ -34,15 +34,15 @@ fn import(text: impl AsRef<[u8]>, format: Format) -> Imported {
     imported
 }
 
-/// A CSV file of these lines under the usual header.
+/// Imports a CSV file of these lines below [`HEADER`].
 fn csv(lines: &[String]) -> Imported {
     import(format!("{HEADER}\n{}\n", lines.join("\n")), Format::Csv)
 }
 
-const BELONGS_TO_3: &str = "belongs to order `1`: line 3 is wrong, and a basket with a hole \
-                            would be a false history";
-const BELONGS_TO_4: &str = "belongs to order `1`: line 4 is wrong, and a basket with a hole \
-                            would be a false history";
+const BELONGS_TO_3: &str = "belongs to order `1`: line 3 is invalid, and an incomplete basket would \
+                            falsify the history";
+const BELONGS_TO_4: &str = "belongs to order `1`: line 4 is invalid, and an incomplete basket would \
+                            falsify the history";
 
 fn line(customer: &str, order: &str, name: &str, quantity: &str, price: &str) -> String {
     let sku: String = name.chars().filter(|c| c.is_alphabetic()).collect();
@@ -60,7 +60,7 @@ fn rejected(imported: &Imported) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn scattered_lines_of_an_order_are_one_basket_with_its_sum() {
+fn scattered_lines_of_an_order_are_assembled() {
     let imported = csv(&[
         line(A, "1", "Milk", "2", "120"),
         line(B, "2", "Tea", "1", "300"),
@@ -75,7 +75,7 @@ fn scattered_lines_of_an_order_are_one_basket_with_its_sum() {
 }
 
 #[test]
-fn columns_stand_in_any_order_and_the_till_may_be_missing() {
+fn columns_may_be_in_any_order_and_till_is_optional() {
     let text = format!(
         "order,customer,unit_price,quantity,name,sku,currency,placed\n\
          1,{A},120,1,Milk,4,EUR,2026-03-29T09:15:00+02:00\n"
@@ -86,8 +86,8 @@ fn columns_stand_in_any_order_and_the_till_may_be_missing() {
 }
 
 #[test]
-fn a_header_that_does_not_fit_says_how() {
-    for (header, says) in [
+fn invalid_header_is_rejected_with_reason() {
+    for (header, part) in [
         ("", "cannot be read"),
         ("customer,order\n", "lacks `placed`"),
         (&format!("{HEADER},colour\n"), "unknown column `colour`"),
@@ -95,12 +95,12 @@ fn a_header_that_does_not_fit_says_how() {
         ("\"customer", "cannot be read"),
     ] {
         let error = read_orders(header.as_bytes(), Format::Csv, RULES).err().unwrap().to_string();
-        assert!(error.contains(says) && error.contains("customer, order, placed"), "{error}");
+        assert!(error.contains(part) && error.contains("customer, order, placed"), "{error}");
     }
 }
 
 #[test]
-fn bad_lines_are_named_by_number_and_reason_and_the_good_ones_kept() {
+fn invalid_lines_are_rejected_with_number_and_reason() {
     let imported = csv(&[
         line(A, "1", "Milk", "1", "120"),
         line("someone", "2", "Milk", "1", "120"),
@@ -118,9 +118,9 @@ fn bad_lines_are_named_by_number_and_reason_and_the_good_ones_kept() {
     ]);
     assert_eq!(ids(&imported), [("1", [2].as_slice()), ("12", &[13])]);
     let reasons = [
-        (3, "`someone` is no customer id"),
-        (4, "`many` is no quantity"),
-        (5, "`1.20` is no price in whole minor units"),
+        (3, "`someone` is not a customer id"),
+        (4, "`many` is not a quantity"),
+        (5, "`1.20` is not a price in whole minor units"),
         (6, "`euro` is not a currency"),
         (7, "`2026-03-29` is not a time with an offset"),
         (8, "has 10 columns, the header 9"),
@@ -131,14 +131,14 @@ fn bad_lines_are_named_by_number_and_reason_and_the_good_ones_kept() {
         (14, "has a field longer than 1024 bytes"),
     ];
     assert_eq!(imported.rejected.len(), reasons.len(), "{:?}", imported.rejected);
-    for ((number, reason), (wanted, says)) in rejected(&imported).into_iter().zip(reasons) {
-        assert_eq!(number, wanted);
-        assert!(reason.contains(says), "line {number}: {reason}");
+    for ((number, reason), (expected, part)) in rejected(&imported).into_iter().zip(reasons) {
+        assert_eq!(number, expected);
+        assert!(reason.contains(part), "line {number}: {reason}");
     }
 }
 
 #[test]
-fn an_order_with_a_bad_line_is_left_out_whole() {
+fn order_with_invalid_line_is_rejected_as_a_whole() {
     let imported = csv(&[
         line(A, "1", "Milk", "1", "120"),
         line(A, "2", "Tea", "1", "300"),
@@ -148,12 +148,12 @@ fn an_order_with_a_bad_line_is_left_out_whole() {
     assert_eq!(ids(&imported), [("2", [3].as_slice())]);
     assert_eq!(
         rejected(&imported),
-        [(2, BELONGS_TO_4), (4, "`none` is no quantity"), (5, BELONGS_TO_4),]
+        [(2, BELONGS_TO_4), (4, "`none` is not a quantity"), (5, BELONGS_TO_4),]
     );
 }
 
 #[test]
-fn lines_of_an_order_have_to_agree() {
+fn order_with_contradicting_lines_is_rejected() {
     let imported = csv(&[line(A, "1", "Milk", "1", "120"), line(B, "1", "Tea", "1", "300")]);
     assert!(imported.orders.is_empty());
     assert_eq!(
@@ -170,7 +170,7 @@ fn lines_of_an_order_have_to_agree() {
 }
 
 #[test]
-fn broken_utf8_rejects_its_order_and_no_other() {
+fn invalid_utf8_rejects_only_its_order() {
     let mut text = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120")).into_bytes();
     text.extend(
         line(A, "2", "M\u{1}lk", "1", "120").bytes().map(|b| if b == 1 { 0xFF } else { b }),
@@ -181,7 +181,7 @@ fn broken_utf8_rejects_its_order_and_no_other() {
 }
 
 #[test]
-fn a_line_that_is_too_long_rejects_its_order_and_no_other() {
+fn too_long_line_rejects_only_its_order() {
     let imported = csv(&[
         line(A, "1", "Milk", "1", "120"),
         line(A, "2", "Tea", "1", "300"),
@@ -194,7 +194,7 @@ fn a_line_that_is_too_long_rejects_its_order_and_no_other() {
 }
 
 #[test]
-fn line_numbers_hold_with_windows_line_ends_a_mark_and_quoted_breaks() {
+fn line_numbers_count_crlf_bom_and_quoted_line_ends() {
     let broken = line(A, "2", "\"Tea,\r\nloose\"", "1", "300");
     let quoted = line(A, "1", "\"Milk, \"\"whole\"\"\"", "1", "120");
     let last = line(A, "3", "Eggs", "none", "1");
@@ -207,7 +207,7 @@ fn line_numbers_hold_with_windows_line_ends_a_mark_and_quoted_breaks() {
 }
 
 #[test]
-fn a_quote_left_open_costs_its_order_alone() {
+fn unclosed_quote_rejects_only_its_order() {
     let imported = csv(&[
         line(A, "1", "Milk", "1", "120"),
         line(A, "2", "\"Tea", "1", "300"),
@@ -218,7 +218,7 @@ fn a_quote_left_open_costs_its_order_alone() {
 }
 
 #[test]
-fn json_lines_are_read_one_by_one() {
+fn json_lines_are_validated_one_by_one() {
     let good = format!(
         r#"{{"id":"1","customer":"{A}","placed":"2026-03-29T09:15:00+02:00","currency":"EUR","total":120,"lines":[{{"sku":"4","name":"Milk","quantity":1,"unit_price":120}}]}}"#
     );
@@ -228,47 +228,50 @@ fn json_lines_are_read_one_by_one() {
     assert_eq!(ids(&imported), [("1", [1].as_slice()), ("1", &[7])]);
     let rejected = rejected(&imported);
     assert_eq!(rejected.iter().map(|r| r.0).collect::<Vec<_>>(), [3, 4, 5, 6]);
-    assert!(rejected[0].1.starts_with("cannot be taken: expected"), "{}", rejected[0].1);
+    assert!(rejected[0].1.starts_with("is not valid: expected"), "{}", rejected[0].1);
     assert_eq!(rejected[1].1, "the total is 121, but the lines add up to 120");
     assert!(rejected[2].1.contains("missing field `id`"), "{}", rejected[2].1);
     let broken = import(b"\xFF\xFE\n", Format::JsonLines);
     assert_eq!(broken.rejected[0].reason, "is not UTF-8; save the file as UTF-8");
 }
 
-/// A file of so many bytes in one line, after and before good ones.
-fn around_a_line_of(bytes: u64, before: &str, after: &str) -> impl BufRead + use<> {
+/// Returns a file with a line of `bytes` bytes between the texts `before` and `after`.
+fn file_with_long_line(bytes: u64, before: &str, after: &str) -> impl BufRead + use<> {
     let text = |text: &str| std::io::Cursor::new(text.to_owned().into_bytes());
     let long = std::io::repeat(b'x').take(bytes);
     BufReader::new(text(before).chain(long).chain(text("\n")).chain(text(after)))
 }
 
 #[test]
-fn a_line_of_a_gigabyte_is_named_and_the_rest_kept() {
+fn line_of_a_gigabyte_is_rejected_and_the_rest_is_read() {
     let good = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120"));
-    let file = around_a_line_of(1 << 30, &good, &line(A, "2", "Tea", "1", "300"));
-    let found: Vec<_> =
+    let file = file_with_long_line(1 << 30, &good, &line(A, "2", "Tea", "1", "300"));
+    let entries: Vec<_> =
         read_orders(file, Format::Csv, RULES).unwrap().map(Result::unwrap).collect();
-    let [Entry::Rejected(long), Entry::Accepted(one, _), Entry::Accepted(two, lines)] = &found[..]
+    let [Entry::Rejected(long), Entry::Accepted(one, _), Entry::Accepted(two, lines)] =
+        &entries[..]
     else {
-        panic!("{found:?}");
+        panic!("{entries:?}");
     };
     assert_eq!((long.line, long.reason.as_str()), (3, TOO_LONG));
     assert_eq!((one.id.0.as_str(), two.id.0.as_str(), lines.as_slice()), ("1", "2", &[4][..]));
 
-    let file = around_a_line_of(1 << 30, "", "{}");
-    let found: Vec<_> =
+    let file = file_with_long_line(1 << 30, "", "{}");
+    let entries: Vec<_> =
         read_orders(file, Format::JsonLines, RULES).unwrap().map(Result::unwrap).collect();
-    let [Entry::Rejected(long), Entry::Rejected(next)] = &found[..] else { panic!("{found:?}") };
+    let [Entry::Rejected(long), Entry::Rejected(next)] = &entries[..] else {
+        panic!("{entries:?}")
+    };
     assert_eq!((long.line, long.reason.as_str(), next.line), (1, TOO_LONG, 2));
 }
 
-/// Lines of a file without end: `of` tells the order of each, from 0.
-fn endless(of: impl Fn(u64) -> u64) -> impl Iterator<Item = String> {
-    (0..).map(move |n| line(A, &of(n).to_string(), "Milk", "1", "120") + "\n")
+/// Returns endless lines; `order_of` maps the index of a line, from 0, to the number of its order.
+fn endless(order_of: impl Fn(u64) -> u64) -> impl Iterator<Item = String> {
+    (0..).map(move |n| line(A, &order_of(n).to_string(), "Milk", "1", "120") + "\n")
 }
 
 #[test]
-fn an_order_comes_out_while_the_file_is_still_being_read() {
+fn order_is_returned_while_the_file_is_being_read() {
     struct Generated<I>(I, Vec<u8>, std::rc::Rc<std::cell::Cell<u64>>);
     impl<I: Iterator<Item = String>> Read for Generated<I> {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
@@ -285,9 +288,9 @@ fn an_order_comes_out_while_the_file_is_still_being_read() {
     let read = std::rc::Rc::default();
     let header = std::iter::once(format!("{HEADER}\n"));
     let file = Generated(header.chain(endless(|n| n / 10)), Vec::new(), std::rc::Rc::clone(&read));
-    let mut found = read_orders(BufReader::new(file), Format::Csv, RULES).unwrap();
+    let mut entries = read_orders(BufReader::new(file), Format::Csv, RULES).unwrap();
     for order in 0..1000 {
-        let Some(Ok(Entry::Accepted(good, lines))) = found.next() else { panic!("{order}") };
+        let Some(Ok(Entry::Accepted(good, lines))) = entries.next() else { panic!("{order}") };
         assert_eq!((good.id.0, lines.len()), (order.to_string(), 10));
         let last = *lines.last().unwrap();
         assert!(
@@ -299,7 +302,7 @@ fn an_order_comes_out_while_the_file_is_still_being_read() {
 }
 
 #[test]
-fn lines_of_an_order_may_stand_a_window_apart_and_no_further() {
+fn lines_of_an_order_beyond_the_maximum_distance_fail() {
     let file = |between: u64| {
         let last = MAX_LINE_DISTANCE.min(between) + 1;
         let mut lines: Vec<_> = endless(|n| n).take(usize::try_from(last).unwrap()).collect();
@@ -319,7 +322,7 @@ fn lines_of_an_order_may_stand_a_window_apart_and_no_further() {
 }
 
 #[test]
-fn a_wrong_order_holds_no_lines_however_many_it_has() {
+fn rejected_order_keeps_no_lines_in_memory() {
     let mut lines = vec![line(A, "1", "Milk", "none", "120")];
     lines.extend((0..30_000).map(|_| line(A, "1", "Milk", "1", "120")));
     lines.extend((0..10_001).map(|_| line(A, "2", "Milk", "1", "120")));
@@ -342,7 +345,7 @@ fn wide(lines: &[&str]) -> Imported {
 }
 
 #[test]
-fn units_voids_totals_and_corrections_have_columns() {
+fn optional_columns_are_read() {
     let imported = wide(&[
         "1,5,Pears,0.845,329,kg,,278,T1,",
         "2,4,Milk,3,120,,,240,,1",
@@ -358,7 +361,7 @@ fn units_voids_totals_and_corrections_have_columns() {
 }
 
 #[test]
-fn what_does_not_add_up_is_left_out_with_the_reason() {
+fn invalid_optional_columns_are_rejected_with_reason() {
     let imported = wide(&[
         "1,5,Pears,0.845,329,kg,,279,,",
         "2,4,Milk,-1,120,,,-120,,",
@@ -374,7 +377,7 @@ fn what_does_not_add_up_is_left_out_with_the_reason() {
         "the quantity -1 of `4` is below 0; mark the line as void if it reverses an amount",
         "the void line of `4` has the quantity 1; the quantity of a void line is below 0",
         "`pound` is not a unit: use piece, kg, g, l, ml or m",
-        "`` is no quantity",
+        "`` is not a quantity",
         "belongs to order `6`: the order replaces itself; a correction needs an id of its own",
         "`perhaps` is neither `true` nor `false`",
     ];
@@ -383,23 +386,23 @@ fn what_does_not_add_up_is_left_out_with_the_reason() {
 }
 
 #[test]
-fn a_shop_that_has_set_its_currency_takes_no_other() {
+fn order_in_other_currency_than_the_shops_is_rejected() {
     let text = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120"));
     let rules = OrderRules { currency: Some("CHF".parse().unwrap()), ..RULES };
-    let found = read_orders(text.as_bytes(), Format::Csv, rules).unwrap().next().unwrap().unwrap();
-    let Entry::Rejected(RejectedLine { line: 2, reason }) = found else { panic!("{found:?}") };
+    let entry = read_orders(text.as_bytes(), Format::Csv, rules).unwrap().next().unwrap().unwrap();
+    let Entry::Rejected(RejectedLine { line: 2, reason }) = entry else { panic!("{entry:?}") };
     assert!(reason.contains("the amounts are in EUR, the shop's currency is CHF"), "{reason}");
 }
 
 #[test]
-fn a_carriage_return_within_a_line_is_no_end_of_it() {
+fn carriage_return_within_a_line_is_content() {
     let imported = csv(&[line(A, "1", "Milk\rTea", "1", "120"), line(A, "2", "Tea", "1", "300")]);
     assert_eq!(ids(&imported), [("2", [3].as_slice())]);
     assert!(imported.rejected[0].reason.contains("control characters"));
 }
 
 #[test]
-fn a_catalogue_is_read_from_either_format() {
+fn catalogue_is_the_same_from_both_formats() {
     let csv = "sku,name,allergens,available,age_restricted,category\n\
                1,Oat milk,gluten; nuts,,,drinks\n\
                2,Wine,sulphites,no,yes,\n\
@@ -411,8 +414,8 @@ fn a_catalogue_is_read_from_either_format() {
         {"sku":"","name":"Nothing"}"#;
     let read = |text: &'static str, format| {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
-        for found in read_products(text.as_bytes(), format).unwrap() {
-            match found.unwrap() {
+        for entry in read_products(text.as_bytes(), format).unwrap() {
+            match entry.unwrap() {
                 Entry::Accepted(product, _) => good.push(product),
                 Entry::Rejected(rejected) => bad.push(rejected),
             }
@@ -430,7 +433,7 @@ fn a_catalogue_is_read_from_either_format() {
 }
 
 #[test]
-fn the_extension_names_the_format() {
+fn file_extension_determines_the_format() {
     for (name, format) in [
         ("orders.csv", Some(Format::Csv)),
         ("ORDERS.CSV", Some(Format::Csv)),
@@ -445,7 +448,7 @@ fn the_extension_names_the_format() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_intake_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn import_of_random_bytes_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let mut csv = format!("{HEADER}\n").into_bytes();
         csv.extend_from_slice(&bytes);
         for (text, format) in
@@ -457,7 +460,7 @@ proptest! {
     }
 
     #[test]
-    fn no_line_counts_twice_and_no_bad_line_counts(kinds in proptest::collection::vec((0..5u8, 0..4u8), 0..40)) {
+    fn each_line_is_imported_or_rejected_at_most_once(kinds in proptest::collection::vec((0..5u8, 0..4u8), 0..40)) {
         let lines: Vec<_> = kinds
             .iter()
             .map(|(order, kind)| match kind {
@@ -467,11 +470,11 @@ proptest! {
             })
             .collect();
         let imported = csv(&lines);
-        let mut seen: Vec<u64> = imported.rejected.iter().map(|r| r.line).collect();
-        seen.extend(imported.orders.iter().flat_map(|(_, lines)| lines));
-        seen.sort_unstable();
-        // Each at most once; a quoted break joins two lines under the number of the first.
-        prop_assert!(seen.is_sorted_by(|a, b| a < b));
+        let mut lines: Vec<u64> = imported.rejected.iter().map(|r| r.line).collect();
+        lines.extend(imported.orders.iter().flat_map(|(_, lines)| lines));
+        lines.sort_unstable();
+        // A quoted line end joins two lines under the number of the first.
+        prop_assert!(lines.is_sorted_by(|a, b| a < b));
         for (_, lines) in &imported.orders {
             for number in lines {
                 let (_, kind) = kinds[usize::try_from(*number).unwrap() - 2];

@@ -1,4 +1,4 @@
-//! A customer who shops in one town through the seasons.
+//! History of a customer who shops in Berlin in both halves of the year.
 
 use instored_domain::{LineItem, OrderId, parse_order_time};
 
@@ -10,7 +10,8 @@ fn at(text: &str) -> Zoned {
     parse_order_time(text).unwrap()
 }
 
-/// A piece of milk is `("milk", "1", 120)`; what begins with `-` is taken back.
+/// Creates an order from SKU, quantity and unit price of its lines. A negative quantity makes a void
+/// line, a decimal one is in kilograms.
 fn order(id: &str, placed: &str, lines: &[(&str, &str, i64)]) -> Order {
     let lines: Vec<_> = lines
         .iter()
@@ -55,15 +56,16 @@ fn year() -> Vec<Order> {
     ]
 }
 
-fn look(by: HistoryView, page: u32, limit: u32, now: &str) -> History {
-    history_page(ANNA, year(), by, Page { page, limit }, now.parse().unwrap())
+fn view_page(view: HistoryView, page: u32, limit: u32, now: &str) -> History {
+    history_page(ANNA, year(), view, Page { page, limit }, now.parse().unwrap())
 }
 
 const NEXT_DAY: &str = "2026-03-29T00:10:00Z";
 
 #[test]
-fn by_time_the_newest_order_comes_first_wherever_it_stood() {
-    let HistoryEntries::Orders(orders) = look(HistoryView::Time, 1, 10, NEXT_DAY).entries else {
+fn orders_are_sorted_newest_first() {
+    let HistoryEntries::Orders(orders) = view_page(HistoryView::Time, 1, 10, NEXT_DAY).entries
+    else {
         panic!()
     };
     let ids: Vec<_> = orders.iter().map(|order| order.id.0.as_str()).collect();
@@ -71,10 +73,10 @@ fn by_time_the_newest_order_comes_first_wherever_it_stood() {
 }
 
 #[test]
-fn pages_hold_each_entry_once_and_end() {
+fn pages_contain_each_entry_once() {
     let mut ids = Vec::new();
     for page in 1..=4 {
-        let part = look(HistoryView::Time, page, 2, NEXT_DAY);
+        let part = view_page(HistoryView::Time, page, 2, NEXT_DAY);
         assert_eq!((part.page, part.pages, part.entry_count), (page, 3, 5));
         let HistoryEntries::Orders(orders) = part.entries else { panic!() };
         assert_eq!(orders.len(), [2, 2, 1, 0][page as usize - 1]);
@@ -92,20 +94,21 @@ fn pages_hold_each_entry_once_and_end() {
 }
 
 #[test]
-fn by_product_sums_are_exact_and_what_was_taken_back_does_not_count() {
-    let HistoryEntries::Products(products) = look(HistoryView::Product, 1, 10, NEXT_DAY).entries
+fn product_sums_are_exact_and_exclude_void_lines() {
+    let HistoryEntries::Products(products) =
+        view_page(HistoryView::Product, 1, 10, NEXT_DAY).entries
     else {
         panic!()
     };
-    let told: Vec<_> = products
+    let summaries: Vec<_> = products
         .iter()
         .map(|p| (p.sku.as_str(), p.orders, p.quantity.to_string(), p.unit, p.spent))
         .collect();
     assert_eq!(
-        told,
+        summaries,
         [
             ("milk", 3, "5".to_owned(), Unit::Piece, 620),
-            // 103.155 and 300.495 cents are paid as 103 and 300.
+            // 103.155 and 300.495 cents are rounded to 103 and 300.
             ("pear", 2, "1.35".to_owned(), Unit::Kg, 403),
         ]
     );
@@ -115,11 +118,11 @@ fn by_product_sums_are_exact_and_what_was_taken_back_does_not_count() {
 }
 
 #[test]
-fn a_product_in_two_currencies_or_units_has_a_sum_for_each() {
+fn product_has_one_sum_per_currency_and_unit() {
     let mut orders = year();
     orders[0].currency = "CHF".parse().unwrap();
     orders[4] = order("6", "2026-03-20T12:00:00+01:00", &[("pear", "3", 80)]);
-    let told = history_page(
+    let entries = history_page(
         ANNA,
         orders,
         HistoryView::Product,
@@ -127,7 +130,7 @@ fn a_product_in_two_currencies_or_units_has_a_sum_for_each() {
         NEXT_DAY.parse().unwrap(),
     )
     .entries;
-    let HistoryEntries::Products(products) = told else { panic!() };
+    let HistoryEntries::Products(products) = entries else { panic!() };
     let sums: Vec<_> = products
         .iter()
         .map(|p| (p.sku.as_str(), p.spent, p.currency.to_string(), p.unit.symbol()))
@@ -139,54 +142,55 @@ fn a_product_in_two_currencies_or_units_has_a_sum_for_each() {
 }
 
 #[test]
-fn the_list_to_buy_again_tells_how_much_how_often_and_how_long_ago() {
-    let HistoryEntries::Repeats(again) = look(HistoryView::Repeats, 1, 10, NEXT_DAY).entries else {
+fn repeats_have_quantity_interval_and_days_since() {
+    let HistoryEntries::Repeats(repeats) = view_page(HistoryView::Repeats, 1, 10, NEXT_DAY).entries
+    else {
         panic!()
     };
-    let told: Vec<_> = again
+    let summaries: Vec<_> = repeats
         .iter()
         .map(|p| (p.sku.as_str(), p.orders, p.quantity.to_string(), p.days_since, p.every_days))
         .collect();
     assert_eq!(
-        told,
+        summaries,
         [("milk", 3, "2".to_owned(), 1, Some(7)), ("pear", 2, "0.345".to_owned(), 1, Some(20))]
     );
 }
 
 #[test]
-fn days_are_counted_by_the_calendar_where_it_was_bought_through_both_clock_changes() {
+fn days_since_are_calendar_days_across_clock_changes() {
     let days = |bought: &str, now: &str| {
         let milk = [("milk", "1", 120)];
         let orders = vec![order("1", "2026-01-01T00:00:00Z", &milk), order("2", bought, &milk)];
-        let told =
+        let entries =
             history_page(ANNA, orders, HistoryView::Repeats, Page::default(), now.parse().unwrap())
                 .entries;
-        let HistoryEntries::Repeats(again) = told else { panic!() };
-        again[0].days_since
+        let HistoryEntries::Repeats(repeats) = entries else { panic!() };
+        repeats[0].days_since
     };
     let berlin = "[Europe/Berlin]";
     for (bought, now, since) in [
-        // Forty minutes, over midnight.
+        // 40 minutes, across midnight.
         ("2026-03-28T23:30:00+01:00", "2026-03-28T23:10:00Z", 1),
-        // 23 hours in the night that is an hour short, from noon to noon.
+        // 23 hours, from noon to noon across the start of summer time.
         ("2026-03-28T12:00:00+01:00", "2026-03-29T10:00:00Z", 1),
-        // 24.5 hours in the night that is an hour long are still one day.
+        // 24.5 hours across the end of summer time, on two successive days.
         ("2026-10-24T23:00:00+02:00", "2026-10-25T21:30:00Z", 1),
         ("2026-10-24T23:00:00+02:00", "2026-10-25T23:30:00Z", 2),
         ("2026-10-25T00:30:00+02:00", "2026-10-25T22:30:00Z", 0),
     ] {
         assert_eq!(days(&format!("{bought}{berlin}"), now), since, "{bought} to {now}");
     }
-    // A clock that was ahead: it was not bought tomorrow.
+    // The till's clock was ahead, so that the purchase is dated tomorrow.
     assert_eq!(days("2026-03-29T00:30:00+01:00[Europe/Berlin]", "2026-03-28T22:50:00Z"), 0);
 }
 
 #[test]
-fn what_was_bought_twice_on_one_day_has_no_interval() {
+fn repeats_on_one_day_have_no_interval() {
     let milk = [("milk", "1", 120)];
     let orders =
         ["09", "18"].map(|hour| order(hour, &format!("2026-03-28T{hour}:00:00+01:00"), &milk));
-    let told = history_page(
+    let entries = history_page(
         ANNA,
         orders.into(),
         HistoryView::Repeats,
@@ -194,20 +198,20 @@ fn what_was_bought_twice_on_one_day_has_no_interval() {
         NEXT_DAY.parse().unwrap(),
     )
     .entries;
-    let HistoryEntries::Repeats(again) = told else { panic!() };
-    assert_eq!((again[0].orders, again[0].every_days), (2, None));
+    let HistoryEntries::Repeats(repeats) = entries else { panic!() };
+    assert_eq!((repeats[0].orders, repeats[0].every_days), (2, None));
 }
 
 #[test]
-fn a_history_survives_json_with_its_list_under_its_own_name() {
-    for (by, key) in [
+fn history_round_trips_through_json() {
+    for (view, key) in [
         (HistoryView::Time, "orders"),
         (HistoryView::Product, "products"),
         (HistoryView::Repeats, "again"),
     ] {
-        let told = look(by, 1, 2, NEXT_DAY);
-        let json = serde_json::to_value(&told).unwrap();
+        let history = view_page(view, 1, 2, NEXT_DAY);
+        let json = serde_json::to_value(&history).unwrap();
         assert!(json[key].is_array(), "{json}");
-        assert_eq!(serde_json::from_value::<History>(json).unwrap(), told);
+        assert_eq!(serde_json::from_value::<History>(json).unwrap(), history);
     }
 }

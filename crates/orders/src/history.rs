@@ -1,7 +1,7 @@
-//! What a customer bought, looked back on: by time, by product, or as a list to buy again.
+//! Purchase history of a customer: by time, by product, or as products to buy again.
 //!
-//! Amounts are whole minor units and quantities decimals, so that sums are exact. Days are those of
-//! the calendar where something was bought: a night in which the clocks change is one night.
+//! Days are calendar days in the time zone of the purchase, so that a night in which the clocks
+//! change counts as one night.
 
 #[cfg(test)]
 mod tests;
@@ -11,67 +11,72 @@ use std::collections::HashMap;
 
 use instored_domain::{
     Currency, CustomerId, History, HistoryEntries, HistoryView, NoCustomer, Order, Page,
-    PurchasedProduct, Quantity, RepeatedProduct, Unit,
+    PurchasedProduct, Quantity, RepeatedProduct, Unit, medians,
 };
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 
-/// A page of the history of `customer`, whose orders these are: all of them, in any order, without
-/// those that were replaced. The days since a purchase are counted up to `now`.
+/// Returns a page of a customer's history. `orders` are all the customer's orders except replaced
+/// ones, in any sequence. Days since a purchase are counted up to `now`.
 pub fn history_page(
     customer: CustomerId,
     mut orders: Vec<Order>,
-    by: HistoryView,
+    view: HistoryView,
     page: Page,
     now: Timestamp,
 ) -> History {
-    // The id decides among orders of one moment, so that no order is on two pages or on none.
+    // Orders of the same time are sorted by id, so that pages do not overlap.
     orders.sort_by(|a, b| (b.placed.timestamp(), &b.id).cmp(&(a.placed.timestamp(), &a.id)));
-    match by {
-        HistoryView::Time => paged(customer, page, orders, |orders| {
+    match view {
+        HistoryView::Time => paginate(customer, page, orders, |orders| {
             HistoryEntries::Orders(orders.map(|order| order.with_customer(NoCustomer)).collect())
         }),
         HistoryView::Product => {
-            let mut products: Vec<_> = purchases(&orders).iter().map(Purchases::bought).collect();
+            let all = purchases(&orders);
+            let mut products: Vec<_> = all.iter().map(Purchases::summary).collect();
             products.sort_by(|a, b| (b.spent, &a.sku, a.unit).cmp(&(a.spent, &b.sku, b.unit)));
-            paged(customer, page, products, |products| HistoryEntries::Products(products.collect()))
+            paginate(customer, page, products, |products| {
+                HistoryEntries::Products(products.collect())
+            })
         }
         HistoryView::Repeats => {
             let all = purchases(&orders);
-            let mut again: Vec<_> = all.iter().filter_map(|p| p.again(now)).collect();
-            again.sort_by(|a, b| {
+            let mut repeats: Vec<_> = all.iter().filter_map(|p| p.repeats(now)).collect();
+            repeats.sort_by(|a, b| {
                 let order = |p: &RepeatedProduct| Reverse((p.orders, p.last.timestamp()));
                 (order(a), &a.sku, a.unit).cmp(&(order(b), &b.sku, b.unit))
             });
-            paged(customer, page, again, |again| HistoryEntries::Repeats(again.collect()))
+            paginate(customer, page, repeats, |repeats| HistoryEntries::Repeats(repeats.collect()))
         }
     }
 }
 
-/// All purchases of a product, the newest first.
+/// All purchases of a product in one unit and currency.
 struct Purchases<'a> {
     sku: &'a str,
-    /// As in the newest.
+    /// The name in the newest order.
     name: &'a str,
     unit: Unit,
     currency: Currency,
-    /// What the orders that hold it come to, less what they took back.
+    /// Total quantity, less what void lines reversed.
     quantity: Quantity,
+    /// Total amount in minor units, less what void lines reversed.
     spent: i64,
-    /// When and how much; nothing of orders that took back all they held.
+    /// Time and quantity of each purchase, newest first. Orders that reverse their whole quantity
+    /// are absent.
     bought: Vec<(&'a Zoned, Quantity)>,
 }
 
-/// The products of `orders`, which are the newest first.
+/// Groups `orders`, newest first, by product.
 fn purchases(orders: &[Order]) -> Vec<Purchases<'_>> {
-    let mut places = HashMap::new();
+    let mut indices = HashMap::new();
     let mut all: Vec<Purchases<'_>> = Vec::new();
     for order in orders {
         let mut quantities: HashMap<usize, Quantity> = HashMap::new();
         for line in &order.lines {
             let key = (line.sku.as_str(), line.unit, order.currency);
-            let place = *places.entry(key).or_insert(all.len());
-            if place == all.len() {
+            let index = *indices.entry(key).or_insert(all.len());
+            if index == all.len() {
                 all.push(Purchases {
                     sku: &line.sku,
                     name: &line.name,
@@ -82,19 +87,19 @@ fn purchases(orders: &[Order]) -> Vec<Purchases<'_>> {
                     bought: Vec::new(),
                 });
             }
-            // Checked orders stay far inside both.
-            all[place].quantity = all[place].quantity.saturating_add(line.quantity);
-            all[place].spent = all[place].spent.saturating_add(line.amount());
-            let quantity = quantities.entry(place).or_default();
+            // Validated orders do not saturate these sums.
+            all[index].quantity = all[index].quantity.saturating_add(line.quantity);
+            all[index].spent = all[index].spent.saturating_add(line.amount());
+            let quantity = quantities.entry(index).or_default();
             *quantity = quantity.saturating_add(line.quantity);
         }
-        for (place, quantity) in quantities {
+        for (index, quantity) in quantities {
             if quantity > Quantity::ZERO {
-                all[place].bought.push((&order.placed, quantity));
+                all[index].bought.push((&order.placed, quantity));
             }
         }
     }
-    // A discount or a returned deposit was never bought.
+    // Discounts and returned deposits are not purchases.
     all.retain(|product| !product.bought.is_empty());
     all
 }
@@ -104,7 +109,7 @@ impl Purchases<'_> {
         u32::try_from(self.bought.len()).unwrap_or(u32::MAX)
     }
 
-    fn bought(&self) -> PurchasedProduct {
+    fn summary(&self) -> PurchasedProduct {
         PurchasedProduct {
             sku: self.sku.to_owned(),
             name: self.name.to_owned(),
@@ -118,44 +123,38 @@ impl Purchases<'_> {
         }
     }
 
-    /// The product on a list to buy again; `None` when it was bought once.
-    fn again(&self, now: Timestamp) -> Option<RepeatedProduct> {
+    /// Returns the product with its usual quantity and interval, or `None` if it was bought once.
+    fn repeats(&self, now: Timestamp) -> Option<RepeatedProduct> {
         let [(last, _), _, ..] = self.bought[..] else { return None };
         let mut quantities: Vec<_> = self.bought.iter().map(|(_, quantity)| *quantity).collect();
         let mut days: Vec<Date> = self.bought.iter().map(|(at, _)| at.date()).collect();
         days.sort_unstable();
         days.dedup();
-        let mut gaps: Vec<_> = days.windows(2).map(|pair| days_from(pair[0], pair[1])).collect();
+        let mut gaps: Vec<_> = days.windows(2).map(|pair| days_between(pair[0], pair[1])).collect();
         let today = now.to_zoned(last.time_zone().clone()).date();
         Some(RepeatedProduct {
             sku: self.sku.to_owned(),
             name: self.name.to_owned(),
             orders: self.orders(),
-            quantity: middle(&mut quantities)?.normalize(),
+            quantity: medians(&mut quantities)?.0.normalize(),
             unit: self.unit,
             last: last.clone(),
-            days_since: days_from(last.date(), today).max(0),
-            every_days: middle(&mut gaps),
+            days_since: days_between(last.date(), today).max(0),
+            every_days: medians(&mut gaps).map(|(lower, _)| lower),
         })
     }
 }
 
-fn days_from(earlier: Date, later: Date) -> i32 {
+fn days_between(earlier: Date, later: Date) -> i32 {
     (later - earlier).get_days()
 }
 
-/// The middle one, the lower of two.
-fn middle<T: Ord + Copy>(values: &mut [T]) -> Option<T> {
-    values.sort_unstable();
-    values.get(values.len().checked_sub(1)? / 2).copied()
-}
-
-/// Cuts a page out of all entries.
-fn paged<T>(
+/// Returns a page of all `entries`, which `wrap` turns into the entries of the view.
+fn paginate<T>(
     customer: CustomerId,
     page: Page,
     entries: Vec<T>,
-    list: impl FnOnce(&mut dyn Iterator<Item = T>) -> HistoryEntries,
+    wrap: impl FnOnce(&mut dyn Iterator<Item = T>) -> HistoryEntries,
 ) -> History {
     let count = entries.len();
     let limit = page.limit.max(1) as usize;
@@ -165,6 +164,6 @@ fn paged<T>(
         page: page.page,
         pages: u32::try_from(count.div_ceil(limit)).unwrap_or(u32::MAX),
         entry_count: count as u64,
-        entries: list(&mut entries.into_iter().skip(skipped).take(limit)),
+        entries: wrap(&mut entries.into_iter().skip(skipped).take(limit)),
     }
 }

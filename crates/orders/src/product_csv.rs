@@ -1,14 +1,14 @@
-//! A CSV file of products.
+//! CSV files of products.
 
 use std::io::BufRead;
 
 use instored_domain::{Allergen, OrderError, Product};
 
-use super::lines::until_error;
-use super::table::{Column, Header, Record, Table};
-use super::{Entry, ImportError, RejectedLine};
+use super::csv_reader::{Column, CsvReader, Header, Record};
+use super::{ImportError, NextEntry, entry};
 
-const NAMES: &str = "sku, name and, if known, category, available, age_restricted, allergens";
+/// The columns, for error messages.
+const COLUMNS: &str = "sku, name and, if known, category, available, age_restricted, allergens";
 
 struct ProductColumns {
     sku: Column,
@@ -19,10 +19,12 @@ struct ProductColumns {
     allergens: Column,
 }
 
-pub(super) fn read(
-    input: impl BufRead,
-) -> Result<impl Iterator<Item = Result<Entry<Product>, ImportError>>, ImportError> {
-    let (mut table, columns) = Table::new(input, NAMES, |header: &mut Header| {
+/// Reads the header and returns a function that reads the next product.
+///
+/// # Errors
+/// If the header is invalid.
+pub(super) fn read(input: impl BufRead) -> Result<impl FnMut() -> NextEntry<Product>, ImportError> {
+    let (mut reader, columns) = CsvReader::new(input, COLUMNS, |header: &mut Header| {
         Ok(ProductColumns {
             sku: header.required("sku")?,
             name: header.required("name")?,
@@ -32,26 +34,21 @@ pub(super) fn read(
             allergens: header.optional("allergens"),
         })
     })?;
-    Ok(until_error(move || {
-        let Some(record) = table.next()? else { return Ok(None) };
-        let line = record.line;
-        Ok(Some(match columns.product(&record) {
-            Ok(product) => Entry::Accepted(product, vec![line]),
-            Err(reason) => Entry::Rejected(RejectedLine { line, reason }),
-        }))
-    }))
+    Ok(move || {
+        let Some(record) = reader.next_record()? else { return Ok(None) };
+        Ok(Some(entry(columns.product(&record), record.line)))
+    })
 }
 
 impl ProductColumns {
     fn product(&self, record: &Record<'_>) -> Result<Product, String> {
-        record.sound()?;
-        let category = record.text(self.category)?;
+        record.check()?;
         let product = Product {
             sku: record.text(self.sku)?.to_owned(),
             name: record.text(self.name)?.to_owned(),
-            category: (!category.is_empty()).then(|| category.to_owned()),
-            is_available: record.yes_or_no(self.available, true)?,
-            is_age_restricted: record.yes_or_no(self.age_restricted, false)?,
+            category: record.optional_text(self.category)?,
+            is_available: record.boolean(self.available, true)?,
+            is_age_restricted: record.boolean(self.age_restricted, false)?,
             allergens: record
                 .text(self.allergens)?
                 .split([';', ' '])

@@ -1,0 +1,221 @@
+//! CSV tables: a header that names the columns, and records whose fields are found by column.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead};
+use std::str::FromStr;
+
+use csv_core::{Reader, ReaderBuilder, Terminator};
+use instored_domain::excerpt;
+
+use super::ImportError;
+use super::record_reader::{RecordReader, utf8};
+
+/// Maximum length of a field, in bytes. Every valid text is shorter.
+const MAX_FIELD_BYTES: usize = 1024;
+
+/// Index of a column in each record, or `None` if the file does not have the column.
+#[derive(Clone, Copy)]
+pub(super) struct Column(Option<usize>);
+
+/// The columns of a header that have not been taken yet, by name.
+pub(super) struct Header(HashMap<String, usize>);
+
+/// Reader of a CSV file.
+pub(super) struct CsvReader<R> {
+    reader: RecordReader<R>,
+    splitter: Splitter,
+    /// Number of columns of the header.
+    width: usize,
+}
+
+/// A record of a CSV file.
+pub(super) struct Record<'a> {
+    /// Number of the record's first line.
+    pub(super) line: u64,
+    /// The reason if the whole record is invalid.
+    error: Option<String>,
+    fields: Fields<'a>,
+    /// Number of complete fields. The last field of a truncated record is not complete.
+    complete: usize,
+}
+
+impl<R: BufRead> CsvReader<R> {
+    /// Reads the header, from which `take` takes the known columns. Errors list the names of the
+    /// columns, `names`.
+    ///
+    /// # Errors
+    /// If the header cannot be read, names a column twice or has an unknown column.
+    pub(super) fn new<C>(
+        input: R,
+        names: &'static str,
+        take: impl FnOnce(&mut Header) -> Result<C, String>,
+    ) -> Result<(Self, C), ImportError> {
+        let header_error = |error| ImportError::Header { error, columns: names };
+        let mut reader = RecordReader::new(input);
+        let mut splitter = Splitter::default();
+        let line = reader.next_record()?.filter(|line| line.error.is_none());
+        let line = line.ok_or_else(|| header_error("cannot be read".to_owned()))?;
+        let fields = splitter.split(&line.bytes);
+        let width = fields.ends.len();
+        let mut header = Header::new(&fields).map_err(header_error)?;
+        let columns = take(&mut header).map_err(header_error)?;
+        match header.0.keys().min() {
+            Some(name) => Err(header_error(format!("has an unknown column `{}`", excerpt(name)))),
+            None => Ok((Self { reader, splitter, width }, columns)),
+        }
+    }
+
+    /// Reads the next record; returns `None` at the end of the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn next_record(&mut self) -> io::Result<Option<Record<'_>>> {
+        let Some(line) = self.reader.next_record()? else { return Ok(None) };
+        let fields = self.splitter.split(&line.bytes);
+        let (count, width) = (fields.ends.len(), self.width);
+        let error = line.error.map(str::to_owned).or_else(|| {
+            (count != width).then(|| format!("has {count} columns, the header {width}"))
+        });
+        let complete = count.saturating_sub(line.error.is_some().into());
+        Ok(Some(Record { line: line.number, error, fields, complete }))
+    }
+}
+
+impl Header {
+    fn new(fields: &Fields<'_>) -> Result<Self, String> {
+        let mut columns = HashMap::new();
+        for index in 0..fields.ends.len() {
+            let name = String::from_utf8_lossy(fields.get(index)).to_ascii_lowercase();
+            if columns.insert(name.clone(), index).is_some() {
+                return Err(format!("names `{}` twice", excerpt(&name)));
+            }
+        }
+        Ok(Self(columns))
+    }
+
+    /// Takes a required column.
+    ///
+    /// # Errors
+    /// If the header does not name it.
+    pub(super) fn required(&mut self, name: &str) -> Result<Column, String> {
+        match self.optional(name) {
+            Column(None) => Err(format!("lacks `{name}`")),
+            column => Ok(column),
+        }
+    }
+
+    /// Takes an optional column.
+    pub(super) fn optional(&mut self, name: &str) -> Column {
+        Column(self.0.remove(name))
+    }
+}
+
+impl Record<'_> {
+    /// Rejects a record that is invalid as a whole.
+    ///
+    /// # Errors
+    /// The reason.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    /// Returns a field without surrounding spaces, empty if the record does not have the column.
+    ///
+    /// # Errors
+    /// If the field is not UTF-8 or longer than [`MAX_FIELD_BYTES`].
+    pub(super) fn text(&self, column: Column) -> Result<&str, String> {
+        let Some(index) = column.0.filter(|index| *index < self.complete) else { return Ok("") };
+        match self.fields.get(index) {
+            field if field.len() > MAX_FIELD_BYTES => {
+                Err(format!("has a field longer than {MAX_FIELD_BYTES} bytes"))
+            }
+            field => utf8(field),
+        }
+    }
+
+    /// Returns a field like [`text`](Self::text), or `None` if it is empty.
+    ///
+    /// # Errors
+    /// Those of [`text`](Self::text).
+    pub(super) fn optional_text(&self, column: Column) -> Result<Option<String>, String> {
+        let text = self.text(column)?;
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    }
+
+    /// Parses a field; errors call its value `what`.
+    ///
+    /// # Errors
+    /// If the field is invalid.
+    pub(super) fn parsed<T: FromStr>(&self, column: Column, what: &str) -> Result<T, String> {
+        let text = self.text(column)?;
+        text.parse().map_err(|_| format!("`{}` is not a {what}", excerpt(text)))
+    }
+
+    /// Parses a field like [`parsed`](Self::parsed), or returns `None` if it is empty.
+    ///
+    /// # Errors
+    /// If the field is neither empty nor valid.
+    pub(super) fn optional<T: FromStr>(
+        &self,
+        column: Column,
+        what: &str,
+    ) -> Result<Option<T>, String> {
+        if self.text(column)?.is_empty() { Ok(None) } else { self.parsed(column, what).map(Some) }
+    }
+
+    /// Parses a boolean field, or returns `default` if it is empty.
+    ///
+    /// # Errors
+    /// If the field is neither empty nor a boolean.
+    pub(super) fn boolean(&self, column: Column, default: bool) -> Result<bool, String> {
+        match self.text(column)?.to_ascii_lowercase().as_str() {
+            "" => Ok(default),
+            "true" | "yes" | "1" => Ok(true),
+            "false" | "no" | "0" => Ok(false),
+            other => Err(format!("`{}` is neither `true` nor `false`", excerpt(other))),
+        }
+    }
+}
+
+/// Splitter of records into fields. It reuses its memory.
+struct Splitter {
+    reader: Reader,
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// The fields of a record: their concatenated bytes and the end of each.
+struct Fields<'a> {
+    bytes: &'a [u8],
+    ends: &'a [usize],
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        // The record reader has split the lines, so that a remaining carriage return is content.
+        let reader = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
+        Self { reader, bytes: Vec::new(), ends: Vec::new() }
+    }
+}
+
+impl Splitter {
+    fn split(&mut self, record: &[u8]) -> Fields<'_> {
+        self.reader.reset();
+        // The fields are not longer than the record, and there is one more field than commas. The
+        // reader needs one more element in `ends`.
+        let commas = record.iter().filter(|byte| **byte == b',').count();
+        self.bytes.resize(record.len(), 0);
+        self.ends.resize(commas + 2, 0);
+        let (_, _, _, ended) = self.reader.read_record(record, &mut self.bytes, &mut self.ends);
+        // An empty input ends the last field.
+        let (_, _, _, last) = self.reader.read_record(&[], &mut [], &mut self.ends[ended..]);
+        Fields { bytes: &self.bytes, ends: &self.ends[..ended + last] }
+    }
+}
+
+impl Fields<'_> {
+    fn get(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.bytes[start..self.ends[index]].trim_ascii()
+    }
+}

@@ -1,0 +1,177 @@
+//! Grouping of the records of a CSV file into orders, while the file is being read.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::io::BufRead;
+
+use instored_domain::{LineItem, MAX_ORDER_LINES, Order, OrderError, OrderId};
+
+use super::order_csv::{self, OrderHead, Row};
+use super::{Entry, ImportError, MAX_LINE_DISTANCE, NextEntry, OrderRules, RejectedLine};
+
+/// Reads the header and returns a function that reads the next order or rejected line.
+///
+/// # Errors
+/// If the header is invalid.
+pub(super) fn read(
+    input: impl BufRead,
+    rules: OrderRules,
+) -> Result<impl FnMut() -> NextEntry<Order>, ImportError> {
+    let (mut reader, columns) = order_csv::open(input)?;
+    let mut assembler = OrderAssembler::new(rules);
+    Ok(move || {
+        loop {
+            if let Some(entry) = assembler.ready.pop_front() {
+                return Ok(Some(entry));
+            }
+            match reader.next_record()? {
+                Some(record) => {
+                    let row = columns.row(&record);
+                    assembler.add(columns.order_id(&record), record.line, row)?;
+                }
+                None if assembler.open.is_empty() => return Ok(None),
+                None => assembler.close_before(u64::MAX),
+            }
+        }
+    })
+}
+
+/// The orders of which more lines may follow. An order is closed [`MAX_LINE_DISTANCE`] lines after
+/// its last one.
+struct OrderAssembler {
+    rules: OrderRules,
+    open: HashMap<OrderId, PartialOrder>,
+    /// Ids of the open orders by their last line.
+    by_last_line: BTreeMap<u64, OrderId>,
+    /// Hashes of the ids of the closed orders.
+    closed: HashSet<u64>,
+    hasher: RandomState,
+    ready: VecDeque<Entry<Order>>,
+}
+
+/// An order of which some lines have been read.
+#[derive(Default)]
+struct PartialOrder {
+    head: Option<OrderHead>,
+    items: Vec<LineItem>,
+    /// Numbers of the valid lines.
+    lines: Vec<u64>,
+    /// Number of the first invalid line. The order is then rejected, and keeps no other data.
+    invalid_line: Option<u64>,
+    last_line: u64,
+}
+
+impl OrderAssembler {
+    fn new(rules: OrderRules) -> Self {
+        Self {
+            rules,
+            open: HashMap::new(),
+            by_last_line: BTreeMap::new(),
+            closed: HashSet::new(),
+            hasher: RandomState::new(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        order: Result<OrderId, String>,
+        line: u64,
+        row: Result<Row, String>,
+    ) -> Result<(), ImportError> {
+        self.close_before(line.saturating_sub(MAX_LINE_DISTANCE));
+        let id = match order {
+            Ok(id) => id,
+            Err(reason) => {
+                self.reject(line, row.err().unwrap_or(reason));
+                return Ok(());
+            }
+        };
+        if !self.open.contains_key(&id) && self.closed.contains(&self.hasher.hash_one(&id)) {
+            return Err(ImportError::Scattered { line, order: id });
+        }
+        let order = self.open.entry(id.clone()).or_default();
+        self.by_last_line.remove(&order.last_line);
+        self.by_last_line.insert(line, id.clone());
+        order.last_line = line;
+        let added = row.and_then(|row| match order.invalid_line {
+            Some(invalid) => Err(belongs_to_order(&id, &incomplete(invalid))),
+            None => order.add(row, line),
+        });
+        if let Err(reason) = added {
+            let invalid = *order.invalid_line.get_or_insert(line);
+            let rejected = PartialOrder::rejected(invalid, line);
+            let PartialOrder { lines, .. } = std::mem::replace(order, rejected);
+            self.reject_all(&id, &lines, &incomplete(invalid));
+            self.reject(line, reason);
+        }
+        Ok(())
+    }
+
+    /// Closes the orders whose last line is before `line`.
+    fn close_before(&mut self, line: u64) {
+        while let Some(last) = self.by_last_line.first_entry().filter(|last| *last.key() < line) {
+            let id = last.remove();
+            self.closed.insert(self.hasher.hash_one(&id));
+            let Some(order) = self.open.remove(&id) else { continue };
+            let lines = order.lines.clone();
+            match order.finish(id.clone(), self.rules) {
+                None => {}
+                Some(Ok(order)) => self.ready.push_back(Entry::Accepted(order, lines)),
+                Some(Err(error)) => self.reject_all(&id, &lines, &error.to_string()),
+            }
+        }
+    }
+
+    fn reject(&mut self, line: u64, reason: String) {
+        self.ready.push_back(Entry::Rejected(RejectedLine { line, reason }));
+    }
+
+    fn reject_all(&mut self, id: &OrderId, lines: &[u64], reason: &str) {
+        for line in lines {
+            self.reject(*line, belongs_to_order(id, reason));
+        }
+    }
+}
+
+impl PartialOrder {
+    /// Creates an order that is rejected because of an invalid line.
+    fn rejected(invalid_line: u64, last_line: u64) -> Self {
+        Self { invalid_line: Some(invalid_line), last_line, ..Self::default() }
+    }
+
+    fn add(&mut self, row: Row, line: u64) -> Result<(), String> {
+        if let (Some(head), Some(first)) = (&self.head, self.lines.first())
+            && *head != row.head
+        {
+            return Err(format!(
+                "differs from line {first} of the same order in customer, time, currency, total, \
+                 till or replaced order; an id names one order alone"
+            ));
+        }
+        if self.items.len() == MAX_ORDER_LINES {
+            return Err(OrderError::TooManyLines.to_string());
+        }
+        self.head.get_or_insert(row.head);
+        self.items.extend(row.item);
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// Validates the complete order. Returns `None` if it was rejected because of a line.
+    fn finish(self, id: OrderId, rules: OrderRules) -> Option<Result<Order, OrderError>> {
+        let OrderHead { customer, placed, currency, total, till, replaces } = self.head?;
+        let lines = self.items;
+        let mut order = Order { id, customer, placed, currency, lines, total: 0, till, replaces };
+        order.total = total.unwrap_or_else(|| order.sum_of_lines());
+        Some(order.check(rules.now, rules.currency).map(|()| order))
+    }
+}
+
+fn belongs_to_order(id: &OrderId, reason: &str) -> String {
+    format!("belongs to order `{id}`: {reason}")
+}
+
+fn incomplete(invalid_line: u64) -> String {
+    format!("line {invalid_line} is invalid, and an incomplete basket would falsify the history")
+}
