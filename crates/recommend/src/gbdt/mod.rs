@@ -1,0 +1,105 @@
+//! Gradient-boosted decision trees for ranking: LambdaMART (Burges: "From RankNet to LambdaRank to
+//! LambdaMART: An Overview", 2010) with feature histograms and leaf-wise growth as in LightGBM
+//! (Ke et al., NIPS 2017).
+//!
+//! Training uses one core and is deterministic: the same rows in the same sequence give the same
+//! model, bit for bit.
+
+mod bins;
+mod lambda_gradients;
+mod tree_builder;
+
+use bins::BinnedFeatures;
+use lambda_gradients::{GradHess, lambda_gradients};
+use tree_builder::TreeBuilder;
+
+/// Maximum number of bins of a feature.
+const MAX_BINS: usize = 64;
+/// Maximum number of leaves of a tree.
+const MAX_LEAVES: usize = 15;
+/// Maximum number of trees.
+const MAX_TREES: usize = 100;
+/// Factor of the values of each tree.
+const LEARNING_RATE: f64 = 0.15;
+/// L2 regularisation of leaf values, in units of the hessian.
+const L2_REGULARISATION: f64 = 5.0;
+/// Minimum number of rows of a leaf.
+const MIN_LEAF_ROWS: u32 = 60;
+/// Minimum gain of a split.
+const MIN_GAIN: f64 = 1e-6;
+
+/// Training rows with `N` features each, grouped by visit.
+#[derive(Default)]
+pub(super) struct TrainingSet<const N: usize> {
+    pub features: Vec<[f32; N]>,
+    /// Scores to which the model adds its correction.
+    pub base_margins: Vec<f64>,
+    /// True for rows of bought candidates.
+    pub is_positive: Vec<bool>,
+    /// End of the rows of each group.
+    pub group_ends: Vec<usize>,
+}
+
+/// A model: the sum of its trees.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub(super) struct Gbdt {
+    trees: Vec<Tree>,
+}
+
+/// A decision tree. Its root is the first node.
+#[derive(Clone, PartialEq, Debug)]
+struct Tree(Vec<Node>);
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Node {
+    Leaf(f32),
+    /// Continues at node `left` if the feature is at most the threshold, else at the node after it.
+    Split {
+        feature: u8,
+        threshold: f32,
+        left: u16,
+    },
+}
+
+impl Gbdt {
+    /// Computes the correction of a row's base margin.
+    pub fn predict<const N: usize>(&self, features: &[f32; N]) -> f64 {
+        self.trees.iter().map(|tree| f64::from(tree.predict(features))).sum()
+    }
+
+    /// Trains a model.
+    pub fn train<const N: usize>(set: &TrainingSet<N>) -> Self {
+        let features = BinnedFeatures::new(&set.features);
+        let mut margins = set.base_margins.clone();
+        let mut gradients = vec![GradHess::default(); margins.len()];
+        let mut model = Self::default();
+        for _ in 0..MAX_TREES {
+            lambda_gradients(&set.group_ends, &margins, &set.is_positive, &mut gradients);
+            let Some((tree, leaves)) = TreeBuilder::new(&features, &gradients).build() else {
+                break;
+            };
+            for (rows, value) in leaves {
+                for row in rows {
+                    margins[row as usize] += f64::from(value);
+                }
+            }
+            model.trees.push(tree);
+        }
+        model
+    }
+}
+
+impl Tree {
+    fn predict<const N: usize>(&self, features: &[f32; N]) -> f32 {
+        let mut node = 0;
+        loop {
+            match self.0[node] {
+                Node::Leaf(value) => return value,
+                Node::Split { feature, threshold, left } => {
+                    let is_right = features[usize::from(feature)] > threshold;
+                    node = usize::from(left) + usize::from(is_right);
+                }
+            }
+        }
+    }
+}

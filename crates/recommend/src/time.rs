@@ -1,0 +1,54 @@
+//! Times of visits.
+
+use jiff::Zoned;
+
+/// Seconds per day.
+pub(super) const DAY: i64 = 86_400;
+
+/// Hour and weekday in the time zone of the shop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct LocalTime {
+    /// Hour, 0 to 23.
+    pub hour: u8,
+    /// Day of the week, 0 (Monday) to 6.
+    pub weekday: u8,
+}
+
+/// Time of a visit or a purchase.
+#[derive(Clone, Copy)]
+pub(super) struct VisitTime {
+    /// Seconds since 1970, UTC.
+    pub second: i64,
+    pub local: LocalTime,
+}
+
+impl From<&Zoned> for VisitTime {
+    fn from(time: &Zoned) -> Self {
+        // Neither value is negative.
+        let hour = time.hour().unsigned_abs();
+        let weekday = time.weekday().to_monday_zero_offset().unsigned_abs();
+        Self { second: time.timestamp().as_second(), local: LocalTime { hour, weekday } }
+    }
+}
+
+impl VisitTime {
+    /// Returns the day since 1970, UTC.
+    pub fn day(self) -> i64 {
+        self.second.div_euclid(DAY)
+    }
+
+    /// Returns the minute since 1970.
+    pub fn minute(self) -> u32 {
+        minute(self.second)
+    }
+}
+
+/// Returns the minute since 1970 of a second; times before 1970 are minute 0.
+pub(super) fn minute(second: i64) -> u32 {
+    u32::try_from(second.div_euclid(60).max(0)).unwrap_or(u32::MAX)
+}
+
+/// Returns the days between two times in seconds, 0 if `later` is before `earlier`.
+pub(super) fn days_between(earlier: i64, later: i64) -> f32 {
+    (later.saturating_sub(earlier).max(0) as f64 / DAY as f64) as f32
+}
