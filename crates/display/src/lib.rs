@@ -1,7 +1,8 @@
 //! HTTP server and web page of the customer display.
 //!
-//! The server keeps the state of the display and sends it completely, as a server-sent event, when a page opens and
-//! after each change. The page needs no build step: its files (`page/`) are part of the program.
+//! The server keeps the state of the display. It sends the whole state as a server-sent event when a
+//! page opens and after each change. The page needs no build step: its files (`page/`) are part of the
+//! program.
 //!
 //! | module | contents |
 //! |---|---|
