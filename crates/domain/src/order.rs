@@ -59,8 +59,8 @@ pub struct Order<C: 'static = CustomerId> {
     pub replaces: Option<OrderId>,
 }
 
-/// An order without the customer, whose id stands beside it: in the `order` command and in a
-/// customer's history.
+/// An order without the customer, who is named beside it: in the `order` command and in a customer's
+/// history.
 pub type TillOrder = Order<NoCustomer>;
 
 /// The absent customer of a [`TillOrder`].
@@ -112,8 +112,8 @@ pub enum OrderError {
     Empty,
     #[error("the order has more than {MAX_ORDER_LINES} lines")]
     TooManyLines,
-    #[error("{what} is empty, longer than {limit} characters, or has control characters")]
-    Text { what: &'static str, limit: usize },
+    #[error("{name} is empty, longer than {limit} characters, or has control characters")]
+    Text { name: &'static str, limit: usize },
     #[error(
         "the quantity {0} of `{1}` is not valid: use 0.001 to 1,000,000 with at most three decimals"
     )]
@@ -247,7 +247,7 @@ impl<'de> Deserialize<'de> for NoCustomer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Option::<IgnoredAny>::deserialize(deserializer)? {
             None => Ok(Self),
-            Some(_) => Err(D::Error::custom("the customer stands beside the order, not in it")),
+            Some(_) => Err(D::Error::custom("the customer is named beside the order, not in it")),
         }
     }
 }

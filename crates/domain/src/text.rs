@@ -11,11 +11,11 @@ pub fn excerpt(text: &str) -> String {
     start.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Rejects a text that is blank, longer than `limit` characters or has control characters; `what`
-/// names the text in the error.
-pub(super) fn check_text(what: &'static str, text: &str, limit: usize) -> Result<(), OrderError> {
+/// Rejects a text that is blank, longer than `limit` characters or has control characters; `name`
+/// is its name in the error.
+pub(super) fn check_text(name: &'static str, text: &str, limit: usize) -> Result<(), OrderError> {
     let is_valid = !text.trim().is_empty()
         && text.chars().count() <= limit
         && !text.chars().any(char::is_control);
-    if is_valid { Ok(()) } else { Err(OrderError::Text { what, limit }) }
+    if is_valid { Ok(()) } else { Err(OrderError::Text { name, limit }) }
 }

@@ -60,6 +60,11 @@ fn view_page(view: HistoryView, page: u32, limit: u32, now: &str) -> History {
     history_page(ANNA, year(), view, Page { page, limit }, now.parse().unwrap())
 }
 
+/// Returns all entries of a view.
+fn view_all(orders: Vec<Order>, view: HistoryView, now: &str) -> HistoryEntries {
+    history_page(ANNA, orders, view, Page::default(), now.parse().unwrap()).entries
+}
+
 const NEXT_DAY: &str = "2026-03-29T00:10:00Z";
 
 #[test]
@@ -83,14 +88,14 @@ fn pages_contain_each_entry_once() {
         ids.extend(orders.into_iter().map(|order| order.id.0));
     }
     assert_eq!(ids, ["3", "4", "5", "2", "1"]);
-    let nobody = history_page(
+    let empty = history_page(
         ANNA,
         Vec::new(),
         HistoryView::Repeats,
         Page::default(),
         NEXT_DAY.parse().unwrap(),
     );
-    assert_eq!((nobody.pages, nobody.entry_count), (0, 0));
+    assert_eq!((empty.pages, empty.entry_count), (0, 0));
 }
 
 #[test]
@@ -122,14 +127,7 @@ fn product_has_one_sum_per_currency_and_unit() {
     let mut orders = year();
     orders[0].currency = "CHF".parse().unwrap();
     orders[4] = order("6", "2026-03-20T12:00:00+01:00", &[("pear", "3", 80)]);
-    let entries = history_page(
-        ANNA,
-        orders,
-        HistoryView::Product,
-        Page::default(),
-        NEXT_DAY.parse().unwrap(),
-    )
-    .entries;
+    let entries = view_all(orders, HistoryView::Product, NEXT_DAY);
     let HistoryEntries::Products(products) = entries else { panic!() };
     let sums: Vec<_> = products
         .iter()
@@ -162,9 +160,7 @@ fn days_since_are_calendar_days_across_clock_changes() {
     let days = |bought: &str, now: &str| {
         let milk = [("milk", "1", 120)];
         let orders = vec![order("1", "2026-01-01T00:00:00Z", &milk), order("2", bought, &milk)];
-        let entries =
-            history_page(ANNA, orders, HistoryView::Repeats, Page::default(), now.parse().unwrap())
-                .entries;
+        let entries = view_all(orders, HistoryView::Repeats, now);
         let HistoryEntries::Repeats(repeats) = entries else { panic!() };
         repeats[0].days_since
     };
@@ -190,14 +186,7 @@ fn repeats_on_one_day_have_no_interval() {
     let milk = [("milk", "1", 120)];
     let orders =
         ["09", "18"].map(|hour| order(hour, &format!("2026-03-28T{hour}:00:00+01:00"), &milk));
-    let entries = history_page(
-        ANNA,
-        orders.into(),
-        HistoryView::Repeats,
-        Page::default(),
-        NEXT_DAY.parse().unwrap(),
-    )
-    .entries;
+    let entries = view_all(orders.into(), HistoryView::Repeats, NEXT_DAY);
     let HistoryEntries::Repeats(repeats) = entries else { panic!() };
     assert_eq!((repeats[0].orders, repeats[0].every_days), (2, None));
 }

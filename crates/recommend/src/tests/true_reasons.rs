@@ -23,7 +23,7 @@ fn random_orders() -> impl Strategy<Value = Vec<Order>> {
     })
 }
 
-fn holds(order: &Order, sku: &str) -> bool {
+fn contains(order: &Order, sku: &str) -> bool {
     order.lines.iter().any(|line| line.sku == sku)
 }
 
@@ -37,19 +37,20 @@ fn verify(
     let mut mine: Vec<_> = orders.iter().filter(|order| order.customer == customer).collect();
     mine.sort_by_key(|order| std::cmp::Reverse((order.placed.timestamp(), order.id.clone())));
     let theirs: Vec<_> = orders.iter().filter(|order| order.customer != customer).collect();
-    let with: Vec<_> = mine.iter().filter(|order| holds(order, sku)).collect();
+    let with: Vec<_> = mine.iter().filter(|order| contains(order, sku)).collect();
     let days = |order: &Order| (NOW - order.placed.timestamp().as_second()) / DAY;
     let buyers = |orders: &mut dyn Iterator<Item = &&Order>| {
-        orders.filter(|o| holds(o, sku)).map(|o| o.customer).collect::<BTreeSet<_>>().len() as u32
+        orders.filter(|o| contains(o, sku)).map(|o| o.customer).collect::<BTreeSet<_>>().len()
+            as u32
     };
     let is_true = match reason {
         Reason::Usual { baskets, of } => {
             *baskets >= 2
                 && *of as usize <= mine.len()
-                && mine.iter().take(*of as usize).filter(|o| holds(o, sku)).count()
+                && mine.iter().take(*of as usize).filter(|o| contains(o, sku)).count()
                     == *baskets as usize
         }
-        Reason::LastTime => holds(mine[0], sku),
+        Reason::LastTime => contains(mine[0], sku),
         Reason::Once { days_ago } => with.len() == 1 && days(with[0]) == i64::from(*days_ago),
         Reason::Due { every_days, since_days } => {
             let times: Vec<_> = with.iter().map(|o| o.placed.timestamp().as_second()).collect();
@@ -63,14 +64,14 @@ fn verify(
                 && days(with[0]) == i64::from(*since_days)
         }
         Reason::BoughtTogether { with: name, with_sku, baskets, of } => {
-            let mut holding: Vec<_> = theirs.iter().filter(|o| holds(o, sku)).collect();
-            holding.sort_by_key(|order| std::cmp::Reverse(order.placed.timestamp()));
-            let both: Vec<_> = holding.iter().filter(|o| holds(o, with_sku)).collect();
+            let mut containing: Vec<_> = theirs.iter().filter(|o| contains(o, sku)).collect();
+            containing.sort_by_key(|order| std::cmp::Reverse(order.placed.timestamp()));
+            let both: Vec<_> = containing.iter().filter(|o| contains(o, with_sku)).collect();
             let people: BTreeSet<_> = both.iter().map(|order| order.customer).collect();
             with.is_empty()
-                && mine.iter().any(|order| holds(order, with_sku))
+                && mine.iter().any(|order| contains(order, with_sku))
                 && *name == format!("the {with_sku}")
-                && holding.len() == *of as usize
+                && containing.len() == *of as usize
                 && both.len() == *baskets as usize
                 && people.len() >= 3
         }
