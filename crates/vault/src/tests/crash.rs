@@ -341,7 +341,7 @@ fn kill_after(wait: Duration, hasty: bool) -> (u32, Vec<String>) {
     let house = House::new();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "vault::tests::crash::child_that_is_killed", "--nocapture"])
+        .args(["--exact", "tests::crash::child_that_is_killed", "--nocapture"])
         .env(CHILD, house.dir.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

@@ -107,7 +107,7 @@ fn load(length: usize) {
     let house = House::new();
     fill(&house.open(), 20_000, 5, length);
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "vault::tests::load::child_that_loads", "--nocapture"])
+        .args(["--exact", "tests::load::child_that_loads", "--nocapture"])
         .env(FOLDER, house.dir.path())
         .env(LENGTH, length.to_string())
         .status();

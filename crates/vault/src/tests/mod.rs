@@ -3,6 +3,7 @@
 mod backup;
 mod crash;
 mod forgetting;
+mod format;
 mod keeping;
 mod load;
 mod rotation;
