@@ -1,201 +1,221 @@
-//! One customer's key and roll, and how their records are read with them.
+//! A customer's key and record index, and reading records with them.
 
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use instored_domain::CustomerId;
 use zeroize::Zeroizing;
 
-use super::box_key::hex;
-use super::error::{Fault, VaultError};
-use super::fault::RecordFault;
-use super::loaded::Refused;
-use super::manifest::{Manifest, Sum, roll_element, tombstone_element};
-use super::record::{Kind, Signed};
-use super::ring::Ring;
-use super::roll::Roll;
-use super::schema::{ACCOUNTS, RECORDS, Rows, TOMBSTONES, place};
-use super::secret::{KEY_LENGTH, Secret};
-use super::slot::{ID_LENGTH, Name, Slot, customer_key, leading_customer, numbered, record_key};
+use crate::derived_keys::DerivedKeys;
+use crate::error::{TransactionError, VaultError};
+use crate::manifest::{Manifest, MultisetHash, index_element, tombstone_element};
+use crate::record::{SignedMessage, SignedRecord};
+use crate::record_error::RecordError;
+use crate::record_index::RecordIndex;
+use crate::record_key::{
+    ID_LENGTH, RecordKind, RecordName, customer_key, leading_customer, numbered_name, record_key,
+};
+use crate::schema::{ACCOUNTS, RECORDS, Rows, TOMBSTONES, aad};
+use crate::symmetric_key::SymmetricKey;
+use crate::verified::Rejected;
 
-/// A customer whose key could be opened.
-pub(super) struct Account {
-    pub(super) id: CustomerId,
-    /// Destroyed when they are forgotten.
-    pub(super) key: Secret,
-    /// Seals their records.
-    seal: Secret,
-    pub(super) roll: Roll,
+/// Customer with an open key.
+pub(crate) struct Account {
+    pub(crate) id: CustomerId,
+    /// The customer's key, which is destroyed when the customer is forgotten.
+    pub(crate) key: SymmetricKey,
+    /// Encrypts the customer's records; derived from `key`.
+    record_encryption_key: SymmetricKey,
+    pub(crate) index: RecordIndex,
 }
 
 impl Account {
-    pub(super) fn new(id: CustomerId, key: Secret, roll: Roll) -> Self {
-        let seal = key.derive("instored records");
-        Self { id, key, seal, roll }
+    pub(crate) fn new(id: CustomerId, key: SymmetricKey, index: RecordIndex) -> Self {
+        let record_encryption_key = key.derive("instored records");
+        Self { id, key, record_encryption_key, index }
     }
 
-    /// The word for them in the audit log.
-    pub(super) fn word(&self) -> String {
-        hex(&self.key.mac(&[b"audit"])[..8])
+    /// Returns the customer's pseudonym in the audit log.
+    pub(crate) fn audit_tag(&self) -> String {
+        HEXLOWER.encode(&self.key.mac(&[b"audit"])[..8])
     }
 
-    /// Seals what was signed, as a row of theirs.
-    pub(super) fn seal(&self, key: &[u8], signed: &[u8]) -> Result<Vec<u8>, VaultError> {
-        self.seal.seal(&place(RECORDS, key), signed)
+    /// Encrypts signed bytes as the row `key` of `records`.
+    pub(crate) fn seal(&self, key: &[u8], signed: &[u8]) -> Result<Vec<u8>, VaultError> {
+        self.record_encryption_key.seal(&aad(RECORDS, key), signed)
     }
 
-    /// The row of their key.
-    pub(super) fn seal_key(&self, wrapping: &Secret) -> Result<Vec<u8>, VaultError> {
-        seal_key(wrapping, self.id, &self.key)
-    }
-
-    /// The `COSE_Sign1` in a row that is the last one written under this name.
-    pub(super) fn unsealed(
+    /// Encrypts the customer's key as a row of `accounts`.
+    pub(crate) fn seal_key(
         &self,
-        (slot, name): (Slot, &Name),
-        row: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, RecordFault> {
-        self.roll.check(slot, name, row)?;
-        self.seal.open(&place(RECORDS, &record_key(self.id, slot, name)), row)
+        key_encryption_key: &SymmetricKey,
+    ) -> Result<Vec<u8>, VaultError> {
+        seal_key(key_encryption_key, self.id, &self.key)
     }
 
-    /// The same, taken apart.
-    pub(super) fn signed(
+    /// Decrypts the `COSE_Sign1` in a row, if the row is the last one written under this name.
+    pub(crate) fn unseal(
         &self,
-        ring: &Ring,
-        (slot, name): (Slot, &Name),
+        kind: RecordKind,
+        name: &RecordName,
         row: &[u8],
-    ) -> Result<Signed, RecordFault> {
-        let place = place(RECORDS, &record_key(self.id, slot, name));
-        ring.signers.trust.parse(&place, &self.unsealed((slot, name), row)?)
+    ) -> Result<Zeroizing<Vec<u8>>, RecordError> {
+        self.index.check(kind, name, row)?;
+        let key = record_key(self.id, kind, name);
+        self.record_encryption_key.open(&aad(RECORDS, &key), row)
     }
 
-    /// The record in such a row, verified.
-    pub(super) fn record<K: Kind>(
+    /// Decrypts and decodes the `COSE_Sign1` in a row without verifying its signature.
+    pub(crate) fn signed_message(
         &self,
-        ring: &Ring,
-        (slot, name): (Slot, &Name),
+        keys: &DerivedKeys,
+        kind: RecordKind,
+        name: &RecordName,
         row: &[u8],
-    ) -> Result<K, Refused> {
+    ) -> Result<SignedMessage, RecordError> {
+        let aad = aad(RECORDS, &record_key(self.id, kind, name));
+        keys.signers.trusted.parse(&aad, &self.unseal(kind, name, row)?)
+    }
+
+    /// Decrypts, verifies and decodes the record in a row.
+    pub(crate) fn record<R: SignedRecord>(
+        &self,
+        keys: &DerivedKeys,
+        kind: RecordKind,
+        name: &RecordName,
+        row: &[u8],
+    ) -> Result<R, Rejected> {
         let read = || {
-            let signed = self.signed(ring, (slot, name), row)?;
+            let signed = self.signed_message(keys, kind, name, row)?;
             signed.verify()?;
-            ring.signers.trust.read(self.id, &signed)
+            keys.signers.trusted.decode(self.id, &signed)
         };
-        read().map_err(|fault| Refused::record(self.id, slot, name, &fault))
+        read().map_err(|error| Rejected::record(self.id, kind, name, &error))
     }
 }
 
-/// The row of a customer's key.
-pub(super) fn seal_key(
-    wrapping: &Secret,
+/// Encrypts a customer's key as a row of `accounts`.
+pub(crate) fn seal_key(
+    key_encryption_key: &SymmetricKey,
     id: CustomerId,
-    key: &Secret,
+    key: &SymmetricKey,
 ) -> Result<Vec<u8>, VaultError> {
-    wrapping.seal(&place(ACCOUNTS, &customer_key(id)), key.bytes())
+    key_encryption_key.seal(&aad(ACCOUNTS, &customer_key(id)), key.bytes())
 }
 
-/// The key in a row of `accounts`.
-pub(super) fn open_key(
-    wrapping: &Secret,
+/// Decrypts the customer's key in a row of `accounts`.
+pub(crate) fn open_key(
+    key_encryption_key: &SymmetricKey,
     id: CustomerId,
     row: &[u8],
-) -> Result<Secret, RecordFault> {
-    let key = wrapping.open(&place(ACCOUNTS, &customer_key(id)), row)?;
-    let key: &[u8; KEY_LENGTH] = key.as_slice().try_into().map_err(|_| RecordFault::Malformed)?;
-    Ok(Secret::from_bytes(key))
+) -> Result<SymmetricKey, RecordError> {
+    key_encryption_key.open_key(&aad(ACCOUNTS, &customer_key(id)), row)
 }
 
-/// One state of the vault, with the keys to read it.
-pub(super) struct Reader<'t, R> {
-    pub(super) rows: &'t R,
-    pub(super) ring: Arc<Ring>,
-    pub(super) manifest: Manifest,
-    pub(super) wrapping: Secret,
+/// One state of the vault with the keys to read it.
+pub(crate) struct Reader<'t, R> {
+    pub(crate) rows: &'t R,
+    pub(crate) derived_keys: Arc<DerivedKeys>,
+    pub(crate) manifest: Manifest,
+    pub(crate) key_encryption_key: SymmetricKey,
 }
 
 impl<R: Rows> Reader<'_, R> {
-    /// A customer; `None` when nobody is enrolled by this id.
-    pub(super) fn account(&self, id: CustomerId) -> Result<Option<Account>, Fault> {
+    /// Returns a customer, or `None` if nobody is enrolled under this id.
+    pub(crate) fn account(&self, id: CustomerId) -> Result<Option<Account>, TransactionError> {
         let Some(row) = self.rows.row(ACCOUNTS, &customer_key(id))? else { return Ok(None) };
         Ok(Some(self.open_account(id, &row)??))
     }
 
-    /// A customer, from their row in `accounts`.
-    pub(super) fn open_account(
+    /// Opens a customer's row of `accounts`.
+    pub(crate) fn open_account(
         &self,
         id: CustomerId,
         row: &[u8],
-    ) -> Result<Result<Account, Refused>, Fault> {
-        let roll = self.rows.row(RECORDS, &record_key(id, Slot::Roll, &numbered(0)))?;
+    ) -> Result<Result<Account, Rejected>, TransactionError> {
+        let index_key = record_key(id, RecordKind::Index, &numbered_name(0));
+        let index = self.rows.row(RECORDS, &index_key)?;
         let open = || {
-            let key = open_key(&self.wrapping, id, row)?;
-            let mut account = Account::new(id, key, Roll::default());
-            let place = place(RECORDS, &record_key(id, Slot::Roll, &numbered(0)));
-            let roll = roll.ok_or(RecordFault::Missing)?;
-            account.roll = Roll::from_bytes(&account.seal.open(&place, &roll)?)?;
+            let key = open_key(&self.key_encryption_key, id, row)?;
+            let mut account = Account::new(id, key, RecordIndex::default());
+            let index = index.ok_or(RecordError::Missing)?;
+            let index = account.record_encryption_key.open(&aad(RECORDS, &index_key), &index)?;
+            account.index = RecordIndex::from_bytes(&index)?;
             Ok(account)
         };
-        Ok(open().map_err(|fault| Refused::account(id, &fault)))
+        Ok(open().map_err(|error| Rejected::account(id, &error)))
     }
 
-    /// Shows every customer that can be opened, and everyone else's refusal.
-    pub(super) fn accounts(
+    /// Visits every customer, or the rejection of one who cannot be opened.
+    pub(crate) fn accounts(
         &self,
-        mut visit: impl FnMut(Result<Account, Refused>) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut visit: impl FnMut(Result<Account, Rejected>) -> Result<(), TransactionError>,
+    ) -> Result<(), TransactionError> {
         self.rows.rows(ACCOUNTS, &[], None, &mut |key, row| match leading_customer(key)
             .filter(|_| key.len() == ID_LENGTH)
         {
             Some(id) => visit(self.open_account(id, row)?),
-            None => visit(Err(Refused::vault("a row of the accounts", "it names nobody"))),
+            None => visit(Err(Rejected::vault(
+                "a row of the table accounts",
+                "its key is not a customer id",
+            ))),
         })
     }
 
-    /// The sum over all rolls that can be opened and all tombstones, and the number of accounts.
-    pub(super) fn sum(&self) -> Result<(Sum, u64), Fault> {
-        let mut sum = Sum::default();
+    /// Returns the hash over all tombstones and all record indexes that can be opened, and the number
+    /// of accounts.
+    pub(crate) fn hash(&self) -> Result<(MultisetHash, u64), TransactionError> {
+        let mut hash = MultisetHash::default();
         self.accounts(|account| {
             if let Ok(account) = account {
-                sum.add(roll_element(&self.ring.sums, account.id, &account.roll.to_bytes()));
+                hash.add(self.index_element(&account));
             }
             Ok(())
         })?;
-        self.add_tombstones(&mut sum)?;
-        Ok((sum, self.rows.count(ACCOUNTS)?))
+        self.add_tombstones(&mut hash)?;
+        Ok((hash, self.rows.count(ACCOUNTS)?))
     }
 
-    pub(super) fn add_tombstones(&self, sum: &mut Sum) -> Result<(), Fault> {
+    /// Returns the element of a customer's record index in the manifest's hash.
+    pub(crate) fn index_element(&self, account: &Account) -> [u8; 32] {
+        index_element(&self.derived_keys.sums, account.id, &account.index.to_bytes())
+    }
+
+    pub(crate) fn add_tombstones(
+        &self,
+        hash: &mut MultisetHash,
+    ) -> Result<(), TransactionError> {
         self.rows.rows(TOMBSTONES, &[], None, &mut |tombstone, _| {
-            sum.add(tombstone_element(&self.ring.sums, tombstone));
+            hash.add(tombstone_element(&self.derived_keys.sums, tombstone));
             Ok(())
         })
     }
 
-    /// A record of a customer; `None` when their roll has none of this name.
-    pub(super) fn record<K: Kind>(
+    /// Returns a record of a customer, or `None` if the record index does not list it.
+    pub(crate) fn record<S: SignedRecord>(
         &self,
         account: &Account,
-        slot: Slot,
-        name: &Name,
-    ) -> Result<Result<Option<K>, Refused>, Fault> {
-        let row = self.rows.row(RECORDS, &record_key(account.id, slot, name))?;
-        Ok(match (row, account.roll.has(slot, name)) {
+        kind: RecordKind,
+        name: &RecordName,
+    ) -> Result<Result<Option<S>, Rejected>, TransactionError> {
+        let row = self.rows.row(RECORDS, &record_key(account.id, kind, name))?;
+        Ok(match (row, account.index.contains(kind, name)) {
             (None, false) => Ok(None),
-            (None, true) => Err(Refused::record(account.id, slot, name, &RecordFault::Missing)),
-            (Some(row), _) => account.record(&self.ring, (slot, name), &row).map(Some),
+            (None, true) => Err(Rejected::record(account.id, kind, name, &RecordError::Missing)),
+            (Some(row), _) => account.record(&self.derived_keys, kind, name, &row).map(Some),
         })
     }
 
-    /// Every record of a kind that a customer has, in the order of the keys.
-    pub(super) fn records<K: Kind>(
+    /// Visits every record of a kind that a customer has, in key order.
+    pub(crate) fn records<S: SignedRecord>(
         &self,
         account: &Account,
-        slot: Slot,
-        mut visit: impl FnMut(Name, Result<K, Refused>),
-    ) -> Result<(), Fault> {
-        for name in account.roll.names(slot) {
-            if let Some(read) = self.record(account, slot, &name)?.transpose() {
-                visit(name, read);
+        kind: RecordKind,
+        mut visit: impl FnMut(Result<S, Rejected>),
+    ) -> Result<(), TransactionError> {
+        for name in account.index.names(kind) {
+            if let Some(read) = self.record(account, kind, &name)?.transpose() {
+                visit(read);
             }
         }
         Ok(())

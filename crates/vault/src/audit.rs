@@ -1,189 +1,203 @@
-//! The audit log: what was done to the vault, when and by what means, each entry holding the digest
-//! of the one before, the newest held by the manifest.
+//! Audit log: actions on the vault with time, actor and number of records.
 //!
-//! An entry names a customer by a word made with that customer's own key, which is gone when they
-//! are: afterwards nobody can tell whom an entry was about. Visits are not in it; when customers
-//! come and go is nobody's business.
+//! Each entry contains the digest of the one before, and the manifest contains the digest of the
+//! newest. An entry names a customer by a tag made with that customer's key. When the key is
+//! destroyed, nobody can link the entry to the customer. Visits are not logged, because the log must
+//! not reveal the movements of customers.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::error::{Fault, VaultError};
-use super::fault::RecordFault;
-use super::manifest::Manifest;
-use super::record::cbor;
-use super::schema::{AUDIT, Rows, place};
-use super::secret::Secret;
-use super::storage::Tx;
+use crate::error::{TransactionError, VaultError};
+use crate::manifest::Manifest;
+use crate::record::cbor;
+use crate::record_error::RecordError;
+use crate::schema::{AUDIT, Rows, aad};
+use crate::storage::Tx;
+use crate::symmetric_key::SymmetricKey;
+use crate::vault::Vault;
 
-/// Entries that are kept; older ones go.
-const KEPT: u64 = 50_000;
+/// Number of entries that are kept; older ones are removed.
+const ENTRIES_MAX: u64 = 50_000;
 
-/// When something was asked for, and by what means.
+/// Time and actor of an action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Act {
-    /// When.
+pub struct AuditContext {
+    /// Time of the request.
     pub at: Timestamp,
-    /// By what means.
-    pub by: Means,
+    /// Actor that requested it.
+    #[serde(rename = "by")]
+    pub actor: Actor,
 }
 
-/// Words that are the same in the log and on the screen.
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)* }) => {
+/// Defines an enum whose variants have one name in the log and on the screen.
+macro_rules! named_variants {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$about])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-        #[allow(missing_docs)]
         pub enum $name {
-            $($(#[$what])* #[serde(rename = $word)] $variant,)*
+            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(match self {
-                    $(Self::$variant => $word,)*
+                    $(Self::$variant => $text,)*
                 })
             }
         }
     };
 }
 
-words! {
-    /// The means by which something is done to the vault.
-    Means {
-        /// The button at the entrance.
+named_variants! {
+    /// Origin of an action on the vault.
+    Actor {
+        /// Button at the entrance.
         Button = "button",
-        /// A command over MQTT: a till, a display, the home automation.
+        /// MQTT command of a till, a display or home automation.
         Command = "command",
-        /// The command line.
+        /// Command line.
         Operator = "operator",
-        /// The time after which customers are forgotten by themselves.
+        /// Retention period.
         Retention = "retention",
-        /// The camera: somebody came in.
+        /// Camera: a customer came in.
         Camera = "camera",
     }
 }
 
-words! {
-    /// What was done.
-    Done {
+named_variants! {
+    /// Action on the vault.
+    AuditAction {
+        /// The vault was created.
         Made = "made",
+        /// A customer was enrolled.
         Enrolled = "enrolled",
+        /// A customer's name was changed.
         Renamed = "renamed",
+        /// A customer's preferences were changed.
         Preferences = "preferences",
+        /// Orders were added.
         Orders = "orders",
+        /// Products were added, changed or removed.
         Products = "products",
+        /// A customer was forgotten.
         Forgotten = "forgotten",
+        /// A rotation of the keys started.
         RotationBegun = "rotation-begun",
+        /// A rotation of the keys ended.
         RotationEnded = "rotation-ended",
+        /// A backup was written.
         BackedUp = "backed-up",
+        /// A backup was restored.
         Restored = "restored",
-        /// The vault was found to be older than this box had seen it.
+        /// The vault was older than its rollback guard.
         FoundOlder = "found-older",
     }
 }
 
-/// An entry of the audit log.
+/// Entry of the audit log.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
-    /// Its number, from 0.
+    /// Number of the entry, from 0.
     pub number: u64,
-    /// When, and by what means.
+    /// Time and actor.
     #[serde(flatten)]
-    pub act: Act,
-    /// What was done.
-    pub done: Done,
-    /// To how many records.
+    pub context: AuditContext,
+    /// Action.
+    #[serde(rename = "done")]
+    pub action: AuditAction,
+    /// Number of affected records.
     pub records: u64,
-    /// Whose, as a word that ceases to mean anyone when they are forgotten; absent when nobody's.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub whose: Option<String>,
+    /// Tag of the affected customer, which cannot be linked to anyone once the customer is
+    /// forgotten; absent if the action affected no single customer.
+    #[serde(rename = "whose", skip_serializing_if = "Option::is_none", default)]
+    pub customer_tag: Option<String>,
 }
 
-/// An entry with the digest of the one before.
+/// Entry with the digest of the one before, as it is stored.
 #[derive(Serialize, Deserialize)]
-struct Link {
+struct ChainedEntry {
     entry: AuditEntry,
-    before: [u8; 32],
+    #[serde(rename = "before")]
+    previous: [u8; 32],
 }
 
-/// Writes one entry; `manifest` then holds it.
-pub(super) fn append(
+/// Writes an entry and updates the manifest.
+pub(crate) fn append(
     txn: &Tx,
-    secret: &Secret,
+    key: &SymmetricKey,
     manifest: &mut Manifest,
-    (act, done, records, whose): (Act, Done, u64, Option<String>),
-) -> Result<(), Fault> {
+    context: AuditContext,
+    (action, records, customer_tag): (AuditAction, u64, Option<String>),
+) -> Result<(), TransactionError> {
     let number = manifest.audit_next;
-    let entry = AuditEntry { number, act, done, records, whose };
-    let link = cbor(&Link { entry, before: manifest.audit_head })?;
-    let key = number.to_be_bytes();
-    let sealed = secret.seal(&place(AUDIT, &key), &link)?;
-    txn.put(AUDIT, &key, &sealed)?;
-    if let Some(old) = number.checked_sub(KEPT) {
+    let entry = AuditEntry { number, context, action, records, customer_tag };
+    let chained = cbor(&ChainedEntry { entry, previous: manifest.audit_head })?;
+    let row_key = number.to_be_bytes();
+    txn.put(AUDIT, &row_key, &key.seal(&aad(AUDIT, &row_key), &chained)?)?;
+    if let Some(old) = number.checked_sub(ENTRIES_MAX) {
         txn.remove(AUDIT, &old.to_be_bytes())?;
     }
-    manifest.audit_head = Sha256::digest(&*link).into();
+    manifest.audit_head = Sha256::digest(&*chained).into();
     manifest.audit_next += 1;
     Ok(())
 }
 
-/// Shows the entries, oldest first, and gives back a sentence for each that is not as it was
-/// written.
-pub(super) fn read(
+/// Visits the entries, oldest first, and returns a message for each entry that was changed or
+/// removed.
+pub(crate) fn read(
     rows: &impl Rows,
-    secret: &Secret,
+    key: &SymmetricKey,
     manifest: &Manifest,
     mut visit: impl FnMut(AuditEntry),
-) -> Result<Vec<String>, Fault> {
+) -> Result<Vec<String>, TransactionError> {
     let mut faults = Vec::new();
-    let mut expected = manifest.audit_next.saturating_sub(KEPT);
+    let mut expected = manifest.audit_next.saturating_sub(ENTRIES_MAX);
     let mut head = None;
-    rows.rows(AUDIT, &[], None, &mut |key, value| {
-        let opened = secret.open(&place(AUDIT, key), value).and_then(|bytes| {
-            let link: Link =
-                ciborium::from_reader(bytes.as_slice()).map_err(|_| RecordFault::Malformed)?;
-            Ok((link, Sha256::digest(&*bytes).into()))
+    rows.rows(AUDIT, &[], None, &mut |row_key, row| {
+        let opened = key.open(&aad(AUDIT, row_key), row).and_then(|bytes| {
+            let chained: ChainedEntry =
+                ciborium::from_reader(bytes.as_slice()).map_err(|_| RecordError::Malformed)?;
+            Ok((chained, Sha256::digest(&*bytes).into()))
         });
-        let (link, digest): (Link, [u8; 32]) = match opened {
+        let (chained, digest): (ChainedEntry, [u8; 32]) = match opened {
             Ok(opened) => opened,
-            Err(fault) => {
-                faults.push(format!("the entry {expected} of the audit log: {fault}"));
+            Err(error) => {
+                faults.push(format!("entry {expected}: {error}"));
                 (expected, head) = (expected + 1, None);
                 return Ok(());
             }
         };
-        let gap = link.entry.number != expected;
-        if gap || head.is_some_and(|head| head != link.before) {
-            let number = link.entry.number;
-            faults
-                .push(format!("entries of the audit log before {number} were changed or removed"));
+        let number = chained.entry.number;
+        if number != expected || head.is_some_and(|head| head != chained.previous) {
+            faults.push(format!("entries before {number} were changed or removed"));
         }
-        (expected, head) = (link.entry.number + 1, Some(digest));
-        visit(link.entry);
+        (expected, head) = (number + 1, Some(digest));
+        visit(chained.entry);
         Ok(())
     })?;
-    let complete = expected == manifest.audit_next
+    let is_complete = expected == manifest.audit_next
         && (manifest.audit_next == 0 || head.is_none_or(|head| head == manifest.audit_head));
-    if !complete {
-        faults.push("the newest entries of the audit log were changed or removed".into());
+    if !is_complete {
+        faults.push("the newest entries were changed or removed".into());
     }
     Ok(faults)
 }
 
-impl super::Vault {
-    /// The newest `limit` entries of the audit log, oldest first.
+impl Vault {
+    /// Returns the newest `limit` entries of the audit log, oldest first.
     ///
     /// # Errors
-    /// When the vault cannot be read.
+    /// If the vault cannot be read.
     pub fn audit_log(&self, limit: usize) -> Result<Vec<AuditEntry>, VaultError> {
         self.read(|reader| {
-            let mut entries = std::collections::VecDeque::new();
-            read(reader.rows, &reader.ring.audit, &reader.manifest, |entry| {
+            let mut entries = VecDeque::new();
+            read(reader.rows, &reader.derived_keys.audit, &reader.manifest, |entry| {
                 if entries.len() == limit {
                     entries.pop_front();
                 }

@@ -1,5 +1,5 @@
-//! Backing up: everything in the vault at one moment, in a file that opens with a passphrase alone
-//! and that this box signed. Made while the vault is in use.
+//! Backup: one state of the vault in a file that is encrypted with a passphrase and signed by the
+//! box. The vault stays in use meanwhile.
 
 use std::io::Write;
 
@@ -8,114 +8,121 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Vault;
-use super::account::{Account, Reader};
-use super::audit::{Act, Done};
-use super::catalogue::check_out;
-use super::error::{Fault, VaultError};
-use super::loaded::Refused;
-use super::passphrase_stream::{Passphrase, Sealing};
-use super::record::cbor;
-use super::schema::{PRODUCTS, RECORDS, Rows, TOMBSTONES, place};
-use super::slot::{Name, record_key};
+use crate::account::{Account, Reader};
+use crate::audit::{AuditAction, AuditContext};
+use crate::catalogue;
+use crate::encrypted_file::{EncryptingWriter, Passphrase};
+use crate::error::{TransactionError, VaultError};
+use crate::record::cbor;
+use crate::record_key::{RecordName, record_key};
+use crate::schema::{PRODUCTS, RECORDS, Rows, TOMBSTONES, aad};
+use crate::vault::Vault;
+use crate::verified::Rejected;
 
-pub(super) const FORMAT: u8 = 1;
-/// What the signature at the end is over, beside the digest.
-pub(super) const SIGNED_AT: &[u8] = b"backup\0";
+pub(crate) const FORMAT: u8 = 1;
+/// Additional data of the signature at the end of a backup.
+pub(crate) const SIGNATURE_AAD: &[u8] = b"backup\0";
 
-/// What lies in a backup, one after the other, each behind its length: the head, tombstones and
-/// products, then each customer followed by their records, and the signature over all that.
+/// Item of a backup. The items follow each other, each prefixed with its length: the header,
+/// tombstones and products, each customer followed by the customer's records, and the end.
 #[derive(Serialize, Deserialize)]
-pub(super) enum Item {
-    Head(Head),
-    Tombstone(Name),
+pub(crate) enum Item {
+    #[serde(rename = "Head")]
+    Header(Header),
+    Tombstone(RecordName),
     Product(Product),
     Customer(CustomerId),
     Record {
-        slot: u8,
-        name: Name,
-        /// The `COSE_Sign1` that the vault holds, not sealed.
+        #[serde(rename = "slot")]
+        kind: u8,
+        name: RecordName,
+        /// `COSE_Sign1` of the record, as the vault stores it before encryption.
         signed: ciborium::Value,
     },
-    /// A `COSE_Sign1` over the SHA-256 of everything before.
+    /// `COSE_Sign1` over the SHA-256 of all items before it.
     End(ciborium::Value),
 }
 
-/// Of what this is a backup.
+/// Header of a backup.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Head {
-    pub(super) format: u8,
+pub(crate) struct Header {
+    pub(crate) format: u8,
     #[serde(rename = "box")]
-    pub(super) box_id: BoxId,
-    /// The public keys with which records are signed; the first one signed the backup.
-    pub(super) signers: Vec<[u8; 32]>,
-    pub(super) at: Timestamp,
-    /// Changes of the vault until then.
-    pub(super) changes: u64,
+    pub(crate) box_id: BoxId,
+    /// Public keys that signed the records; the first one signed the backup.
+    pub(crate) signers: Vec<[u8; 32]>,
+    pub(crate) at: Timestamp,
+    /// Number of changes of the vault.
+    pub(crate) changes: u64,
 }
 
-/// What a backup holds.
+/// Content of a backup.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct BackedUp {
-    /// Customers.
+pub struct BackupSummary {
+    /// Number of customers.
     pub customers: u64,
-    /// Records of theirs.
+    /// Number of their records.
     pub records: u64,
     /// Length of the file in bytes.
     pub bytes: u64,
-    /// What could not be read and is not in the backup, a sentence each.
+    /// A message for each record that could not be read and is not in the backup.
     pub left_out: Vec<String>,
 }
 
 impl Vault {
-    /// Writes a backup of this moment's state to `to`. What does not verify is left out and named.
+    /// Writes a backup of the vault to `to`. Records that do not verify are left out and listed.
     ///
-    /// Whoever was forgotten before is not in it. Whoever is forgotten afterwards still is: keep
-    /// backups no longer than you promise to, and see [`Vault::restore`].
+    /// The backup does not contain customers who were forgotten before it, and still contains those
+    /// who are forgotten later. Keep backups only as long as the shop promised to; see
+    /// [`Vault::restore`].
     ///
     /// # Errors
-    /// When `to` or the vault fails.
+    /// If `to` cannot be written or the vault cannot be read.
     pub fn backup(
         &self,
         to: &mut impl Write,
         passphrase: &Passphrase,
-        act: Act,
-    ) -> Result<BackedUp, VaultError> {
-        let sealing = Sealing::new(to, passphrase)?;
-        let done = self.read(|reader| {
-            let mut items = Items {
-                sealing,
+        context: AuditContext,
+    ) -> Result<BackupSummary, VaultError> {
+        let file = EncryptingWriter::new(to, passphrase)?;
+        let summary = self.read(|reader| {
+            let mut writer = BackupWriter {
+                file,
                 digest: Sha256::new(),
                 customers: 0,
                 records: 0,
-                left_out: vec![],
+                left_out: Vec::new(),
             };
-            items.all(reader, act.at)?;
-            Ok(items.finish(reader)?)
+            writer.write_all(reader, context.at)?;
+            Ok(writer.finish(reader)?)
         })?;
-        self.change(act, |change| {
-            change.note(Done::BackedUp, done.records, None);
+        self.write(context, |transaction| {
+            transaction.audit(AuditAction::BackedUp, summary.records, None);
             Ok(())
         })?;
-        Ok(done)
+        Ok(summary)
     }
 }
 
-struct Items<'w, W> {
-    sealing: Sealing<'w, W>,
+struct BackupWriter<'w, W> {
+    file: EncryptingWriter<'w, W>,
     digest: Sha256,
     customers: u64,
     records: u64,
     left_out: Vec<String>,
 }
 
-impl<W: Write> Items<'_, W> {
-    fn all(&mut self, reader: &Reader<'_, impl Rows>, at: Timestamp) -> Result<(), Fault> {
-        let trust = &reader.ring.signers.trust;
-        self.put(&Item::Head(Head {
+impl<W: Write> BackupWriter<'_, W> {
+    fn write_all(
+        &mut self,
+        reader: &Reader<'_, impl Rows>,
+        at: Timestamp,
+    ) -> Result<(), TransactionError> {
+        let trusted = &reader.derived_keys.signers.trusted;
+        self.put(&Item::Header(Header {
             format: FORMAT,
-            box_id: trust.box_id.clone(),
-            signers: trust.keys.iter().map(|key| key.to_bytes()).collect(),
+            box_id: trusted.box_id.clone(),
+            signers: trusted.keys.iter().map(|key| key.to_bytes()).collect(),
             at,
             changes: reader.manifest.changes,
         }))?;
@@ -126,39 +133,45 @@ impl<W: Write> Items<'_, W> {
             Ok(())
         })?;
         reader.rows.rows(PRODUCTS, &[], None, &mut |key, row| {
-            match check_out(&reader.ring.catalogue, key, row) {
+            match catalogue::decode(&reader.derived_keys.catalogue, key, row) {
                 Ok(product) => self.put(&Item::Product(product))?,
-                Err(refused) => self.left_out.push(refused.to_string()),
+                Err(rejected) => self.left_out.push(rejected.to_string()),
             }
             Ok(())
         })?;
         reader.accounts(|account| match account {
-            Ok(account) => self.account(reader, &account),
-            Err(refused) => {
-                self.left_out.push(refused.to_string());
+            Ok(account) => self.write_account(reader, &account),
+            Err(rejected) => {
+                self.left_out.push(rejected.to_string());
                 Ok(())
             }
         })
     }
 
-    fn account(&mut self, reader: &Reader<'_, impl Rows>, account: &Account) -> Result<(), Fault> {
+    fn write_account(
+        &mut self,
+        reader: &Reader<'_, impl Rows>,
+        account: &Account,
+    ) -> Result<(), TransactionError> {
+        let trusted = &reader.derived_keys.signers.trusted;
         self.put(&Item::Customer(account.id))?;
         self.customers += 1;
-        for (slot, name) in account.roll.entries() {
-            let key = record_key(account.id, slot, &name);
+        for (kind, name) in account.index.entries() {
+            let key = record_key(account.id, kind, &name);
             let row = reader.rows.row(RECORDS, &key)?.unwrap_or_default();
-            let signed = account.unsealed((slot, &name), &row).and_then(|signed| {
-                reader.ring.signers.trust.verify_payload(&place(RECORDS, &key), &signed)?;
+            let signed = account.unseal(kind, &name, &row).and_then(|signed| {
+                trusted.verify_payload(&aad(RECORDS, &key), &signed)?;
                 Ok(signed)
             });
             match signed {
                 Ok(signed) => {
                     let signed = ciborium::Value::Bytes(signed.to_vec());
-                    self.put(&Item::Record { slot: slot as u8, name, signed })?;
+                    self.put(&Item::Record { kind: kind as u8, name, signed })?;
                     self.records += 1;
                 }
-                Err(fault) => {
-                    self.left_out.push(Refused::record(account.id, slot, &name, &fault).to_string())
+                Err(error) => {
+                    let rejected = Rejected::record(account.id, kind, &name, &error);
+                    self.left_out.push(rejected.to_string());
                 }
             }
         }
@@ -166,23 +179,24 @@ impl<W: Write> Items<'_, W> {
     }
 
     fn put(&mut self, item: &Item) -> Result<(), VaultError> {
-        let bytes = framed(item)?;
+        let bytes = length_prefixed(item)?;
         self.digest.update(&bytes);
-        self.sealing.write(&bytes)
+        self.file.write(&bytes)
     }
 
-    fn finish(mut self, reader: &Reader<'_, impl Rows>) -> Result<BackedUp, VaultError> {
+    fn finish(mut self, reader: &Reader<'_, impl Rows>) -> Result<BackupSummary, VaultError> {
         let digest = self.digest.finalize();
-        let signed = reader.ring.signers.sign_payload(SIGNED_AT, &digest)?;
-        self.sealing.write(&framed(&Item::End(ciborium::Value::Bytes(signed.to_vec())))?)?;
-        let bytes = self.sealing.finish()?;
+        let signed = reader.derived_keys.signers.sign_payload(SIGNATURE_AAD, &digest)?;
+        let end = Item::End(ciborium::Value::Bytes(signed.to_vec()));
+        self.file.write(&length_prefixed(&end)?)?;
+        let bytes = self.file.finish()?;
         let Self { customers, records, left_out, .. } = self;
-        Ok(BackedUp { customers, records, bytes, left_out })
+        Ok(BackupSummary { customers, records, bytes, left_out })
     }
 }
 
-/// An item behind its length, 32 bits, big-endian.
-pub(super) fn framed(item: &Item) -> Result<Vec<u8>, VaultError> {
+/// Encodes an item, prefixed with its length (u32, big-endian).
+pub(crate) fn length_prefixed(item: &Item) -> Result<Vec<u8>, VaultError> {
     let body = cbor(item)?;
     let length = u32::try_from(body.len()).map_err(|e| VaultError::Encode(e.to_string()))?;
     Ok([length.to_be_bytes().as_slice(), &body].concat())

@@ -1,114 +1,126 @@
-//! The catalogue: what the shop sells. Nothing in it is anybody's, so it is neither signed nor
-//! sealed; a MAC stops others from changing a product, whose allergens somebody may rely on.
+//! Catalogue: the products that the shop sells.
+//!
+//! Products are no personal data, so they are neither signed nor encrypted. A MAC protects them from
+//! changes, because customers rely on the listed allergens.
 
 use instored_domain::Product;
 use serde::{Deserialize, Serialize};
 
-use super::Vault;
-use super::audit::{Act, Done};
-use super::error::VaultError;
-use super::fault::RecordFault;
-use super::loaded::{Loaded, Refused};
-use super::record::cbor;
-use super::schema::{PRODUCTS, Rows};
-use super::secret::Secret;
+use crate::audit::{AuditAction, AuditContext};
+use crate::error::VaultError;
+use crate::record::cbor;
+use crate::record_error::RecordError;
+use crate::schema::{PRODUCTS, Rows};
+use crate::symmetric_key::SymmetricKey;
+use crate::vault::Vault;
+use crate::verified::{Rejected, Verified};
 
-const CHECKED: u8 = 3;
+/// First byte of a product's row.
+const FORMAT: u8 = 3;
 const MAC_LENGTH: usize = 16;
 
-/// What became of products that were put into the catalogue.
+/// Outcome of putting products into the catalogue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct ProductsPut {
-    /// New ones.
+pub struct CatalogueUpdate {
+    /// Number of new products.
     pub added: u64,
-    /// Known ones that are different now.
+    /// Number of known products that differ from before.
     pub changed: u64,
-    /// Known ones that are as they were.
+    /// Number of known products that are equal to before.
     pub unchanged: u64,
 }
 
 impl Vault {
-    /// Puts products into the catalogue, in the place of those of the same sku, in one commit.
+    /// Puts products into the catalogue in one commit. A product replaces the one with its SKU.
     ///
     /// # Errors
-    /// When the vault cannot be written; then none is put.
-    pub fn put_products(&self, products: &[Product], act: Act) -> Result<ProductsPut, VaultError> {
-        self.change(act, |change| {
-            let mut put = ProductsPut::default();
+    /// If the vault cannot be written. Nothing is changed then.
+    pub fn put_products(
+        &self,
+        products: &[Product],
+        context: AuditContext,
+    ) -> Result<CatalogueUpdate, VaultError> {
+        self.write(context, |transaction| {
+            let mut update = CatalogueUpdate::default();
             for product in products {
                 let key = product.sku.as_bytes();
-                let row = check_in(&change.reader.ring.catalogue, product)?;
-                match change.tx().row(PRODUCTS, key)? {
+                let row = encode(&transaction.reader.derived_keys.catalogue, product)?;
+                match transaction.tx().row(PRODUCTS, key)? {
                     Some(known) if known == row => {
-                        put.unchanged += 1;
+                        update.unchanged += 1;
                         continue;
                     }
-                    Some(_) => put.changed += 1,
-                    None => put.added += 1,
+                    Some(_) => update.changed += 1,
+                    None => update.added += 1,
                 }
-                change.tx().put(PRODUCTS, key, &row)?;
+                transaction.tx().put(PRODUCTS, key, &row)?;
             }
-            if put.added + put.changed > 0 {
-                change.note(Done::Products, put.added + put.changed, None);
+            if update.added + update.changed > 0 {
+                let products = update.added + update.changed;
+                transaction.audit(AuditAction::Products, products, None);
             }
-            Ok(put)
+            Ok(update)
         })
     }
 
-    /// Takes products out of the catalogue, and says how many were in it.
+    /// Removes products from the catalogue and returns the number of products that it contained.
     ///
     /// # Errors
-    /// When the vault cannot be written; then none is taken out.
-    pub fn remove_products(&self, skus: &[String], act: Act) -> Result<u64, VaultError> {
-        self.change(act, |change| {
+    /// If the vault cannot be written. Nothing is removed then.
+    pub fn remove_products(
+        &self,
+        skus: &[String],
+        context: AuditContext,
+    ) -> Result<u64, VaultError> {
+        self.write(context, |transaction| {
             let mut removed = 0;
             for sku in skus {
-                removed += u64::from(change.tx().remove(PRODUCTS, sku.as_bytes())?);
+                removed += u64::from(transaction.tx().remove(PRODUCTS, sku.as_bytes())?);
             }
             if removed > 0 {
-                change.note(Done::Products, removed, None);
+                transaction.audit(AuditAction::Products, removed, None);
             }
             Ok(removed)
         })
     }
 
-    /// The catalogue, by sku.
+    /// Returns the catalogue, sorted by SKU.
     ///
     /// # Errors
-    /// When the vault cannot be read; a product that was changed is refused by itself.
-    pub fn products(&self) -> Result<Loaded<Product>, VaultError> {
+    /// If the vault cannot be read. A product that was changed is rejected alone.
+    pub fn products(&self) -> Result<Verified<Product>, VaultError> {
         self.read(|reader| {
-            let mut loaded = Loaded::default();
+            let mut products = Verified::default();
             reader.rows.rows(PRODUCTS, &[], None, &mut |key, row| {
-                loaded.push(check_out(&reader.ring.catalogue, key, row));
+                products.push(decode(&reader.derived_keys.catalogue, key, row));
                 Ok(())
             })?;
-            Ok(loaded)
+            Ok(products)
         })
     }
 }
 
-/// The row of a product.
-pub(super) fn check_in(secret: &Secret, product: &Product) -> Result<Vec<u8>, VaultError> {
+/// Encodes a product as a row with a MAC.
+pub(crate) fn encode(mac_key: &SymmetricKey, product: &Product) -> Result<Vec<u8>, VaultError> {
     let body = cbor(product)?;
-    let mac = secret.mac(&[product.sku.as_bytes(), &body]);
-    Ok([[CHECKED].as_slice(), &mac[..MAC_LENGTH], &body].concat())
+    let mac = mac_key.mac(&[product.sku.as_bytes(), &body]);
+    Ok([[FORMAT].as_slice(), &mac[..MAC_LENGTH], &body].concat())
 }
 
-/// The product in a row.
-pub(super) fn check_out(secret: &Secret, key: &[u8], row: &[u8]) -> Result<Product, Refused> {
+/// Verifies and decodes the row of a product.
+pub(crate) fn decode(mac_key: &SymmetricKey, key: &[u8], row: &[u8]) -> Result<Product, Rejected> {
     let read = || {
         let rest = match row.split_first() {
-            Some((&CHECKED, rest)) => rest,
-            Some((&other, _)) => return Err(RecordFault::Format(other)),
-            None => return Err(RecordFault::Malformed),
+            Some((&FORMAT, rest)) => rest,
+            Some((&other, _)) => return Err(RecordError::UnsupportedFormat(other)),
+            None => return Err(RecordError::Malformed),
         };
-        let (mac, body) = rest.split_at_checked(MAC_LENGTH).ok_or(RecordFault::Malformed)?;
-        // Who could time this comparison is in the program already.
-        if mac != &secret.mac(&[key, body])[..MAC_LENGTH] {
-            return Err(RecordFault::Mac);
+        let (mac, body) = rest.split_at_checked(MAC_LENGTH).ok_or(RecordError::Malformed)?;
+        // Constant time is not needed: nobody outside the process can time this comparison.
+        if mac != &mac_key.mac(&[key, body])[..MAC_LENGTH] {
+            return Err(RecordError::InvalidMac);
         }
-        ciborium::from_reader(body).map_err(|_| RecordFault::Malformed)
+        ciborium::from_reader(body).map_err(|_| RecordError::Malformed)
     };
-    read().map_err(|fault| Refused::product(&String::from_utf8_lossy(key), &fault))
+    read().map_err(|error| Rejected::product(&String::from_utf8_lossy(key), &error))
 }

@@ -1,107 +1,120 @@
-//! The codes by which a customer can be named: for a while after the enrolment the claim code, and
-//! the receipt as long as they are enrolled.
+//! Claim codes and receipts, by which a customer is identified without a face.
+//!
+//! A claim code is valid for a while after the enrolment, a receipt as long as the customer is
+//! enrolled.
 
-use instored_domain::{ClaimCode, Consent, ConsentReceipt, CustomerId};
+use instored_domain::{ClaimCode, Consent, CustomerId, Receipt};
 use jiff::Timestamp;
 
-use super::Vault;
-use super::change::Change;
-use super::error::{Fault, VaultError};
-use super::record::Claim;
-use super::schema::{CODES, Rows};
-use super::slot::{Name, Slot, customer_key, leading_customer};
+use crate::account::{Account, Reader};
+use crate::error::{TransactionError, VaultError};
+use crate::record::Claim;
+use crate::record_key::{RecordKind, RecordName, customer_key, leading_customer};
+use crate::schema::{CODES, Rows};
+use crate::vault::Vault;
+use crate::write_transaction::WriteTransaction;
 
 impl Vault {
-    /// Whose claim code this is; `None` when nobody's, or no longer at `now`. A code may be used
-    /// more than once until it expires.
+    /// Returns the customer of a claim code, or `None` if the code is unknown or expired at `now`. A
+    /// code can be used repeatedly until it expires.
     ///
     /// # Errors
-    /// [`VaultError::Refused`] when the record does not verify.
-    pub fn claim(
+    /// [`VaultError::Rejected`] if the record does not verify.
+    pub fn customer_by_claim_code(
         &self,
         code: &ClaimCode,
         now: Timestamp,
     ) -> Result<Option<CustomerId>, VaultError> {
         self.read(|reader| {
-            let tag = reader.ring.claim_tag(code);
-            let Some(id) = reader.rows.row(CODES, &tag)?.and_then(|v| leading_customer(&v)) else {
-                return Ok(None);
-            };
-            let Some(account) = reader.account(id)? else { return Ok(None) };
-            let claim: Option<Claim> = reader.record(&account, Slot::Claim, &tag)??;
-            Ok(claim.filter(|c| c.code == *code && c.expires > now).map(|_| id))
+            let tag = reader.derived_keys.claim_tag(code);
+            let Some(account) = holder(reader, &tag)? else { return Ok(None) };
+            let claim: Option<Claim> = reader.record(&account, RecordKind::Claim, &tag)??;
+            Ok(claim.filter(|c| c.code == *code && c.expires > now).map(|_| account.id))
         })
     }
 
-    /// Whose receipt this is.
+    /// Returns the customer of a receipt, or `None` if the receipt is unknown.
     ///
     /// # Errors
-    /// [`VaultError::Refused`] when the record does not verify.
-    pub fn receipt(&self, receipt: &ConsentReceipt) -> Result<Option<CustomerId>, VaultError> {
+    /// [`VaultError::Rejected`] if the record does not verify.
+    pub fn customer_by_receipt(&self, receipt: &Receipt) -> Result<Option<CustomerId>, VaultError> {
         self.read(|reader| {
-            let tag = reader.ring.receipt_tag(receipt);
-            let Some(id) = reader.rows.row(CODES, &tag)?.and_then(|v| leading_customer(&v)) else {
-                return Ok(None);
-            };
-            let Some(account) = reader.account(id)? else { return Ok(None) };
-            let consent: Option<Consent> = reader.record(&account, Slot::Consent, &tag)??;
-            Ok(consent.filter(|c| c.receipt == *receipt).map(|_| id))
+            let tag = reader.derived_keys.receipt_tag(receipt);
+            let Some(account) = holder(reader, &tag)? else { return Ok(None) };
+            let consent: Option<Consent> = reader.record(&account, RecordKind::Consent, &tag)??;
+            Ok(consent.filter(|c| c.receipt == *receipt).map(|_| account.id))
         })
+    }
+}
+
+/// Returns the customer to whom the table `codes` assigns a tag.
+fn holder(
+    reader: &Reader<'_, impl Rows>,
+    tag: &RecordName,
+) -> Result<Option<Account>, TransactionError> {
+    match reader.rows.row(CODES, tag)?.and_then(|row| leading_customer(&row)) {
+        Some(id) => reader.account(id),
+        None => Ok(None),
     }
 }
 
 /// Stores a consent under its receipt.
-pub(super) fn put_receipt(change: &mut Change<'_>, consent: &Consent) -> Result<(), Fault> {
-    let tag = change.reader.ring.receipt_tag(&consent.receipt);
-    if change.tx().row(CODES, &tag)?.is_some() {
+pub(crate) fn put_receipt(
+    transaction: &mut WriteTransaction<'_>,
+    consent: &Consent,
+) -> Result<(), TransactionError> {
+    let tag = transaction.reader.derived_keys.receipt_tag(&consent.receipt);
+    if transaction.tx().row(CODES, &tag)?.is_some() {
         return Err(VaultError::CodeTaken.into());
     }
-    change.tx().put(CODES, &tag, &customer_key(consent.customer))?;
-    change.put(consent.customer, Slot::Consent, &tag, consent)
+    transaction.tx().put(CODES, &tag, &customer_key(consent.customer))?;
+    transaction.put(consent.customer, RecordKind::Consent, &tag, consent)
 }
 
-/// Stores a claim code; one that had expired at `now` is taken from whoever held it. A record that
-/// does not verify keeps its code out of use.
-pub(super) fn put_claim(
-    change: &mut Change<'_>,
+/// Stores a claim code. A code that expired at `now` is taken from its holder. A code whose record
+/// does not verify stays taken.
+pub(crate) fn put_claim(
+    transaction: &mut WriteTransaction<'_>,
     id: CustomerId,
     claim: &Claim,
     now: Timestamp,
-) -> Result<(), Fault> {
-    let tag: Name = change.reader.ring.claim_tag(&claim.code);
-    if let Some(row) = change.tx().row(CODES, &tag)? {
+) -> Result<(), TransactionError> {
+    let tag = transaction.reader.derived_keys.claim_tag(&claim.code);
+    if let Some(row) = transaction.tx().row(CODES, &tag)? {
         let holder = leading_customer(&row).ok_or(VaultError::CodeTaken)?;
-        let held = match change.account(holder) {
-            Ok(Some(_)) => change.get::<Claim>(holder, Slot::Claim, &tag),
+        let held = match transaction.account(holder) {
+            Ok(Some(_)) => transaction.get::<Claim>(holder, RecordKind::Claim, &tag),
             Ok(None) => Ok(None),
-            Err(fault) => Err(fault),
+            Err(error) => Err(error),
         };
         match held {
-            Ok(Some(held)) if held.expires <= now => change.remove(holder, Slot::Claim, &tag)?,
-            Ok(_) | Err(Fault::Vault(_)) => return Err(VaultError::CodeTaken.into()),
-            Err(fault) => return Err(fault),
+            Ok(Some(held)) if held.expires <= now => {
+                transaction.remove(holder, RecordKind::Claim, &tag)?;
+            }
+            Ok(_) | Err(TransactionError::Vault(_)) => return Err(VaultError::CodeTaken.into()),
+            Err(error) => return Err(error),
         }
     }
-    change.tx().put(CODES, &tag, &customer_key(id))?;
-    change.put(id, Slot::Claim, &tag, claim)
+    transaction.tx().put(CODES, &tag, &customer_key(id))?;
+    transaction.put(id, RecordKind::Claim, &tag, claim)
 }
 
-/// Throws out the claim codes of a customer that had expired at `now`. One that does not verify
-/// stays, and keeps its code out of use.
-pub(super) fn drop_expired(
-    change: &mut Change<'_>,
+/// Removes a customer's claim codes that expired at `now`. A code whose record does not verify stays
+/// taken.
+pub(crate) fn remove_expired(
+    transaction: &mut WriteTransaction<'_>,
     id: CustomerId,
     now: Timestamp,
-) -> Result<(), Fault> {
-    let Some(account) = change.account(id)? else { return Ok(()) };
-    for tag in account.roll.names(Slot::Claim).collect::<Vec<_>>() {
-        match change.get::<Claim>(id, Slot::Claim, &tag) {
+) -> Result<(), TransactionError> {
+    let Some(account) = transaction.account(id)? else { return Ok(()) };
+    for tag in account.index.names(RecordKind::Claim).collect::<Vec<_>>() {
+        match transaction.get::<Claim>(id, RecordKind::Claim, &tag) {
             Ok(Some(claim)) if claim.expires <= now => {
-                change.remove(id, Slot::Claim, &tag)?;
-                change.tx().remove(CODES, &tag)?;
+                transaction.remove(id, RecordKind::Claim, &tag)?;
+                transaction.tx().remove(CODES, &tag)?;
             }
-            Ok(_) | Err(Fault::Vault(_)) => {}
-            Err(fault) => return Err(fault),
+            Ok(_) | Err(TransactionError::Vault(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Customers: enrolling, reading, renaming, counting visits.
+//! Customers: enrolment, reading, renaming, preferences, visits.
 
 use instored_domain::{
     ClaimCode, Consent, ConsentMethod, Customer, CustomerId, CustomerName, Embedding, ModelId,
@@ -6,37 +6,35 @@ use instored_domain::{
 };
 use jiff::Timestamp;
 
-use super::Vault;
-use super::audit::{Act, Done, Means};
-use super::change::Change;
-use super::codes;
-use super::error::{Fault, VaultError};
-use super::loaded::Loaded;
-use super::record::Claim;
-use super::schema::{ACCOUNTS, Rows};
-use super::slot::{Slot, customer_key, numbered};
+use crate::audit::{Actor, AuditAction, AuditContext};
+use crate::codes;
+use crate::error::{TransactionError, VaultError};
+use crate::record::Claim;
+use crate::record_key::{RecordKind, numbered_name};
+use crate::vault::Vault;
+use crate::verified::Verified;
+use crate::write_transaction::WriteTransaction;
 
-/// A person who just opted in. There is no other way into the vault for a template, and this one
-/// asks for the consent.
+/// Data of a new customer. A template enters the vault only by it, so never without a consent.
 pub struct NewEnrolment<'a> {
-    /// What they agreed to; it names them, and its time is the enrolment's.
+    /// Consent of the customer; its time is the time of the enrolment.
     pub consent: &'a Consent,
-    /// The model that made the embeddings.
+    /// Model that computed the embeddings.
     pub model: &'a ModelId,
-    /// Their face, once a view; at least one.
+    /// Embeddings of the customer's face, one a view; at least one.
     pub embeddings: &'a [Embedding],
-    /// With it a till names them.
+    /// Code by which a till can identify the customer.
     pub claim: ClaimCode,
-    /// Until when.
+    /// Expiry of the code.
     pub claim_expires: Timestamp,
 }
 
 impl Vault {
-    /// Stores a new customer with consent, templates, receipt and claim code, all or nothing.
+    /// Stores a new customer with consent, templates, receipt and claim code in one commit.
     ///
     /// # Errors
-    /// When there is no embedding, the id is taken, or another customer holds the claim code or the
-    /// receipt. A claim code that has expired can be given again.
+    /// If there is no embedding, the id is taken, or another customer has the receipt or an
+    /// unexpired claim code of the same value.
     pub fn enrol(&self, new: &NewEnrolment<'_>) -> Result<Customer, VaultError> {
         let (id, given) = (new.consent.customer, new.consent.given);
         if new.embeddings.is_empty() {
@@ -50,17 +48,17 @@ impl Vault {
             last_visit: None,
             preferences: Preferences::default(),
         };
-        let by = match new.consent.method {
-            ConsentMethod::Button => Means::Button,
-            ConsentMethod::Command => Means::Command,
+        let actor = match new.consent.how {
+            ConsentMethod::Button => Actor::Button,
+            ConsentMethod::Command => Actor::Command,
         };
-        self.change(Act { at: given, by }, |change| {
-            if change.is_known(id)? {
+        self.write(AuditContext { at: given, actor }, |transaction| {
+            if transaction.has_account(id)? {
                 return Err(VaultError::AlreadyEnrolled(id).into());
             }
-            change.open_account(id)?;
-            change.put(id, Slot::Customer, &numbered(0), &customer)?;
-            codes::put_receipt(change, new.consent)?;
+            transaction.create_account(id)?;
+            transaction.put(id, RecordKind::Customer, &numbered_name(0), &customer)?;
+            codes::put_receipt(transaction, new.consent)?;
             for (sequence, embedding) in (0..).zip(new.embeddings) {
                 let template = Template {
                     customer: id,
@@ -69,126 +67,130 @@ impl Vault {
                     created: given,
                     embedding: embedding.clone(),
                 };
-                change.put(id, Slot::Template, &numbered(sequence), &template)?;
+                transaction.put(id, RecordKind::Template, &numbered_name(sequence), &template)?;
             }
             let claim = Claim { code: new.claim, expires: new.claim_expires };
-            codes::put_claim(change, id, &claim, given)?;
-            change.note(Done::Enrolled, new.embeddings.len() as u64, Some(id));
+            codes::put_claim(transaction, id, &claim, given)?;
+            transaction.audit(AuditAction::Enrolled, new.embeddings.len() as u64, Some(id));
             Ok(())
         })?;
         Ok(customer)
     }
 
-    /// Every customer.
+    /// Returns every customer.
     ///
     /// # Errors
-    /// When the vault cannot be read; a record that does not verify is refused by itself.
-    pub fn customers(&self) -> Result<Loaded<Customer>, VaultError> {
+    /// If the vault cannot be read. A record that does not verify is rejected alone.
+    pub fn customers(&self) -> Result<Verified<Customer>, VaultError> {
         self.read(|reader| {
-            let mut loaded = Loaded::default();
+            let mut customers = Verified::default();
             reader.accounts(|account| {
                 match account {
-                    Ok(account) => reader.records(&account, Slot::Customer, |_, read| {
-                        loaded.push(read);
-                    })?,
-                    Err(refused) => loaded.refused.push(refused),
+                    Ok(account) => {
+                        reader.records(&account, RecordKind::Customer, |read| {
+                            customers.push(read);
+                        })?;
+                    }
+                    Err(rejected) => customers.rejected.push(rejected),
                 }
                 Ok(())
             })?;
-            Ok(loaded)
+            Ok(customers)
         })
     }
 
-    /// One customer.
+    /// Returns a customer, or `None` if there is no such customer.
     ///
     /// # Errors
-    /// [`VaultError::Refused`] when the record does not verify.
+    /// [`VaultError::Rejected`] if the record does not verify.
     pub fn customer(&self, id: CustomerId) -> Result<Option<Customer>, VaultError> {
         self.read(|reader| {
             let Some(account) = reader.account(id)? else { return Ok(None) };
-            Ok(reader.record(&account, Slot::Customer, &numbered(0))??)
+            Ok(reader.record(&account, RecordKind::Customer, &numbered_name(0))??)
         })
     }
 
-    /// Calls a customer by another name, or by none. `None`: there is no such customer.
+    /// Sets or removes a customer's name. Returns `None` if there is no such customer.
     ///
     /// # Errors
-    /// [`VaultError::Refused`] when the record does not verify.
+    /// [`VaultError::Rejected`] if the record does not verify.
     pub fn rename(
         &self,
         id: CustomerId,
         name: Option<CustomerName>,
-        act: Act,
+        context: AuditContext,
     ) -> Result<Option<Customer>, VaultError> {
-        self.change(act, |change| {
-            let renamed = change.alter(id, |customer| customer.name = name)?;
-            change.note_some(Done::Renamed, renamed.as_ref());
-            Ok(renamed)
-        })
+        self.alter(id, context, AuditAction::Renamed, |customer| customer.name = name)
     }
 
-    /// Keeps what a customer wants to see. `None`: there is no such customer.
+    /// Sets a customer's preferences. Returns `None` if there is no such customer.
     ///
     /// # Errors
-    /// [`VaultError::Refused`] when the record does not verify.
+    /// [`VaultError::Rejected`] if the record does not verify.
     pub fn set_preferences(
         &self,
         id: CustomerId,
         preferences: Preferences,
-        act: Act,
+        context: AuditContext,
     ) -> Result<Option<Customer>, VaultError> {
-        self.change(act, |change| {
-            let changed = change.alter(id, |customer| customer.preferences = preferences)?;
-            change.note_some(Done::Preferences, changed.as_ref());
-            Ok(changed)
+        self.alter(id, context, AuditAction::Preferences, |customer| {
+            customer.preferences = preferences;
         })
     }
 
-    /// Counts a visit, and throws out claim codes that have expired. `None`: there is no such customer.
+    /// Counts a visit and removes the customer's expired claim codes. Returns `None` if there is no
+    /// such customer.
     ///
     /// # Errors
-    /// [`VaultError::Refused`] when the record does not verify.
+    /// [`VaultError::Rejected`] if the record does not verify.
     pub fn record_visit(
         &self,
         id: CustomerId,
         at: Timestamp,
     ) -> Result<Option<Customer>, VaultError> {
-        self.change(Act { at, by: Means::Camera }, |change| {
-            let counted = change.alter(id, |customer| {
+        self.write(AuditContext { at, actor: Actor::Camera }, |transaction| {
+            let customer = transaction.alter(id, |customer| {
                 customer.visits = customer.visits.saturating_add(1);
                 customer.last_visit = Some(at);
             })?;
-            codes::drop_expired(change, id, at)?;
-            Ok(counted)
+            codes::remove_expired(transaction, id, at)?;
+            Ok(customer)
+        })
+    }
+
+    /// Alters a customer's record and logs it. Returns `None` if there is no such customer.
+    fn alter(
+        &self,
+        id: CustomerId,
+        context: AuditContext,
+        action: AuditAction,
+        alter: impl FnOnce(&mut Customer),
+    ) -> Result<Option<Customer>, VaultError> {
+        self.write(context, |transaction| {
+            let customer = transaction.alter(id, alter)?;
+            if customer.is_some() {
+                transaction.audit(action, 1, Some(id));
+            }
+            Ok(customer)
         })
     }
 }
 
-impl Change<'_> {
-    /// Whether a customer of this id is here, readable or not.
-    pub(super) fn is_known(&self, id: CustomerId) -> Result<bool, Fault> {
-        Ok(self.tx().row(ACCOUNTS, &customer_key(id))?.is_some())
-    }
-
+impl WriteTransaction<'_> {
     fn alter(
         &mut self,
         id: CustomerId,
         alter: impl FnOnce(&mut Customer),
-    ) -> Result<Option<Customer>, Fault> {
+    ) -> Result<Option<Customer>, TransactionError> {
         if self.account(id)?.is_none() {
             return Ok(None);
         }
-        let Some(mut customer) = self.get::<Customer>(id, Slot::Customer, &numbered(0))? else {
+        let name = numbered_name(0);
+        let Some(mut customer) = self.get::<Customer>(id, RecordKind::Customer, &name)? else {
             return Ok(None);
         };
         alter(&mut customer);
-        self.put(id, Slot::Customer, &numbered(0), &customer)?;
+        self.put(id, RecordKind::Customer, &name, &customer)?;
         Ok(Some(customer))
-    }
-
-    fn note_some(&mut self, done: Done, customer: Option<&Customer>) {
-        if let Some(customer) = customer {
-            self.note(done, 1, Some(customer.id));
-        }
     }
 }

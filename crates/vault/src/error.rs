@@ -1,126 +1,130 @@
-//! What can go wrong with the vault.
+//! Errors of the vault.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use instored_domain::CustomerId;
 
-use super::loaded::Refused;
+use crate::verified::Rejected;
 
-/// Why the vault could not do what it was asked.
+/// Error of an operation on the vault, its keys or its backups.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum VaultError {
-    #[error("cannot {doing} the key file {path}: {source}")]
-    KeyFile { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot {action} the key file {path}: {source}")]
+    KeyFile { action: &'static str, path: PathBuf, source: io::Error },
     #[error(
-        "the key file {path} can be read by others (mode {mode:03o}): run `chmod 600 {path}`, and \
-         consider the key known if others had access"
+        "other users can read the key file {path} (mode {mode:03o}): run `chmod 600 {path}`, and \
+         rotate the keys if others had access"
     )]
     KeyMode { path: PathBuf, mode: u32 },
     #[error(
-        "the key file {path} is not a key of 32 bytes: put the right file back; a new key cannot \
-         open the old vault"
+        "the key file {path} does not have 32 bytes: put the right file back; a new key cannot \
+         open the existing vault"
     )]
     KeyLength { path: PathBuf },
     #[error(
-        "the vault {vault} is there and its key {path} is not: put the key file back; a new key \
-         cannot open the old vault"
+        "the key {path} of the existing vault {vault} is missing: put the key file back; a new key \
+         cannot open the vault"
     )]
     KeyMissing { path: PathBuf, vault: PathBuf },
     #[error(
-        "the key comes from the credential {name}: give the service a credential {name}.next too, \
-         restart it, and rotate then"
+        "cannot rotate the key of the credential {name}: no credential {name}.next; add it to the \
+         service, restart the service, and rotate again"
     )]
     RotateCredential { name: &'static str },
-    #[error("the vault {path} is in use by another instored; stop it, or let it do the work")]
+    #[error("the vault {path} is in use by another instored: stop that process")]
     InUse { path: PathBuf },
-    #[error("cannot open the vault {path}: {source}; check that its folder exists and is yours")]
+    #[error(
+        "cannot open the vault {path}: {source}; check that its folder exists and that you may \
+         write to it"
+    )]
     Open { path: PathBuf, source: io::Error },
-    #[error("cannot read or write {path}, which belongs to the vault: {source}; check the disk")]
+    #[error("cannot read or write the vault's file {path}: {source}; check the disk")]
     Sidecar { path: PathBuf, source: io::Error },
     #[error(
-        "the vault {path} is damaged ({detail}): put a backup in its place, or move it away to \
-         start empty"
+        "the vault {path} is damaged ({detail}): restore a backup, or move the vault away to start \
+         empty"
     )]
     Damaged { path: PathBuf, detail: String },
-    #[error("the vault {path} has format {found}, which this version cannot read: update instored")]
+    #[error(
+        "cannot open the vault {path}: this version does not support its format {found}; update \
+         instored"
+    )]
     Format { path: PathBuf, found: u8 },
     #[error(
-        "the vault {path} belongs to the box `{theirs}`, this is `{ours}`: set the box id back, \
-         or move the vault away to start empty"
+        "the vault {path} belongs to the box `{theirs}`, and this box is `{ours}`: set the box id \
+         back, or move the vault away to start empty"
     )]
     OtherBox { path: PathBuf, theirs: String, ours: String },
     #[error(
-        "the vault {path} was written with the key {theirs}, this box has {ours}: put the old key \
-         file back, or move the vault away to start empty"
+        "the vault {path} is signed with the key {theirs}, and this box has the key {ours}: put \
+         the old key file back, or move the vault away to start empty"
     )]
-    OtherKey { path: PathBuf, theirs: String, ours: String },
+    OtherSigningKey { path: PathBuf, theirs: String, ours: String },
     #[error(
-        "the vault {path} does not open with this box's vault key: put the right key file back, or \
-         move the vault away to start empty"
+        "this box's vault key does not open the vault {path}: put the right key file back, or move \
+         the vault away to start empty"
     )]
     OtherVaultKey { path: PathBuf },
     #[error(
-        "the vault {path} is a copy from before somebody was forgotten, and the key it needs was \
-         destroyed then: move it away, start, and restore a backup"
+        "the vault {path} is a copy from before a customer was forgotten, and its key-encryption \
+         key was destroyed then: move the vault away, start, and restore a backup"
     )]
-    Unwrappable { path: PathBuf },
+    NoKeyEncryptionKey { path: PathBuf },
     #[error(
-        "the vault's manifest cannot be used ({0}): nothing in it can be trusted; move the vault \
+        "the manifest of the vault is invalid ({0}), so no record can be trusted: move the vault \
          away, start, and restore a backup"
     )]
     Manifest(String),
-    #[error("the disk of {path} is full: nothing was stored; make room and ask again")]
+    #[error("the disk of {path} is full, and nothing was changed: free some space and retry")]
     Full { path: PathBuf },
-    #[error("the vault {path} could not be read or written: {source}; check the disk")]
+    #[error("cannot read or write the vault {path}: {source}; check the disk")]
     Storage { path: PathBuf, source: Box<redb::Error> },
     #[error("{0}")]
-    Refused(Refused),
-    #[error("an enrolment of customer {0} without a template: nothing was stored")]
+    Rejected(Rejected),
+    #[error("cannot enrol customer {0} without a template")]
     NoTemplates(CustomerId),
-    #[error("customer {0} is enrolled already: forget them first, or use another id")]
+    #[error("customer {0} is already enrolled: forget the customer first, or use another id")]
     AlreadyEnrolled(CustomerId),
-    #[error("the claim code or the receipt is in use: draw another one")]
+    #[error("the claim code or receipt is already in use: generate another one")]
     CodeTaken,
-    #[error("a record could not be written as CBOR: {0}")]
+    #[error("cannot encode a record as CBOR: {0}")]
     Encode(String),
-    #[error("cannot {doing} the backup: {source}")]
-    BackupFile { doing: &'static str, source: io::Error },
-    #[error("this is no backup of instored, or one of a newer version")]
-    NoBackup,
-    #[error("a backup's passphrase has at least {0} characters")]
-    Passphrase(usize),
+    #[error("cannot {action} the backup: {source}")]
+    BackupFile { action: &'static str, source: io::Error },
+    #[error("the file is not an instored backup, or a newer version wrote it")]
+    NotABackup,
+    #[error("the passphrase of a backup needs at least {0} characters")]
+    PassphraseTooShort(usize),
+    #[error("cannot decrypt the backup: the passphrase is wrong, or the start of the file is damaged")]
+    WrongPassphrase,
     #[error(
-        "the backup does not open: the passphrase is not the one it was made with, or the file's \
-         beginning is damaged"
+        "the backup is damaged or incomplete, and nothing was restored: use another copy of it"
     )]
-    BackupLocked,
-    #[error("the backup is damaged or cut short: nothing was restored; take another copy of it")]
     BackupDamaged,
     #[error(
-        "the backup was signed with the key {0}, which is not this box's: if you trust it, name \
-         the key when you restore"
+        "the backup is signed with the key {0}, which is not this box's: if you trust that key, \
+         pass its id when you restore"
     )]
     BackupSigner(String),
 }
 
-/// A failure inside a transaction, before it is known on which file.
-pub(super) enum Fault {
-    /// redb said so.
+/// Error inside a transaction, which does not know the path of the database.
+pub(crate) enum TransactionError {
+    /// Error of redb or the disk.
     Storage(redb::Error),
-    /// The vault said so.
+    /// Any other error.
     Vault(VaultError),
 }
 
-impl Fault {
-    /// Whether the disk failed, after which redb has to be opened anew.
-    pub(super) fn is_of_the_disk(&self) -> bool {
+impl TransactionError {
+    /// Returns true for errors of the disk, after which redb must reopen the database.
+    pub(crate) fn requires_reopening(&self) -> bool {
         matches!(self, Self::Storage(redb::Error::Io(_) | redb::Error::PreviousIo))
     }
 
-    /// The failure as callers see it.
-    pub(super) fn at(self, path: &Path) -> VaultError {
+    /// Adds the path of the database.
+    pub(crate) fn at(self, path: &Path) -> VaultError {
         let path = path.to_owned();
         match self {
             Self::Vault(error) => error,
@@ -133,21 +137,21 @@ impl Fault {
     }
 }
 
-impl From<VaultError> for Fault {
+impl From<VaultError> for TransactionError {
     fn from(error: VaultError) -> Self {
         Self::Vault(error)
     }
 }
 
-impl From<Refused> for Fault {
-    fn from(refused: Refused) -> Self {
-        Self::Vault(VaultError::Refused(refused))
+impl From<Rejected> for TransactionError {
+    fn from(rejected: Rejected) -> Self {
+        Self::Vault(VaultError::Rejected(rejected))
     }
 }
 
 macro_rules! from_redb {
     ($($error:ty),*) => {$(
-        impl From<$error> for Fault {
+        impl From<$error> for TransactionError {
             fn from(error: $error) -> Self {
                 Self::Storage(error.into())
             }

@@ -1,4 +1,4 @@
-//! Everything of one customer, for the customer.
+//! Export of a customer's data, for the customer.
 
 use instored_domain::{
     ClaimCode, Consent, Customer, CustomerId, Embedding, ModelId, Order, OrderId, Template,
@@ -6,72 +6,95 @@ use instored_domain::{
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::Vault;
-use super::error::VaultError;
-use super::loaded::Refused;
-use super::orders;
-use super::record::{Claim, ReplacedOrder};
-use super::slot::{Slot, numbered};
+use crate::error::VaultError;
+use crate::orders;
+use crate::record::{Claim, ReplacedOrder};
+use crate::record_key::{RecordKind, numbered_name};
+use crate::vault::Vault;
+use crate::verified::Rejected;
 
-/// All that the vault keeps of a customer. It is their data, so it holds the faces too.
+/// Everything that the vault stores of a customer, including templates.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Export {
-    /// Who.
+    /// Id of the customer.
     pub customer: CustomerId,
-    /// Their record, with what they want to see; absent when it does not verify.
+    /// Customer's record with preferences; absent if it does not verify.
     pub record: Option<Customer>,
-    /// What they agreed to, each with its receipt.
+    /// Consents with their receipts.
     pub consents: Vec<Consent>,
-    /// Their face.
+    /// Templates of the customer's face.
     pub templates: Vec<ExportedTemplate>,
-    /// What they bought, newest first; with what makes an order void.
+    /// Orders and voids, newest first.
     pub orders: Vec<Order>,
-    /// Orders that others took the place of; their contents are gone.
+    /// Ids of orders that other orders replaced; their contents were deleted.
     pub replaced_orders: Vec<OrderId>,
-    /// Codes by which a till may name them.
+    /// Codes by which a till can identify the customer.
     pub claim_codes: Vec<ExportedClaim>,
-    /// What is kept and cannot be read, a sentence each.
+    /// A message for each record that cannot be read.
     pub unreadable: Vec<String>,
 }
 
-/// One view of the customer's face.
+/// Template of one view of the customer's face.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ExportedTemplate {
-    /// The model that made it.
+    /// Model that computed the embedding.
     pub model: ModelId,
-    /// Which of the customer's templates, from 0.
+    /// Number of the template among the customer's, from 0.
     pub sequence: u32,
-    /// When it was made.
+    /// Time of its creation.
     pub created: Timestamp,
-    /// The face: a unit vector.
+    /// Embedding, a unit vector.
     #[serde(serialize_with = "values")]
     pub embedding: Embedding,
 }
 
-/// A claim code.
+impl From<Template> for ExportedTemplate {
+    fn from(template: Template) -> Self {
+        let Template { model, sequence, created, embedding, .. } = template;
+        Self { model, sequence, created, embedding }
+    }
+}
+
+/// Claim code.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ExportedClaim {
-    /// The code.
+    /// Code.
     pub code: ClaimCode,
-    /// Until when it names the customer.
+    /// Expiry of the code.
     pub expires: Timestamp,
+}
+
+impl From<Claim> for ExportedClaim {
+    fn from(Claim { code, expires }: Claim) -> Self {
+        Self { code, expires }
+    }
 }
 
 fn values<S: Serializer>(embedding: &Embedding, serializer: S) -> Result<S::Ok, S::Error> {
     embedding.values().serialize(serializer)
 }
 
+/// Adds a verified record to `records`, or the message of a rejected one to `unreadable`.
+fn collect<R, T: From<R>>(
+    read: Result<R, Rejected>,
+    records: &mut Vec<T>,
+    unreadable: &mut Vec<String>,
+) {
+    match read {
+        Ok(record) => records.push(record.into()),
+        Err(rejected) => unreadable.push(rejected.to_string()),
+    }
+}
+
 impl Vault {
-    /// Everything of a customer, from one moment. `None`: there is no such customer.
+    /// Returns everything of a customer at one time, or `None` if there is no such customer.
     ///
     /// # Errors
-    /// When the vault or the customer's key cannot be read; a record that does not verify is named
-    /// in [`Export::unreadable`].
+    /// If the vault or the customer's key cannot be read. A record that does not verify is listed in
+    /// [`Export::unreadable`].
     pub fn export(&self, id: CustomerId) -> Result<Option<Export>, VaultError> {
         self.read(|reader| {
             let Some(account) = reader.account(id)? else { return Ok(None) };
-            let mut unreadable = Vec::new();
-            let mut keep = |refused: Refused| unreadable.push(refused.to_string());
             let mut export = Export {
                 customer: id,
                 record: None,
@@ -82,41 +105,26 @@ impl Vault {
                 claim_codes: Vec::new(),
                 unreadable: Vec::new(),
             };
-            match reader.record(&account, Slot::Customer, &numbered(0))? {
+            let unreadable = &mut export.unreadable;
+            match reader.record(&account, RecordKind::Customer, &numbered_name(0))? {
                 Ok(record) => export.record = record,
-                Err(refused) => keep(refused),
+                Err(rejected) => unreadable.push(rejected.to_string()),
             }
-            reader.records(&account, Slot::Consent, |_, read| match read {
-                Ok(consent) => export.consents.push(consent),
-                Err(refused) => keep(refused),
+            reader.records(&account, RecordKind::Consent, |read: Result<Consent, _>| {
+                collect(read, &mut export.consents, unreadable);
             })?;
-            reader.records(
-                &account,
-                Slot::Template,
-                |_, read: Result<Template, _>| match read {
-                    Ok(t) => export.templates.push(ExportedTemplate {
-                        model: t.model,
-                        sequence: t.sequence,
-                        created: t.created,
-                        embedding: t.embedding,
-                    }),
-                    Err(refused) => keep(refused),
-                },
-            )?;
-            reader.records(&account, Slot::Claim, |_, read: Result<Claim, _>| match read {
-                Ok(Claim { code, expires }) => {
-                    export.claim_codes.push(ExportedClaim { code, expires });
-                }
-                Err(refused) => keep(refused),
+            reader.records(&account, RecordKind::Template, |read: Result<Template, _>| {
+                collect(read, &mut export.templates, unreadable);
             })?;
-            reader.records(&account, Slot::Replaced, |_, read| match read {
-                Ok(ReplacedOrder(id)) => export.replaced_orders.push(id),
-                Err(refused) => keep(refused),
+            reader.records(&account, RecordKind::Claim, |read: Result<Claim, _>| {
+                collect(read, &mut export.claim_codes, unreadable);
+            })?;
+            reader.records(&account, RecordKind::Replaced, |read| {
+                collect(read.map(|ReplacedOrder(id)| id), &mut export.replaced_orders, unreadable);
             })?;
             let orders = orders::all_of(reader, &account)?;
-            export.orders = orders.good;
-            orders.refused.into_iter().for_each(keep);
-            export.unreadable = unreadable;
+            unreadable.extend(orders.rejected.iter().map(ToString::to_string));
+            export.orders = orders.records;
             Ok(Some(export))
         })
     }

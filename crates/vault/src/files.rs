@@ -1,26 +1,84 @@
-//! Putting files in place so that a crash leaves the old or the new one.
+//! Paths of the vault's files, and durable replacement of a file.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Where a file is made that is to take the place of `path`.
-pub(super) fn beside(path: &Path) -> PathBuf {
+use tempfile::TempPath;
+
+/// Returns the path at which a file is written before it replaces `path`.
+pub(crate) fn temporary_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".new")
+}
+
+/// Returns the path to which a damaged file is moved.
+pub(crate) fn quarantine_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".damaged")
+}
+
+/// Returns the path of the file with the key-encryption keys of the vault at `path`.
+pub(crate) fn key_encryption_key_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".wrap")
+}
+
+/// Returns the path of the rollback guard of the vault at `path`.
+pub(crate) fn rollback_guard_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".seen")
+}
+
+/// Returns the path of the key that a rotation puts in place of the key at `path`.
+pub(crate) fn next_key_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".next")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".new");
+    name.push(suffix);
     name.into()
 }
 
-/// Removes a file, which may have gone already.
-pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
+/// Creates an empty file (mode 0600) that is to replace `path`, in place of one that a crash left.
+/// The file is removed on drop unless [`replace`] moves it.
+pub(crate) fn create_temporary(path: &Path) -> io::Result<TempPath> {
+    let temporary = temporary_path(path);
+    remove_if_present(&temporary)?;
+    let file = tempfile::Builder::new()
+        .prefix(temporary.file_name().unwrap_or_default())
+        .rand_bytes(0)
+        .tempfile_in(folder(path))?;
+    file.as_file().sync_all()?;
+    sync_folder(path)?;
+    Ok(file.into_temp_path())
+}
+
+/// Moves a synced temporary file to `path` durably.
+pub(crate) fn replace(temporary: TempPath, path: &Path) -> io::Result<()> {
+    temporary.persist(path)?;
+    sync_folder(path)
+}
+
+/// Writes a private file (mode 0600). A crash leaves the old content or the new, never a part.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = create_temporary(path)?;
+    let mut file = File::options().write(true).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    replace(temporary, path)
+}
+
+/// Removes a file if it exists.
+pub(crate) fn remove_if_present(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Makes it durable that `path` is the name of what it names now.
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+/// Makes the directory entry of `path` durable.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder(path))?.sync_all()
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,116 +1,128 @@
-//! Forgetting a customer: their rows deleted and their key destroyed in one step, the traces in
-//! freed pages swept out afterwards.
+//! Forgetting a customer: deleting their rows and destroying their key.
 
 use std::sync::{MutexGuard, PoisonError};
 
 use instored_domain::CustomerId;
 
-use super::Vault;
-use super::account::{open_key, seal_key};
-use super::audit::{Act, Done};
-use super::change::Change;
-use super::error::{Fault, VaultError};
-use super::schema::{ACCOUNTS, RECORDS, Rows};
-use super::secret::Secret;
-use super::slot::{Slot, customer_key, leading_customer, record_range};
+use crate::account::{open_key, seal_key};
+use crate::audit::{AuditAction, AuditContext};
+use crate::error::{TransactionError, VaultError};
+use crate::record_key::{RecordKind, customer_key, leading_customer, record_range};
+use crate::schema::{ACCOUNTS, RECORDS, Rows};
+use crate::symmetric_key::SymmetricKey;
+use crate::vault::Vault;
+use crate::write_transaction::WriteTransaction;
 
-/// How much was forgotten.
+/// Numbers of deleted records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Forgotten {
-    /// Templates.
+pub struct ForgetSummary {
+    /// Number of templates.
     pub templates: u64,
-    /// Orders.
+    /// Number of orders.
     pub orders: u64,
 }
 
 impl Vault {
-    /// Deletes everything of a customer and destroys their key. When this returns, nothing of them
-    /// can be read any more: what the file's free pages still hold is sealed under a key that was
-    /// sealed under a wrapping key that was overwritten. [`Vault::sweep`] then takes even that out.
-    /// Damaged records do not stand in the way. `None`: nothing of such a customer was there.
+    /// Deletes every record of a customer and destroys the customer's key. Returns `None` if there
+    /// was no record of such a customer.
     ///
-    /// Every other customer's key is sealed under the new wrapping key in the same commit, which
-    /// takes time with their number: about 5 µs each, and the writing of some 150 bytes.
+    /// When this returns, nothing of the customer can be decrypted: free pages of the file still
+    /// contain the customer's key, but encrypted under a key-encryption key that was overwritten.
+    /// [`Vault::compact`] removes these pages too. Damaged records do not prevent it.
+    ///
+    /// The same commit encrypts every other customer's key under the new key-encryption key, which
+    /// takes about 5 µs and writes 150 bytes a customer.
     ///
     /// # Errors
-    /// When the vault cannot be written. Whether the customer is forgotten then can be asked by
-    /// [`Vault::customer`]; asking again finishes what was begun.
-    pub fn forget(&self, id: CustomerId, act: Act) -> Result<Option<Forgotten>, VaultError> {
-        if self.storage.read(|txn| nothing_of(txn, id))? {
+    /// If the vault cannot be written. [`Vault::customer`] then returns the customer if they are
+    /// still enrolled, and calling this again completes an interrupted operation.
+    pub fn forget(
+        &self,
+        id: CustomerId,
+        context: AuditContext,
+    ) -> Result<Option<ForgetSummary>, VaultError> {
+        if !self.storage.read(|txn| has_records(txn, id))? {
             return Ok(None);
         }
-        let _one_at_a_time = self.wrapping_turn();
-        let vault = self.beside().keys.vault().clone();
-        self.with_new_wrapping_key(act, &vault, |change| {
-            let erased = change.erase(id)?;
+        let _lock = self.lock_key_encryption_key();
+        let vault_key = self.sidecars().keys.current.vault.clone();
+        self.write_with_new_key_encryption_key(context, &vault_key, |transaction| {
+            let erased = transaction.erase(id)?;
             if let Some((templates, orders)) = erased {
-                change.note(Done::Forgotten, 1 + templates + orders, None);
+                transaction.audit(AuditAction::Forgotten, 1 + templates + orders, None);
             }
-            Ok(erased.map(|(templates, orders)| Forgotten { templates, orders }))
+            Ok(erased.map(|(templates, orders)| ForgetSummary { templates, orders }))
         })
     }
 
-    /// Runs a change that also puts another wrapping key in the place of the present one, which is
-    /// destroyed when this returns. The caller holds [`Vault::wrapping_turn`].
-    pub(super) fn with_new_wrapping_key<T>(
+    /// Runs `body` as one change that also replaces the key-encryption key, and destroys the old
+    /// one. The caller holds [`Vault::lock_key_encryption_key`].
+    pub(crate) fn write_with_new_key_encryption_key<T>(
         &self,
-        act: Act,
-        vault: &Secret,
-        body: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
+        context: AuditContext,
+        vault_key: &SymmetricKey,
+        body: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, TransactionError>,
     ) -> Result<T, VaultError> {
-        let done = self.change(act, |change| {
-            let number = change.reader.manifest.wrap;
-            let new = self.beside().wrap.prepare(number, vault)?;
-            // Before the others' keys are sealed anew: whoever goes must never be sealed under the
-            // wrapping key that stays, not even in a page that the same commit frees.
-            let outcome = body(change)?;
-            let old = std::mem::replace(&mut change.reader.wrapping, new.clone());
-            change.reader.manifest.wrap = number + 1;
-            rewrap(change, &old, &new)?;
+        let done = self.write(context, |transaction| {
+            let number = transaction.reader.manifest.key_encryption_key_number;
+            let new = self.sidecars().key_encryption_keys.stage_next(number, vault_key)?;
+            // `body` runs before the other customers' keys are encrypted again: the key of a
+            // forgotten customer must never be encrypted under the new key-encryption key, not even
+            // in a page that the same commit frees.
+            let outcome = body(transaction)?;
+            let old = std::mem::replace(&mut transaction.reader.key_encryption_key, new.clone());
+            transaction.reader.manifest.key_encryption_key_number = number + 1;
+            reencrypt_customer_keys(transaction, &old, &new)?;
             Ok(outcome)
         });
-        // Whether or not the commit came through, the vault says which key holds.
-        match self.read(|reader| Ok(reader.manifest.wrap)) {
-            Ok(number) => self.beside().wrap.settle(number, vault)?,
-            Err(error) => return done.and(Err(error)),
+        // The manifest states the valid key, no matter if the commit succeeded.
+        match self.read(|reader| Ok(reader.manifest.key_encryption_key_number)) {
+            Ok(number) => {
+                self.sidecars().key_encryption_keys.overwrite_others(number, vault_key)?;
+                done
+            }
+            Err(error) => done.and(Err(error)),
         }
-        done
     }
 
-    /// Whoever holds this may replace the wrapping key.
-    pub(super) fn wrapping_turn(&self) -> MutexGuard<'_, ()> {
-        self.wrapping.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the key-encryption key for its replacement.
+    pub(crate) fn lock_key_encryption_key(&self) -> MutexGuard<'_, ()> {
+        self.key_encryption_key_lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn nothing_of(rows: &impl Rows, id: CustomerId) -> Result<bool, Fault> {
+fn has_records(rows: &impl Rows, id: CustomerId) -> Result<bool, TransactionError> {
     if rows.row(ACCOUNTS, &customer_key(id))?.is_some() {
-        return Ok(false);
+        return Ok(true);
     }
-    let (from, to) = record_range(id, Slot::Roll, Slot::Replaced);
-    let mut nothing = true;
+    let (from, to) = record_range(id, RecordKind::Index, RecordKind::Replaced);
+    let mut has_records = false;
     rows.rows(RECORDS, &from, Some(&to), &mut |_, _| {
-        nothing = false;
+        has_records = true;
         Ok(())
     })?;
-    Ok(nothing)
+    Ok(has_records)
 }
 
-/// Seals every customer's key under the new wrapping key. One that the old one does not open is
-/// lost already, and left to be named.
-fn rewrap(change: &mut Change<'_>, old: &Secret, new: &Secret) -> Result<(), Fault> {
-    let mut sealed = Vec::new();
-    change.tx().rows(ACCOUNTS, &[], None, &mut |key, row| {
+/// Encrypts every customer's key under the new key-encryption key. A key that the old one does not
+/// open is already lost; its row is kept, so that [`Vault::verify`] reports it.
+fn reencrypt_customer_keys(
+    transaction: &mut WriteTransaction<'_>,
+    old: &SymmetricKey,
+    new: &SymmetricKey,
+) -> Result<(), TransactionError> {
+    let mut rows = Vec::new();
+    transaction.tx().rows(ACCOUNTS, &[], None, &mut |key, row| {
         if let Some(id) = leading_customer(key)
             && let Ok(customer) = open_key(old, id, row)
         {
-            sealed.push((key.to_vec(), seal_key(new, id, &customer)?));
+            rows.push((key.to_vec(), seal_key(new, id, &customer)?));
         }
         Ok(())
     })?;
-    for (key, row) in sealed {
-        change.tx().put(ACCOUNTS, &key, &row)?;
+    for (key, row) in rows {
+        transaction.tx().put(ACCOUNTS, &key, &row)?;
     }
-    change.mark();
+    transaction.mark_changed();
     Ok(())
 }

@@ -10,20 +10,20 @@ use instored_domain::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::account::{Account, open_key};
-use super::backup::{FORMAT, Head, Item, framed};
-use super::catalogue::check_out;
-use super::passphrase_stream::{Passphrase, Sealing};
-use super::record::{Claim, Kind, ReplacedOrder, cbor as to_cbor};
-use super::roll::Roll;
-use super::slot::{Slot, numbered};
-use super::{Act, BoxKey, KeyFolders, Keys, Means, Secret, Signers, Vault};
+use crate::account::{Account, open_key};
+use crate::backup::{FORMAT, Head, Item, framed};
+use crate::catalogue::check_out;
+use crate::encrypted_file::{Passphrase, EncryptingWriter};
+use crate::record::{Claim, SignedRecord, ReplacedOrder, cbor as to_cbor};
+use crate::record_index::RecordIndex;
+use crate::record_key::{RecordKind, numbered_name};
+use crate::{AuditContext, SigningKey, KeyLocations, KeyStore, Actor, SymmetricKey, Signers, Vault};
 
 fn signers() -> &'static Signers {
     static SIGNERS: OnceLock<Signers> = OnceLock::new();
     SIGNERS.get_or_init(|| {
         let box_id = "entrance".parse().expect("a name");
-        Signers::new(box_id, BoxKey::from_seed(&[1; 32]), None)
+        Signers::new(box_id, SigningKey::from_seed(&[1; 32]), None)
     })
 }
 
@@ -33,16 +33,16 @@ fn customer() -> CustomerId {
 
 /// A row of any table: sealed, signed, listed, or checked.
 pub fn record(data: &[u8]) {
-    let key = Secret::from_bytes(&[2; 32]);
-    assert!(key.open(b"place", data).is_err());
+    let key = SymmetricKey::from_bytes(&[2; 32]);
+    assert!(key.open(b"aad", data).is_err());
     assert!(open_key(&key, customer(), data).is_err());
     assert!(check_out(&key, b"sku", data).is_err());
-    let mut roll = Roll::from_bytes(data).unwrap_or_default();
-    assert_eq!(Roll::from_bytes(&roll.to_bytes()), Ok(roll.clone()));
-    roll.set(Slot::Template, numbered(0), data);
-    let account = Account::new(customer(), key, roll);
-    assert!(account.unsealed((Slot::Template, &numbered(0)), data).is_err());
-    if let Ok(signed) = signers().trust.parse(b"place", data) {
+    let mut index = RecordIndex::from_bytes(data).unwrap_or_default();
+    assert_eq!(RecordIndex::from_bytes(&index.to_bytes()), Ok(index.clone()));
+    index.set(RecordKind::Template, numbered_name(0), data);
+    let account = Account::new(customer(), key, index);
+    assert!(account.unsealed((RecordKind::Template, &numbered_name(0)), data).is_err());
+    if let Ok(signed) = signers().trust.parse(b"aad", data) {
         assert!(signed.verify().is_err());
     }
 }
@@ -50,9 +50,9 @@ pub fn record(data: &[u8]) {
 /// The payload of a record that the box signed: what a mistake of an older version could have
 /// written.
 pub fn cbor(data: &[u8]) {
-    let Ok(bytes) = signers().sign_payload(b"place", data) else { return };
+    let Ok(bytes) = signers().sign_payload(b"aad", data) else { return };
     let trust = &signers().trust;
-    let Ok(signed) = trust.parse(b"place", &bytes) else { return };
+    let Ok(signed) = trust.parse(b"aad", &bytes) else { return };
     assert!(signed.verify().is_ok());
     let _ = trust.read::<Customer>(customer(), &signed);
     let _ = trust.read::<Consent>(customer(), &signed);
@@ -71,12 +71,12 @@ pub fn cbor(data: &[u8]) {
 /// What follows the head of a backup that opens with the right passphrase.
 pub fn backup(data: &[u8]) {
     static VAULT: OnceLock<(tempfile::TempDir, Vault)> = OnceLock::new();
-    let now = Act { at: Timestamp::UNIX_EPOCH, by: Means::Operator };
+    let now = AuditContext { at: Timestamp::UNIX_EPOCH, by: Actor::Operator };
     let (_, vault) = VAULT.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a folder");
-        let folders = KeyFolders { state: dir.path().to_owned(), credentials: None };
+        let folders = KeyLocations { state: dir.path().to_owned(), credentials: None };
         let path = dir.path().join("vault.redb");
-        let (keys, _) = Keys::load_or_create(&folders, &path).expect("keys");
+        let (keys, _) = KeyStore::load_or_create(&folders, &path).expect("keys");
         let box_id = "entrance".parse().expect("a name");
         let vault = Vault::open(&path, keys, box_id, now.at).expect("a vault");
         (dir, vault)
@@ -85,15 +85,15 @@ pub fn backup(data: &[u8]) {
     let head = Item::Head(Head {
         format: FORMAT,
         box_id: "entrance".parse().expect("a name"),
-        signers: vec![vault.key().public()],
+        signers: vec![vault.signing_key().public()],
         at: now.at,
         changes: 1,
     });
     let mut file = Vec::new();
-    let mut sealing = Sealing::cheap(&mut file, &passphrase).expect("memory");
-    sealing.write(&framed(&head).expect("a head")).expect("memory");
-    sealing.write(data).expect("memory");
-    sealing.finish().expect("memory");
+    let mut writer = EncryptingWriter::cheap(&mut file, &passphrase).expect("memory");
+    writer.write(&framed(&head).expect("a head")).expect("memory");
+    writer.write(data).expect("memory");
+    writer.finish().expect("memory");
     assert!(vault.restore(file.as_slice(), &passphrase, None, now).is_err());
 }
 
@@ -148,23 +148,23 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 
     let mut seeds: Vec<_> = signed.iter().map(|payload| ("cbor", payload.clone())).collect();
     let stranger =
-        Signers::new("entrance".parse().expect("a name"), BoxKey::from_seed(&[9; 32]), None);
-    let mut roll = Roll::default();
+        Signers::new("entrance".parse().expect("a name"), SigningKey::from_seed(&[9; 32]), None);
+    let mut index = RecordIndex::default();
     let mut backup = Vec::new();
-    let mut items = vec![Item::Tombstone(numbered(1)), Item::Product(product), Item::Customer(id)];
+    let mut items = vec![Item::Tombstone(numbered_name(1)), Item::Product(product), Item::Customer(id)];
     for (at, payload) in signed.iter().enumerate() {
-        let signed = stranger.sign_payload(b"place", payload).expect("it can be signed");
+        let signed = stranger.sign_payload(b"aad", payload).expect("it can be signed");
         let sealed =
-            Secret::from_bytes(&[8; 32]).seal(b"place", &signed).expect("it can be sealed");
-        roll.set(Slot::Template, numbered(at as u32), &sealed);
+            SymmetricKey::from_bytes(&[8; 32]).seal(b"aad", &signed).expect("it can be sealed");
+        index.set(RecordKind::Template, numbered_name(at as u32), &sealed);
         seeds.extend([("record", signed.to_vec()), ("record", sealed)]);
         items.push(Item::Record {
-            slot: at as u8,
-            name: numbered(0),
+            kind: at as u8,
+            name: numbered_name(0),
             signed: ciborium::Value::Bytes(signed.to_vec()),
         });
     }
-    seeds.push(("record", roll.to_bytes().to_vec()));
+    seeds.push(("record", index.to_bytes().to_vec()));
     items.push(Item::End(ciborium::Value::Bytes(vec![0; 100])));
     for item in &items {
         seeds.push(("cbor", to_cbor(item).expect("an item").to_vec()));
@@ -174,8 +174,8 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     seeds
 }
 
-fn payload<K: Kind>(record: &K) -> Vec<u8> {
-    let signed = signers().sign(b"place", customer(), record, Timestamp::UNIX_EPOCH);
-    let signed = signers().trust.parse(b"place", &signed.expect("it can be signed"));
+fn payload<K: SignedRecord>(record: &K) -> Vec<u8> {
+    let signed = signers().sign(b"aad", customer(), record, Timestamp::UNIX_EPOCH);
+    let signed = signers().trust.parse(b"aad", &signed.expect("it can be signed"));
     signed.expect("it was signed just now").payload().to_vec()
 }

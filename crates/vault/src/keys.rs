@@ -1,64 +1,74 @@
-//! The box's two keys and where they lie: the signing key, which vouches for what the box kept and
-//! says, and the vault key, without which the vault does not open.
+//! The box's two keys and their files: the signing key and the vault key.
 //!
-//! A key is a systemd credential, or else a file in the state folder. A rotation brings a second
-//! pair, which takes the first one's place when the vault has been written anew under it.
+//! The signing key signs stored records and published messages. The vault key opens the vault. Each
+//! is a systemd credential or a file in the state folder. A rotation introduces a second pair, which
+//! replaces the first once the vault is encrypted under it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::box_key::BoxKey;
-use super::error::VaultError;
-use super::files::{beside, remove_if_there, sync_folder};
-use super::secret::{KEY_LENGTH, Secret};
+use crate::error::VaultError;
+use crate::files::{next_key_path, sync_folder, write_atomically};
+use crate::signing_key::SigningKey;
+use crate::symmetric_key::{KEY_LENGTH, SymmetricKey};
 
-/// Where keys are looked for.
+/// Folders with the keys.
 #[derive(Clone, Debug)]
-pub struct KeyFolders {
-    /// Files of 32 bytes, mode 0600: `signing.key` and `vault.key`, in a rotation `signing.key.next`
-    /// and `vault.key.next` too.
+pub struct KeyLocations {
+    /// State folder with files of 32 bytes, mode 0600: `signing.key` and `vault.key`, and during a
+    /// rotation `signing.key.next` and `vault.key.next`.
     pub state: PathBuf,
-    /// systemd's `$CREDENTIALS_DIRECTORY`: `instored.signing` and `instored.vault`, for a rotation
-    /// `instored.signing.next` and `instored.vault.next` too. They come before files.
+    /// systemd's `$CREDENTIALS_DIRECTORY` with `instored.signing` and `instored.vault`, and for a
+    /// rotation `instored.signing.next` and `instored.vault.next`. A credential takes precedence
+    /// over a file.
     pub credentials: Option<PathBuf>,
 }
 
-/// One signing key and one vault key.
+/// Signing key and vault key.
 #[derive(Clone, Debug)]
-pub(super) struct Pair {
-    pub(super) signing: BoxKey,
-    pub(super) vault: Secret,
+pub(crate) struct KeyPair {
+    pub(crate) signing: SigningKey,
+    pub(crate) vault: SymmetricKey,
 }
 
-/// The keys of a box. They do not print.
+/// Keys of a box. `Debug` redacts them.
 #[derive(Debug)]
-pub struct Keys {
-    folders: KeyFolders,
-    pub(super) current: Pair,
-    /// Those of a rotation that has not ended.
-    pub(super) next: Option<Pair>,
+pub struct KeyStore {
+    locations: KeyLocations,
+    pub(crate) current: KeyPair,
+    /// Keys of a rotation that has not ended.
+    pub(crate) next: Option<KeyPair>,
 }
 
-/// The two kinds of key.
+/// Purpose of a key.
 #[derive(Clone, Copy)]
-enum Which {
+enum KeyKind {
     Signing,
     Vault,
 }
 
-impl Which {
-    fn file(self) -> &'static str {
+/// Generation of a key: the current one, or the one that a rotation introduces.
+#[derive(Clone, Copy)]
+enum Generation {
+    Current,
+    Next,
+}
+
+impl KeyKind {
+    const ALL: [Self; 2] = [Self::Signing, Self::Vault];
+
+    fn file_name(self) -> &'static str {
         match self {
             Self::Signing => "signing.key",
             Self::Vault => "vault.key",
         }
     }
 
-    fn credential(self) -> &'static str {
+    fn credential_name(self) -> &'static str {
         match self {
             Self::Signing => "instored.signing",
             Self::Vault => "instored.vault",
@@ -66,166 +76,174 @@ impl Which {
     }
 }
 
-const NEXT: &str = ".next";
-
-impl Keys {
-    /// Reads the keys of a box that has some. `None`: at least one is not there.
-    ///
-    /// # Errors
-    /// When a file can be read by its group or by others, has another length, or the disk fails.
-    pub fn load(folders: &KeyFolders) -> Result<Option<Self>, VaultError> {
-        let Some(signing) = load(folders, Which::Signing, "")? else { return Ok(None) };
-        let Some(vault) = load(folders, Which::Vault, "")? else { return Ok(None) };
-        let current = Pair { signing: BoxKey::from_seed(signing.bytes()), vault };
-        let next = load_next(folders, &current)?;
-        Ok(Some(Self { folders: folders.clone(), current, next }))
+impl KeyLocations {
+    fn file(&self, kind: KeyKind, generation: Generation) -> PathBuf {
+        at_generation(self.state.join(kind.file_name()), generation)
     }
 
-    /// Reads the keys of a box; makes those that are not there, as files (mode 0600, whole or not
-    /// at all) in the state folder, unless `vault` is there already, which new keys could not open.
-    /// The paths are those of the files that were made now.
+    /// Returns the path of a credential if the service has it.
+    fn credential(&self, kind: KeyKind, generation: Generation) -> Option<PathBuf> {
+        let path = self.credentials.as_ref()?.join(kind.credential_name());
+        Some(at_generation(path, generation)).filter(|path| path.exists())
+    }
+
+    /// Reads a key, or returns `None` if it does not exist.
+    fn load(
+        &self,
+        kind: KeyKind,
+        generation: Generation,
+    ) -> Result<Option<SymmetricKey>, VaultError> {
+        if let Some(path) = self.credential(kind, generation) {
+            // systemd grants access to the service's user by an ACL, and the mode then shows group
+            // permissions. Other users have no access to the folder.
+            return read(&path, 0o007);
+        }
+        read(&self.file(kind, generation), 0o077)
+    }
+}
+
+fn at_generation(path: PathBuf, generation: Generation) -> PathBuf {
+    match generation {
+        Generation::Current => path,
+        Generation::Next => next_key_path(&path),
+    }
+}
+
+impl KeyStore {
+    /// Reads the keys of a box, or returns `None` if one of them does not exist.
     ///
     /// # Errors
-    /// As [`Keys::load`]; and when a key of an existing vault is missing.
+    /// If group or others can read a key file, its length is wrong, or the disk fails.
+    pub fn load(locations: &KeyLocations) -> Result<Option<Self>, VaultError> {
+        let load = |kind| locations.load(kind, Generation::Current);
+        let Some(signing) = load(KeyKind::Signing)? else { return Ok(None) };
+        let Some(vault) = load(KeyKind::Vault)? else { return Ok(None) };
+        let current = KeyPair { signing: SigningKey::from_seed(signing.bytes()), vault };
+        let next = load_next(locations, &current)?;
+        Ok(Some(Self { locations: locations.clone(), current, next }))
+    }
+
+    /// Reads the keys of a box and creates the missing ones as files (mode 0600) in the state
+    /// folder. Returns the paths of the files that were created.
+    ///
+    /// # Errors
+    /// As [`KeyStore::load`], or if a key is missing and the file `vault` exists, which a new key
+    /// could not open.
     pub fn load_or_create(
-        folders: &KeyFolders,
+        locations: &KeyLocations,
         vault: &Path,
     ) -> Result<(Self, Vec<PathBuf>), VaultError> {
-        let mut made = Vec::new();
-        for which in [Which::Signing, Which::Vault] {
-            if load(folders, which, "")?.is_some() {
+        let mut created = Vec::new();
+        for kind in KeyKind::ALL {
+            if locations.load(kind, Generation::Current)?.is_some() {
                 continue;
             }
-            let path = folders.state.join(which.file());
+            let path = locations.file(kind, Generation::Current);
             if fs::metadata(vault).is_ok_and(|vault| vault.len() > 0) {
                 return Err(VaultError::KeyMissing { path, vault: vault.to_owned() });
             }
-            write_whole(&path, Secret::random().bytes())?;
-            made.push(path);
+            create(&path)?;
+            created.push(path);
         }
-        let keys = Self::load(folders)?
-            .ok_or_else(|| key_file("read", &folders.state, io::ErrorKind::NotFound.into()))?;
-        Ok((keys, made))
+        let keys = Self::load(locations)?.ok_or_else(|| not_found(&locations.state))?;
+        Ok((keys, created))
     }
 
-    /// The key with which the box signs.
-    pub fn signing(&self) -> &BoxKey {
+    /// Returns the current signing key.
+    pub fn signing(&self) -> &SigningKey {
         &self.current.signing
     }
 
-    /// The key that seals the root and the wrapping key.
-    pub(super) fn vault(&self) -> &Secret {
-        &self.current.vault
+    /// Returns the current keys and those of a running rotation.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = &KeyPair> {
+        [Some(&self.current), self.next.as_ref()].into_iter().flatten()
     }
 
-    /// The pair of the rotation under way; makes it as files when there is none.
-    pub(super) fn begin_rotation(&mut self) -> Result<Pair, VaultError> {
-        for which in [Which::Signing, Which::Vault] {
-            if load(&self.folders, which, NEXT)?.is_some() {
+    /// Returns the keys of the running rotation, and creates their files if there are none.
+    pub(crate) fn begin_rotation(&mut self) -> Result<KeyPair, VaultError> {
+        for kind in KeyKind::ALL {
+            if self.locations.load(kind, Generation::Next)?.is_some() {
                 continue;
             }
-            if credential(&self.folders, which, "").is_some() {
-                let name = which.credential();
-                return Err(VaultError::RotateCredential { name });
+            if self.locations.credential(kind, Generation::Current).is_some() {
+                return Err(VaultError::RotateCredential { name: kind.credential_name() });
             }
-            let path = self.folders.state.join(format!("{}{NEXT}", which.file()));
-            write_whole(&path, Secret::random().bytes())?;
+            create(&self.locations.file(kind, Generation::Next))?;
         }
-        let next = load_next(&self.folders, &self.current)?
-            .ok_or_else(|| key_file("read", &self.folders.state, io::ErrorKind::NotFound.into()))?;
+        let next = load_next(&self.locations, &self.current)?
+            .ok_or_else(|| not_found(&self.locations.state))?;
         self.next = Some(next.clone());
         Ok(next)
     }
 
-    /// Puts the next pair in the place of the current one. The names of the credentials that
-    /// somebody has to replace by hand are given back; until then both are needed.
-    pub(super) fn end_rotation(&mut self) -> Result<Vec<String>, VaultError> {
+    /// Replaces the current keys by the next ones. Returns the names of the credentials that the
+    /// operator has to replace; until then both generations are needed.
+    pub(crate) fn end_rotation(&mut self) -> Result<Vec<String>, VaultError> {
         let Some(next) = self.next.take() else { return Ok(Vec::new()) };
         self.current = next;
-        let mut by_hand = Vec::new();
-        for which in [Which::Signing, Which::Vault] {
-            let path = self.folders.state.join(which.file());
-            let next = self.folders.state.join(format!("{}{NEXT}", which.file()));
-            if credential(&self.folders, which, NEXT).is_some() {
-                by_hand.push(which.credential().to_owned());
+        let mut credentials = Vec::new();
+        for kind in KeyKind::ALL {
+            let path = self.locations.file(kind, Generation::Current);
+            let next = self.locations.file(kind, Generation::Next);
+            if self.locations.credential(kind, Generation::Next).is_some() {
+                credentials.push(kind.credential_name().to_owned());
             } else if next.exists() {
-                wipe(&path)
+                overwrite(&path)
                     .and_then(|()| fs::rename(&next, &path))
                     .and_then(|()| sync_folder(&path))
-                    .map_err(|source| key_file("replace", &path, source))?;
+                    .map_err(|source| file_error("replace", &path, source))?;
             }
         }
-        Ok(by_hand)
+        Ok(credentials)
     }
 }
 
-/// The pair of a rotation under way, when at least one of it is there: the other has then taken
-/// its place already, or was not made yet.
-fn load_next(folders: &KeyFolders, current: &Pair) -> Result<Option<Pair>, VaultError> {
-    let signing = load(folders, Which::Signing, NEXT)?;
-    let vault = load(folders, Which::Vault, NEXT)?;
+/// Reads the keys of a running rotation if at least one of them exists. The other one was not
+/// created yet, or has already replaced its predecessor.
+fn load_next(
+    locations: &KeyLocations,
+    current: &KeyPair,
+) -> Result<Option<KeyPair>, VaultError> {
+    let signing = locations.load(KeyKind::Signing, Generation::Next)?;
+    let vault = locations.load(KeyKind::Vault, Generation::Next)?;
     if signing.is_none() && vault.is_none() {
         return Ok(None);
     }
-    let signing = signing.map(|seed| BoxKey::from_seed(seed.bytes()));
-    Ok(Some(Pair {
+    let signing = signing.map(|seed| SigningKey::from_seed(seed.bytes()));
+    Ok(Some(KeyPair {
         signing: signing.unwrap_or_else(|| current.signing.clone()),
         vault: vault.unwrap_or_else(|| current.vault.clone()),
     }))
 }
 
-fn load(folders: &KeyFolders, which: Which, suffix: &str) -> Result<Option<Secret>, VaultError> {
-    if let Some(path) = credential(folders, which, suffix) {
-        // systemd lets the service's user read it through an access list, which shows in the
-        // mode as if the group could: the folder is what keeps others out.
-        return read(&path, 0o007);
-    }
-    read(&folders.state.join(format!("{}{suffix}", which.file())), 0o077)
-}
-
-fn credential(folders: &KeyFolders, which: Which, suffix: &str) -> Option<PathBuf> {
-    let path = folders.credentials.as_ref()?.join(format!("{}{suffix}", which.credential()));
-    path.exists().then_some(path)
-}
-
-/// Reads a key of which nobody of `others` may know.
-fn read(path: &Path, others: u32) -> Result<Option<Secret>, VaultError> {
+/// Reads a key file. Rejects it if its mode has one of the bits `forbidden_mode`.
+fn read(path: &Path, forbidden_mode: u32) -> Result<Option<SymmetricKey>, VaultError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(key_file("open", path, source)),
+        Err(source) => return Err(file_error("open", path, source)),
     };
-    let meta = file.metadata().map_err(|source| key_file("read", path, source))?;
-    let mode = meta.permissions().mode() & 0o777;
-    if mode & others != 0 {
+    let metadata = file.metadata().map_err(|source| file_error("read", path, source))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & forbidden_mode != 0 {
         return Err(VaultError::KeyMode { path: path.to_owned(), mode });
     }
-    if meta.len() != KEY_LENGTH as u64 {
+    if metadata.len() != KEY_LENGTH as u64 {
         return Err(VaultError::KeyLength { path: path.to_owned() });
     }
     let mut bytes = Zeroizing::new([0; KEY_LENGTH]);
-    file.read_exact(bytes.as_mut_slice()).map_err(|source| key_file("read", path, source))?;
-    Ok(Some(Secret::from_bytes(&bytes)))
+    file.read_exact(bytes.as_mut_slice()).map_err(|source| file_error("read", path, source))?;
+    Ok(Some(SymmetricKey::from_bytes(&bytes)))
 }
 
-/// Writes the file beside its place and moves it there, so that a crash leaves all of it or
-/// nothing, and no moment at which others could read it.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
-    let beside = beside(path);
-    let write = || {
-        remove_if_there(&beside)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        sync_folder(path)
-    };
-    write().map_err(|source| key_file("write", path, source))
+fn create(path: &Path) -> Result<(), VaultError> {
+    write_atomically(path, SymmetricKey::random().bytes())
+        .map_err(|source| file_error("write", path, source))
 }
 
-/// Overwrites a key in place before its file goes: a rename alone would leave it in a free block.
-/// The next pair opens the vault by now, so a crash loses nothing.
-fn wipe(path: &Path) -> io::Result<()> {
+/// Overwrites a key in place before its file is replaced, since a rename would leave the key in a
+/// free block. The next keys already open the vault, so a crash loses nothing.
+fn overwrite(path: &Path) -> io::Result<()> {
     let mut file = match OpenOptions::new().write(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         opened => opened?,
@@ -234,55 +252,61 @@ fn wipe(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-fn key_file(doing: &'static str, path: &Path, source: io::Error) -> VaultError {
-    VaultError::KeyFile { doing, path: path.to_owned(), source }
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> VaultError {
+    VaultError::KeyFile { action, path: path.to_owned(), source }
+}
+
+fn not_found(path: &Path) -> VaultError {
+    file_error("read", path, io::ErrorKind::NotFound.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn house() -> (tempfile::TempDir, KeyFolders, PathBuf) {
+    /// State folder without keys, and the path of its vault.
+    fn empty_state() -> (tempfile::TempDir, KeyLocations, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
-        let folders = KeyFolders { state: dir.path().to_owned(), credentials: None };
+        let locations = KeyLocations { state: dir.path().to_owned(), credentials: None };
         let vault = dir.path().join("vault.redb");
-        (dir, folders, vault)
+        (dir, locations, vault)
     }
 
-    fn make(folders: &KeyFolders, vault: &Path) -> Keys {
-        Keys::load_or_create(folders, vault).unwrap().0
+    fn load_or_create(locations: &KeyLocations, vault: &Path) -> KeyStore {
+        KeyStore::load_or_create(locations, vault).unwrap().0
     }
 
     #[test]
-    fn keys_are_made_once_and_found_again() {
-        let (dir, folders, vault) = house();
-        assert!(Keys::load(&folders).unwrap().is_none());
-        let (keys, made) = Keys::load_or_create(&folders, &vault).unwrap();
-        assert_eq!(made.len(), 2);
-        for path in &made {
+    fn keys_are_created_once_and_loaded_afterwards() {
+        let (dir, locations, vault) = empty_state();
+        assert!(KeyStore::load(&locations).unwrap().is_none());
+        let (keys, created) = KeyStore::load_or_create(&locations, &vault).unwrap();
+        assert_eq!(created.len(), 2);
+        for path in &created {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        let (again, made) = Keys::load_or_create(&folders, &vault).unwrap();
-        assert!(made.is_empty());
-        assert_eq!(again.signing().public(), keys.signing().public());
-        assert_eq!(again.current.vault.bytes(), keys.current.vault.bytes());
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left beside them");
+        let (loaded, created) = KeyStore::load_or_create(&locations, &vault).unwrap();
+        assert!(created.is_empty());
+        assert_eq!(loaded.signing().public(), keys.signing().public());
+        assert_eq!(loaded.current.vault.bytes(), keys.current.vault.bytes());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary file remains");
     }
 
     #[test]
-    fn a_half_written_key_of_a_crash_is_replaced() {
-        let (dir, folders, vault) = house();
+    fn temporary_key_file_of_crash_is_replaced() {
+        let (dir, locations, vault) = empty_state();
         fs::write(dir.path().join("signing.key.new"), [1; 5]).unwrap();
-        assert_eq!(Keys::load_or_create(&folders, &vault).unwrap().1.len(), 2);
+        assert_eq!(KeyStore::load_or_create(&locations, &vault).unwrap().1.len(), 2);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]
-    fn a_key_that_an_existing_vault_needs_is_not_made_anew() {
-        let (dir, folders, vault) = house();
-        make(&folders, &vault);
+    fn missing_key_of_existing_vault_is_not_created() {
+        let (dir, locations, vault) = empty_state();
+        load_or_create(&locations, &vault);
         fs::write(&vault, b"something").unwrap();
         fs::remove_file(dir.path().join("vault.key")).unwrap();
-        let error = Keys::load_or_create(&folders, &vault).unwrap_err();
+        let error = KeyStore::load_or_create(&locations, &vault).unwrap_err();
         assert!(
             matches!(&error, VaultError::KeyMissing { path, .. } if path.ends_with("vault.key"))
         );
@@ -290,9 +314,9 @@ mod tests {
     }
 
     #[test]
-    fn credentials_come_before_files_and_are_not_replaced() {
-        let (dir, mut folders, vault) = house();
-        make(&folders, &vault);
+    fn credentials_take_precedence_and_are_not_replaced() {
+        let (dir, mut locations, vault) = empty_state();
+        load_or_create(&locations, &vault);
         let credentials = dir.path().join("credentials");
         fs::create_dir(&credentials).unwrap();
         for (name, byte) in [("instored.signing", 3), ("instored.vault", 4)] {
@@ -300,35 +324,35 @@ mod tests {
             let mode = fs::Permissions::from_mode(0o440);
             fs::set_permissions(credentials.join(name), mode).unwrap();
         }
-        folders.credentials = Some(credentials);
-        let mut keys = make(&folders, &vault);
-        assert_eq!(keys.signing().public(), BoxKey::from_seed(&[3; 32]).public());
+        locations.credentials = Some(credentials);
+        let mut keys = load_or_create(&locations, &vault);
+        assert_eq!(keys.signing().public(), SigningKey::from_seed(&[3; 32]).public());
         assert_eq!(keys.current.vault.bytes(), &[4; 32]);
         let error = keys.begin_rotation().unwrap_err();
         assert!(error.to_string().contains("instored.signing.next"), "{error}");
     }
 
     #[test]
-    fn a_key_that_others_can_read_is_refused_with_the_remedy() {
-        let (dir, folders, vault) = house();
-        make(&folders, &vault);
+    fn key_file_readable_by_others_is_rejected_with_remedy() {
+        let (dir, locations, vault) = empty_state();
+        load_or_create(&locations, &vault);
         let path = dir.path().join("vault.key");
         for mode in [0o640, 0o604, 0o660] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let error = Keys::load_or_create(&folders, &vault).unwrap_err();
+            let error = KeyStore::load_or_create(&locations, &vault).unwrap_err();
             assert!(matches!(&error, VaultError::KeyMode { mode: m, .. } if *m == mode));
             assert!(error.to_string().contains("chmod 600"), "{error}");
         }
     }
 
     #[test]
-    fn a_file_of_another_length_is_no_key_and_is_left_alone() {
-        let (dir, folders, vault) = house();
+    fn key_file_of_wrong_length_is_rejected_and_kept() {
+        let (dir, locations, vault) = empty_state();
         let path = dir.path().join("signing.key");
         for length in [0, 31, 33] {
             fs::write(&path, vec![0; length]).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            let error = Keys::load_or_create(&folders, &vault).unwrap_err();
+            let error = KeyStore::load_or_create(&locations, &vault).unwrap_err();
             assert!(matches!(error, VaultError::KeyLength { .. }));
             assert_eq!(fs::read(&path).unwrap().len(), length);
         }

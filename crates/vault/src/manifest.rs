@@ -1,36 +1,36 @@
-//! The manifest: how often the vault was changed, and a hash over everything that it holds, signed
-//! anew in the same commit as each change.
+//! Manifest: the number of changes and a hash over all records, signed in the commit of each change.
 //!
 //! The hash is `MSet-Add-Hash` of Clarke, Devadas, van Dijk, Gassend and Suh ("Incremental Multiset
 //! Hash Functions and Their Application to Memory Integrity Checking", ASIACRYPT 2003): the sum
-//! modulo 2^256 of a MAC of each element, so that a change costs one subtraction and one addition,
-//! however much the vault holds. Without the key nobody can find other elements with the same sum.
-//! The manifest is sealed, which keeps the sums from an observer as the paper's nonce does.
+//! modulo 2^256 of a MAC of each element. A change costs one subtraction and one addition,
+//! independent of the vault's size. Without the MAC key nobody can find other elements with the same
+//! sum. The paper hides the sums with a nonce; here the manifest is encrypted.
 
+use coset::CborSerializable;
 use instored_domain::{BoxId, CustomerId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::error::{Fault, VaultError};
-use super::fault::RecordFault;
-use super::record::{Signers, cbor};
-use super::schema::{MANIFEST_KEY, META, Rows, place};
-use super::secret::Secret;
-use super::slot::customer_key;
+use crate::error::{TransactionError, VaultError};
+use crate::record::{Signers, cbor};
+use crate::record_error::RecordError;
+use crate::record_key::customer_key;
+use crate::schema::{MANIFEST_KEY, META, Rows};
+use crate::symmetric_key::SymmetricKey;
 
-/// The sum over a set.
+/// Incremental hash of a multiset of MACs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Sum([u64; 4]);
+pub(crate) struct MultisetHash([u64; 4]);
 
-impl Sum {
-    pub(super) fn add(&mut self, element: [u8; 32]) {
+impl MultisetHash {
+    pub(crate) fn add(&mut self, element: [u8; 32]) {
         let mut carry = false;
         for (limb, other) in self.0.iter_mut().zip(limbs(element)) {
             (*limb, carry) = limb.carrying_add(other, carry);
         }
     }
 
-    pub(super) fn remove(&mut self, element: [u8; 32]) {
+    pub(crate) fn remove(&mut self, element: [u8; 32]) {
         let mut borrow = false;
         for (limb, other) in self.0.iter_mut().zip(limbs(element)) {
             (*limb, borrow) = limb.borrowing_sub(other, borrow);
@@ -38,89 +38,88 @@ impl Sum {
     }
 }
 
-/// Least significant limb first.
+/// Returns the limbs, least significant first.
 fn limbs(element: [u8; 32]) -> [u64; 4] {
     let (limbs, _) = element.as_chunks::<8>();
     std::array::from_fn(|i| u64::from_le_bytes(limbs[i]))
 }
 
-/// What the vault is, as the box last signed it.
+/// Signed state of the vault.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     #[serde(rename = "box")]
-    pub(super) box_id: BoxId,
-    /// Changes since the vault was made; every commit counts one.
-    pub(super) changes: u64,
-    /// When it was signed.
-    pub(super) at: Timestamp,
-    /// Over the customers' rolls and the tombstones.
-    pub(super) sum: Sum,
-    /// Accounts.
-    pub(super) customers: u64,
-    /// Number of the wrapping key.
-    pub(super) wrap: u64,
+    pub(crate) box_id: BoxId,
+    /// Changes since the vault was created; every commit adds one.
+    pub(crate) changes: u64,
+    /// Time of the signature.
+    pub(crate) at: Timestamp,
+    /// Hash over the record indexes of all customers and the tombstones.
+    #[serde(rename = "sum")]
+    pub(crate) hash: MultisetHash,
+    /// Number of accounts.
+    pub(crate) customers: u64,
+    #[serde(rename = "wrap")]
+    pub(crate) key_encryption_key_number: u64,
     /// Number of the next entry of the audit log.
-    pub(super) audit_next: u64,
-    /// Digest of its newest entry.
-    pub(super) audit_head: [u8; 32],
+    pub(crate) audit_next: u64,
+    /// Digest of the newest entry of the audit log.
+    pub(crate) audit_head: [u8; 32],
 }
 
 impl Manifest {
-    /// The manifest in the vault, opened but not verified: for a transaction that trusts the
-    /// check at the start.
-    pub(super) fn read(rows: &impl Rows, secret: &Secret) -> Result<Self, Fault> {
-        let sealed = rows.row(META, MANIFEST_KEY)?.ok_or_else(|| broken(&RecordFault::Missing))?;
-        let signed = secret.open(&at(), &sealed).map_err(|fault| broken(&fault))?;
-        let payload = unverified_payload(&signed).map_err(|fault| broken(&fault))?;
-        Ok(ciborium::from_reader(payload.as_slice())
-            .map_err(|_| broken(&RecordFault::Malformed))?)
+    /// Decrypts the manifest without verifying its signature, which opening the vault has verified.
+    pub(crate) fn read(rows: &impl Rows, key: &SymmetricKey) -> Result<Self, TransactionError> {
+        let signed = key.open(&aad(), &row(rows)?).map_err(|error| invalid(&error))?;
+        let payload = coset::CoseSign1::from_slice(&signed).ok().and_then(|signed| signed.payload);
+        payload
+            .and_then(|payload| ciborium::from_reader(payload.as_slice()).ok())
+            .ok_or_else(|| invalid(&RecordError::Malformed).into())
     }
 
-    /// Whether the box signed the manifest in the vault.
-    pub(super) fn verify(
+    /// Verifies the signature of the manifest.
+    pub(crate) fn verify(
         rows: &impl Rows,
-        secret: &Secret,
+        key: &SymmetricKey,
         signers: &Signers,
-    ) -> Result<(), Fault> {
-        let sealed = rows.row(META, MANIFEST_KEY)?.ok_or_else(|| broken(&RecordFault::Missing))?;
-        secret
-            .open(&at(), &sealed)
-            .and_then(|signed| signers.trust.verify_payload(&at(), &signed))
-            .map_err(|fault| broken(&fault))?;
+    ) -> Result<(), TransactionError> {
+        key.open(&aad(), &row(rows)?)
+            .and_then(|signed| signers.trusted.verify_payload(&aad(), &signed))
+            .map_err(|error| invalid(&error))?;
         Ok(())
     }
 
-    /// The row of this manifest.
-    pub(super) fn seal(&self, secret: &Secret, signers: &Signers) -> Result<Vec<u8>, VaultError> {
-        secret.seal(&at(), &signers.sign_payload(&at(), &cbor(self)?)?)
+    /// Signs and encrypts the manifest as its row of `meta`.
+    pub(crate) fn seal(
+        &self,
+        key: &SymmetricKey,
+        signers: &Signers,
+    ) -> Result<Vec<u8>, VaultError> {
+        key.seal(&aad(), &signers.sign_payload(&aad(), &cbor(self)?)?)
     }
 }
 
-fn unverified_payload(signed: &[u8]) -> Result<Vec<u8>, RecordFault> {
-    use coset::CborSerializable;
-    coset::CoseSign1::from_slice(signed)
-        .ok()
-        .and_then(|signed| signed.payload)
-        .ok_or(RecordFault::Malformed)
+fn row(rows: &impl Rows) -> Result<Vec<u8>, TransactionError> {
+    let row = rows.row(META, MANIFEST_KEY)?;
+    row.ok_or_else(|| invalid(&RecordError::Missing).into())
 }
 
-fn at() -> Vec<u8> {
-    place(META, MANIFEST_KEY)
+fn aad() -> Vec<u8> {
+    crate::schema::aad(META, MANIFEST_KEY)
 }
 
-fn broken(fault: &RecordFault) -> VaultError {
-    VaultError::Manifest(fault.to_string())
+fn invalid(error: &RecordError) -> VaultError {
+    VaultError::Manifest(error.to_string())
 }
 
-/// What a customer's roll adds to the sum.
-pub(super) fn roll_element(secret: &Secret, id: CustomerId, roll: &[u8]) -> [u8; 32] {
-    secret.mac(&[b"roll", &customer_key(id), roll])
+/// Returns the element of a customer's record index in the hash.
+pub(crate) fn index_element(key: &SymmetricKey, id: CustomerId, index: &[u8]) -> [u8; 32] {
+    key.mac(&[b"roll", &customer_key(id), index])
 }
 
-/// What a tombstone adds to the sum.
-pub(super) fn tombstone_element(secret: &Secret, tombstone: &[u8]) -> [u8; 32] {
-    secret.mac(&[b"tombstone", tombstone])
+/// Returns the element of a tombstone in the hash.
+pub(crate) fn tombstone_element(key: &SymmetricKey, tombstone: &[u8]) -> [u8; 32] {
+    key.mac(&[b"tombstone", tombstone])
 }
 
 #[cfg(test)]
@@ -128,27 +127,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sum_does_not_depend_on_the_order_and_gives_back_what_was_added() {
+    fn hash_is_independent_of_order_and_reversible() {
         let elements: Vec<[u8; 32]> =
-            (0..50u8).map(|n| Secret::from_bytes(&[n; 32]).mac(&[])).collect();
-        let (mut forth, mut back) = (Sum::default(), Sum::default());
-        elements.iter().for_each(|e| forth.add(*e));
-        elements.iter().rev().for_each(|e| back.add(*e));
-        assert_eq!(forth, back);
-        back.remove(elements[7]);
-        assert_ne!(forth, back);
-        back.add(elements[7]);
-        assert_eq!(forth, back);
-        elements.iter().for_each(|e| back.remove(*e));
-        assert_eq!(back, Sum::default());
+            (0..50u8).map(|n| SymmetricKey::from_bytes(&[n; 32]).mac(&[])).collect();
+        let (mut forward, mut backward) = (MultisetHash::default(), MultisetHash::default());
+        elements.iter().for_each(|e| forward.add(*e));
+        elements.iter().rev().for_each(|e| backward.add(*e));
+        assert_eq!(forward, backward);
+        backward.remove(elements[7]);
+        assert_ne!(forward, backward);
+        backward.add(elements[7]);
+        assert_eq!(forward, backward);
+        elements.iter().for_each(|e| backward.remove(*e));
+        assert_eq!(backward, MultisetHash::default());
     }
 
     #[test]
-    fn carries_run_through_all_limbs() {
-        let mut sum = Sum::default();
+    fn hash_carries_through_all_limbs() {
+        let mut hash = MultisetHash::default();
         let mut one = [0; 32];
         one[0] = 1;
-        sum.remove(one);
-        assert_eq!(sum, Sum([u64::MAX; 4]));
+        hash.remove(one);
+        assert_eq!(hash, MultisetHash([u64::MAX; 4]));
     }
 }

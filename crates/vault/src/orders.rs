@@ -1,159 +1,178 @@
-//! Orders: each id once, read newest first, corrected by replacing.
+//! Orders of customers: each id is stored once, and an order is corrected by replacing it.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
 
 use instored_domain::{CustomerId, Order};
 use serde::{Deserialize, Serialize};
 
-use super::Vault;
-use super::account::{Account, Reader};
-use super::audit::{Act, Done};
-use super::change::Change;
-use super::error::{Fault, VaultError};
-use super::loaded::{Loaded, Refused};
-use super::record::ReplacedOrder;
-use super::schema::{ORDER_IDS, Rows};
-use super::slot::{Slot, customer_key, leading_customer};
+use crate::account::{Account, Reader};
+use crate::audit::{AuditAction, AuditContext};
+use crate::error::{TransactionError, VaultError};
+use crate::record::ReplacedOrder;
+use crate::record_key::{RecordKind, customer_key, leading_customer};
+use crate::schema::{ORDER_IDS, Rows};
+use crate::vault::Vault;
+use crate::verified::{Rejected, Verified};
+use crate::write_transaction::WriteTransaction;
 
-/// What became of an order that was added.
+/// Outcome of adding an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OrderAdded {
-    /// It is in the vault now.
+pub enum AddOrderOutcome {
+    /// The order was stored.
     Added,
-    /// It was there already, or another one took its place since.
+    /// The same order was stored before, or another order has replaced it since.
     AlreadyKnown,
-    /// Another order has this id; that one stays.
+    /// Another order has this id and is kept.
     Conflict,
-    /// Its customer is not enrolled; it was not stored.
+    /// The customer is not enrolled; the order was not stored.
     NoSuchCustomer,
-    /// It says that it replaces an order that the customer does not have; it was not stored.
-    NothingToReplace,
+    /// The customer does not have the order to replace; the order was not stored.
+    #[serde(rename = "nothing_to_replace")]
+    ReplacedOrderNotFound,
 }
 
 impl Vault {
-    /// Stores an order that [`Order::check`] has passed. One that replaces another takes its place
-    /// in the same commit; the replaced id stays known.
+    /// Stores an order that [`Order::check`] accepted. An order that replaces another removes it in
+    /// the same commit; the replaced id stays known.
     ///
     /// # Errors
-    /// When the vault cannot be written.
-    pub fn add_order(&self, order: &Order, act: Act) -> Result<OrderAdded, VaultError> {
-        let added = self.add_orders(std::slice::from_ref(order), act)?;
-        Ok(added.first().copied().unwrap_or(OrderAdded::NoSuchCustomer))
+    /// If the vault cannot be written, or the customer's records cannot be read.
+    pub fn add_order(
+        &self,
+        order: &Order,
+        context: AuditContext,
+    ) -> Result<AddOrderOutcome, VaultError> {
+        let outcomes = self.add_orders(std::slice::from_ref(order), context)?;
+        Ok(outcomes.first().copied().unwrap_or(AddOrderOutcome::NoSuchCustomer))
     }
 
-    /// Stores orders in one commit; the answers are in their order.
+    /// Stores orders in one commit and returns an outcome for each, in the same order.
     ///
     /// # Errors
-    /// When the vault cannot be written, or the records of a customer cannot be read; then none is
-    /// stored.
-    pub fn add_orders(&self, orders: &[Order], act: Act) -> Result<Vec<OrderAdded>, VaultError> {
-        self.change(act, |change| {
-            let answers: Vec<_> =
-                orders.iter().map(|order| add(change, order)).collect::<Result<_, _>>()?;
-            let added = answers.iter().filter(|a| **a == OrderAdded::Added).count() as u64;
+    /// If the vault cannot be written, or the records of a customer cannot be read. Nothing is
+    /// stored then.
+    pub fn add_orders(
+        &self,
+        orders: &[Order],
+        context: AuditContext,
+    ) -> Result<Vec<AddOrderOutcome>, VaultError> {
+        self.write(context, |transaction| {
+            let outcomes: Vec<_> =
+                orders.iter().map(|order| add(transaction, order)).collect::<Result<_, _>>()?;
+            let added = outcomes.iter().filter(|o| **o == AddOrderOutcome::Added).count() as u64;
             if added > 0 {
                 let first = orders.first().map(|order| order.customer);
-                let one = first.filter(|id| orders.iter().all(|order| order.customer == *id));
-                change.note(Done::Orders, added, one);
+                let customer = first.filter(|id| orders.iter().all(|o| o.customer == *id));
+                transaction.audit(AuditAction::Orders, added, customer);
             }
-            Ok(answers)
+            Ok(outcomes)
         })
     }
 
-    /// The newest `limit` orders of a customer, newest first; neither what was replaced nor what
-    /// makes an order void.
+    /// Returns the newest `limit` orders of a customer, newest first, without replaced and voided
+    /// orders.
     ///
     /// # Errors
-    /// When the vault cannot be read; a damaged order is refused by itself.
-    pub fn orders(&self, id: CustomerId, limit: usize) -> Result<Loaded<Order>, VaultError> {
+    /// If the vault cannot be read. A damaged order is rejected alone.
+    pub fn orders(&self, id: CustomerId, limit: usize) -> Result<Verified<Order>, VaultError> {
         self.read(|reader| {
-            let Some(account) = reader.account(id)? else { return Ok(Loaded::default()) };
-            let mut loaded = bought(reader, &account)?;
-            loaded.good.truncate(limit);
-            Ok(loaded)
+            let Some(account) = reader.account(id)? else { return Ok(Verified::default()) };
+            let mut orders = purchases(reader, &account)?;
+            orders.records.truncate(limit);
+            Ok(orders)
         })
     }
 
-    /// Shows every customer's orders, newest first, one customer after the other, and gives back
-    /// what was refused. `visit` runs inside the transaction: it must not call the vault.
+    /// Visits every customer's orders, newest first, and returns the rejected records. `visit` runs
+    /// inside the transaction and must not call the vault.
     ///
     /// # Errors
-    /// When the vault cannot be read.
-    pub fn all_orders(
+    /// If the vault cannot be read.
+    pub fn for_each_order_history(
         &self,
         mut visit: impl FnMut(CustomerId, &[Order]),
-    ) -> Result<Vec<Refused>, VaultError> {
+    ) -> Result<Vec<Rejected>, VaultError> {
         self.read(|reader| {
-            let mut refused = Vec::new();
+            let mut rejected = Vec::new();
             reader.accounts(|account| {
                 match account {
-                    Err(fault) => refused.push(fault),
+                    Err(rejection) => rejected.push(rejection),
                     Ok(account) => {
-                        let loaded = bought(reader, &account)?;
-                        refused.extend(loaded.refused);
-                        if !loaded.good.is_empty() {
-                            visit(account.id, &loaded.good);
+                        let orders = purchases(reader, &account)?;
+                        rejected.extend(orders.rejected);
+                        if !orders.records.is_empty() {
+                            visit(account.id, &orders.records);
                         }
                     }
                 }
                 Ok(())
             })?;
-            Ok(refused)
+            Ok(rejected)
         })
     }
 }
 
-/// What a customer bought, newest first.
-fn bought(reader: &Reader<'_, impl Rows>, account: &Account) -> Result<Loaded<Order>, Fault> {
-    let mut loaded = all_of(reader, account)?;
-    loaded.good.retain(|order| !order.lines.is_empty());
-    Ok(loaded)
-}
-
-/// Every order of a customer, voids included, newest first.
-pub(super) fn all_of(
+/// Returns a customer's orders without voids, newest first.
+fn purchases(
     reader: &Reader<'_, impl Rows>,
     account: &Account,
-) -> Result<Loaded<Order>, Fault> {
-    let mut loaded = Loaded::default();
-    reader.records(account, Slot::Order, |_, read: Result<Order, _>| loaded.push(read))?;
-    // Orders of the same moment stay in an order that does not change: that of their ids.
-    loaded.good.sort_by(|a, b| {
-        let key = |order: &Order| order.placed.timestamp();
-        key(b).cmp(&key(a)).then_with(|| b.id.cmp(&a.id))
-    });
-    Ok(loaded)
+) -> Result<Verified<Order>, TransactionError> {
+    let mut orders = all_of(reader, account)?;
+    orders.records.retain(|order| !order.lines.is_empty());
+    Ok(orders)
 }
 
-pub(super) fn add(change: &mut Change<'_>, order: &Order) -> Result<OrderAdded, Fault> {
+/// Returns a customer's orders and voids, newest first. Orders of the same time are sorted by id, so
+/// that their sequence is stable.
+pub(crate) fn all_of(
+    reader: &Reader<'_, impl Rows>,
+    account: &Account,
+) -> Result<Verified<Order>, TransactionError> {
+    let mut orders = Verified::<Order>::default();
+    reader.records(account, RecordKind::Order, |read| orders.push(read))?;
+    orders.records.sort_by(|a, b| {
+        let key = |order: &Order| Reverse(order.placed.timestamp());
+        key(a).cmp(&key(b)).then_with(|| b.id.cmp(&a.id))
+    });
+    Ok(orders)
+}
+
+fn add(
+    transaction: &mut WriteTransaction<'_>,
+    order: &Order,
+) -> Result<AddOrderOutcome, TransactionError> {
     let id = order.customer;
-    if change.account(id)?.is_none() {
-        return Ok(OrderAdded::NoSuchCustomer);
+    if transaction.account(id)?.is_none() {
+        return Ok(AddOrderOutcome::NoSuchCustomer);
     }
-    let ring = std::sync::Arc::clone(&change.reader.ring);
-    let tag = ring.order_tag(&order.id);
-    if let Some(holder) = change.tx().row(ORDER_IDS, &tag)? {
+    let keys = Arc::clone(&transaction.reader.derived_keys);
+    let tag = keys.order_tag(&order.id);
+    if let Some(holder) = transaction.tx().row(ORDER_IDS, &tag)? {
         if leading_customer(&holder) != Some(id) {
-            return Ok(OrderAdded::Conflict);
+            return Ok(AddOrderOutcome::Conflict);
         }
-        let replaced = change.account(id)?.is_some_and(|a| a.roll.has(Slot::Replaced, &tag));
-        match change.get::<Order>(id, Slot::Order, &tag) {
-            _ if replaced => return Ok(OrderAdded::AlreadyKnown),
-            Ok(Some(stored)) if stored == *order => return Ok(OrderAdded::AlreadyKnown),
-            Ok(Some(_)) => return Ok(OrderAdded::Conflict),
-            // The stored order is damaged or gone, and this one mends that.
-            Ok(None) | Err(Fault::Vault(VaultError::Refused(_))) => {}
-            Err(fault) => return Err(fault),
+        let is_replaced =
+            transaction.account(id)?.is_some_and(|a| a.index.contains(RecordKind::Replaced, &tag));
+        match transaction.get::<Order>(id, RecordKind::Order, &tag) {
+            _ if is_replaced => return Ok(AddOrderOutcome::AlreadyKnown),
+            Ok(Some(stored)) if stored == *order => return Ok(AddOrderOutcome::AlreadyKnown),
+            Ok(Some(_)) => return Ok(AddOrderOutcome::Conflict),
+            // The stored order is damaged or missing, and this one repairs it.
+            Ok(None) | Err(TransactionError::Vault(VaultError::Rejected(_))) => {}
+            Err(error) => return Err(error),
         }
     }
     if let Some(replaces) = &order.replaces {
-        let old = ring.order_tag(replaces);
-        if !change.account(id)?.is_some_and(|a| a.roll.has(Slot::Order, &old)) {
-            return Ok(OrderAdded::NothingToReplace);
+        let old = keys.order_tag(replaces);
+        if !transaction.account(id)?.is_some_and(|a| a.index.contains(RecordKind::Order, &old)) {
+            return Ok(AddOrderOutcome::ReplacedOrderNotFound);
         }
-        change.remove(id, Slot::Order, &old)?;
-        change.put(id, Slot::Replaced, &old, &ReplacedOrder(replaces.clone()))?;
+        transaction.remove(id, RecordKind::Order, &old)?;
+        transaction.put(id, RecordKind::Replaced, &old, &ReplacedOrder(replaces.clone()))?;
     }
-    change.tx().put(ORDER_IDS, &tag, &customer_key(id))?;
-    change.put(id, Slot::Order, &tag, order)?;
-    Ok(OrderAdded::Added)
+    transaction.tx().put(ORDER_IDS, &tag, &customer_key(id))?;
+    transaction.put(id, RecordKind::Order, &tag, order)?;
+    Ok(AddOrderOutcome::Added)
 }

@@ -1,11 +1,12 @@
-//! One record, from a value to bytes and back: the seam at which records are signed and verified.
+//! Signed records: encoding, signing and verification.
 //!
-//! A record is a `COSE_Sign1` (RFC 9052, `EdDSA`) over a CBOR payload that says what it is, whose,
-//! of which box and of when; its place in the vault is its external additional data, so that a
-//! record that was moved does not verify. What is signed is then sealed under its customer's key.
+//! A record is a `COSE_Sign1` (RFC 9052, `EdDSA`) over a CBOR payload with its kind, box, customer
+//! and time. The record's row is its external additional data, so a moved record does not verify.
+//! The signed bytes are then encrypted under the customer's key.
 
 use ciborium::Value;
 use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
+use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signature, VerifyingKey, verify_batch};
 use instored_domain::{
     BoxId, ClaimCode, Consent, Customer, CustomerId, Embedding, ModelId, Order, OrderId, Template,
@@ -13,25 +14,26 @@ use instored_domain::{
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
-use super::box_key::{BoxKey, hex, key_id};
-use super::error::VaultError;
-use super::fault::RecordFault;
+use crate::error::VaultError;
+use crate::record_error::RecordError;
+use crate::signing_key::{SigningKey, key_id};
 
 const PAYLOAD_VERSION: u8 = 2;
 
-/// A kind of record that is signed.
-pub(super) trait Kind: Sized {
-    /// Its name, which is signed with the record.
+/// Type that is stored as a signed record.
+pub(crate) trait SignedRecord: Sized {
+    /// Name of the kind, which is signed with the record.
     const KIND: &'static str;
-    /// What stands in the payload beside the customer.
+    /// Part of the payload that is specific to the kind.
     type Body: Serialize + DeserializeOwned;
-    fn body(&self) -> Self::Body;
+    fn to_body(&self) -> Self::Body;
+    /// Returns the record, or `None` if the body is invalid or names another customer.
     fn from_body(customer: CustomerId, body: Self::Body) -> Option<Self>;
 }
 
-/// What is signed.
+/// Signed payload of a record.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Envelope<B> {
@@ -44,234 +46,222 @@ struct Envelope<B> {
     body: B,
 }
 
-/// Whose signatures are believed, on records of which box.
+/// Box and public keys whose signatures are accepted.
 #[derive(Clone, Debug)]
-pub(super) struct Trust {
-    pub(super) box_id: BoxId,
-    pub(super) keys: Vec<VerifyingKey>,
+pub(crate) struct TrustedSigners {
+    pub(crate) box_id: BoxId,
+    pub(crate) keys: Vec<VerifyingKey>,
 }
 
-/// Who signs, and who may have signed.
+/// Key that signs, with the keys whose signatures are accepted.
 #[derive(Clone, Debug)]
-pub(super) struct Signers {
-    pub(super) active: BoxKey,
-    /// The active key, and the one that a rotation is replacing.
-    pub(super) trust: Trust,
+pub(crate) struct Signers {
+    pub(crate) active: SigningKey,
+    /// The active key, and during a rotation the key that it replaces.
+    pub(crate) trusted: TrustedSigners,
 }
 
 impl Signers {
-    pub(super) fn new(box_id: BoxId, active: BoxKey, former: Option<&BoxKey>) -> Self {
-        let keys = [Some(&active), former].into_iter().flatten().map(BoxKey::verifying).collect();
-        Self { trust: Trust { box_id, keys }, active }
+    pub(crate) fn new(box_id: BoxId, active: SigningKey, former: Option<&SigningKey>) -> Self {
+        let keys = [Some(&active), former].into_iter().flatten();
+        let keys = keys.map(SigningKey::verifying_key).collect();
+        Self { trusted: TrustedSigners { box_id, keys }, active }
     }
 
-    /// Whether a rotation is under way.
-    pub(super) fn are_changing(&self) -> bool {
-        self.trust.keys.len() > 1
+    /// Returns true while a rotation is running.
+    pub(crate) fn is_rotating(&self) -> bool {
+        self.trusted.keys.len() > 1
     }
 
-    /// The signed bytes of `record` of `customer` at `place`.
-    pub(super) fn sign<K: Kind>(
+    /// Encodes and signs a record of `customer`.
+    pub(crate) fn sign<R: SignedRecord>(
         &self,
-        place: &[u8],
+        aad: &[u8],
         customer: CustomerId,
-        record: &K,
+        record: &R,
         written: Timestamp,
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let payload = cbor(&Envelope {
-            kind: K::KIND.to_owned(),
+            kind: R::KIND.to_owned(),
             version: PAYLOAD_VERSION,
-            box_id: self.trust.box_id.clone(),
+            box_id: self.trusted.box_id.clone(),
             customer,
             written,
-            body: record.body(),
+            body: record.to_body(),
         })?;
-        self.sign_payload(place, &payload)
+        self.sign_payload(aad, &payload)
     }
 
-    /// The `COSE_Sign1` over any payload.
-    pub(super) fn sign_payload(
+    /// Signs a payload as `COSE_Sign1`.
+    pub(crate) fn sign_payload(
         &self,
-        place: &[u8],
+        aad: &[u8],
         payload: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let protected = HeaderBuilder::new()
             .algorithm(iana::Algorithm::EdDSA)
-            .key_id(self.active.key_id_bytes().to_vec())
+            .key_id(self.active.id().to_vec())
             .build();
         let signed = CoseSign1Builder::new()
             .protected(protected)
             .payload(payload.to_vec())
-            .create_signature(place, |message| self.active.sign(message).to_vec())
+            .create_signature(aad, |message| self.active.sign(message).to_vec())
             .build();
         let bytes = signed.to_vec().map_err(|e| VaultError::Encode(e.to_string()))?;
         Ok(Zeroizing::new(bytes))
     }
 }
 
-impl Trust {
-    /// Takes signed bytes apart, without verifying them yet.
-    pub(super) fn parse(&self, place: &[u8], bytes: &[u8]) -> Result<Signed, RecordFault> {
-        let signed = CoseSign1::from_slice(bytes).map_err(|_| RecordFault::Malformed)?;
+impl TrustedSigners {
+    /// Decodes a `COSE_Sign1` of a trusted key without verifying its signature.
+    pub(crate) fn parse(&self, aad: &[u8], bytes: &[u8]) -> Result<SignedMessage, RecordError> {
+        let signed = CoseSign1::from_slice(bytes).map_err(|_| RecordError::Malformed)?;
         let header = &signed.protected.header;
         if header.alg != Some(coset::Algorithm::Assigned(iana::Algorithm::EdDSA))
             || !signed.unprotected.is_empty()
         {
-            return Err(RecordFault::Malformed);
+            return Err(RecordError::Malformed);
         }
-        let key =
-            *self.keys.iter().find(|key| header.key_id == key_id(key.as_bytes())).ok_or_else(
-                || RecordFault::ForeignKey(hex(header.key_id.get(..8).unwrap_or_default())),
-            )?;
+        let unknown = || {
+            let id = header.key_id.get(..8).unwrap_or_default();
+            RecordError::UnknownSigner(HEXLOWER.encode(id))
+        };
+        let mut keys = self.keys.iter();
+        let key = *keys.find(|key| header.key_id == key_id(key.as_bytes())).ok_or_else(unknown)?;
         let signature =
-            Signature::from_slice(&signed.signature).map_err(|_| RecordFault::Signature)?;
-        let message = Zeroizing::new(signed.tbs_data(place));
+            Signature::from_slice(&signed.signature).map_err(|_| RecordError::InvalidSignature)?;
+        let message = Zeroizing::new(signed.tbs_data(aad));
         let payload = Zeroizing::new(signed.payload.unwrap_or_default());
-        Ok(Signed { key, signature, message, payload_length: payload.len() })
+        Ok(SignedMessage { key, signature, message, payload_length: payload.len() })
     }
 
-    /// The payload of signed bytes that verify.
-    pub(super) fn verify_payload(
+    /// Verifies a `COSE_Sign1` and returns its payload.
+    pub(crate) fn verify_payload(
         &self,
-        place: &[u8],
+        aad: &[u8],
         bytes: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, RecordFault> {
-        let signed = self.parse(place, bytes)?;
+    ) -> Result<Zeroizing<Vec<u8>>, RecordError> {
+        let signed = self.parse(aad, bytes)?;
         signed.verify()?;
         Ok(Zeroizing::new(signed.payload().to_vec()))
     }
 
-    /// The record in a payload that has been, or is going to be, verified.
-    pub(super) fn read<K: Kind>(
+    /// Decodes the record of `customer` in a message. The caller verifies the signature.
+    pub(crate) fn decode<R: SignedRecord>(
         &self,
         customer: CustomerId,
-        signed: &Signed,
-    ) -> Result<K, RecordFault> {
-        let envelope: Envelope<K::Body> =
-            ciborium::from_reader(signed.payload()).map_err(|_| RecordFault::Malformed)?;
+        signed: &SignedMessage,
+    ) -> Result<R, RecordError> {
+        let envelope: Envelope<R::Body> =
+            ciborium::from_reader(signed.payload()).map_err(|_| RecordError::Malformed)?;
         if envelope.version != PAYLOAD_VERSION {
-            return Err(RecordFault::Format(envelope.version));
+            return Err(RecordError::UnsupportedFormat(envelope.version));
         }
-        if envelope.kind != K::KIND
+        if envelope.kind != R::KIND
             || envelope.box_id != self.box_id
             || envelope.customer != customer
         {
-            return Err(RecordFault::Malformed);
+            return Err(RecordError::Malformed);
         }
-        K::from_body(customer, envelope.body).ok_or(RecordFault::Malformed)
+        R::from_body(customer, envelope.body).ok_or(RecordError::Malformed)
     }
 }
 
-/// A signature with all that is needed to verify it.
-pub(super) struct Signed {
+/// Decoded `COSE_Sign1` with the key that verifies it.
+pub(crate) struct SignedMessage {
     key: VerifyingKey,
     signature: Signature,
-    /// What the signature is over; the payload is its end.
+    /// Signed bytes; they end with the payload.
     message: Zeroizing<Vec<u8>>,
     payload_length: usize,
 }
 
-impl Signed {
-    pub(super) fn payload(&self) -> &[u8] {
+impl SignedMessage {
+    pub(crate) fn payload(&self) -> &[u8] {
         &self.message[self.message.len() - self.payload_length..]
     }
 
-    /// Malleable signatures do not verify.
-    pub(super) fn verify(&self) -> Result<(), RecordFault> {
-        self.key.verify_strict(&self.message, &self.signature).map_err(|_| RecordFault::Signature)
+    /// Verifies the signature strictly: malleable signatures are rejected.
+    pub(crate) fn verify(&self) -> Result<(), RecordError> {
+        self.key
+            .verify_strict(&self.message, &self.signature)
+            .map_err(|_| RecordError::InvalidSignature)
     }
 }
 
-/// Signatures in a batch: enough that the shared work is paid, few enough to hold in memory.
-const BATCH: usize = 256;
+/// Signatures that are verified at once. More would save little time and need more memory.
+const BATCH_SIZE: usize = 256;
 
-/// Verifies many signatures at once, which takes half the time, and says of each whether it holds.
+/// Verifier of many signatures, twice as fast as one by one.
 ///
-/// A batch accepts no signature of anyone without the box's key, as verifying one by one does; what
-/// it may accept beyond the strict rule are signatures that the box's own key made crookedly.
-pub(super) struct Batch<T> {
-    waiting: Vec<(Signed, T)>,
+/// Like single verification, a batch accepts no signature made without the box's key. It may accept
+/// non-canonical signatures made with that key, which [`SignedMessage::verify`] rejects.
+pub(crate) struct BatchVerifier<T> {
+    pending: Vec<(SignedMessage, T)>,
 }
 
-impl<T> Batch<T> {
-    pub(super) fn new() -> Self {
-        Self { waiting: Vec::with_capacity(BATCH) }
+impl<T> BatchVerifier<T> {
+    pub(crate) fn new() -> Self {
+        Self { pending: Vec::with_capacity(BATCH_SIZE) }
     }
 
-    /// Takes one more; when the batch is full, each of it goes to `done`.
-    pub(super) fn push(
+    /// Adds a message. `done` receives each message's result and `context` once a batch is full.
+    pub(crate) fn push(
         &mut self,
-        signed: Signed,
-        what: T,
-        done: &mut impl FnMut(Result<(), RecordFault>, T),
+        signed: SignedMessage,
+        context: T,
+        done: &mut impl FnMut(Result<(), RecordError>, T),
     ) {
-        self.waiting.push((signed, what));
-        if self.waiting.len() == BATCH {
+        self.pending.push((signed, context));
+        if self.pending.len() == BATCH_SIZE {
             self.finish(done);
         }
     }
 
-    /// Verifies what waits.
-    pub(super) fn finish(&mut self, done: &mut impl FnMut(Result<(), RecordFault>, T)) {
-        let messages: Vec<&[u8]> = self.waiting.iter().map(|(s, _)| s.message.as_slice()).collect();
-        let signatures: Vec<_> = self.waiting.iter().map(|(s, _)| s.signature).collect();
-        let keys: Vec<_> = self.waiting.iter().map(|(s, _)| s.key).collect();
-        let all_hold = verify_batch(&messages, &signatures, &keys).is_ok();
-        for (signed, what) in self.waiting.drain(..) {
-            done(if all_hold { Ok(()) } else { signed.verify() }, what);
+    /// Verifies the pending messages.
+    pub(crate) fn finish(&mut self, done: &mut impl FnMut(Result<(), RecordError>, T)) {
+        let messages: Vec<&[u8]> = self.pending.iter().map(|(s, _)| s.message.as_slice()).collect();
+        let signatures: Vec<_> = self.pending.iter().map(|(s, _)| s.signature).collect();
+        let keys: Vec<_> = self.pending.iter().map(|(s, _)| s.key).collect();
+        let are_valid = verify_batch(&messages, &signatures, &keys).is_ok();
+        for (signed, context) in self.pending.drain(..) {
+            done(if are_valid { Ok(()) } else { signed.verify() }, context);
         }
     }
 }
 
-pub(super) fn cbor(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+/// Encodes a value as CBOR.
+pub(crate) fn cbor(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(256));
     ciborium::into_writer(value, &mut *bytes).map_err(|e| VaultError::Encode(e.to_string()))?;
     Ok(bytes)
 }
 
-impl Kind for Customer {
-    const KIND: &'static str = "customer";
-    type Body = Self;
+/// Implements [`SignedRecord`] for a type that is its own body and names its customer.
+macro_rules! own_body {
+    ($record:ty, $kind:literal, $customer:ident) => {
+        impl SignedRecord for $record {
+            const KIND: &'static str = $kind;
+            type Body = Self;
 
-    fn body(&self) -> Self {
-        self.clone()
-    }
+            fn to_body(&self) -> Self {
+                self.clone()
+            }
 
-    fn from_body(customer: CustomerId, body: Self) -> Option<Self> {
-        (body.id == customer).then_some(body)
-    }
+            fn from_body(customer: CustomerId, body: Self) -> Option<Self> {
+                (body.$customer == customer).then_some(body)
+            }
+        }
+    };
 }
+own_body!(Customer, "customer", id);
+own_body!(Consent, "consent", customer);
+own_body!(Order, "order", customer);
 
-impl Kind for Consent {
-    const KIND: &'static str = "consent";
-    type Body = Self;
-
-    fn body(&self) -> Self {
-        self.clone()
-    }
-
-    fn from_body(customer: CustomerId, body: Self) -> Option<Self> {
-        (body.customer == customer).then_some(body)
-    }
-}
-
-impl Kind for Order {
-    const KIND: &'static str = "order";
-    type Body = Self;
-
-    fn body(&self) -> Self {
-        self.clone()
-    }
-
-    fn from_body(customer: CustomerId, body: Self) -> Option<Self> {
-        (body.customer == customer).then_some(body)
-    }
-}
-
-/// A template's payload; the embedding is a byte string of little-endian f32.
+/// Body of a template; the embedding is a byte string of little-endian f32.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TemplateBody {
+pub(crate) struct TemplateBody {
     model: ModelId,
     sequence: u32,
     created: Timestamp,
@@ -281,16 +271,16 @@ pub(super) struct TemplateBody {
 impl Drop for TemplateBody {
     fn drop(&mut self) {
         if let Value::Bytes(bytes) = &mut self.embedding {
-            zeroize::Zeroize::zeroize(bytes);
+            bytes.zeroize();
         }
     }
 }
 
-impl Kind for Template {
+impl SignedRecord for Template {
     const KIND: &'static str = "template";
     type Body = TemplateBody;
 
-    fn body(&self) -> TemplateBody {
+    fn to_body(&self) -> TemplateBody {
         let bytes = self.embedding.values().iter().flat_map(|v| v.to_le_bytes()).collect();
         TemplateBody {
             model: self.model.clone(),
@@ -313,18 +303,18 @@ impl Kind for Template {
     }
 }
 
-/// Until when a claim code names a customer.
+/// Claim code of a customer and the time at which it expires.
 #[derive(Debug, PartialEq)]
-pub(super) struct Claim {
-    pub(super) code: ClaimCode,
-    pub(super) expires: Timestamp,
+pub(crate) struct Claim {
+    pub(crate) code: ClaimCode,
+    pub(crate) expires: Timestamp,
 }
 
-impl Kind for Claim {
+impl SignedRecord for Claim {
     const KIND: &'static str = "claim";
     type Body = (ClaimCode, Timestamp);
 
-    fn body(&self) -> Self::Body {
+    fn to_body(&self) -> Self::Body {
         (self.code, self.expires)
     }
 
@@ -333,14 +323,14 @@ impl Kind for Claim {
     }
 }
 
-/// An order id that another order took the place of.
-pub(super) struct ReplacedOrder(pub(super) OrderId);
+/// Id of an order that another order replaced.
+pub(crate) struct ReplacedOrder(pub(crate) OrderId);
 
-impl Kind for ReplacedOrder {
+impl SignedRecord for ReplacedOrder {
     const KIND: &'static str = "replaced order";
     type Body = OrderId;
 
-    fn body(&self) -> OrderId {
+    fn to_body(&self) -> OrderId {
         self.0.clone()
     }
 

@@ -1,129 +1,135 @@
-//! Restoring a backup into a vault, which may hold customers already: those stay as they are, those
-//! who were forgotten since stay forgotten, the others come back, under new keys.
+//! Restoring a backup into a vault.
+//!
+//! Customers who are in the vault stay unchanged. Customers who were forgotten since the backup stay
+//! forgotten. The others are restored under new keys.
 
 use std::io::Read;
 
+use data_encoding::HEXLOWER;
 use ed25519_dalek::VerifyingKey;
-use instored_domain::{Consent, Customer, CustomerId, Order, Template};
+use instored_domain::{Consent, Customer, CustomerId, Order, Product, Template};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::Vault;
-use super::audit::{Act, Done};
-use super::backup::{FORMAT, Head, Item, SIGNED_AT};
-use super::box_key::{hex, key_id};
-use super::catalogue::check_in;
-use super::change::{Change, tombstone};
-use super::codes;
-use super::error::{Fault, VaultError};
-use super::fault::RecordFault;
-use super::passphrase_stream::{Opening, Passphrase};
-use super::record::{Claim, ReplacedOrder, Signed, Trust};
-use super::schema::{ORDER_IDS, PRODUCTS, RECORDS, Rows, TOMBSTONES, place};
-use super::slot::{Name, Slot, customer_key, numbered, record_key};
+use crate::audit::{AuditAction, AuditContext};
+use crate::backup::{FORMAT, Header, Item, SIGNATURE_AAD};
+use crate::catalogue;
+use crate::codes;
+use crate::encrypted_file::{DecryptingReader, Passphrase};
+use crate::error::{TransactionError, VaultError};
+use crate::record::{Claim, ReplacedOrder, SignedMessage, SignedRecord, TrustedSigners};
+use crate::record_error::RecordError;
+use crate::record_key::{RecordKind, RecordName, customer_key, numbered_name, record_key};
+use crate::schema::{ORDER_IDS, PRODUCTS, RECORDS, Rows, TOMBSTONES, aad};
+use crate::signing_key::key_id;
+use crate::vault::Vault;
+use crate::write_transaction::{WriteTransaction, tombstone};
 
-/// More than any item can have: an order of ten thousand lines.
-const LONGEST_ITEM: u32 = 16 << 20;
+/// Longest accepted item: more than an order of ten thousand line items.
+const ITEM_LENGTH_MAX: u32 = 16 << 20;
 
-/// What a backup brought back.
+/// Outcome of a restore.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Restored {
-    /// Customers who are back.
+pub struct RestoreSummary {
+    /// Number of restored customers.
     pub customers: u64,
-    /// Customers who are in the vault, and stayed as they are.
+    /// Number of customers who are in the vault and stayed unchanged.
     pub present: u64,
-    /// Customers who were forgotten since the backup was made, and stay forgotten.
+    /// Number of customers who were forgotten since the backup and stay forgotten.
     pub forgotten: u64,
-    /// Orders that are back.
+    /// Number of restored orders.
     pub orders: u64,
-    /// Orders and codes of theirs that are somebody else's now, and were left out.
+    /// Number of orders and codes that were left out because another customer has them now.
     pub taken: u64,
-    /// Products that are back.
+    /// Number of restored products.
     pub products: u64,
 }
 
 impl Vault {
-    /// Restores a backup, in one commit: all of it, or nothing.
+    /// Restores a backup in one commit.
     ///
-    /// A backup is believed when this box's key signed it, or the key whose id is `trusted`. Who was
-    /// forgotten since is known by the tombstones of this vault and of the backup; a vault made
-    /// anew does not know who was forgotten after the backup was made.
+    /// The backup must be signed by this box's key, or by the key with the id `trusted`. Customers
+    /// forgotten since are known by the tombstones of the vault and of the backup. A new vault does
+    /// not know which customers were forgotten after the backup was written.
     ///
     /// # Errors
-    /// When the passphrase is wrong, the file is damaged or cut short, another key signed it, or
-    /// the vault fails.
+    /// If the passphrase is wrong, the file is damaged or incomplete, another key signed it, or the
+    /// vault cannot be written. Nothing is restored then.
     pub fn restore(
         &self,
         from: impl Read,
         passphrase: &Passphrase,
         trusted: Option<&str>,
-        act: Act,
-    ) -> Result<Restored, VaultError> {
-        let mut items = Items { opening: Opening::new(from, passphrase)?, digest: Sha256::new() };
-        let Some(Item::Head(head)) = items.next()? else { return Err(VaultError::NoBackup) };
-        let trust = self.trust(&head, trusted)?;
-        self.change(act, |change| {
-            let mut into = Into { change, trust, restored: Restored::default(), current: None };
+        context: AuditContext,
+    ) -> Result<RestoreSummary, VaultError> {
+        let file = DecryptingReader::new(from, passphrase)?;
+        let mut items = BackupReader { file, digest: Sha256::new() };
+        let Some(Item::Header(header)) = items.next()? else { return Err(VaultError::NotABackup) };
+        let trusted = self.trusted_signers(&header, trusted)?;
+        self.write(context, |transaction| {
+            let summary = RestoreSummary::default();
+            let mut restore = Restore { transaction, trusted, summary, current: None };
             loop {
                 let digest = items.digest.clone().finalize();
                 match items.next()?.ok_or(VaultError::BackupDamaged)? {
-                    Item::Head(_) => return Err(VaultError::BackupDamaged.into()),
+                    Item::Header(_) => return Err(VaultError::BackupDamaged.into()),
                     Item::End(signed) => {
-                        let signed = signed.as_bytes().ok_or(VaultError::BackupDamaged)?;
-                        let signer = Trust {
-                            keys: into.trust.keys.first().copied().into_iter().collect(),
-                            box_id: into.trust.box_id.clone(),
-                        };
-                        let payload = signer
-                            .verify_payload(SIGNED_AT, signed)
-                            .map_err(|_| VaultError::BackupDamaged)?;
-                        if payload.as_slice() != digest.as_slice() || items.next()?.is_some() {
+                        restore.verify_end(&signed, &digest)?;
+                        if items.next()?.is_some() {
                             return Err(VaultError::BackupDamaged.into());
                         }
-                        let Restored { customers, orders, products, .. } = into.restored;
-                        into.change.note(Done::Restored, customers + orders + products, None);
-                        return Ok(into.restored);
+                        return Ok(restore.finish());
                     }
-                    item => into.take(item)?,
+                    Item::Tombstone(tombstone) => {
+                        restore.transaction.insert_tombstone(&tombstone)?;
+                    }
+                    Item::Product(product) => restore.product(&product)?,
+                    Item::Customer(id) => restore.customer(id)?,
+                    Item::Record { kind, name, signed } => restore.record(kind, &name, &signed)?,
                 }
             }
         })
     }
 
-    fn trust(&self, head: &Head, trusted: Option<&str>) -> Result<Trust, VaultError> {
-        if head.format != FORMAT {
-            return Err(VaultError::NoBackup);
+    fn trusted_signers(
+        &self,
+        header: &Header,
+        trusted: Option<&str>,
+    ) -> Result<TrustedSigners, VaultError> {
+        if header.format != FORMAT {
+            return Err(VaultError::NotABackup);
         }
-        let signer = head.signers.first().ok_or(VaultError::BackupDamaged)?;
-        let id = hex(&key_id(signer));
-        let ours = &self.ring().signers.trust.keys;
+        let signer = header.signers.first().ok_or(VaultError::BackupDamaged)?;
+        let id = HEXLOWER.encode(&key_id(signer));
+        let ours = &self.derived_keys().signers.trusted.keys;
         if !ours.iter().any(|key| key.as_bytes() == signer) && trusted != Some(id.as_str()) {
             return Err(VaultError::BackupSigner(id));
         }
-        let keys = head.signers.iter().map(VerifyingKey::from_bytes);
+        let keys = header.signers.iter().map(VerifyingKey::from_bytes);
         let keys = keys.collect::<Result<_, _>>().map_err(|_| VaultError::BackupDamaged)?;
-        Ok(Trust { box_id: head.box_id.clone(), keys })
+        Ok(TrustedSigners { box_id: header.box_id.clone(), keys })
     }
 }
 
-struct Items<R> {
-    opening: Opening<R>,
+struct BackupReader<R> {
+    file: DecryptingReader<R>,
+    /// Digest of the items read so far.
     digest: Sha256,
 }
 
-impl<R: Read> Items<R> {
+impl<R: Read> BackupReader<R> {
     fn next(&mut self) -> Result<Option<Item>, VaultError> {
         let mut length = [0; 4];
-        if !self.opening.read(&mut length)? {
+        if !self.file.read(&mut length)? {
             return Ok(None);
         }
         let bytes = u32::from_be_bytes(length);
-        if bytes > LONGEST_ITEM {
+        if bytes > ITEM_LENGTH_MAX {
             return Err(VaultError::BackupDamaged);
         }
         let mut body = Zeroizing::new(vec![0; bytes as usize]);
-        if !self.opening.read(&mut body)? {
+        if !self.file.read(&mut body)? {
             return Err(VaultError::BackupDamaged);
         }
         self.digest.update(length);
@@ -132,47 +138,53 @@ impl<R: Read> Items<R> {
     }
 }
 
-struct Into<'c, 't> {
-    change: &'c mut Change<'t>,
-    trust: Trust,
-    restored: Restored,
-    /// Whose records follow; `None` when they are left out.
+/// Running restore.
+struct Restore<'c, 't> {
+    transaction: &'c mut WriteTransaction<'t>,
+    trusted: TrustedSigners,
+    summary: RestoreSummary,
+    /// Customer of the records that follow; `None` while they are left out.
     current: Option<CustomerId>,
 }
 
-impl Into<'_, '_> {
-    fn take(&mut self, item: Item) -> Result<(), Fault> {
-        match item {
-            Item::Tombstone(tombstone) => self.change.bury(&tombstone)?,
-            Item::Product(product) => {
-                if self.change.tx().row(PRODUCTS, product.sku.as_bytes())?.is_none() {
-                    let row = check_in(&self.change.reader.ring.catalogue, &product)?;
-                    self.change.tx().put(PRODUCTS, product.sku.as_bytes(), &row)?;
-                    self.restored.products += 1;
-                }
-            }
-            Item::Customer(id) => self.begin(id)?,
-            Item::Record { slot, name, signed } => {
-                let slot = Slot::from_byte(slot).ok_or(VaultError::BackupDamaged)?;
-                let signed = signed.as_bytes().ok_or(VaultError::BackupDamaged)?;
-                if let Some(id) = self.current {
-                    self.record(id, slot, &name, signed)?;
-                }
-            }
-            Item::Head(_) | Item::End(_) => return Err(VaultError::BackupDamaged.into()),
+impl Restore<'_, '_> {
+    /// Verifies that the first signer signed the digest of all items before the end.
+    fn verify_end(&self, signed: &ciborium::Value, digest: &[u8]) -> Result<(), VaultError> {
+        let signed = signed.as_bytes().ok_or(VaultError::BackupDamaged)?;
+        let signer = TrustedSigners {
+            keys: self.trusted.keys.first().copied().into_iter().collect(),
+            box_id: self.trusted.box_id.clone(),
+        };
+        let payload = signer.verify_payload(SIGNATURE_AAD, signed).map_err(damaged)?;
+        if payload.as_slice() == digest { Ok(()) } else { Err(VaultError::BackupDamaged) }
+    }
+
+    fn finish(self) -> RestoreSummary {
+        let RestoreSummary { customers, orders, products, .. } = self.summary;
+        let records = customers + orders + products;
+        self.transaction.audit(AuditAction::Restored, records, None);
+        self.summary
+    }
+
+    fn product(&mut self, product: &Product) -> Result<(), TransactionError> {
+        let tx = self.transaction.tx();
+        if tx.row(PRODUCTS, product.sku.as_bytes())?.is_none() {
+            let mac_key = &self.transaction.reader.derived_keys.catalogue;
+            tx.put(PRODUCTS, product.sku.as_bytes(), &catalogue::encode(mac_key, product)?)?;
+            self.summary.products += 1;
         }
         Ok(())
     }
 
-    fn begin(&mut self, id: CustomerId) -> Result<(), Fault> {
+    fn customer(&mut self, id: CustomerId) -> Result<(), TransactionError> {
         self.current = None;
-        if self.change.is_known(id)? {
-            self.restored.present += 1;
-        } else if self.change.tx().row(TOMBSTONES, &tombstone(id))?.is_some() {
-            self.restored.forgotten += 1;
+        if self.transaction.has_account(id)? {
+            self.summary.present += 1;
+        } else if self.transaction.tx().row(TOMBSTONES, &tombstone(id))?.is_some() {
+            self.summary.forgotten += 1;
         } else {
-            self.change.open_account(id)?;
-            self.restored.customers += 1;
+            self.transaction.create_account(id)?;
+            self.summary.customers += 1;
             self.current = Some(id);
         }
         Ok(())
@@ -180,69 +192,89 @@ impl Into<'_, '_> {
 
     fn record(
         &mut self,
-        id: CustomerId,
-        slot: Slot,
-        name: &Name,
-        signed: &[u8],
-    ) -> Result<(), Fault> {
-        let damaged = |_: RecordFault| VaultError::BackupDamaged;
-        let at = place(RECORDS, &record_key(id, slot, name));
-        let signed: Signed = self.trust.parse(&at, signed).map_err(damaged)?;
+        kind: u8,
+        name: &RecordName,
+        signed: &ciborium::Value,
+    ) -> Result<(), TransactionError> {
+        let kind = RecordKind::from_byte(kind).ok_or(VaultError::BackupDamaged)?;
+        let signed = signed.as_bytes().ok_or(VaultError::BackupDamaged)?;
+        let Some(id) = self.current else { return Ok(()) };
+        let aad = aad(RECORDS, &record_key(id, kind, name));
+        let signed = self.trusted.parse(&aad, signed).map_err(damaged)?;
         signed.verify().map_err(damaged)?;
-        let (trust, change) = (&self.trust, &mut *self.change);
-        let ring = std::sync::Arc::clone(&change.reader.ring);
-        match slot {
-            Slot::Roll => return Err(VaultError::BackupDamaged.into()),
-            Slot::Customer => {
-                let customer: Customer = trust.read(id, &signed).map_err(damaged)?;
-                change.put(id, slot, &numbered(0), &customer)?;
+        match kind {
+            RecordKind::Index => return Err(VaultError::BackupDamaged.into()),
+            RecordKind::Customer => {
+                let customer: Customer = self.decode(id, &signed)?;
+                self.transaction.put(id, kind, &numbered_name(0), &customer)?;
             }
-            Slot::Template => {
-                let template: Template = trust.read(id, &signed).map_err(damaged)?;
-                change.put(id, slot, &numbered(template.sequence), &template)?;
+            RecordKind::Template => {
+                let template: Template = self.decode(id, &signed)?;
+                self.transaction.put(id, kind, &numbered_name(template.sequence), &template)?;
             }
-            Slot::Consent => {
-                let consent: Consent = trust.read(id, &signed).map_err(damaged)?;
-                self.restored.taken += left_out(codes::put_receipt(change, &consent))?;
+            RecordKind::Consent => {
+                let consent: Consent = self.decode(id, &signed)?;
+                let put = codes::put_receipt(self.transaction, &consent);
+                self.summary.taken += u64::from(is_taken(put)?);
             }
-            Slot::Claim => {
-                let claim: Claim = trust.read(id, &signed).map_err(damaged)?;
-                let now = change.at();
-                self.restored.taken += left_out(codes::put_claim(change, id, &claim, now))?;
+            RecordKind::Claim => {
+                let claim: Claim = self.decode(id, &signed)?;
+                let now = self.transaction.at();
+                let put = codes::put_claim(self.transaction, id, &claim, now);
+                self.summary.taken += u64::from(is_taken(put)?);
             }
-            Slot::Order | Slot::Replaced => {
-                let order: Option<Order> = match slot {
-                    Slot::Order => Some(trust.read(id, &signed).map_err(damaged)?),
-                    _ => None,
-                };
-                let order_id = match &order {
-                    Some(order) => order.id.clone(),
-                    None => trust.read::<ReplacedOrder>(id, &signed).map_err(damaged)?.0,
-                };
-                let tag = ring.order_tag(&order_id);
-                if change.tx().row(ORDER_IDS, &tag)?.is_some() {
-                    self.restored.taken += 1;
-                    return Ok(());
+            RecordKind::Order => {
+                let order: Order = self.decode(id, &signed)?;
+                let tag = self.transaction.reader.derived_keys.order_tag(&order.id);
+                if self.put_order(id, kind, &tag, &order)? {
+                    self.summary.orders += 1;
                 }
-                change.tx().put(ORDER_IDS, &tag, &customer_key(id))?;
-                match order {
-                    Some(order) => {
-                        change.put(id, slot, &tag, &order)?;
-                        self.restored.orders += 1;
-                    }
-                    None => change.put(id, slot, &tag, &ReplacedOrder(order_id))?,
-                }
+            }
+            RecordKind::Replaced => {
+                let replaced: ReplacedOrder = self.decode(id, &signed)?;
+                let tag = self.transaction.reader.derived_keys.order_tag(&replaced.0);
+                self.put_order(id, kind, &tag, &replaced)?;
             }
         }
         Ok(())
     }
+
+    fn decode<R: SignedRecord>(
+        &self,
+        id: CustomerId,
+        signed: &SignedMessage,
+    ) -> Result<R, VaultError> {
+        self.trusted.decode(id, signed).map_err(damaged)
+    }
+
+    /// Stores an order or a replaced order, and returns true if its id was free.
+    fn put_order<R: SignedRecord>(
+        &mut self,
+        id: CustomerId,
+        kind: RecordKind,
+        tag: &RecordName,
+        record: &R,
+    ) -> Result<bool, TransactionError> {
+        let tx = self.transaction.tx();
+        if tx.row(ORDER_IDS, tag)?.is_some() {
+            self.summary.taken += 1;
+            return Ok(false);
+        }
+        tx.put(ORDER_IDS, tag, &customer_key(id))?;
+        self.transaction.put(id, kind, tag, record)?;
+        Ok(true)
+    }
 }
 
-/// Whether a code was left out because somebody else has it now.
-fn left_out(put: Result<(), Fault>) -> Result<u64, Fault> {
+fn damaged(_: RecordError) -> VaultError {
+    VaultError::BackupDamaged
+}
+
+/// Returns true if a code was not stored because another customer has it.
+fn is_taken(put: Result<(), TransactionError>) -> Result<bool, TransactionError> {
     match put {
-        Ok(()) => Ok(0),
-        Err(Fault::Vault(VaultError::CodeTaken)) => Ok(1),
-        Err(fault) => Err(fault),
+        Ok(()) => Ok(false),
+        Err(TransactionError::Vault(VaultError::CodeTaken)) => Ok(true),
+        Err(error) => Err(error),
     }
 }

@@ -1,80 +1,81 @@
-//! The tables, and what the file says of itself.
+//! Tables of the database, and the header rows in `meta`.
 
 use std::path::Path;
 
 use instored_domain::BoxId;
 use redb::{
-    ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
+    ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError, TableHandle,
     WriteTransaction,
 };
 
-use super::error::{Fault, VaultError};
+use crate::error::{TransactionError, VaultError};
 
-/// A table from bytes to bytes.
-pub(super) type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
+/// Table from bytes to bytes.
+pub(crate) type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
-/// customer → their key, sealed under the wrapping key.
-pub(super) const ACCOUNTS: Bytes = TableDefinition::new("accounts");
-/// customer, kind, name → a record, sealed under its customer's key.
-pub(super) const RECORDS: Bytes = TableDefinition::new("records");
-/// tag of a claim code or receipt → customer.
-pub(super) const CODES: Bytes = TableDefinition::new("codes");
-/// tag of an order id → customer.
-pub(super) const ORDER_IDS: Bytes = TableDefinition::new("order_ids");
-/// sku → product, with a MAC.
-pub(super) const PRODUCTS: Bytes = TableDefinition::new("products");
-/// digest of a forgotten customer's id → nothing.
-pub(super) const TOMBSTONES: Bytes = TableDefinition::new("tombstones");
-/// number → what happened.
-pub(super) const AUDIT: Bytes = TableDefinition::new("audit");
-/// What the file is.
-pub(super) const META: Bytes = TableDefinition::new("meta");
+/// Customer → the customer's key, encrypted under the key-encryption key.
+pub(crate) const ACCOUNTS: Bytes = TableDefinition::new("accounts");
+/// Customer, kind, name → record, encrypted under the customer's key.
+pub(crate) const RECORDS: Bytes = TableDefinition::new("records");
+/// Tag of a claim code or receipt → customer.
+pub(crate) const CODES: Bytes = TableDefinition::new("codes");
+/// Tag of an order id → customer.
+pub(crate) const ORDER_IDS: Bytes = TableDefinition::new("order_ids");
+/// SKU → product with a MAC.
+pub(crate) const PRODUCTS: Bytes = TableDefinition::new("products");
+/// Digest of a forgotten customer's id → nothing.
+pub(crate) const TOMBSTONES: Bytes = TableDefinition::new("tombstones");
+/// Number → encrypted entry of the audit log.
+pub(crate) const AUDIT: Bytes = TableDefinition::new("audit");
+/// Header, root key and manifest.
+pub(crate) const META: Bytes = TableDefinition::new("meta");
 
-pub(super) const TABLES: [Bytes; 8] =
+pub(crate) const TABLES: [Bytes; 8] =
     [ACCOUNTS, RECORDS, CODES, ORDER_IDS, PRODUCTS, TOMBSTONES, AUDIT, META];
 
 const FORMAT: u8 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 const BOX_KEY: &[u8] = b"box";
-const SIGNER_KEY: &[u8] = b"signer";
-const NEXT_SIGNER_KEY: &[u8] = b"next_signer";
-/// The root of the keys that are not a customer's, sealed under the vault key.
-pub(super) const ROOT_KEY: &[u8] = b"root";
-/// The signed, sealed manifest.
-pub(super) const MANIFEST_KEY: &[u8] = b"manifest";
-/// There when deleted data may still lie in free pages.
-pub(super) const SWEEP_DUE_KEY: &[u8] = b"sweep_due";
+/// Row with the id of the key that signs.
+pub(crate) const SIGNER_KEY: &[u8] = b"signer";
+/// Row with the id of the key that replaces it; present during a rotation.
+pub(crate) const NEXT_SIGNER_KEY: &[u8] = b"next_signer";
+/// Row with the root of the derived keys, encrypted under the vault key.
+pub(crate) const ROOT_KEY: &[u8] = b"root";
+/// Row with the signed, encrypted manifest.
+pub(crate) const MANIFEST_KEY: &[u8] = b"manifest";
+/// Row that is present while free pages may contain deleted data.
+pub(crate) const COMPACTION_DUE_KEY: &[u8] = b"sweep_due";
 
-/// What a value is bound to: its table's name, a zero byte, its key.
-pub(super) fn place(table: Bytes, key: &[u8]) -> Vec<u8> {
-    use redb::TableHandle;
+/// Returns the additional data that binds a value to its row: table name, zero byte, key.
+pub(crate) fn aad(table: Bytes, key: &[u8]) -> Vec<u8> {
     [table.name().as_bytes(), &[0], key].concat()
 }
 
-/// What is shown a key and a row.
-pub(super) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>;
+/// Callback for the key and value of a row.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), TransactionError>;
 
-/// Rows, in a transaction that reads or one that writes.
-pub(super) trait Rows {
-    fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, Fault>;
+/// Read access to rows in a read or write transaction.
+pub(crate) trait Rows {
+    fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, TransactionError>;
 
-    /// Rows from `from` on and before `to`, in the order of their keys. In a transaction that
-    /// writes, `visit` must not touch `table`.
+    /// Visits the rows from `from` (inclusive) to `to` (exclusive) in key order. In a write
+    /// transaction, `visit` must not access `table`.
     fn rows(
         &self,
         table: Bytes,
         from: &[u8],
         to: Option<&[u8]>,
         visit: Visit<'_>,
-    ) -> Result<(), Fault>;
+    ) -> Result<(), TransactionError>;
 
-    fn count(&self, table: Bytes) -> Result<u64, Fault>;
+    fn count(&self, table: Bytes) -> Result<u64, TransactionError>;
 }
 
 macro_rules! rows {
     ($transaction:ty) => {
         impl Rows for $transaction {
-            fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+            fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, TransactionError> {
                 Ok(self.open_table(table)?.get(key)?.map(|value| value.value().to_vec()))
             }
 
@@ -84,7 +85,7 @@ macro_rules! rows {
                 from: &[u8],
                 to: Option<&[u8]>,
                 visit: Visit<'_>,
-            ) -> Result<(), Fault> {
+            ) -> Result<(), TransactionError> {
                 let table = self.open_table(table)?;
                 let range = match to {
                     Some(to) => table.range::<&[u8]>(from..to)?,
@@ -97,7 +98,7 @@ macro_rules! rows {
                 Ok(())
             }
 
-            fn count(&self, table: Bytes) -> Result<u64, Fault> {
+            fn count(&self, table: Bytes) -> Result<u64, TransactionError> {
                 Ok(self.open_table(table)?.len()?)
             }
         }
@@ -106,22 +107,22 @@ macro_rules! rows {
 rows!(ReadTransaction);
 rows!(WriteTransaction);
 
-/// Whose vault the file says it is.
-pub(super) struct Identity {
+/// Format, box and signers that the header of the file states.
+pub(crate) struct Identity {
     format: u8,
     box_id: String,
     /// Id of the key that signs.
-    pub(super) signer: Vec<u8>,
-    /// Id of the key that a rotation brings.
-    pub(super) next_signer: Option<Vec<u8>>,
+    pub(crate) signer: Vec<u8>,
+    /// Id of the key that a running rotation introduces.
+    pub(crate) next_signer: Option<Vec<u8>>,
 }
 
 impl Identity {
-    /// What the file says it is; `None` when it is new.
-    pub(super) fn read(txn: &ReadTransaction) -> Result<Option<Self>, Fault> {
+    /// Reads the header, or returns `None` if the file is new.
+    pub(crate) fn read(txn: &ReadTransaction) -> Result<Option<Self>, TransactionError> {
         match txn.open_table(META) {
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            // The first format kept its meta data under text.
+            // Format 1 had text keys in this table.
             Err(TableError::TableTypeMismatch { .. }) => return Ok(Some(Self::of_format(1))),
             Err(error) => return Err(error.into()),
             Ok(_) => {}
@@ -130,10 +131,10 @@ impl Identity {
         if format != FORMAT {
             return Ok(Some(Self::of_format(format)));
         }
-        let name = txn.row(META, BOX_KEY)?.unwrap_or_default();
+        let box_id = txn.row(META, BOX_KEY)?.unwrap_or_default();
         Ok(Some(Self {
             format,
-            box_id: String::from_utf8_lossy(&name).into_owned(),
+            box_id: String::from_utf8_lossy(&box_id).into_owned(),
             signer: txn.row(META, SIGNER_KEY)?.unwrap_or_default(),
             next_signer: txn.row(META, NEXT_SIGNER_KEY)?,
         }))
@@ -143,7 +144,8 @@ impl Identity {
         Self { format, box_id: String::new(), signer: Vec::new(), next_signer: None }
     }
 
-    pub(super) fn check(&self, ours: &BoxId, path: &Path) -> Result<(), VaultError> {
+    /// Checks that this version supports the format and that the vault belongs to this box.
+    pub(crate) fn check(&self, ours: &BoxId, path: &Path) -> Result<(), VaultError> {
         let path = path.to_owned();
         if self.format != FORMAT {
             return Err(VaultError::Format { path, found: self.format });
@@ -156,13 +158,13 @@ impl Identity {
     }
 }
 
-/// Makes every table of an empty file.
-pub(super) fn create(
+/// Creates the tables and the header of an empty database.
+pub(crate) fn create(
     txn: &WriteTransaction,
     box_id: &BoxId,
     signer: &[u8],
     root: &[u8],
-) -> Result<(), Fault> {
+) -> Result<(), TransactionError> {
     for table in TABLES {
         txn.open_table(table)?;
     }
@@ -173,6 +175,3 @@ pub(super) fn create(
     meta.insert(ROOT_KEY, root)?;
     Ok(())
 }
-
-/// The rows of `meta` that say who signs.
-pub(super) const SIGNER_ROWS: (&[u8], &[u8]) = (SIGNER_KEY, NEXT_SIGNER_KEY);

@@ -1,4 +1,4 @@
-//! The redb file: opening it, transactions over it, and writing it anew.
+//! The redb database: opening, transactions, repair and compaction.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -14,63 +14,73 @@ use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction,
 };
 
-use super::error::{Fault, VaultError};
-use super::files::{beside, remove_if_there, sync_folder};
-use super::schema::{Bytes, META, Rows, SWEEP_DUE_KEY, TABLES, Visit};
+use crate::error::{TransactionError, VaultError};
+use crate::files::{
+    create_temporary, quarantine_path, remove_if_present, replace, sync_folder, temporary_path,
+};
+use crate::schema::{Bytes, COMPACTION_DUE_KEY, META, Rows, TABLES, Visit};
 
-/// redb would take 1 GiB; what a visit touches is a few hundred kilobytes.
+/// Cache of redb. Its default is 1 GiB; a visit reads and writes a few hundred kilobytes.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// How a database is opened on a path: redb's own file, or what a test puts in its place.
-pub(super) type Opener = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
+/// Function that opens a database: redb's own file, or the simulated disk of a test.
+pub(crate) type Opener = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
 
-/// The open file.
+/// Open database.
 ///
 /// redb may panic on a damaged file: every call into it is caught and becomes
-/// [`VaultError::Damaged`]. After an error of the disk redb refuses everything until it is opened
-/// anew: the next transaction does so.
-pub(super) struct Storage {
+/// [`VaultError::Damaged`]. After a disk error redb rejects every transaction until the database is
+/// reopened, which the next transaction does.
+pub(crate) struct Storage {
     path: PathBuf,
     open: Opener,
-    /// Held by whoever writes; taken before `database`.
-    writing: Mutex<Journal>,
-    /// Taken for writing only to put another in its place; empty when that failed.
+    /// Serialises writers. Locked before `database`.
+    journal: Mutex<Journal>,
+    /// Locked for writing only to replace the database; empty if reopening failed.
     database: RwLock<Option<Database>>,
-    failed: AtomicBool,
-    salvaged: bool,
+    has_failed: AtomicBool,
+    was_salvaged: bool,
 }
 
-/// The rows that were changed since a copy of the vault was begun; nothing is noted otherwise.
-#[derive(Default)]
-struct Journal(Option<Vec<(Bytes, Vec<u8>)>>);
+/// Rows that were changed, by table and key.
+type ChangedRows = Vec<(Bytes, Vec<u8>)>;
 
-/// A transaction that writes.
-pub(super) struct Tx {
+/// Rows changed since a compaction started; `None` while none is running.
+#[derive(Default)]
+struct Journal(Option<ChangedRows>);
+
+/// Write transaction that records the changed rows.
+pub(crate) struct Tx {
     txn: WriteTransaction,
-    changed: RefCell<Vec<(Bytes, Vec<u8>)>>,
+    changed: RefCell<ChangedRows>,
 }
 
 impl Tx {
-    pub(super) fn put(&self, table: Bytes, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn put(
+        &self,
+        table: Bytes,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), TransactionError> {
         self.changed.borrow_mut().push((table, key.to_vec()));
         self.txn.open_table(table)?.insert(key, value)?;
         Ok(())
     }
 
-    /// Whether there was something to remove.
-    pub(super) fn remove(&self, table: Bytes, key: &[u8]) -> Result<bool, Fault> {
+    /// Removes a row and returns true if it existed.
+    pub(crate) fn remove(&self, table: Bytes, key: &[u8]) -> Result<bool, TransactionError> {
         self.changed.borrow_mut().push((table, key.to_vec()));
         Ok(self.txn.open_table(table)?.remove(key)?.is_some())
     }
 
-    /// The transaction, to make tables in.
-    pub(super) fn raw(&self) -> &WriteTransaction {
+    /// Returns the redb transaction, for creating tables.
+    pub(crate) fn raw(&self) -> &WriteTransaction {
         &self.txn
     }
 }
 
 impl Rows for Tx {
-    fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, TransactionError> {
         self.txn.row(table, key)
     }
 
@@ -80,11 +90,11 @@ impl Rows for Tx {
         from: &[u8],
         to: Option<&[u8]>,
         visit: Visit<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), TransactionError> {
         self.txn.rows(table, from, to, visit)
     }
 
-    fn count(&self, table: Bytes) -> Result<u64, Fault> {
+    fn count(&self, table: Bytes) -> Result<u64, TransactionError> {
         self.txn.count(table)
     }
 }
@@ -95,9 +105,11 @@ impl std::fmt::Debug for Storage {
     }
 }
 
-/// redb's own file, which it locks. Checking every page's checksum costs a reading of the file, and
-/// keeps redb from panicking later on a page that the disk spoiled.
-pub(super) fn on_disk() -> Opener {
+/// Returns the opener of redb's own file, which redb locks.
+///
+/// Opening checks the checksum of every page. That costs one reading of the file and keeps redb from
+/// panicking later on a damaged page.
+pub(crate) fn on_disk() -> Opener {
     Box::new(|path| {
         Database::builder()
             .set_cache_size(CACHE_BYTES)
@@ -107,10 +119,10 @@ pub(super) fn on_disk() -> Opener {
 }
 
 impl Storage {
-    pub(super) fn open(path: &Path, open: Opener) -> Result<Self, VaultError> {
+    pub(crate) fn open(path: &Path, open: Opener) -> Result<Self, VaultError> {
         create_private(path)
             .map_err(|source| VaultError::Open { path: path.to_owned(), source })?;
-        let (database, salvaged) = match open_database(&open, path) {
+        let (database, was_salvaged) = match open_database(&open, path) {
             Err(damage @ VaultError::Damaged { .. }) => {
                 (salvage(path, &open).map_err(|_| damage)?, true)
             }
@@ -119,127 +131,122 @@ impl Storage {
         Ok(Self {
             path: path.to_owned(),
             open,
-            writing: Mutex::default(),
+            journal: Mutex::default(),
             database: RwLock::new(Some(database)),
-            failed: AtomicBool::new(false),
-            salvaged,
+            has_failed: AtomicBool::new(false),
+            was_salvaged,
         })
     }
 
-    /// Whether the file was damaged when it was opened, and what could be read of it copied into a
-    /// new one; the damaged one lies beside it until the next rewrite.
-    pub(super) fn was_salvaged(&self) -> bool {
-        self.salvaged
+    /// Returns true if the file was damaged when it was opened and its readable rows were copied
+    /// into a new file. The damaged file is kept until the next rewrite.
+    pub(crate) fn was_salvaged(&self) -> bool {
+        self.was_salvaged
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Runs `body` on one consistent state of the vault.
-    pub(super) fn read<T>(
+    /// Runs `body` on one consistent state of the database.
+    pub(crate) fn read<T>(
         &self,
-        body: impl FnOnce(&ReadTransaction) -> Result<T, Fault>,
+        body: impl FnOnce(&ReadTransaction) -> Result<T, TransactionError>,
     ) -> Result<T, VaultError> {
-        self.recover()?;
-        self.caught(|| body(&self.snapshot()?))
+        self.reopen_after_failure()?;
+        self.catch(|| body(&self.snapshot()?))
     }
 
-    /// Runs `body` in a transaction; when `body` says so it is durable when this returns, else
-    /// nothing of it stays.
-    pub(super) fn write<T>(
+    /// Runs `body` in a write transaction. With [`Commit::Yes`] its changes are durable when this
+    /// returns, otherwise they are discarded.
+    pub(crate) fn write<T>(
         &self,
-        body: impl FnOnce(&Tx) -> Result<(T, Commit), Fault>,
+        body: impl FnOnce(&Tx) -> Result<(T, Commit), TransactionError>,
     ) -> Result<T, VaultError> {
-        let mut journal = self.turn();
-        self.recover()?;
+        let mut journal = self.lock_journal();
+        self.reopen_after_failure()?;
         let (done, changed) = {
             let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-            self.caught(|| write(present(&database)?, body))?
+            self.catch(|| write(opened(&database)?, body))?
         };
-        if let Some(noted) = &mut journal.0 {
-            noted.extend(changed);
+        if let Some(recorded) = &mut journal.0 {
+            recorded.extend(changed);
         }
         Ok(done)
     }
 
-    /// Writes what is live into a new file that takes the old one's place, so that the file no
-    /// longer holds what was deleted. redb's own compaction would leave keys behind, as separators
-    /// inside its trees. Others read and write meanwhile; what they changed is copied at the end,
-    /// while writers wait. Time, and space on the disk, grow with the vault.
-    pub(super) fn rewrite(&self) -> Result<(), VaultError> {
-        let beside = beside(&self.path);
-        let open_error = |source| VaultError::Open { path: beside.clone(), source };
+    /// Copies every live row into a new file and puts it in place of the old one, which still
+    /// contains deleted data.
+    ///
+    /// redb's own compaction is not sufficient: it keeps keys as separators inside its trees. Other
+    /// threads read and write meanwhile; their changes are copied at the end while writers wait.
+    /// Time and disk space grow with the vault.
+    pub(crate) fn rewrite(&self) -> Result<(), VaultError> {
+        let temporary = temporary_path(&self.path);
+        let file_error = |source| VaultError::Open { path: temporary.clone(), source };
         let live = {
-            let mut journal = self.turn();
-            self.recover()?;
+            let mut journal = self.lock_journal();
+            self.reopen_after_failure()?;
             journal.0 = Some(Vec::new());
-            self.caught(|| self.snapshot())?
+            self.catch(|| self.snapshot())?
         };
         let copied = (|| {
-            remove_if_there(&beside).map_err(open_error)?;
-            create_private(&beside).map_err(open_error)?;
-            let new = open_database(&self.open, &beside)?;
-            self.caught(|| write(&new, |to| Ok((copy(&live, to)?, Commit::Yes))))?;
-            Ok(new)
+            let file = create_temporary(&self.path).map_err(file_error)?;
+            let new = open_database(&self.open, &temporary)?;
+            self.catch(|| write(&new, |to| Ok((copy(&live, to)?, Commit::Yes))))?;
+            Ok((file, new))
         })();
         drop(live);
 
-        let mut journal = self.turn();
+        let mut journal = self.lock_journal();
         let changed = journal.0.take().unwrap_or_default();
-        let moved = copied.and_then(|new: Database| {
-            self.caught(|| {
-                let live = self.snapshot()?;
-                write(&new, |to| Ok((catch_up(&live, to, &changed)?, Commit::Yes)))
-            })?;
-            // The new file is locked since it was made, so nobody can come between.
-            fs::rename(&beside, &self.path)
-                .and_then(|()| sync_folder(&self.path))
-                .map_err(open_error)?;
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            close(database.replace(new));
-            remove_if_there(&aside(&self.path)).map_err(open_error)
-        });
-        if moved.is_err() {
-            // What was copied so far is sealed like the vault itself; it is made anew next time.
-            let _ = remove_if_there(&beside);
-        }
-        moved
+        let (file, new) = copied?;
+        self.catch(|| {
+            let live = self.snapshot()?;
+            write(&new, |to| Ok((copy_changes(&live, to, &changed)?, Commit::Yes)))
+        })?;
+        // redb locked the new file when it was created, so no other process can open it in between.
+        replace(file, &self.path).map_err(file_error)?;
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        close(database.replace(new));
+        remove_if_present(&quarantine_path(&self.path)).map_err(file_error)
     }
 
-    fn turn(&self) -> MutexGuard<'_, Journal> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn snapshot(&self) -> Result<ReadTransaction, Fault> {
+    fn snapshot(&self) -> Result<ReadTransaction, TransactionError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(present(&database)?.begin_read()?)
+        Ok(opened(&database)?.begin_read()?)
     }
 
-    /// Opens the file anew after an error of the disk.
-    fn recover(&self) -> Result<(), VaultError> {
-        if !self.failed.load(Ordering::Acquire) {
+    fn reopen_after_failure(&self) -> Result<(), VaultError> {
+        if !self.has_failed.load(Ordering::Acquire) {
             return Ok(());
         }
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // The old one holds the file's lock.
+        // The failed database still holds the lock on the file.
         close(database.take());
         *database = Some(open_database(&self.open, &self.path)?);
-        self.failed.store(false, Ordering::Release);
+        self.has_failed.store(false, Ordering::Release);
         Ok(())
     }
 
-    fn caught<T>(&self, body: impl FnOnce() -> Result<T, Fault>) -> Result<T, VaultError> {
+    fn catch<T>(
+        &self,
+        body: impl FnOnce() -> Result<T, TransactionError>,
+    ) -> Result<T, VaultError> {
         match catch_unwind(AssertUnwindSafe(body)) {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(fault)) => {
-                if fault.is_of_the_disk() {
-                    self.failed.store(true, Ordering::Release);
+            Ok(Err(error)) => {
+                if error.requires_reopening() {
+                    self.has_failed.store(true, Ordering::Release);
                 }
-                Err(fault.at(&self.path))
+                Err(error.at(&self.path))
             }
             Err(panic) => {
-                self.failed.store(true, Ordering::Release);
+                self.has_failed.store(true, Ordering::Release);
                 Err(damaged(&self.path, panic.as_ref()))
             }
         }
@@ -252,26 +259,25 @@ impl Drop for Storage {
     }
 }
 
-/// Closes a database. Of a damaged file, redb may panic even then.
+/// Closes a database. redb may panic even here if the file is damaged.
 fn close(database: Option<Database>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
 }
 
-/// Whether a transaction is to be kept.
+/// Decision at the end of a write transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Commit {
+pub(crate) enum Commit {
     Yes,
     No,
 }
 
-type Changed = Vec<(Bytes, Vec<u8>)>;
-
 fn write<T>(
     database: &Database,
-    body: impl FnOnce(&Tx) -> Result<(T, Commit), Fault>,
-) -> Result<(T, Changed), Fault> {
+    body: impl FnOnce(&Tx) -> Result<(T, Commit), TransactionError>,
+) -> Result<(T, ChangedRows), TransactionError> {
     let mut txn = database.begin_write()?;
-    // Implies two-phase commit; a crash costs milliseconds at the next start, not a scan.
+    // Quick repair implies two-phase commit. After a crash the file opens in milliseconds, without a
+    // scan.
     txn.set_quick_repair(true);
     let tx = Tx { txn, changed: RefCell::default() };
     let (done, commit) = body(&tx)?;
@@ -283,12 +289,12 @@ fn write<T>(
     Ok((done, changed.into_inner()))
 }
 
-fn present(database: &Option<Database>) -> Result<&Database, Fault> {
-    database.as_ref().ok_or(Fault::Storage(redb::Error::PreviousIo))
+fn opened(database: &Option<Database>) -> Result<&Database, TransactionError> {
+    database.as_ref().ok_or(TransactionError::Storage(redb::Error::PreviousIo))
 }
 
-/// Copies every row into an empty file, which then holds nothing else.
-fn copy(from: &ReadTransaction, to: &Tx) -> Result<(), Fault> {
+/// Copies every row into an empty database, which then contains nothing that was deleted.
+fn copy(from: &ReadTransaction, to: &Tx) -> Result<(), TransactionError> {
     for table in TABLES {
         let mut copy = to.txn.open_table(table)?;
         from.rows(table, &[], None, &mut |key, value| {
@@ -296,13 +302,17 @@ fn copy(from: &ReadTransaction, to: &Tx) -> Result<(), Fault> {
             Ok(())
         })?;
     }
-    to.txn.open_table(META)?.remove(SWEEP_DUE_KEY)?;
+    to.txn.open_table(META)?.remove(COMPACTION_DUE_KEY)?;
     Ok(())
 }
 
-/// Brings the copy up to what was changed while it was made. When something was deleted meanwhile,
-/// the note that a sweep is due is among it.
-fn catch_up(from: &ReadTransaction, to: &Tx, changed: &Changed) -> Result<(), Fault> {
+/// Copies the rows that changed while the copy was made. If something was deleted meanwhile, the row
+/// that demands a compaction is among them.
+fn copy_changes(
+    from: &ReadTransaction,
+    to: &Tx,
+    changed: &ChangedRows,
+) -> Result<(), TransactionError> {
     for (table, key) in changed {
         match from.row(*table, key)? {
             Some(value) => to.put(*table, key, &value)?,
@@ -312,44 +322,47 @@ fn catch_up(from: &ReadTransaction, to: &Tx, changed: &Changed) -> Result<(), Fa
     Ok(())
 }
 
-/// Copies what can still be read of a damaged file into a new one, which takes its place; the
-/// damaged one is moved aside. Every row answers for itself, so that none is believed for having
-/// been copied, and each that is lost will be missed.
+/// Copies the readable rows of a damaged file into a new file, puts that in place, and quarantines
+/// the damaged file.
+///
+/// Every row is still verified when it is read, and the manifest reveals the lost ones.
 fn salvage(path: &Path, open: &Opener) -> Result<Database, VaultError> {
-    let beside = beside(path);
-    let open_error = |source| VaultError::Open { path: beside.clone(), source };
-    let done = catch_unwind(AssertUnwindSafe(|| {
+    let temporary = temporary_path(path);
+    let file_error = |source| VaultError::Open { path: temporary.clone(), source };
+    let salvaged = catch_unwind(AssertUnwindSafe(|| {
         let damaged = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .open_read_only(path)
-            .map_err(|error| self::open_error(path, error))?;
-        let live = damaged.begin_read().map_err(|error| Fault::from(error).at(path))?;
-        remove_if_there(&beside).map_err(open_error)?;
-        create_private(&beside).map_err(open_error)?;
-        let new = open_database(open, &beside)?;
+            .map_err(|error| open_error(path, error))?;
+        let live = damaged.begin_read().map_err(|error| TransactionError::from(error).at(path))?;
+        let file = create_temporary(path).map_err(file_error)?;
+        let new = open_database(open, &temporary)?;
         write(&new, |to| {
             TABLES.iter().try_for_each(|table| salvage_table(&live, *table, to))?;
             Ok(((), Commit::Yes))
         })
-        .map_err(|fault| fault.at(path))?;
-        Ok(new)
+        .map_err(|error| error.at(path))?;
+        Ok((file, new))
     }));
-    let new = done.map_err(|panic| damaged(path, panic.as_ref()))??;
-    fs::rename(path, aside(path))
-        .and_then(|()| fs::rename(&beside, path))
-        .and_then(|()| sync_folder(path))
-        .map_err(open_error)?;
+    let (file, new) = salvaged.map_err(|panic| damaged(path, panic.as_ref()))??;
+    fs::rename(path, quarantine_path(path))
+        .and_then(|()| replace(file, path))
+        .map_err(file_error)?;
     Ok(new)
 }
 
-/// Copies rows from the front until one cannot be read, and then from the back.
-fn salvage_table(from: &ReadTransaction, table: Bytes, to: &Tx) -> Result<(), Fault> {
+/// Copies rows from the first until one cannot be read, then from the last.
+fn salvage_table(
+    from: &ReadTransaction,
+    table: Bytes,
+    to: &Tx,
+) -> Result<(), TransactionError> {
     let mut copy = to.txn.open_table(table)?;
-    for backwards in [false, true] {
+    for is_backward in [false, true] {
         let mut rows = Vec::new();
-        let whole = catch_unwind(AssertUnwindSafe(|| -> Result<(), Fault> {
+        let read = catch_unwind(AssertUnwindSafe(|| -> Result<(), TransactionError> {
             let mut range = from.open_table(table)?.range::<&[u8]>(..)?;
-            let mut next = || if backwards { range.next_back() } else { range.next() };
+            let mut next = || if is_backward { range.next_back() } else { range.next() };
             while let Some(entry) = next() {
                 let (key, value) = entry?;
                 rows.push((key.value().to_vec(), value.value().to_vec()));
@@ -359,18 +372,11 @@ fn salvage_table(from: &ReadTransaction, table: Bytes, to: &Tx) -> Result<(), Fa
         for (key, value) in &rows {
             copy.insert(key.as_slice(), value.as_slice())?;
         }
-        if matches!(whole, Ok(Ok(()))) {
+        if matches!(read, Ok(Ok(()))) {
             break;
         }
     }
     Ok(())
-}
-
-/// Where a damaged file is moved.
-fn aside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".damaged");
-    name.into()
 }
 
 fn open_database(open: &Opener, path: &Path) -> Result<Database, VaultError> {
@@ -379,7 +385,8 @@ fn open_database(open: &Opener, path: &Path) -> Result<Database, VaultError> {
         .map_err(|error| open_error(path, error))
 }
 
-/// redb would create the file readable for all; an empty file it takes for a new one.
+/// Creates an empty file (mode 0600), which redb initialises. redb itself would create a file that
+/// every user can read.
 fn create_private(path: &Path) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => {
@@ -415,6 +422,6 @@ fn damaged(path: &Path, panic: &(dyn Any + Send)) -> VaultError {
         .downcast_ref::<&str>()
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "its structure does not hold".into());
+        .unwrap_or_else(|| "its structure is invalid".into());
     VaultError::Damaged { path: path.to_owned(), detail }
 }

@@ -1,108 +1,110 @@
-//! Templates: read at start, written by enrolling alone.
+//! Reading of all templates, which fills the gallery of recognition.
 
 use instored_domain::Template;
 
-use super::Vault;
-use super::account::Reader;
-use super::error::{Fault, VaultError};
-use super::fault::RecordFault;
-use super::loaded::{Loaded, Refused};
-use super::manifest::{Sum, roll_element};
-use super::record::Batch;
-use super::schema::{RECORDS, Rows};
-use super::slot::{Slot, numbered, record_parts, record_range};
+use crate::account::Reader;
+use crate::error::{TransactionError, VaultError};
+use crate::manifest::MultisetHash;
+use crate::record::BatchVerifier;
+use crate::record_error::RecordError;
+use crate::record_key::{RecordKind, numbered_name, record_parts, record_range};
+use crate::schema::{RECORDS, Rows};
+use crate::vault::Vault;
+use crate::verified::{Rejected, Verified};
 
 impl Vault {
-    /// Shows every template that holds, by customer, without keeping them: at a hundred thousand
-    /// their memory is the caller's alone. Signatures are verified in batches, and the customers'
-    /// rolls against the manifest; what is refused is given back. `visit` must not call the vault.
+    /// Visits every verified template, sorted by customer, and returns the rejected records.
+    ///
+    /// Templates are not collected, so the memory for many thousands is the caller's decision.
+    /// Signatures are verified in batches, and the record indexes against the manifest. `visit` must
+    /// not call the vault.
     ///
     /// # Errors
-    /// When the vault cannot be read; a template that does not verify is refused by itself.
+    /// If the vault cannot be read. A template that does not verify is rejected alone.
     pub fn for_each_template(
         &self,
         mut visit: impl FnMut(Template),
-    ) -> Result<Vec<Refused>, VaultError> {
+    ) -> Result<Vec<Rejected>, VaultError> {
         self.read(|reader| load(reader, &mut visit))
     }
 
-    /// Every template, by customer and sequence.
+    /// Returns every template, sorted by customer and sequence.
     ///
     /// # Errors
     /// As [`Vault::for_each_template`].
-    pub fn templates(&self) -> Result<Loaded<Template>, VaultError> {
-        let mut good = Vec::new();
-        let refused = self.for_each_template(|template| good.push(template))?;
-        Ok(Loaded { good, refused })
+    pub fn templates(&self) -> Result<Verified<Template>, VaultError> {
+        let mut records = Vec::new();
+        let rejected = self.for_each_template(|template| records.push(template))?;
+        Ok(Verified { records, rejected })
     }
 }
 
-/// The same for one state of the vault.
-pub(super) fn load(
+/// Visits the templates of one state of the vault.
+pub(crate) fn load(
     reader: &Reader<'_, impl Rows>,
     visit: &mut dyn FnMut(Template),
-) -> Result<Vec<Refused>, Fault> {
-    let mut refused = Vec::new();
-    let mut batch = Batch::new();
-    let mut sum = Sum::default();
-    let mut unreadable = false;
-    let mut done = |verified: Result<(), RecordFault>, read: Template| match verified {
-        Ok(()) => visit(read),
-        Err(fault) => refused.push((read.customer, read.sequence, fault)),
+) -> Result<Vec<Rejected>, TransactionError> {
+    let mut rejected = Vec::new();
+    let mut invalid = Vec::new();
+    let mut batch = BatchVerifier::new();
+    let mut hash = MultisetHash::default();
+    let mut has_unreadable = false;
+    let mut done = |verified: Result<(), RecordError>, template: Template| match verified {
+        Ok(()) => visit(template),
+        Err(error) => invalid.push((template.customer, template.sequence, error)),
     };
-    let mut broken = Vec::new();
     reader.accounts(|account| {
         let account = match account {
             Ok(account) => account,
-            Err(fault) => {
-                unreadable = true;
-                broken.push(fault);
+            Err(rejection) => {
+                has_unreadable = true;
+                rejected.push(rejection);
                 return Ok(());
             }
         };
-        sum.add(roll_element(&reader.ring.sums, account.id, &account.roll.to_bytes()));
-        let (from, to) = record_range(account.id, Slot::Template, Slot::Template);
-        let mut missing: Vec<_> = account.roll.names(Slot::Template).collect();
+        hash.add(reader.index_element(&account));
+        let (from, to) = record_range(account.id, RecordKind::Template, RecordKind::Template);
+        let mut missing: Vec<_> = account.index.names(RecordKind::Template).collect();
         reader.rows.rows(RECORDS, &from, Some(&to), &mut |key, row| {
-            let Some((slot, name)) = record_parts(key) else { return Ok(()) };
+            let Some((kind, name)) = record_parts(key) else { return Ok(()) };
             missing.retain(|listed| *listed != name);
-            let read = account.signed(&reader.ring, (slot, &name), row).and_then(|signed| {
-                Ok((reader.ring.signers.trust.read(account.id, &signed)?, signed))
+            let keys = &reader.derived_keys;
+            let read = account.signed_message(keys, kind, &name, row).and_then(|signed| {
+                let template = keys.signers.trusted.decode(account.id, &signed)?;
+                Ok((template, signed))
             });
             match read {
                 Ok((template, signed)) => batch.push(signed, template, &mut done),
-                Err(f) => broken.push(Refused::record(account.id, slot, &name, &f)),
+                Err(error) => rejected.push(Rejected::record(account.id, kind, &name, &error)),
             }
             Ok(())
         })?;
-        broken.extend(
-            missing.iter().map(|name| {
-                Refused::record(account.id, Slot::Template, name, &RecordFault::Missing)
-            }),
-        );
+        rejected.extend(missing.iter().map(|name| {
+            Rejected::record(account.id, RecordKind::Template, name, &RecordError::Missing)
+        }));
         Ok(())
     })?;
     batch.finish(&mut done);
-    broken.extend(refused.into_iter().map(|(id, sequence, fault)| {
-        Refused::record(id, Slot::Template, &numbered(sequence), &fault)
+    rejected.extend(invalid.into_iter().map(|(id, sequence, error)| {
+        Rejected::record(id, RecordKind::Template, &numbered_name(sequence), &error)
     }));
-    broken.extend(check_sum(reader, sum, unreadable)?);
-    Ok(broken)
+    rejected.extend(check_hash(reader, hash, has_unreadable)?);
+    Ok(rejected)
 }
 
-/// What is wrong with the vault as a whole, given the sum over the rolls that could be opened.
-/// While one cannot be opened, `unreadable`, nothing can be said of the sum.
-pub(super) fn check_sum(
+/// Compares the manifest's hash with `hash`, the one over the record indexes that could be opened.
+/// The comparison is skipped if an index is unreadable.
+pub(crate) fn check_hash(
     reader: &Reader<'_, impl Rows>,
-    mut sum: Sum,
-    unreadable: bool,
-) -> Result<Option<Refused>, Fault> {
-    reader.add_tombstones(&mut sum)?;
-    Ok((!unreadable && sum != reader.manifest.sum).then(|| {
-        Refused::vault(
+    mut hash: MultisetHash,
+    has_unreadable: bool,
+) -> Result<Option<Rejected>, TransactionError> {
+    reader.add_tombstones(&mut hash)?;
+    Ok((!has_unreadable && hash != reader.manifest.hash).then(|| {
+        Rejected::vault(
             "the vault as a whole",
-            "its manifest was signed over other records: a customer was removed, added or put \
-             back to an older state, or a note that somebody was forgotten is missing",
+            "its manifest was signed over other records: a customer was removed, added or set back \
+             to an older state, or a tombstone of a forgotten customer is missing",
         )
     }))
 }

@@ -199,7 +199,7 @@ impl Answered {
                 faults.push(format!("customer {n} was forgotten and is back"));
             }
         }
-        let known = vault.customers().map_or(0, |loaded| loaded.good.len());
+        let known = vault.customers().map_or(0, |loaded| loaded.records.len());
         if known > self.enrolled.len() + 1 {
             faults.push("there are customers whom nobody enrolled".into());
         }
@@ -211,9 +211,9 @@ const STEPS: u32 = 24;
 
 /// Runs until the disk fails at its `at`th operation, cuts the power, and looks.
 fn crash_at(at: i64, lies: bool, dice: &mut Dice) -> (bool, Vec<String>) {
-    let house = House::new();
+    let fixture = Fixture::new();
     let disk = Disk::new();
-    let vault = house.open_on(disk.opener()).unwrap();
+    let vault = fixture.open_on(disk.opener()).unwrap();
     disk.0.lies.store(lies, Ordering::SeqCst);
     disk.fail_after(at, io::ErrorKind::Other);
     let mut answered = Answered::default();
@@ -222,7 +222,7 @@ fn crash_at(at: i64, lies: bool, dice: &mut Dice) -> (bool, Vec<String>) {
     disk.works_again();
     disk.0.lies.store(false, Ordering::SeqCst);
     disk.cut_power(dice);
-    let faults = match house.open_on(disk.opener()) {
+    let faults = match fixture.open_on(disk.opener()) {
         Ok(vault) => answered.faults(&vault),
         Err(error) => vec![format!("it does not open: {error}")],
     };
@@ -257,9 +257,9 @@ fn the_same_run_notices_a_disk_that_lies() {
 #[test]
 fn a_full_disk_is_refused_politely_and_nothing_is_lost() {
     for at in (0..120).step_by(5) {
-        let house = House::new();
+        let fixture = Fixture::new();
         let disk = Disk::new();
-        let vault = house.open_on(disk.opener()).unwrap();
+        let vault = fixture.open_on(disk.opener()).unwrap();
         let mut answered = Answered::default();
         (0..8).for_each(|step| answered.work(&vault, step).unwrap());
         disk.fail_after(at, io::ErrorKind::StorageFull);
@@ -271,7 +271,7 @@ fn a_full_disk_is_refused_politely_and_nothing_is_lost() {
         enrol(&vault, 90);
         drop(vault);
         answered.enrolled.insert(90, 0);
-        let vault = house.open_on(disk.opener()).unwrap();
+        let vault = fixture.open_on(disk.opener()).unwrap();
         assert_eq!(answered.faults(&vault), Vec::<String>::new(), "full at write {at}");
     }
 }
@@ -281,25 +281,25 @@ fn a_power_cut_during_a_rotation_leaves_a_vault_that_holds_and_can_be_rotated() 
     let mut dice = Dice(6);
     let (mut cuts, mut resumed) = (0, 0);
     for at in (0..).step_by(3) {
-        let house = House::new();
+        let fixture = Fixture::new();
         let disk = Disk::new();
-        let vault = house.open_on(disk.opener()).unwrap();
+        let vault = fixture.open_on(disk.opener()).unwrap();
         shop(&vault, 5);
-        let old = vault.key().key_id();
+        let old = vault.signing_key().key_id();
         disk.fail_after(at, io::ErrorKind::Other);
-        let done = vault.rotate(act(5));
+        let done = vault.rotate_keys(act(5));
         drop(vault);
         disk.works_again();
         disk.cut_power(&mut dice);
-        let vault = house.open_on(disk.opener()).unwrap();
+        let vault = fixture.open_on(disk.opener()).unwrap();
         sound(&vault);
-        assert_eq!(vault.templates().unwrap().good.len(), 15);
-        resumed += u32::from(vault.rotation_due());
-        vault.rotate(act(6)).unwrap();
+        assert_eq!(vault.templates().unwrap().records.len(), 15);
+        resumed += u32::from(vault.is_rotation_pending());
+        vault.rotate_keys(act(6)).unwrap();
         sound(&vault);
-        assert_ne!(vault.key().key_id(), old);
+        assert_ne!(vault.signing_key().key_id(), old);
         drop(vault);
-        sound(&house.open_on(disk.opener()).unwrap());
+        sound(&fixture.open_on(disk.opener()).unwrap());
         if done.is_ok() {
             break;
         }
@@ -331,18 +331,18 @@ fn child_that_is_killed() {
         answered.work(&vault, step).unwrap();
         println!("\nanswer {step}");
         if step % 40 == 39 {
-            vault.sweep().unwrap();
+            vault.compact().unwrap();
         }
     }
 }
 
 /// Starts a child, kills it (9) after a while, and looks at what it left.
 fn kill_after(wait: Duration, hasty: bool) -> (u32, Vec<String>) {
-    let house = House::new();
+    let fixture = Fixture::new();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "tests::crash::child_that_is_killed", "--nocapture"])
-        .env(CHILD, house.dir.path())
+        .env(CHILD, fixture.dir.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     if hasty {
@@ -376,7 +376,7 @@ fn kill_after(wait: Duration, hasty: bool) -> (u32, Vec<String>) {
     let number = |line: &str| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap();
     let last = told.iter().filter(|l| l.starts_with("answer")).map(|l| number(l)).max();
     let asked = told.iter().filter(|l| l.starts_with("asked")).map(|l| number(l)).max();
-    let twin = House::new();
+    let twin = Fixture::new();
     let vault = twin.open_on(Disk::new().opener()).unwrap();
     let mut answered = Answered::default();
     (0..=last.unwrap_or(0)).for_each(|step| answered.work(&vault, step).unwrap());
@@ -385,7 +385,7 @@ fn kill_after(wait: Duration, hasty: bool) -> (u32, Vec<String>) {
         let n = asked / 4 + 1;
         if asked % 4 == 3 && n % 3 == 0 { n - 1 } else { n }
     });
-    let faults = match house.try_open() {
+    let faults = match fixture.try_open() {
         Ok(vault) => answered.faults(&vault),
         Err(error) => vec![format!("it does not open: {error}")],
     };

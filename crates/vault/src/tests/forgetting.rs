@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Nonce};
 
-use super::super::account::open_key;
-use super::super::schema::{ROOT_KEY, place};
-use super::super::secret::KEY_LENGTH;
+use crate::account::open_key;
+use crate::schema::{ROOT_KEY, aad};
+use crate::symmetric_key::KEY_LENGTH;
 use super::*;
 
 /// What is looked for of a customer: faces, name, order lines.
@@ -33,8 +33,8 @@ struct Thief {
 }
 
 impl Thief {
-    fn new(house: &House) -> Self {
-        let copy = house.copy();
+    fn new(fixture: &Fixture) -> Self {
+        let copy = fixture.copy();
         let windows = copy
             .iter()
             .filter(|(path, _)| !path.ends_with("vault.redb"))
@@ -62,18 +62,18 @@ impl Thief {
         let short: Vec<_> =
             self.sealed.iter().filter(|(_, c)| c.len() == KEY_LENGTH + 16).collect();
         let mut second = Vec::new();
-        for key in self.windows.iter().map(Secret::from_bytes) {
+        for key in self.windows.iter().map(SymmetricKey::from_bytes) {
             for (nonce, ciphertext) in &short {
-                second.extend(opened(&key, &place(META, ROOT_KEY), &cose(nonce, ciphertext)));
+                second.extend(opened(&key, &aad(META, ROOT_KEY), &cose(nonce, ciphertext)));
             }
             // A slot says the number of its key before the key itself.
             for (number, sealed) in &self.slots {
-                let place = [b"wrap\0".as_slice(), number].concat();
-                second.extend(opened(&key, &place, sealed));
+                let aad = [b"wrap\0".as_slice(), number].concat();
+                second.extend(opened(&key, &aad, sealed));
             }
         }
         for wrapping in &second {
-            let wrapping = Secret::from_bytes(wrapping);
+            let wrapping = SymmetricKey::from_bytes(wrapping);
             for (nonce, ciphertext) in &short {
                 for n in 1..=CUSTOMERS {
                     let row = cose(nonce, ciphertext);
@@ -95,7 +95,7 @@ impl Thief {
         self.files.iter().for_each(|file| needles.find(file, &mut found));
         for key in keys {
             // No window of a file is a customer's key; trying each costs nothing but time.
-            let key = Secret::from_bytes(key).derive("instored records");
+            let key = SymmetricKey::from_bytes(key).derive("instored records");
             for (nonce, ciphertext) in &self.sealed {
                 let head = keystream(&key, nonce, &ciphertext[..ciphertext.len().min(2)]);
                 // A COSE_Sign1 is a list of four that begins with a short byte string.
@@ -137,12 +137,12 @@ fn cose(nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8> {
     [&head[..], nonce, &[0x58, u8::try_from(ciphertext.len()).unwrap()], ciphertext].concat()
 }
 
-fn opened(key: &Secret, place: &[u8], sealed: &[u8]) -> Option<[u8; KEY_LENGTH]> {
-    key.open(place, sealed).ok()?.as_slice().try_into().ok()
+fn opened(key: &SymmetricKey, aad: &[u8], sealed: &[u8]) -> Option<[u8; KEY_LENGTH]> {
+    key.open(aad, sealed).ok()?.as_slice().try_into().ok()
 }
 
 /// The ciphertext decrypted whether or not its tag holds: sealing zeros gives the key stream.
-fn keystream(key: &Secret, nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8> {
+fn keystream(key: &SymmetricKey, nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8> {
     let zeros = vec![0; ciphertext.len()];
     let stream = ChaCha20Poly1305::new(key.bytes().into())
         .encrypt(&Nonce::from(*nonce), zeros.as_slice())
@@ -181,8 +181,8 @@ fn data_key(vault: &Vault, n: u32) -> [u8; KEY_LENGTH] {
 
 #[test]
 fn of_a_hundred_who_were_forgotten_nothing_can_be_read_in_any_file_under_any_key() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, CUSTOMERS);
     let everyone: BTreeSet<_> = (1..=CUSTOMERS).collect();
     let (forgotten, staying): (BTreeSet<_>, BTreeSet<_>) =
@@ -190,7 +190,7 @@ fn of_a_hundred_who_were_forgotten_nothing_can_be_read_in_any_file_under_any_key
     let their_keys: Vec<_> = forgotten.iter().map(|n| data_key(&vault, *n)).collect();
 
     // The same search sees all of them while they are enrolled.
-    let before = Thief::new(&house);
+    let before = Thief::new(&fixture);
     let keys = before.keys();
     assert!(their_keys.iter().all(|key| keys.contains(key)), "the thief can find keys");
     assert_eq!(before.finds(&keys), everyone);
@@ -199,7 +199,7 @@ fn of_a_hundred_who_were_forgotten_nothing_can_be_read_in_any_file_under_any_key
         vault.forget(customer(u128::from(*n)), act(9)).unwrap().unwrap();
     }
     // Before anything is swept: the rows are still there, the keys are not.
-    let after = Thief::new(&house);
+    let after = Thief::new(&fixture);
     let keys = after.keys();
     for key in &their_keys {
         assert!(!keys.contains(key));
@@ -208,10 +208,10 @@ fn of_a_hundred_who_were_forgotten_nothing_can_be_read_in_any_file_under_any_key
     assert_eq!(after.finds(&keys), staying);
     let remnants = after.sealed.len();
 
-    assert!(vault.sweep_due().unwrap());
-    vault.sweep().unwrap();
-    assert!(!vault.sweep_due().unwrap());
-    let swept = Thief::new(&house);
+    assert!(vault.is_compaction_due().unwrap());
+    vault.compact().unwrap();
+    assert!(!vault.is_compaction_due().unwrap());
+    let swept = Thief::new(&fixture);
     assert!(swept.sealed.len() < remnants);
     assert_eq!(swept.finds(&swept.keys()), staying);
     for n in &forgotten {
@@ -219,49 +219,49 @@ fn of_a_hundred_who_were_forgotten_nothing_can_be_read_in_any_file_under_any_key
         assert!(!swept.files.iter().any(|f| f.windows(16).any(|w| w == id.0.as_bytes())), "{id}");
     }
     sound(&vault);
-    assert_eq!(vault.customers().unwrap().good.len(), staying.len());
+    assert_eq!(vault.customers().unwrap().records.len(), staying.len());
 }
 
 #[test]
 fn forgetting_takes_everything_and_frees_what_was_taken() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 8);
     let gone = vault.forget(customer(7), act(9)).unwrap();
-    assert_eq!(gone, Some(Forgotten { templates: 3, orders: 4 }));
+    assert_eq!(gone, Some(ForgetSummary { templates: 3, orders: 4 }));
     assert_eq!(vault.forget(customer(7), act(9)).unwrap(), None);
     assert_eq!(vault.customer(customer(7)).unwrap(), None);
-    assert_eq!(vault.customers().unwrap().good.len(), 7);
-    assert_eq!(vault.orders(customer(8), 99).unwrap().good.len(), 4);
+    assert_eq!(vault.customers().unwrap().records.len(), 7);
+    assert_eq!(vault.orders(customer(8), 99).unwrap().records.len(), 4);
     // The till's names, the code and the receipt are free again.
     enrol(&vault, 7);
-    assert_eq!(vault.add_order(&order(7, "T7-0-", 6), act(10)).unwrap(), OrderAdded::Added);
+    assert_eq!(vault.add_order(&order(7, "T7-0-", 6), act(10)).unwrap(), AddOrderOutcome::Added);
     sound(&vault);
 }
 
 #[test]
 fn a_crash_before_the_sweep_leaves_it_due() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 4);
     vault.forget(customer(2), act(9)).unwrap();
     drop(vault);
-    let vault = house.open();
-    assert!(vault.sweep_due().unwrap());
-    vault.sweep().unwrap();
+    let vault = fixture.open();
+    assert!(vault.is_compaction_due().unwrap());
+    vault.compact().unwrap();
     drop(vault);
-    let vault = house.open();
-    assert!(!vault.sweep_due().unwrap());
+    let vault = fixture.open();
+    assert!(!vault.is_compaction_due().unwrap());
     sound(&vault);
 }
 
 #[test]
 fn a_sweep_keeps_what_is_written_meanwhile_and_stays_due_for_who_is_forgotten_meanwhile() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 20);
     std::thread::scope(|scope| {
-        let sweeping = scope.spawn(|| (0..10).for_each(|_| vault.sweep().unwrap()));
+        let sweeping = scope.spawn(|| (0..10).for_each(|_| vault.compact().unwrap()));
         for n in 21..60 {
             enrol(&vault, n);
             vault.record_visit(customer(u128::from(n)), second(9)).unwrap();
@@ -269,12 +269,12 @@ fn a_sweep_keeps_what_is_written_meanwhile_and_stays_due_for_who_is_forgotten_me
         }
         sweeping.join().unwrap();
     });
-    assert_eq!(vault.customers().unwrap().good.len(), 20);
+    assert_eq!(vault.customers().unwrap().records.len(), 20);
     sound(&vault);
-    vault.sweep().unwrap();
-    assert!(!vault.sweep_due().unwrap());
-    assert!(house.try_open().is_err(), "the new file is locked too");
+    vault.compact().unwrap();
+    assert!(!vault.is_compaction_due().unwrap());
+    assert!(fixture.try_open().is_err(), "the new file is locked too");
     drop(vault);
-    sound(&house.open());
-    assert!(!house.dir.path().join("vault.redb.new").exists());
+    sound(&fixture.open());
+    assert!(!fixture.dir.path().join("vault.redb.new").exists());
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use instored_domain::Template;
 
-use super::super::codes;
-use super::super::record::Claim;
-use super::super::slot::{Slot, numbered};
+use crate::codes;
+use crate::record::Claim;
+use crate::record_key::{RecordKind, numbered_name};
 use super::*;
 
 /// Customers with `views` random faces of `length` values each, in commits of a thousand.
@@ -29,7 +29,7 @@ fn fill(vault: &Vault, customers: u32, views: u32, length: usize) {
                         last_visit: None,
                         preferences: Default::default(),
                     };
-                    change.put(id, Slot::Customer, &numbered(0), &known)?;
+                    change.put(id, RecordKind::Customer, &numbered_name(0), &known)?;
                     codes::put_receipt(change, &consent(u128::from(*n)))?;
                     let claim = Claim { code: code(*n), expires: second(600) };
                     codes::put_claim(change, id, &claim, second(0))?;
@@ -43,7 +43,7 @@ fn fill(vault: &Vault, customers: u32, views: u32, length: usize) {
                             created: second(0),
                             embedding: Embedding::normalised(values).unwrap(),
                         };
-                        change.put(id, Slot::Template, &numbered(sequence), &template)?;
+                        change.put(id, RecordKind::Template, &numbered_name(sequence), &template)?;
                     }
                 }
                 Ok(())
@@ -86,10 +86,10 @@ fn child_that_loads() {
     let vault = Vault::open(&path, keys, box_id(), second(0)).unwrap();
     let opened = busy() - start;
     let mut faces: Vec<f32> = Vec::with_capacity(TEMPLATES * length);
-    let refused =
+    let rejected =
         vault.for_each_template(|t| faces.extend_from_slice(t.embedding.values())).unwrap();
     let loaded = busy() - start;
-    assert_eq!((refused.len(), faces.len()), (0, TEMPLATES * length));
+    assert_eq!((rejected.len(), faces.len()), (0, TEMPLATES * length));
     let peak = memory("VmHWM:") - before;
     let size = (TEMPLATES * length * 4 / 1024) as u64;
     eprintln!(
@@ -104,11 +104,11 @@ fn child_that_loads() {
 const TEMPLATES: usize = 100_000;
 
 fn load(length: usize) {
-    let house = House::new();
-    fill(&house.open(), 20_000, 5, length);
+    let fixture = Fixture::new();
+    fill(&fixture.open(), 20_000, 5, length);
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "tests::load::child_that_loads", "--nocapture"])
-        .env(FOLDER, house.dir.path())
+        .env(FOLDER, fixture.dir.path())
         .env(LENGTH, length.to_string())
         .status();
     assert!(child.unwrap().success());
@@ -130,8 +130,8 @@ fn a_hundred_thousand_templates_of_128_values_take_little_more_memory_than_they_
 #[ignore = "takes a minute"]
 fn what_events_cost() {
     for known in [100u32, 1000, 10_000] {
-        let house = House::new();
-        let vault = house.open();
+        let fixture = Fixture::new();
+        let vault = fixture.open();
         fill(&vault, known, 5, 128);
         let time = |what: &str, times: u32, mut event: Box<dyn FnMut(u32) + '_>| {
             let (start, bytes) = (Instant::now(), written());
@@ -165,8 +165,8 @@ fn what_events_cost() {
                 vault.forget(customer(u128::from(n + 60)), act(1)).unwrap().unwrap();
             }),
         );
-        time("a sweep", 1, Box::new(|_| vault.sweep().unwrap()));
+        time("a sweep", 1, Box::new(|_| vault.compact().unwrap()));
         time("verifying", 1, Box::new(|_| sound(&vault)));
-        time("rotating", 1, Box::new(|_| drop(vault.rotate(act(3)).unwrap())));
+        time("rotating", 1, Box::new(|_| drop(vault.rotate_keys(act(3)).unwrap())));
     }
 }

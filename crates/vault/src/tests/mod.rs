@@ -4,7 +4,7 @@ mod backup;
 mod crash;
 mod forgetting;
 mod format;
-mod keeping;
+mod storing;
 mod load;
 mod rotation;
 mod tampering;
@@ -23,19 +23,19 @@ use super::storage::Opener;
 use super::*;
 
 /// A state folder with a vault in it.
-struct House {
+struct Fixture {
     dir: tempfile::TempDir,
     path: PathBuf,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("vault.redb");
         Self { dir, path }
     }
 
-    fn keys(&self) -> Keys {
+    fn keys(&self) -> KeyStore {
         keys(self.dir.path(), &self.path).unwrap()
     }
 
@@ -63,9 +63,9 @@ impl House {
     }
 }
 
-fn keys(folder: &Path, vault: &Path) -> Result<Keys, VaultError> {
-    let folders = KeyFolders { state: folder.to_owned(), credentials: None };
-    Ok(Keys::load_or_create(&folders, vault)?.0)
+fn keys(folder: &Path, vault: &Path) -> Result<KeyStore, VaultError> {
+    let folders = KeyLocations { state: folder.to_owned(), credentials: None };
+    Ok(KeyStore::load_or_create(&folders, vault)?.0)
 }
 
 fn box_id() -> BoxId {
@@ -80,8 +80,8 @@ fn second(n: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + n).unwrap()
 }
 
-fn act(n: i64) -> Act {
-    Act { at: second(n), by: Means::Operator }
+fn act(n: i64) -> AuditContext {
+    AuditContext { at: second(n), by: Actor::Operator }
 }
 
 fn code(n: u32) -> ClaimCode {

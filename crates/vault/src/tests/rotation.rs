@@ -4,61 +4,61 @@ use super::*;
 
 #[test]
 fn after_a_rotation_the_old_keys_open_nothing_and_the_new_ones_everything() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 4);
-    let old_files = house.copy();
-    let old = vault.key().key_id();
-    let rotated = vault.rotate(act(5)).unwrap();
-    assert_eq!(rotated, Rotated { customers: 4, replace_credentials: vec![] });
-    assert!(!vault.rotation_due());
-    assert_ne!(vault.key().key_id(), old);
+    let old_files = fixture.copy();
+    let old = vault.signing_key().key_id();
+    let rotated = vault.rotate_keys(act(5)).unwrap();
+    assert_eq!(rotated, RotationSummary { customers: 4, replace_credentials: vec![] });
+    assert!(!vault.is_rotation_pending());
+    assert_ne!(vault.signing_key().key_id(), old);
     sound(&vault);
     enrol(&vault, 5);
     drop(vault);
-    let vault = house.open();
-    assert_eq!(vault.templates().unwrap().good.len(), 15);
+    let vault = fixture.open();
+    assert_eq!(vault.templates().unwrap().records.len(), 15);
     sound(&vault);
     drop(vault);
     for name in ["signing.key", "vault.key"] {
-        let new = fs::read(house.dir.path().join(name)).unwrap();
+        let new = fs::read(fixture.dir.path().join(name)).unwrap();
         let (path, old) = old_files.iter().find(|(path, _)| path.ends_with(name)).unwrap();
         assert_ne!(&new, old);
         fs::write(path, old).unwrap();
-        assert!(house.try_open().is_err(), "{name}");
+        assert!(fixture.try_open().is_err(), "{name}");
         fs::write(path, new).unwrap();
-        assert!(!house.dir.path().join(format!("{name}.next")).exists());
+        assert!(!fixture.dir.path().join(format!("{name}.next")).exists());
     }
-    sound(&house.open());
+    sound(&fixture.open());
 }
 
 #[test]
 fn the_vault_is_used_while_it_is_rotated() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 30);
     std::thread::scope(|scope| {
-        let rotating = scope.spawn(|| (0..5).for_each(|n| drop(vault.rotate(act(n)).unwrap())));
+        let rotating = scope.spawn(|| (0..5).for_each(|n| drop(vault.rotate_keys(act(n)).unwrap())));
         for n in 31..60 {
             enrol(&vault, n);
             let early = customer(u128::from(n - 30));
             assert!(vault.record_visit(early, second(9)).unwrap().is_some());
-            assert_eq!(vault.orders(early, 9).unwrap().good.len(), 4);
-            assert_eq!(vault.templates().unwrap().refused, []);
+            assert_eq!(vault.orders(early, 9).unwrap().records.len(), 4);
+            assert_eq!(vault.templates().unwrap().rejected, []);
         }
         vault.forget(customer(1), act(9)).unwrap();
         rotating.join().unwrap();
     });
     sound(&vault);
-    assert_eq!(vault.customers().unwrap().good.len(), 58);
+    assert_eq!(vault.customers().unwrap().records.len(), 58);
     drop(vault);
-    sound(&house.open());
+    sound(&fixture.open());
 }
 
 #[test]
 fn who_reads_never_meets_keys_that_are_just_being_replaced() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 60);
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -71,7 +71,7 @@ fn who_reads_never_meets_keys_that_are_just_being_replaced() {
         for n in 1..40 {
             vault.forget(customer(n), act(9)).unwrap();
             if n % 4 == 0 {
-                vault.rotate(act(9)).unwrap();
+                vault.rotate_keys(act(9)).unwrap();
             }
         }
     });
@@ -80,12 +80,12 @@ fn who_reads_never_meets_keys_that_are_just_being_replaced() {
 
 #[test]
 fn a_damaged_record_stays_refused_and_does_not_stop_a_rotation() {
-    use super::super::schema::RECORDS;
-    use super::super::slot::{Slot, numbered, record_key};
-    let house = House::new();
-    let vault = house.open();
+    use crate::schema::RECORDS;
+    use crate::record_key::{RecordKind, numbered_name, record_key};
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 3);
-    let key = record_key(customer(2), Slot::Template, &numbered(1));
+    let key = record_key(customer(2), RecordKind::Template, &numbered_name(1));
     vault
         .storage
         .write(|tx| {
@@ -93,25 +93,25 @@ fn a_damaged_record_stays_refused_and_does_not_stop_a_rotation() {
             Ok(((), Commit::Yes))
         })
         .unwrap();
-    vault.rotate(act(5)).unwrap();
+    vault.rotate_keys(act(5)).unwrap();
     let loaded = vault.templates().unwrap();
-    assert_eq!((loaded.good.len(), loaded.refused.len()), (8, 1));
+    assert_eq!((loaded.records.len(), loaded.rejected.len()), (8, 1));
     assert_eq!(vault.verify().unwrap().faults.len(), 1);
 }
 
 #[test]
 fn credentials_are_rotated_by_credentials() {
-    let house = House::new();
-    let credentials = house.dir.path().join("credentials");
+    let fixture = Fixture::new();
+    let credentials = fixture.dir.path().join("credentials");
     fs::create_dir(&credentials).unwrap();
     let folders =
-        KeyFolders { state: house.dir.path().to_owned(), credentials: Some(credentials.clone()) };
+        KeyLocations { state: fixture.dir.path().to_owned(), credentials: Some(credentials.clone()) };
     let give = |name: &str, byte| fs::write(credentials.join(name), [byte; 32]).unwrap();
     let open = || {
-        let (keys, made) = Keys::load_or_create(&folders, &house.path).unwrap();
+        let (keys, made) = KeyStore::load_or_create(&folders, &fixture.path).unwrap();
         assert!(made.is_empty());
         // Written by a test, and so readable for others.
-        Vault::open(&house.path, keys, box_id(), second(0))
+        Vault::open(&fixture.path, keys, box_id(), second(0))
     };
     let private = |name: &str| {
         use std::os::unix::fs::PermissionsExt;
@@ -123,7 +123,7 @@ fn credentials_are_rotated_by_credentials() {
     }
     let vault = open().unwrap();
     shop(&vault, 2);
-    let error = vault.rotate(act(5)).unwrap_err();
+    let error = vault.rotate_keys(act(5)).unwrap_err();
     assert!(error.to_string().contains("instored.signing.next"), "{error}");
     drop(vault);
     for (name, byte) in [("instored.signing.next", 3), ("instored.vault.next", 4)] {
@@ -131,7 +131,7 @@ fn credentials_are_rotated_by_credentials() {
         private(name);
     }
     let vault = open().unwrap();
-    let rotated = vault.rotate(act(6)).unwrap();
+    let rotated = vault.rotate_keys(act(6)).unwrap();
     assert_eq!(rotated.replace_credentials, ["instored.signing", "instored.vault"]);
     drop(vault);
     sound(&open().unwrap());

@@ -7,12 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use instored_domain::Template;
 use redb::TableHandle;
 
-use super::super::schema::{
+use crate::schema::{
     ACCOUNTS, AUDIT, Bytes, CODES, ORDER_IDS, PRODUCTS, RECORDS, TABLES, TOMBSTONES,
 };
-use super::super::slot::{Slot, leading_customer, numbered, record_key};
-use super::super::storage::Tx;
-use super::super::{templates, verify};
+use crate::record_key::{RecordKind, leading_customer, numbered_name, record_key};
+use crate::storage::Tx;
+use crate::{templates, verify};
 use super::*;
 
 const CUSTOMERS: u32 = 4;
@@ -29,17 +29,17 @@ struct Contents {
 
 fn contents(vault: &Vault) -> Contents {
     let mut orders = Vec::new();
-    vault.all_orders(|_, of_one| orders.extend_from_slice(of_one)).unwrap();
+    vault.for_each_order_history(|_, of_one| orders.extend_from_slice(of_one)).unwrap();
     Contents {
-        templates: vault.templates().unwrap().good,
-        customers: vault.customers().unwrap().good,
+        templates: vault.templates().unwrap().records,
+        customers: vault.customers().unwrap().records,
         orders,
     }
 }
 
 /// A shop with something in every table, and every row that it once had.
-fn inhabited(house: &House) -> (Vault, Vec<Row>) {
-    let vault = house.open();
+fn populated_vault(fixture: &Fixture) -> (Vault, Vec<Row>) {
+    let vault = fixture.open();
     shop(&vault, CUSTOMERS + 1);
     let product = serde_json::from_str(r#"{"sku":"1","name":"Milk"}"#).unwrap();
     vault.put_products(&[product], act(3)).unwrap();
@@ -80,7 +80,7 @@ struct Tally(BTreeMap<&'static str, [u32; 3]>);
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Outcome {
     /// The vault did not open, or a method failed.
-    Refused = 0,
+    Rejected = 0,
     /// It opened, and the fault was named.
     Named = 1,
     /// It opened, nothing was named, and everything was as before: free pages were hit.
@@ -97,29 +97,29 @@ impl Tally {
     }
 
     fn print(&self) {
-        eprintln!("{:28} {:>8} {:>8} {:>8}", "", "refused", "named", "harmless");
-        for (class, [refused, named, harmless]) in &self.0 {
-            eprintln!("{class:28} {refused:>8} {named:>8} {harmless:>8}");
+        eprintln!("{:28} {:>8} {:>8} {:>8}", "", "rejected", "named", "harmless");
+        for (class, [rejected, named, harmless]) in &self.0 {
+            eprintln!("{class:28} {rejected:>8} {named:>8} {harmless:>8}");
         }
     }
 }
 
 /// Runs `change` in a transaction that is thrown away, and looks at what it leaves.
-fn behind_its_back(vault: &Vault, before: &Contents, change: impl FnOnce(&Tx)) -> Outcome {
+fn tamper(vault: &Vault, before: &Contents, change: impl FnOnce(&Tx)) -> Outcome {
     let looked = vault.storage.write(|tx| {
         change(tx);
         let seen = vault.reader(tx).and_then(|reader| {
             let mut templates = Vec::new();
-            let refused = templates::load(&reader, &mut |template| templates.push(template))?;
-            Ok((verify::verify(&reader)?.faults, refused, templates))
+            let rejected = templates::load(&reader, &mut |template| templates.push(template))?;
+            Ok((verify::verify(&reader)?.faults, rejected, templates))
         });
         Ok((seen.map_err(|fault| fault.at(vault.storage.path())), Commit::No))
     });
-    let (faults, refused, templates) = match looked.unwrap() {
+    let (faults, rejected, templates) = match looked.unwrap() {
         Ok(seen) => seen,
         Err(error) => {
             assert!(!error.to_string().is_empty());
-            return Outcome::Refused;
+            return Outcome::Rejected;
         }
     };
     assert!(
@@ -132,7 +132,7 @@ fn behind_its_back(vault: &Vault, before: &Contents, change: impl FnOnce(&Tx)) -
         templates.iter().filter(of).count() < before.templates.iter().filter(of).count()
     });
     assert!(lost.count() <= 2, "customers who were not touched are not recognised");
-    assert!(refused.is_empty() || !faults.is_empty());
+    assert!(rejected.is_empty() || !faults.is_empty());
     if faults.is_empty() { Outcome::Harmless } else { Outcome::Named }
 }
 
@@ -143,8 +143,8 @@ fn put(tx: &Tx, table: Bytes, key: &[u8], value: &[u8]) {
 /// Changes of single rows, by somebody who can write the file and has no key.
 #[test]
 fn no_row_can_be_changed_cut_removed_moved_or_set_back_unnoticed() {
-    let house = House::new();
-    let (vault, older) = inhabited(&house);
+    let fixture = Fixture::new();
+    let (vault, older) = populated_vault(&fixture);
     let before = contents(&vault);
     sound(&vault);
     // What lies in `meta` is looked at when the vault is opened; the file's changes cover it.
@@ -156,19 +156,19 @@ fn no_row_can_be_changed_cut_removed_moved_or_set_back_unnoticed() {
         let (table, key, value) = with_value[dice.below(with_value.len())];
         let table = TABLES[*table];
         let (at, bit) = (dice.below(value.len()), dice.below(8));
-        let outcome = behind_its_back(&vault, &before, |tx| {
+        let outcome = tamper(&vault, &before, |tx| {
             let mut changed = value.clone();
             changed[at] ^= 1 << bit;
             put(tx, table, key, &changed);
         });
         tally.count("bit of a row flipped", outcome);
-        let outcome = behind_its_back(&vault, &before, |tx| put(tx, table, key, &value[..at]));
+        let outcome = tamper(&vault, &before, |tx| put(tx, table, key, &value[..at]));
         tally.count("row cut short", outcome);
 
         // Of the catalogue, each product is guarded and their number is not.
         let (gone, key_gone, _) = &guarded[dice.below(guarded.len())];
         if TABLES[*gone].name() != "products" {
-            let outcome = behind_its_back(&vault, &before, |tx| {
+            let outcome = tamper(&vault, &before, |tx| {
                 assert!(tx.remove(TABLES[*gone], key_gone).is_ok());
             });
             tally.count("row removed", outcome);
@@ -177,7 +177,7 @@ fn no_row_can_be_changed_cut_removed_moved_or_set_back_unnoticed() {
         let (first, second) = (dice.below(with_value.len()), dice.below(with_value.len()));
         let (first, second) = (with_value[first], with_value[second]);
         if first.0 == second.0 && first.2 != second.2 {
-            let outcome = behind_its_back(&vault, &before, |tx| {
+            let outcome = tamper(&vault, &before, |tx| {
                 put(tx, TABLES[first.0], &first.1, &second.2);
                 put(tx, TABLES[first.0], &second.1, &first.2);
             });
@@ -186,13 +186,13 @@ fn no_row_can_be_changed_cut_removed_moved_or_set_back_unnoticed() {
         let other = customer(1 + dice.below(CUSTOMERS as usize) as u128);
         if table.name() == "records" && leading_customer(key) != Some(other) {
             let moved = [other.0.as_bytes().as_slice(), &key[16..]].concat();
-            let outcome = behind_its_back(&vault, &before, |tx| put(tx, table, &moved, value));
+            let outcome = tamper(&vault, &before, |tx| put(tx, table, &moved, value));
             tally.count("row of another customer", outcome);
         }
         let (table, key, value) = &older[round % older.len()];
         if TABLES[*table].name() != "meta" {
             let outcome =
-                behind_its_back(&vault, &before, |tx| put(tx, TABLES[*table], key, value));
+                tamper(&vault, &before, |tx| put(tx, TABLES[*table], key, value));
             tally.count("older row put back", outcome);
         }
     }
@@ -206,16 +206,16 @@ fn no_row_can_be_changed_cut_removed_moved_or_set_back_unnoticed() {
 /// Somebody has the vault's keys and seals what another key, or another box, signed.
 #[test]
 fn a_record_of_another_signer_or_box_is_refused_even_when_it_is_sealed_and_listed() {
-    let house = House::new();
-    let (vault, _) = inhabited(&house);
-    let ours = vault.ring();
+    let fixture = Fixture::new();
+    let (vault, _) = populated_vault(&fixture);
+    let ours = vault.derived_keys();
     let exit = Signers::new("exit".parse().unwrap(), ours.signers.active.clone(), None);
-    let stranger = Signers::new(box_id(), BoxKey::from_seed(&[9; 32]), None);
+    let stranger = Signers::new(box_id(), SigningKey::from_seed(&[9; 32]), None);
     for (signers, reason) in [
         (exit, "it is no record of its kind".to_owned()),
         (
             stranger,
-            format!("it is signed with another key ({})", BoxKey::from_seed(&[9; 32]).key_id()),
+            format!("it is signed with another key ({})", SigningKey::from_seed(&[9; 32]).key_id()),
         ),
     ] {
         let forged = Template {
@@ -228,52 +228,52 @@ fn a_record_of_another_signer_or_box_is_refused_even_when_it_is_sealed_and_liste
         vault
             .change(act(9), |change| {
                 change.account(customer(2))?;
-                change.reader.ring = Arc::new(ours.with_signers(signers));
-                change.put(customer(2), Slot::Template, &numbered(1), &forged)?;
-                change.reader.ring = Arc::clone(&ours);
+                change.reader.derived_keys = Arc::new(ours.with_signers(signers));
+                change.put(customer(2), RecordKind::Template, &numbered_name(1), &forged)?;
+                change.reader.derived_keys = Arc::clone(&ours);
                 Ok(())
             })
             .unwrap();
         let loaded = vault.templates().unwrap();
-        assert!(!loaded.good.iter().any(|t| t.embedding == forged.embedding));
-        assert_eq!(loaded.good.len(), 3 * CUSTOMERS as usize + 2);
-        let [refused] = loaded.refused.as_slice() else { panic!("{:?}", loaded.refused) };
-        assert_eq!(refused.reason, reason);
+        assert!(!loaded.records.iter().any(|t| t.embedding == forged.embedding));
+        assert_eq!(loaded.records.len(), 3 * CUSTOMERS as usize + 2);
+        let [rejected] = loaded.rejected.as_slice() else { panic!("{:?}", loaded.rejected) };
+        assert_eq!(rejected.reason, reason);
         let what = format!("the template 1 of customer {}", customer(2));
-        assert_eq!(refused.what, what);
+        assert_eq!(rejected.what, what);
     }
 }
 
 /// Batches must not let through what verifying one by one refuses.
 #[test]
 fn a_single_false_signature_among_hundreds_is_found() {
-    use super::super::fault::RecordFault;
-    use super::super::record::Batch;
-    let signers = Signers::new(box_id(), BoxKey::from_seed(&[1; 32]), None);
+    use crate::record_error::RecordError;
+    use crate::record::BatchVerifier;
+    let signers = Signers::new(box_id(), SigningKey::from_seed(&[1; 32]), None);
     for bad in [0usize, 255, 256, 599] {
-        let mut batch = Batch::new();
-        let mut refused = Vec::new();
-        let mut done = |holds: Result<(), RecordFault>, n: usize| {
+        let mut batch = BatchVerifier::new();
+        let mut rejected = Vec::new();
+        let mut done = |holds: Result<(), RecordError>, n: usize| {
             if holds.is_err() {
-                refused.push(n);
+                rejected.push(n);
             }
         };
         for n in 0..600 {
-            let signed = signers.sign_payload(b"place", &n.to_string().into_bytes()).unwrap();
-            let place: &[u8] = if n == bad { b"elsewhere" } else { b"place" };
-            batch.push(signers.trust.parse(place, &signed).unwrap(), n, &mut done);
+            let signed = signers.sign_payload(b"aad", &n.to_string().into_bytes()).unwrap();
+            let aad: &[u8] = if n == bad { b"elsewhere" } else { b"aad" };
+            batch.push(signers.trust.parse(aad, &signed).unwrap(), n, &mut done);
         }
         batch.finish(&mut done);
-        assert_eq!(refused, [bad]);
+        assert_eq!(rejected, [bad]);
     }
 }
 
-fn look(house: &House, before: &Contents) -> Outcome {
+fn look(fixture: &Fixture, before: &Contents) -> Outcome {
     let looked = catch_unwind(AssertUnwindSafe(|| {
-        let vault = house.try_open().ok()?;
+        let vault = fixture.try_open().ok()?;
         let faults = vault.verify().ok()?.faults;
         let loaded = vault.templates().ok()?;
-        let new = loaded.good.iter().find(|t| !before.templates.contains(t));
+        let new = loaded.records.iter().find(|t| !before.templates.contains(t));
         assert!(new.is_none(), "a face that was never enrolled");
         if !faults.is_empty() {
             return Some(Outcome::Named);
@@ -281,17 +281,17 @@ fn look(house: &House, before: &Contents) -> Outcome {
         assert_eq!(&contents(&vault), before, "accepted silently");
         Some(Outcome::Harmless)
     }));
-    looked.expect("no panic").unwrap_or(Outcome::Refused)
+    looked.expect("no panic").unwrap_or(Outcome::Rejected)
 }
 
 /// Changes of the files themselves.
 #[test]
 fn no_byte_of_the_files_can_be_changed_unnoticed() {
-    let house = House::new();
-    let (vault, _) = inhabited(&house);
+    let fixture = Fixture::new();
+    let (vault, _) = populated_vault(&fixture);
     let before = contents(&vault);
     drop(vault);
-    let files = house.copy();
+    let files = fixture.copy();
     let wanted = |name: &str| files.iter().find(|(path, _)| path.ends_with(name)).unwrap().clone();
     let (mut dice, mut tally) = (Dice(2), Tally::default());
     let (path, whole) = wanted("vault.redb");
@@ -302,7 +302,7 @@ fn no_byte_of_the_files_can_be_changed_unnoticed() {
         let mut changed = whole.clone();
         changed[in_use[dice.below(in_use.len())]] ^= 1 << dice.below(8);
         fs::write(&path, changed).unwrap();
-        tally.count("bit of the file flipped", look(&house, &before));
+        tally.count("bit of the file flipped", look(&fixture, &before));
     }
     for _ in 0..150 {
         restore();
@@ -311,10 +311,10 @@ fn no_byte_of_the_files_can_be_changed_unnoticed() {
         let other = dice.below(whole.len() - 512);
         changed.copy_within(other..other + 512, at);
         fs::write(&path, changed).unwrap();
-        tally.count("sector of the file replaced", look(&house, &before));
+        tally.count("sector of the file replaced", look(&fixture, &before));
         restore();
         fs::write(&path, &whole[..dice.below(whole.len())]).unwrap();
-        tally.count("file cut short", look(&house, &before));
+        tally.count("file cut short", look(&fixture, &before));
     }
     for (name, length) in [("vault.redb.wrap", 200), ("vault.redb.seen", 120)] {
         let (path, whole) = wanted(name);
@@ -323,12 +323,12 @@ fn no_byte_of_the_files_can_be_changed_unnoticed() {
             let mut changed = whole.clone();
             changed[dice.below(length)] ^= 1 << dice.below(8);
             fs::write(&path, changed).unwrap();
-            tally.count("bit of a file beside flipped", look(&house, &before));
+            tally.count("bit of a file beside flipped", look(&fixture, &before));
         }
     }
     tally.print();
-    let [refused, named, _] = tally.0["bit of the file flipped"];
-    assert!(refused + named > 100, "the flips hit something");
+    let [rejected, named, _] = tally.0["bit of the file flipped"];
+    assert!(rejected + named > 100, "the flips hit something");
     let [_, _, harmless] = tally.0["file cut short"];
     assert_eq!(harmless, 0);
     assert_eq!(tally.total(), 1_800);
@@ -336,15 +336,15 @@ fn no_byte_of_the_files_can_be_changed_unnoticed() {
 
 #[test]
 fn an_old_file_put_back_is_noticed() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     let mut olds = Vec::new();
     for n in 1..=40 {
         enrol(&vault, n);
-        olds.push(house.copy());
+        olds.push(fixture.copy());
     }
     drop(vault);
-    let newest = house.copy();
+    let newest = fixture.copy();
     let restore = || newest.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
     let put_back = |old: &[(PathBuf, Vec<u8>)], names: &[&str]| {
         restore();
@@ -356,80 +356,80 @@ fn an_old_file_put_back_is_noticed() {
     for old in &olds[..39] {
         for names in [&["vault.redb"][..], &["vault.redb", "vault.redb.wrap"]] {
             put_back(old, names);
-            let vault = house.open();
-            assert_eq!(vault.notices().len(), 1);
-            let notice = vault.notices()[0].to_string();
-            assert!(notice.contains("an older copy was put in its place"), "{notice}");
+            let vault = fixture.open();
+            assert_eq!(vault.warnings().len(), 1);
+            let notice = vault.warnings()[0].to_string();
+            assert!(notice.contains("an older copy was put in its aad"), "{notice}");
             assert!(!vault.verify().unwrap().faults.is_empty());
             // It is said once, is kept in the log, and the count goes on from where it was.
-            let count = vault.changes().unwrap();
+            let count = vault.change_count().unwrap();
             drop(vault);
-            let vault = house.open();
-            assert!(vault.notices().is_empty());
-            assert!(vault.changes().unwrap() >= count);
-            assert_eq!(vault.audit_log(1).unwrap()[0].done, Done::FoundOlder);
+            let vault = fixture.open();
+            assert!(vault.warnings().is_empty());
+            assert!(vault.change_count().unwrap() >= count);
+            assert_eq!(vault.audit_log(1).unwrap()[0].done, AuditAction::FoundOlder);
         }
         put_back(old, &["vault.redb"]);
-        fs::remove_file(house.dir.path().join("vault.redb.seen")).unwrap();
-        let vault = house.open();
-        assert!(vault.notices()[0].to_string().contains("it is gone"), "{:?}", vault.notices());
+        fs::remove_file(fixture.dir.path().join("vault.redb.seen")).unwrap();
+        let vault = fixture.open();
+        assert!(vault.warnings()[0].to_string().contains("it is gone"), "{:?}", vault.warnings());
     }
     // Nobody may start with an empty vault where there was one, either.
     put_back(&newest, &[]);
-    fs::remove_file(&house.path).unwrap();
-    let vault = house.open();
-    assert!(vault.notices()[0].to_string().contains("an older copy"), "{:?}", vault.notices());
+    fs::remove_file(&fixture.path).unwrap();
+    let vault = fixture.open();
+    assert!(vault.warnings()[0].to_string().contains("an older copy"), "{:?}", vault.warnings());
 }
 
 #[test]
 fn a_file_from_before_somebody_was_forgotten_does_not_open() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
     enrol(&vault, 2);
-    let old = house.raw();
+    let old = fixture.raw();
     vault.forget(customer(1), act(1)).unwrap();
     drop(vault);
-    fs::write(&house.path, old).unwrap();
-    let error = house.try_open().unwrap_err();
+    fs::write(&fixture.path, old).unwrap();
+    let error = fixture.try_open().unwrap_err();
     assert!(matches!(error, VaultError::Unwrappable { .. }), "{error:?}");
     assert!(error.to_string().contains("restore a backup"), "{error}");
 }
 
 #[test]
 fn a_damaged_order_is_refused_alone_and_mended_by_the_same_order() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
     let (first, second) = (order(1, "A-1", 9), order(1, "A-2", 10));
     vault.add_orders(&[first.clone(), second.clone()], act(1)).unwrap();
-    let tag = vault.ring().order_tag(&first.id);
-    damage(&vault, RECORDS, &record_key(customer(1), Slot::Order, &tag));
+    let tag = vault.derived_keys().order_tag(&first.id);
+    damage(&vault, RECORDS, &record_key(customer(1), RecordKind::Order, &tag));
     let loaded = vault.orders(customer(1), 10).unwrap();
-    assert_eq!(loaded.good, [second]);
-    let refused = loaded.refused[0].to_string();
-    assert!(refused.starts_with("the order of customer c0ffee00"), "{refused}");
-    assert_eq!(vault.add_order(&first, act(2)).unwrap(), OrderAdded::Added);
-    assert_eq!(vault.orders(customer(1), 10).unwrap().good.len(), 2);
+    assert_eq!(loaded.records, [second]);
+    let rejected = loaded.rejected[0].to_string();
+    assert!(rejected.starts_with("the order of customer c0ffee00"), "{rejected}");
+    assert_eq!(vault.add_order(&first, act(2)).unwrap(), AddOrderOutcome::Added);
+    assert_eq!(vault.orders(customer(1), 10).unwrap().records.len(), 2);
     sound(&vault);
 }
 
 #[test]
 fn a_damaged_customer_can_be_forgotten_and_the_rest_holds_again() {
-    let house = House::new();
-    let (vault, _) = inhabited(&house);
-    damage(&vault, RECORDS, &record_key(customer(2), Slot::Roll, &numbered(0)));
-    damage(&vault, RECORDS, &record_key(customer(3), Slot::Template, &numbered(1)));
+    let fixture = Fixture::new();
+    let (vault, _) = populated_vault(&fixture);
+    damage(&vault, RECORDS, &record_key(customer(2), RecordKind::Index, &numbered_name(0)));
+    damage(&vault, RECORDS, &record_key(customer(3), RecordKind::Template, &numbered_name(1)));
     damage(&vault, ACCOUNTS, customer(4).0.as_bytes());
     let loaded = vault.templates().unwrap();
-    assert_eq!(loaded.good.len(), 3 * (CUSTOMERS as usize + 1 - 2) - 1);
-    assert_eq!(loaded.refused.len(), 3);
+    assert_eq!(loaded.records.len(), 3 * (CUSTOMERS as usize + 1 - 2) - 1);
+    assert_eq!(loaded.rejected.len(), 3);
     for n in [2, 3, 4] {
         let gone = vault.forget(customer(n), act(9)).unwrap().unwrap();
-        assert_eq!(gone, Forgotten { templates: 3, orders: 4 });
+        assert_eq!(gone, ForgetSummary { templates: 3, orders: 4 });
     }
     sound(&vault);
-    assert_eq!(vault.customers().unwrap().good.len(), CUSTOMERS as usize + 1 - 3);
+    assert_eq!(vault.customers().unwrap().records.len(), CUSTOMERS as usize + 1 - 3);
 }
 
 fn damage(vault: &Vault, table: Bytes, key: &[u8]) {
@@ -447,8 +447,8 @@ fn damage(vault: &Vault, table: Bytes, key: &[u8]) {
 
 #[test]
 fn the_tests_cover_every_table() {
-    let house = House::new();
-    let (vault, _) = inhabited(&house);
+    let fixture = Fixture::new();
+    let (vault, _) = populated_vault(&fixture);
     vault.forget(customer(u128::from(CUSTOMERS) + 1), act(9)).unwrap();
     for table in [ACCOUNTS, RECORDS, CODES, ORDER_IDS, PRODUCTS, TOMBSTONES, AUDIT, META] {
         let count = vault.storage.read(|txn| txn.count(table)).unwrap();

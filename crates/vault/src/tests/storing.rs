@@ -5,36 +5,36 @@ use std::os::unix::fs::PermissionsExt;
 use instored_domain::{Allergen, Preferences, Product};
 use jiff::{Span, tz::TimeZone};
 
-use super::super::record::Trust;
+use crate::record::TrustedSigners;
 use super::*;
 
 #[test]
 fn what_is_enrolled_is_there_after_a_restart() {
-    let house = House::new();
-    let made = enrol(&house.open(), 1);
-    let vault = house.open();
-    assert!(vault.notices().is_empty(), "{:?}", vault.notices());
-    assert_eq!(vault.customers().unwrap().good, std::slice::from_ref(&made));
+    let fixture = Fixture::new();
+    let made = enrol(&fixture.open(), 1);
+    let vault = fixture.open();
+    assert!(vault.warnings().is_empty(), "{:?}", vault.warnings());
+    assert_eq!(vault.customers().unwrap().records, std::slice::from_ref(&made));
     assert_eq!(vault.customer(made.id).unwrap(), Some(made));
     let templates = vault.templates().unwrap();
-    assert!(templates.refused.is_empty());
-    for (view, template) in (0..).zip(&templates.good) {
+    assert!(templates.rejected.is_empty());
+    for (view, template) in (0..).zip(&templates.records) {
         assert_eq!((template.sequence, template.created), (view, second(0)));
         assert_eq!(template.model, ModelId("sface".into()));
         assert!((template.embedding.cosine(&embedding(1, view)) - 1.0).abs() < 1e-6);
     }
-    assert_eq!(templates.good.len(), 3);
+    assert_eq!(templates.records.len(), 3);
     assert_eq!(vault.customer(customer(2)).unwrap(), None);
     sound(&vault);
 }
 
 #[test]
 fn every_file_is_private() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
-    vault.sweep().unwrap();
-    for (path, _) in house.copy() {
+    vault.compact().unwrap();
+    for (path, _) in fixture.copy() {
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{}", path.display());
     }
@@ -42,8 +42,8 @@ fn every_file_is_private() {
 
 #[test]
 fn an_enrolment_that_cannot_be_whole_leaves_nothing() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
     let (model, faces) = (ModelId("sface".into()), [embedding(2, 0)]);
     let taken = NewEnrolment {
@@ -61,16 +61,16 @@ fn an_enrolment_that_cannot_be_whole_leaves_nothing() {
     assert!(matches!(vault.enrol(&faceless), Err(VaultError::NoTemplates(_))));
     let twice = NewEnrolment { consent: &consent(1), embeddings: &faces, ..faceless };
     assert!(matches!(vault.enrol(&twice), Err(VaultError::AlreadyEnrolled(_))));
-    assert_eq!(vault.customers().unwrap().good.len(), 1);
-    assert_eq!(vault.templates().unwrap().good.len(), 3);
+    assert_eq!(vault.customers().unwrap().records.len(), 1);
+    assert_eq!(vault.templates().unwrap().records.len(), 3);
     assert!(vault.export(customer(2)).unwrap().is_none());
     sound(&vault);
 }
 
 #[test]
 fn customers_are_renamed_their_visits_counted_and_their_wishes_kept() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     let id = enrol(&vault, 1).id;
     let named = vault.rename(id, Some("Zoë".parse().unwrap()), act(1)).unwrap().unwrap();
     assert_eq!(named.name.unwrap().as_str(), "Zoë");
@@ -78,7 +78,7 @@ fn customers_are_renamed_their_visits_counted_and_their_wishes_kept() {
     assert_eq!((seen.visits, seen.last_visit), (1, Some(second(60))));
     assert_eq!(vault.customer(id).unwrap().unwrap(), seen);
     let wish = Preferences {
-        can_show_history: false,
+        history: false,
         allergens: [Allergen::Nuts].into(),
         ..Preferences::default()
     };
@@ -93,30 +93,30 @@ fn customers_are_renamed_their_visits_counted_and_their_wishes_kept() {
 
 #[test]
 fn what_changes_nothing_is_no_change() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
     vault.add_order(&order(1, "A-1", 9), act(1)).unwrap();
-    let before = vault.changes().unwrap();
+    let before = vault.change_count().unwrap();
     vault.add_order(&order(1, "A-1", 9), act(1)).unwrap();
     vault.rename(customer(9), None, act(4)).unwrap();
     vault.forget(customer(9), act(4)).unwrap();
     vault.remove_products(&["none".into()], act(4)).unwrap();
-    assert_eq!(vault.changes().unwrap(), before);
+    assert_eq!(vault.change_count().unwrap(), before);
     vault.rename(customer(1), None, act(4)).unwrap();
-    assert_eq!(vault.changes().unwrap(), before + 1);
+    assert_eq!(vault.change_count().unwrap(), before + 1);
 }
 
 #[test]
 fn a_claim_code_names_its_customer_until_it_expires() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     let id = enrol(&vault, 1).id;
     for _ in 0..2 {
-        assert_eq!(vault.claim(&code(1), second(599)).unwrap(), Some(id));
+        assert_eq!(vault.customer_by_claim_code(&code(1), second(599)).unwrap(), Some(id));
     }
-    assert_eq!(vault.claim(&code(1), second(600)).unwrap(), None);
-    assert_eq!(vault.claim(&code(2), second(0)).unwrap(), None);
+    assert_eq!(vault.customer_by_claim_code(&code(1), second(600)).unwrap(), None);
+    assert_eq!(vault.customer_by_claim_code(&code(2), second(0)).unwrap(), None);
     vault.record_visit(id, second(599)).unwrap();
     assert_eq!(vault.verify().unwrap().claim_codes, 1);
     vault.record_visit(id, second(600)).unwrap();
@@ -126,8 +126,8 @@ fn a_claim_code_names_its_customer_until_it_expires() {
 
 #[test]
 fn an_expired_claim_code_can_be_given_again() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
     let later = Consent { given: second(601), ..consent(2) };
     vault
@@ -139,35 +139,31 @@ fn an_expired_claim_code_can_be_given_again() {
             claim_expires: second(900),
         })
         .unwrap();
-    assert_eq!(vault.claim(&code(1), second(700)).unwrap(), Some(customer(2)));
+    assert_eq!(vault.customer_by_claim_code(&code(1), second(700)).unwrap(), Some(customer(2)));
     sound(&vault);
 }
 
 #[test]
 fn a_receipt_names_its_customer_as_long_as_they_are_enrolled() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     let id = enrol(&vault, 1).id;
-    assert_eq!(vault.receipt(&receipt(1)).unwrap(), Some(id));
-    assert_eq!(
-        vault.receipt(&ConsentReceipt(code(1))).unwrap(),
-        None,
-        "a claim code is no receipt"
-    );
-    assert_eq!(vault.claim(&receipt(1).0, second(0)).unwrap(), None, "a receipt buys nothing");
+    assert_eq!(vault.customer_by_receipt(&receipt(1)).unwrap(), Some(id));
+    assert_eq!(vault.customer_by_receipt(&Receipt(code(1))).unwrap(), None, "a claim code is no receipt");
+    assert_eq!(vault.customer_by_claim_code(&receipt(1).0, second(0)).unwrap(), None, "a receipt buys nothing");
     vault.forget(id, act(1)).unwrap();
-    assert_eq!(vault.receipt(&receipt(1)).unwrap(), None);
+    assert_eq!(vault.customer_by_receipt(&receipt(1)).unwrap(), None);
 }
 
 #[test]
 fn an_order_id_counts_once() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
     enrol(&vault, 2);
     let first = order(1, "A-1", 9);
-    assert_eq!(vault.add_order(&first, act(1)).unwrap(), OrderAdded::Added);
-    assert_eq!(vault.add_order(&first, act(1)).unwrap(), OrderAdded::AlreadyKnown);
+    assert_eq!(vault.add_order(&first, act(1)).unwrap(), AddOrderOutcome::Added);
+    assert_eq!(vault.add_order(&first, act(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
     let dearer = Order { total: 104, ..first.clone() };
     let later = order(1, "A-1", 10);
     let elsewhere = order(2, "A-1", 9);
@@ -176,40 +172,40 @@ fn an_order_id_counts_once() {
     assert_eq!(
         vault.add_orders(&batch, act(2)).unwrap(),
         [
-            OrderAdded::Conflict,
-            OrderAdded::Conflict,
-            OrderAdded::Conflict,
-            OrderAdded::NoSuchCustomer,
-            OrderAdded::Added,
-            OrderAdded::AlreadyKnown
+            AddOrderOutcome::Conflict,
+            AddOrderOutcome::Conflict,
+            AddOrderOutcome::Conflict,
+            AddOrderOutcome::NoSuchCustomer,
+            AddOrderOutcome::Added,
+            AddOrderOutcome::AlreadyKnown
         ]
     );
-    assert_eq!(vault.orders(customer(1), 10).unwrap().good, [first]);
+    assert_eq!(vault.orders(customer(1), 10).unwrap().records, [first]);
 }
 
 #[test]
 fn a_corrected_order_takes_the_place_of_the_wrong_one_for_good() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
     enrol(&vault, 2);
     let wrong = order(1, "A-1", 9);
     let right = Order { replaces: Some(wrong.id.clone()), ..order(1, "A-2", 9) };
-    assert_eq!(vault.add_order(&right, act(1)).unwrap(), OrderAdded::NothingToReplace);
+    assert_eq!(vault.add_order(&right, act(1)).unwrap(), AddOrderOutcome::ReplacedOrderNotFound);
     vault.add_order(&wrong, act(1)).unwrap();
     let foreign = Order { replaces: Some(wrong.id.clone()), ..order(2, "B-1", 9) };
-    assert_eq!(vault.add_order(&foreign, act(1)).unwrap(), OrderAdded::NothingToReplace);
-    assert_eq!(vault.add_order(&right, act(1)).unwrap(), OrderAdded::Added);
-    assert_eq!(vault.orders(customer(1), 10).unwrap().good, std::slice::from_ref(&right));
-    assert_eq!(vault.add_order(&wrong, act(1)).unwrap(), OrderAdded::AlreadyKnown);
-    assert_eq!(vault.add_order(&right, act(1)).unwrap(), OrderAdded::AlreadyKnown);
+    assert_eq!(vault.add_order(&foreign, act(1)).unwrap(), AddOrderOutcome::ReplacedOrderNotFound);
+    assert_eq!(vault.add_order(&right, act(1)).unwrap(), AddOrderOutcome::Added);
+    assert_eq!(vault.orders(customer(1), 10).unwrap().records, std::slice::from_ref(&right));
+    assert_eq!(vault.add_order(&wrong, act(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
+    assert_eq!(vault.add_order(&right, act(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
     let void =
         Order { lines: vec![], total: 0, replaces: Some(right.id.clone()), ..order(1, "A-3", 10) };
-    assert_eq!(vault.add_order(&void, act(1)).unwrap(), OrderAdded::Added);
+    assert_eq!(vault.add_order(&void, act(1)).unwrap(), AddOrderOutcome::Added);
     drop(vault);
-    let vault = house.open();
-    assert_eq!(vault.orders(customer(1), 10).unwrap().good, []);
-    assert_eq!(vault.add_order(&right, act(1)).unwrap(), OrderAdded::AlreadyKnown);
+    let vault = fixture.open();
+    assert_eq!(vault.orders(customer(1), 10).unwrap().records, []);
+    assert_eq!(vault.add_order(&right, act(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
     let export = vault.export(customer(1)).unwrap().unwrap();
     assert_eq!(export.orders, [void]);
     assert_eq!(export.replaced_orders.len(), 2);
@@ -218,8 +214,8 @@ fn a_corrected_order_takes_the_place_of_the_wrong_one_for_good() {
 
 #[test]
 fn orders_come_back_newest_first_after_a_restart() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     enrol(&vault, 1);
     enrol(&vault, 2);
     let (old, middle, new) = (order(1, "Z", 8), order(1, "Y", 9), order(1, "X", 10));
@@ -228,11 +224,11 @@ fn orders_come_back_newest_first_after_a_restart() {
         vault.add_order(order, act(1)).unwrap();
     }
     drop(vault);
-    let vault = house.open();
-    assert_eq!(vault.orders(customer(1), 2).unwrap().good, [new.clone(), middle.clone()]);
+    let vault = fixture.open();
+    assert_eq!(vault.orders(customer(1), 2).unwrap().records, [new.clone(), middle.clone()]);
     let mut seen = Vec::new();
-    let refused = vault.all_orders(|id, orders| seen.push((id, orders.to_vec()))).unwrap();
-    assert!(refused.is_empty());
+    let rejected = vault.for_each_order_history(|id, orders| seen.push((id, orders.to_vec()))).unwrap();
+    assert!(rejected.is_empty());
     assert_eq!(seen, [(customer(1), vec![new, middle, old]), (customer(2), vec![other])]);
 }
 
@@ -242,22 +238,22 @@ fn product(sku: &str, name: &str) -> Product {
 
 #[test]
 fn the_catalogue_is_kept_product_by_product() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     let first = [product("1", "Milk"), product("2", "Rye")];
     let put = vault.put_products(&first, act(1)).unwrap();
-    assert_eq!(put, ProductsPut { added: 2, changed: 0, unchanged: 0 });
+    assert_eq!(put, CatalogueUpdate { added: 2, changed: 0, unchanged: 0 });
     let put = vault.put_products(&[product("1", "Oat milk"), product("2", "Rye")], act(1)).unwrap();
-    assert_eq!(put, ProductsPut { added: 0, changed: 1, unchanged: 1 });
+    assert_eq!(put, CatalogueUpdate { added: 0, changed: 1, unchanged: 1 });
     assert_eq!(vault.remove_products(&["2".into(), "3".into()], act(1)).unwrap(), 1);
     drop(vault);
-    assert_eq!(house.open().products().unwrap().good, [product("1", "Oat milk")]);
+    assert_eq!(fixture.open().products().unwrap().records, [product("1", "Oat milk")]);
 }
 
 #[test]
 fn who_has_not_come_for_the_months_is_due() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     for n in 1..=3 {
         enrol(&vault, n);
     }
@@ -267,7 +263,7 @@ fn who_has_not_come_for_the_months_is_due() {
     };
     vault.record_visit(customer(1), months(5)).unwrap();
     vault.record_visit(customer(2), months(1)).unwrap();
-    let due = |at, n| vault.due_for_forgetting(at, n).unwrap();
+    let due = |at, n| vault.inactive_customers(at, n).unwrap();
     assert_eq!(due(months(11), 12), []);
     assert_eq!(due(months(12), 12), [customer(3)]);
     assert_eq!(due(months(13), 12), [customer(2), customer(3)]);
@@ -277,8 +273,8 @@ fn who_has_not_come_for_the_months_is_due() {
 
 #[test]
 fn an_export_holds_all_there_is_of_a_customer_and_nothing_of_another() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 3);
     let export = vault.export(customer(2)).unwrap().unwrap();
     assert_eq!(export.consents, [consent(2)]);
@@ -303,16 +299,16 @@ fn an_export_holds_all_there_is_of_a_customer_and_nothing_of_another() {
 
 #[test]
 fn the_audit_log_tells_what_was_done_and_not_to_whom() {
-    let house = House::new();
-    let vault = house.open();
+    let fixture = Fixture::new();
+    let vault = fixture.open();
     shop(&vault, 2);
     vault.record_visit(customer(1), second(9)).unwrap();
-    let retention = Act { at: second(10), by: Means::Retention };
+    let retention = AuditContext { at: second(10), by: Actor::Retention };
     vault.forget(customer(2), retention).unwrap();
     let log = vault.audit_log(100).unwrap();
     let done: Vec<_> = log.iter().map(|entry| entry.done).collect();
-    let of_one = [Done::Enrolled, Done::Renamed, Done::Orders];
-    assert_eq!(done, [&[Done::Made], &of_one[..], &of_one[..], &[Done::Forgotten]].concat());
+    let of_one = [AuditAction::Enrolled, AuditAction::Renamed, AuditAction::Orders];
+    assert_eq!(done, [&[AuditAction::Made], &of_one[..], &of_one[..], &[AuditAction::Forgotten]].concat());
     assert_eq!(log[7].act, retention);
     assert_eq!(log[7].whose, None);
     assert_eq!(log[1].whose, log[2].whose, "one customer, one word");
@@ -324,56 +320,56 @@ fn the_audit_log_tells_what_was_done_and_not_to_whom() {
 
 #[test]
 fn a_second_opener_gets_a_sentence() {
-    let house = House::new();
-    let _vault = house.open();
-    let error = house.try_open().unwrap_err();
+    let fixture = Fixture::new();
+    let _vault = fixture.open();
+    let error = fixture.try_open().unwrap_err();
     assert!(matches!(error, VaultError::InUse { .. }));
     assert!(error.to_string().contains("in use by another instored; stop it"), "{error}");
 }
 
 #[test]
 fn a_vault_opens_only_with_its_own_keys_and_box() {
-    let house = House::new();
-    house.open();
+    let fixture = Fixture::new();
+    fixture.open();
     let exit = "exit".parse().unwrap();
-    let error = Vault::open(&house.path, house.keys(), exit, second(0)).unwrap_err();
+    let error = Vault::open(&fixture.path, fixture.keys(), exit, second(0)).unwrap_err();
     assert!(matches!(error, VaultError::OtherBox { .. }));
-    let stranger = House::new();
+    let stranger = Fixture::new();
     stranger.open();
     for (file, wrong) in [("signing.key", "OtherKey"), ("vault.key", "OtherVaultKey")] {
-        let ours = fs::read(house.dir.path().join(file)).unwrap();
-        fs::copy(stranger.dir.path().join(file), house.dir.path().join(file)).unwrap();
-        let error = house.try_open().unwrap_err();
+        let ours = fs::read(fixture.dir.path().join(file)).unwrap();
+        fs::copy(stranger.dir.path().join(file), fixture.dir.path().join(file)).unwrap();
+        let error = fixture.try_open().unwrap_err();
         assert!(format!("{error:?}").starts_with(wrong), "{error:?}");
-        fs::write(house.dir.path().join(file), ours).unwrap();
+        fs::write(fixture.dir.path().join(file), ours).unwrap();
     }
-    house.open();
+    fixture.open();
 }
 
 #[test]
 fn files_that_are_no_vault_are_named_and_left_alone() {
     for garbage in [b"short".to_vec(), vec![0xA5; 100_000], b"redb\x1A\x0A\xA9\x0D\x0A".repeat(999)]
     {
-        let house = House::new();
-        house.keys();
-        fs::write(&house.path, &garbage).unwrap();
-        let error = house.try_open().unwrap_err();
+        let fixture = Fixture::new();
+        fixture.keys();
+        fs::write(&fixture.path, &garbage).unwrap();
+        let error = fixture.try_open().unwrap_err();
         assert!(matches!(error, VaultError::Damaged { .. }), "{error:?}");
         assert!(error.to_string().contains("vault.redb is damaged"), "{error}");
-        assert_eq!(house.raw(), garbage);
+        assert_eq!(fixture.raw(), garbage);
     }
-    let house = House::new();
-    let nowhere = house.path.join("no/folder");
-    let error = Vault::open(&nowhere, house.keys(), box_id(), second(0)).unwrap_err();
+    let fixture = Fixture::new();
+    let nowhere = fixture.path.join("no/folder");
+    let error = Vault::open(&nowhere, fixture.keys(), box_id(), second(0)).unwrap_err();
     assert!(matches!(error, VaultError::Open { .. }));
 }
 
 #[test]
 fn a_vault_of_another_format_is_refused_with_a_sentence() {
-    let house = House::new();
-    house.keys();
+    let fixture = Fixture::new();
+    fixture.keys();
     for (first, found) in [(true, 1), (false, 9)] {
-        let database = redb::Database::create(&house.path).unwrap();
+        let database = redb::Database::create(&fixture.path).unwrap();
         let txn = database.begin_write().unwrap();
         if first {
             let text: redb::TableDefinition<&str, &[u8]> = redb::TableDefinition::new("meta");
@@ -383,20 +379,20 @@ fn a_vault_of_another_format_is_refused_with_a_sentence() {
         }
         txn.commit().unwrap();
         drop(database);
-        let error = house.try_open().unwrap_err();
+        let error = fixture.try_open().unwrap_err();
         assert!(matches!(error, VaultError::Format { found: f, .. } if f == found), "{error:?}");
-        fs::remove_file(&house.path).unwrap();
+        fs::remove_file(&fixture.path).unwrap();
     }
 }
 
 #[test]
 fn a_signed_record_has_not_changed_its_form_unnoticed() {
     use sha2::{Digest, Sha256};
-    let key = BoxKey::from_seed(&[1; 32]);
+    let key = SigningKey::from_seed(&[1; 32]);
     let signers = Signers::new(box_id(), key, None);
-    let signed = signers.sign(b"place", customer(1), &consent(1), second(0)).unwrap();
+    let signed = signers.sign(b"aad", customer(1), &consent(1), second(0)).unwrap();
     assert_eq!(box_key::hex(&Sha256::digest(&*signed)[..8]), "036fd8a146b1b527");
-    let trust = Trust { box_id: box_id(), keys: signers.trust.keys.clone() };
-    let read: Consent = trust.read(customer(1), &trust.parse(b"place", &signed).unwrap()).unwrap();
+    let trust = TrustedSigners { box_id: box_id(), keys: signers.trust.keys.clone() };
+    let read: Consent = trust.read(customer(1), &trust.parse(b"aad", &signed).unwrap()).unwrap();
     assert_eq!(read, consent(1));
 }

@@ -1,0 +1,187 @@
+//! The key-encryption key, under which every customer's key is encrypted, and its file.
+//!
+//! A deleted customer's key remains in pages that the database freed. It is destroyed by replacing
+//! the key-encryption key and overwriting the old one. A copy-on-write database cannot overwrite in
+//! place, so the key-encryption key lies in a file of its own with two slots of one block each.
+//!
+//! The next key is written into the free slot before the commit that uses it. After the commit the
+//! old key is overwritten. After a crash in between, the manifest states the number of the valid
+//! key.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::VaultError;
+use crate::files::sync_folder;
+use crate::symmetric_key::SymmetricKey;
+
+/// Length of a slot: one block of the file system, so that writing a slot never changes the other.
+const SLOT_LENGTH: usize = 4096;
+const NUMBER_LENGTH: usize = 8;
+
+/// File with the current key-encryption key, and the next one during a replacement.
+pub(crate) struct KeyEncryptionKeyFile {
+    path: PathBuf,
+    file: File,
+    slots: [Option<(u64, SymmetricKey)>; 2],
+    generation: u64,
+}
+
+impl KeyEncryptionKeyFile {
+    /// Opens the file at `path`, or creates it (mode 0600). A slot that none of `vault_keys` opens
+    /// is free.
+    pub(crate) fn open(path: &Path, vault_keys: &[&SymmetricKey]) -> Result<Self, VaultError> {
+        let open = || {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path)?;
+            if file.metadata()?.len() != 2 * SLOT_LENGTH as u64 {
+                file.set_len(2 * SLOT_LENGTH as u64)?;
+                file.sync_all()?;
+                sync_folder(path)?;
+            }
+            let slots = [read(&file, 0, vault_keys)?, read(&file, 1, vault_keys)?];
+            Ok(Self { path: path.to_owned(), file, slots, generation: 0 })
+        };
+        open().map_err(|source| file_error(path, source))
+    }
+
+    /// Returns a number that grows each time a key is destroyed.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Returns the key with this number.
+    pub(crate) fn key(&self, number: u64) -> Option<&SymmetricKey> {
+        self.slots.iter().flatten().find(|(n, _)| *n == number).map(|(_, key)| key)
+    }
+
+    /// Creates the successor of the key `current` and writes it durably into the other slot.
+    pub(crate) fn stage_next(
+        &mut self,
+        current: u64,
+        vault_key: &SymmetricKey,
+    ) -> Result<SymmetricKey, VaultError> {
+        let free = self.slots.iter().position(|s| s.as_ref().is_none_or(|(n, _)| *n != current));
+        let next = SymmetricKey::random();
+        self.write(free.unwrap_or(0), current + 1, &next, vault_key)?;
+        Ok(next)
+    }
+
+    /// Overwrites every other key with the key `number`. Does nothing if there is no such key.
+    pub(crate) fn overwrite_others(
+        &mut self,
+        number: u64,
+        vault_key: &SymmetricKey,
+    ) -> Result<(), VaultError> {
+        let Some(key) = self.key(number).cloned() else { return Ok(()) };
+        self.generation += 1;
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].as_ref().is_none_or(|(n, _)| *n != number) {
+                self.write(slot, number, &key, vault_key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        slot: usize,
+        number: u64,
+        key: &SymmetricKey,
+        vault_key: &SymmetricKey,
+    ) -> Result<(), VaultError> {
+        let encrypted = vault_key.seal(&aad(number), key.bytes())?;
+        let mut block = vec![0; SLOT_LENGTH];
+        let (head, rest) = block.split_at_mut(NUMBER_LENGTH + 2);
+        head[..NUMBER_LENGTH].copy_from_slice(&number.to_be_bytes());
+        let length = u16::try_from(encrypted.len()).expect("an encrypted key has about 70 bytes");
+        head[NUMBER_LENGTH..].copy_from_slice(&length.to_be_bytes());
+        rest[..encrypted.len()].copy_from_slice(&encrypted);
+        self.file
+            .write_all_at(&block, (slot * SLOT_LENGTH) as u64)
+            .and_then(|()| self.file.sync_all())
+            .map_err(|source| file_error(&self.path, source))?;
+        self.slots[slot] = Some((number, key.clone()));
+        Ok(())
+    }
+}
+
+fn read(
+    file: &File,
+    slot: usize,
+    vault_keys: &[&SymmetricKey],
+) -> io::Result<Option<(u64, SymmetricKey)>> {
+    let mut block = vec![0; SLOT_LENGTH];
+    file.read_exact_at(&mut block, (slot * SLOT_LENGTH) as u64)?;
+    Ok(decode(&block, vault_keys))
+}
+
+fn decode(block: &[u8], vault_keys: &[&SymmetricKey]) -> Option<(u64, SymmetricKey)> {
+    let (number, rest) = block.split_first_chunk::<NUMBER_LENGTH>()?;
+    let (length, rest) = rest.split_first_chunk::<2>()?;
+    let number = u64::from_be_bytes(*number);
+    let encrypted = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
+    let key = vault_keys.iter().find_map(|key| key.open_key(&aad(number), encrypted).ok())?;
+    Some((number, key))
+}
+
+fn aad(number: u64) -> Vec<u8> {
+    [b"wrap\0".as_slice(), &number.to_be_bytes()].concat()
+}
+
+fn file_error(path: &Path, source: io::Error) -> VaultError {
+    VaultError::Sidecar { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaced_key_is_overwritten_in_both_slots() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wrap");
+        let vault_key = SymmetricKey::random();
+        let mut file = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
+        assert!(file.key(0).is_none());
+        let first = file.stage_next(0, &vault_key).unwrap();
+        file.overwrite_others(1, &vault_key).unwrap();
+        let second = file.stage_next(1, &vault_key).unwrap();
+        assert_eq!(file.key(1).unwrap().bytes(), first.bytes(), "both are valid until then");
+        let crashed = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
+        assert_eq!(crashed.key(1).unwrap().bytes(), first.bytes());
+        assert_eq!(crashed.key(2).unwrap().bytes(), second.bytes());
+        drop(crashed);
+        file.overwrite_others(2, &vault_key).unwrap();
+        let reopened = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
+        assert!(reopened.key(1).is_none());
+        assert_eq!(reopened.key(2).unwrap().bytes(), second.bytes());
+        let other = SymmetricKey::random();
+        assert!(KeyEncryptionKeyFile::open(&path, &[&other]).unwrap().key(2).is_none());
+    }
+
+    #[test]
+    fn torn_slot_leaves_other_slot_readable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("wrap");
+        let vault_key = SymmetricKey::random();
+        let mut file = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
+        let first = file.stage_next(0, &vault_key).unwrap();
+        file.overwrite_others(1, &vault_key).unwrap();
+        for slot in 0..2 {
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[slot * SLOT_LENGTH + 20] ^= 1;
+            let torn = dir.path().join("torn");
+            std::fs::write(&torn, bytes).unwrap();
+            let file = KeyEncryptionKeyFile::open(&torn, &[&vault_key]).unwrap();
+            assert_eq!(file.key(1).unwrap().bytes(), first.bytes());
+        }
+    }
+}

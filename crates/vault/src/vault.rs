@@ -1,0 +1,170 @@
+//! The open vault: its state, and transactions with the keys that they need.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use redb::ReadTransaction;
+
+use crate::account::Reader;
+use crate::audit::AuditContext;
+use crate::derived_keys::DerivedKeys;
+use crate::error::{TransactionError, VaultError};
+use crate::key_encryption_key::KeyEncryptionKeyFile;
+use crate::keys::KeyStore;
+use crate::manifest::Manifest;
+use crate::rollback_guard::RollbackGuard;
+use crate::schema::{COMPACTION_DUE_KEY, META, Rows};
+use crate::signing_key::SigningKey;
+use crate::storage::{Commit, Storage};
+use crate::verified::Rejected;
+use crate::write_transaction::WriteTransaction;
+
+/// Encrypted storage of the shop's customers. Threads share it; every method is one transaction.
+///
+/// Every method can return [`VaultError::Storage`] if the disk fails, [`VaultError::Full`] if it is
+/// full, and [`VaultError::Damaged`] if the structure of the database file is broken.
+#[derive(Debug)]
+pub struct Vault {
+    pub(crate) storage: Storage,
+    pub(crate) sidecars: Mutex<Sidecars>,
+    pub(crate) derived_keys: RwLock<Arc<DerivedKeys>>,
+    /// Held from the start of a key-encryption key's replacement until the old key is overwritten.
+    pub(crate) key_encryption_key_lock: Mutex<()>,
+    pub(crate) warnings: Vec<Rejected>,
+}
+
+/// Keys and files that belong to the vault and lie outside the database.
+pub(crate) struct Sidecars {
+    pub(crate) keys: KeyStore,
+    pub(crate) key_encryption_keys: KeyEncryptionKeyFile,
+    pub(crate) rollback_guard: RollbackGuard,
+}
+
+impl fmt::Debug for Sidecars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sidecars([redacted])")
+    }
+}
+
+impl Vault {
+    /// Returns the path of the database file.
+    pub fn path(&self) -> &Path {
+        self.storage.path()
+    }
+
+    /// Returns what was found wrong while opening: an older copy of the vault, a missing or invalid
+    /// rollback guard, a repaired file. [`Vault::for_each_template`] and [`Vault::verify`] find the
+    /// rest.
+    pub fn warnings(&self) -> &[Rejected] {
+        &self.warnings
+    }
+
+    /// Returns the active signing key, which also signs the box's messages. A rotation replaces it.
+    pub fn signing_key(&self) -> SigningKey {
+        self.derived_keys().signers.active.clone()
+    }
+
+    /// Returns the number of changes since the vault was created. It never decreases, unless an
+    /// older copy of the vault was put in place.
+    ///
+    /// # Errors
+    /// If the vault cannot be read.
+    pub fn change_count(&self) -> Result<u64, VaultError> {
+        self.read(|reader| Ok(reader.manifest.changes))
+    }
+
+    /// Returns true if free pages of the file may still contain deleted data, encrypted under
+    /// destroyed keys. [`Vault::compact`] removes it.
+    ///
+    /// # Errors
+    /// If the vault cannot be read.
+    pub fn is_compaction_due(&self) -> Result<bool, VaultError> {
+        self.storage.read(|txn| Ok(txn.row(META, COMPACTION_DUE_KEY)?.is_some()))
+    }
+
+    /// Rewrites the file without deleted data. Takes about a second per 100 MB and needs the file's
+    /// size once more in free space. Other threads read and write meanwhile.
+    ///
+    /// # Errors
+    /// If the disk fails or is full; the old file then stays in use.
+    pub fn compact(&self) -> Result<(), VaultError> {
+        self.storage.rewrite()
+    }
+
+    pub(crate) fn derived_keys(&self) -> Arc<DerivedKeys> {
+        Arc::clone(&self.derived_keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_derived_keys(&self, keys: Arc<DerivedKeys>) {
+        *self.derived_keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    pub(crate) fn sidecars(&self) -> MutexGuard<'_, Sidecars> {
+        self.sidecars.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `body` on one consistent state of the vault.
+    ///
+    /// Rows and keys are read one after the other, so both are read again if a key was replaced in
+    /// between.
+    pub(crate) fn read<T>(
+        &self,
+        body: impl FnOnce(&Reader<'_, ReadTransaction>) -> Result<T, TransactionError>,
+    ) -> Result<T, VaultError> {
+        let mut body = Some(body);
+        loop {
+            let (keys, generation) = (self.derived_keys(), self.key_generation());
+            let done = self.storage.read(|txn| {
+                let reader = self.reader(txn);
+                let is_consistent = Arc::ptr_eq(&keys, &self.derived_keys())
+                    && generation == self.key_generation();
+                match body.take_if(|_| is_consistent) {
+                    Some(body) => body(&reader?).map(Some),
+                    None => Ok(None),
+                }
+            })?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Runs `body` as one change, which is durable when this returns.
+    pub(crate) fn write<T>(
+        &self,
+        context: AuditContext,
+        body: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, TransactionError>,
+    ) -> Result<T, VaultError> {
+        let (done, changes) = self.storage.write(|tx| {
+            let mut transaction = WriteTransaction::new(self.reader(tx)?, context);
+            let done = body(&mut transaction)?;
+            let changes = transaction.finish()?;
+            let commit = if changes.is_some() { Commit::Yes } else { Commit::No };
+            Ok(((done, changes), commit))
+        })?;
+        if let Some(changes) = changes {
+            self.sidecars().rollback_guard.write(changes, &self.derived_keys().signers)?;
+        }
+        Ok(done)
+    }
+
+    pub(crate) fn reader<'t, R: Rows>(
+        &self,
+        rows: &'t R,
+    ) -> Result<Reader<'t, R>, TransactionError> {
+        let derived_keys = self.derived_keys();
+        let manifest = Manifest::read(rows, &derived_keys.manifest)?;
+        let key_encryption_key = self
+            .sidecars()
+            .key_encryption_keys
+            .key(manifest.key_encryption_key_number)
+            .cloned()
+            .ok_or_else(|| VaultError::NoKeyEncryptionKey { path: self.path().to_owned() })?;
+        Ok(Reader { rows, derived_keys, manifest, key_encryption_key })
+    }
+
+    fn key_generation(&self) -> u64 {
+        self.sidecars().key_encryption_keys.generation()
+    }
+}
