@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use confique::meta::{FieldKind, Meta};
 use confique::{Config as _, Layer as _};
 use instored_domain::{BoxId, Currency};
-use instored_vault::KeyFolders;
+use instored_vault::KeyLocations;
 
 /// Configuration of instored. Every value has a default; what is set in the environment wins over
 /// this file. `instored config show` prints what is in force.
@@ -171,8 +171,8 @@ impl Config {
     }
 
     /// Where the box's keys lie: in the state folder, or with systemd's credentials.
-    pub fn key_folders(&self) -> KeyFolders {
-        KeyFolders {
+    pub fn key_folders(&self) -> KeyLocations {
+        KeyLocations {
             state: self.state_dir.clone(),
             credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         }

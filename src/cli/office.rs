@@ -1,7 +1,7 @@
 //! The way to the vault: through the running daemon, else by its own hand.
 
 use anyhow::{Context, bail};
-use instored_vault::{Act, Means, Vault};
+use instored_vault::{Actor, AuditContext, Vault};
 use jiff::Timestamp;
 
 use crate::config::Config;
@@ -20,7 +20,7 @@ pub(super) fn ask(config: &Config, request: Request) -> anyhow::Result<Response>
     match answer {
         Some(answer) => Ok(answer?),
         None => {
-            let act = Act { at: Timestamp::now(), by: Means::Operator };
+            let act = AuditContext { at: Timestamp::now(), actor: Actor::Operator };
             Ok(admin_api::answer(&existing_vault(config)?, request, act, config.shop.currency)?)
         }
     }

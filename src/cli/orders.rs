@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use instored_domain::{CustomerId, History, HistoryEntries, HistoryView, Order, OrderId, Page};
 use instored_orders::{OrderRules, RejectedLine};
-use instored_vault::OrderAdded;
+use instored_vault::AddOrderOutcome;
 use jiff::Timestamp;
 
 use super::customers::UNEXPECTED;
@@ -95,8 +95,8 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
         Action::Add { order } => {
             let order: Order = serde_json::from_str(&order).context("this is no order")?;
             match send(config, Request::AddOrders { orders: vec![order.clone()] })?[..] {
-                [OrderAdded::Added] => println!("order {} added", order.id),
-                [OrderAdded::AlreadyKnown] => println!("order {} was known", order.id),
+                [AddOrderOutcome::Added] => println!("order {} added", order.id),
+                [AddOrderOutcome::AlreadyKnown] => println!("order {} was known", order.id),
                 [outcome] => bail!(not_taken(&order, outcome)),
                 _ => bail!(UNEXPECTED),
             }
@@ -105,7 +105,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
         Action::Void { customer, order } => {
             let void = Request::VoidOrder { customer, order: order.clone() };
             match send(config, void)?[..] {
-                [OrderAdded::Added] => println!("order {order} is void"),
+                [AddOrderOutcome::Added] => println!("order {order} is void"),
                 _ => bail!("order {order} changed meanwhile, or has been made void before"),
             }
             Ok(ExitCode::SUCCESS)
@@ -157,8 +157,8 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
             let outcomes = send(config, Request::AddOrders { orders: orders.clone() })?;
             for ((order, lines), outcome) in orders.iter().zip(lines).zip(outcomes) {
                 match outcome {
-                    OrderAdded::Added => report.added += 1,
-                    OrderAdded::AlreadyKnown => report.known += 1,
+                    AddOrderOutcome::Added => report.added += 1,
+                    AddOrderOutcome::AlreadyKnown => report.known += 1,
                     outcome => {
                         let reason = not_taken(order, outcome);
                         let line = |line| RejectedLine { line, reason: reason.clone() };
@@ -186,7 +186,7 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
     Ok(ExitCode::from(u8::from(left_out.count > 0)))
 }
 
-fn send(config: &Config, request: Request) -> anyhow::Result<Vec<OrderAdded>> {
+fn send(config: &Config, request: Request) -> anyhow::Result<Vec<AddOrderOutcome>> {
     match office::ask(config, request)? {
         Response::Added(outcomes) => Ok(outcomes),
         _ => bail!(UNEXPECTED),

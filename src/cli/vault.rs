@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use instored_vault::{Act, AuditEntry, BackedUp, Means, Passphrase, Verified};
+use instored_vault::{
+    Actor, AuditContext, AuditEntry, BackupSummary, Passphrase, VerificationReport,
+};
 use jiff::Timestamp;
 
 use super::customers::UNEXPECTED;
@@ -154,7 +156,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
 
 /// The daemon may write into the state folder alone: it makes the file there, and this puts it
 /// where the operator wants it.
-fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Result<BackedUp> {
+fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Result<BackupSummary> {
     let cannot = || format!("cannot write the backup {}", file.display());
     let mut to = OpenOptions::new()
         .write(true)
@@ -179,12 +181,12 @@ fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Resul
     Ok(made)
 }
 
-fn now() -> Act {
-    Act { at: Timestamp::now(), by: Means::Operator }
+fn now() -> AuditContext {
+    AuditContext { at: Timestamp::now(), actor: Actor::Operator }
 }
 
-fn print_verified(verified: &Verified) {
-    let Verified {
+fn print_verified(verified: &VerificationReport) {
+    let VerificationReport {
         customers,
         consents,
         templates,
@@ -208,8 +210,8 @@ fn print_verified(verified: &Verified) {
 }
 
 fn print_entry(entry: &AuditEntry) {
-    let when = entry.act.at.strftime("%F %T");
-    let whose = entry.whose.as_deref().unwrap_or("-");
-    let AuditEntry { number, act, done, records, .. } = entry;
-    println!("{number:>6}  {when}  {:10}  {:15}  {records:>6}  {whose}", act.by, done);
+    let when = entry.context.at.strftime("%F %T");
+    let customer = entry.customer_tag.as_deref().unwrap_or("-");
+    let AuditEntry { number, context, action, records, .. } = entry;
+    println!("{number:>6}  {when}  {:10}  {:15}  {records:>6}  {customer}", context.actor, action);
 }

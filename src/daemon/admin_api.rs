@@ -11,7 +11,8 @@ use instored_domain::{
 use instored_mqtt::{PublicKey, PublicKeyAnnouncement};
 use instored_orders::history_page;
 use instored_vault::{
-    Act, AuditEntry, BackedUp, Loaded, OrderAdded, Passphrase, Rotated, Vault, VaultError, Verified,
+    AddOrderOutcome, AuditContext, AuditEntry, BackupSummary, Passphrase, RotationSummary, Vault,
+    VaultError, VerificationReport, Verified,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ pub enum Response {
         refused: Vec<String>,
     },
     /// One for each given order, in their order.
-    Added(Vec<OrderAdded>),
+    Added(Vec<AddOrderOutcome>),
     /// The catalogue, and a sentence for each product that was refused.
     Products {
         products: Vec<Product>,
@@ -79,14 +80,14 @@ pub enum Response {
     },
     Catalogue(CatalogueChange),
     Key(PublicKeyAnnouncement),
-    Rotated(Rotated),
-    Verified(Verified),
+    Rotated(RotationSummary),
+    Verified(VerificationReport),
     AuditLog(Vec<AuditEntry>),
     Compacted,
     /// The file lies in the state folder until it is taken away.
     BackedUp {
         file: PathBuf,
-        backup: BackedUp,
+        backup: BackupSummary,
     },
 }
 
@@ -97,7 +98,7 @@ pub enum Response {
 pub fn answer(
     vault: &Vault,
     request: Request,
-    act: Act,
+    act: AuditContext,
     currency: Option<Currency>,
 ) -> Result<Response, CommandFailure> {
     Ok(match request {
@@ -109,7 +110,7 @@ pub fn answer(
             Response::Customer(found(customer, vault.customer(customer))?)
         }
         Request::CustomerOf { receipt } => {
-            let customer = vault.receipt(&receipt).map_err(internal)?;
+            let customer = vault.customer_by_receipt(&receipt).map_err(internal)?;
             let customer = customer
                 .ok_or_else(|| not_found("this receipt names nobody (any more)".to_owned()))?;
             Response::Customer(found(customer, vault.customer(customer))?)
@@ -119,7 +120,7 @@ pub fn answer(
         }
         Request::Forget { customer } => {
             let forgotten = found(customer, vault.forget(customer, act))?;
-            vault.sweep().map_err(internal)?;
+            vault.compact().map_err(internal)?;
             Response::Forgotten { templates: forgotten.templates, orders: forgotten.orders }
         }
         Request::Export { customer } => {
@@ -169,13 +170,13 @@ pub fn answer(
             Response::Catalogue(change_catalogue(vault, &[], &skus, act)?)
         }
         Request::Key => Response::Key(key_note(vault)),
-        Request::RotateKeys => Response::Rotated(vault.rotate(act).map_err(internal)?),
+        Request::RotateKeys => Response::Rotated(vault.rotate_keys(act).map_err(internal)?),
         Request::Verify => Response::Verified(vault.verify().map_err(internal)?),
         Request::AuditLog { limit } => {
             Response::AuditLog(vault.audit_log(limit).map_err(internal)?)
         }
         Request::Compact => {
-            vault.sweep().map_err(internal)?;
+            vault.compact().map_err(internal)?;
             Response::Compacted
         }
         Request::Backup { passphrase } => back_up(vault, &passphrase, act)?,
@@ -184,14 +185,18 @@ pub fn answer(
 
 /// By which key displays know the box.
 pub(super) fn key_note(vault: &Vault) -> PublicKeyAnnouncement {
-    let key = vault.key();
+    let key = vault.signing_key();
     let public = PublicKey::from_bytes(&key.public())
         .expect("the public half of a signing key is a point of the curve");
     PublicKeyAnnouncement { key_id: key.key_id(), ed25519: public }
 }
 
 /// Writes a backup beside the vault, from where the command line takes it.
-fn back_up(vault: &Vault, passphrase: &Passphrase, act: Act) -> Result<Response, CommandFailure> {
+fn back_up(
+    vault: &Vault,
+    passphrase: &Passphrase,
+    act: AuditContext,
+) -> Result<Response, CommandFailure> {
     let file = vault.path().with_file_name("backup.tmp");
     let cannot = |e: std::io::Error| internal(format!("cannot write {}: {e}", file.display()));
     // What lies there is left of a caller that went away.
@@ -204,11 +209,11 @@ fn back_up(vault: &Vault, passphrase: &Passphrase, act: Act) -> Result<Response,
 }
 
 /// Why the vault did not take an order, for people.
-pub fn not_taken(order: &Order, outcome: OrderAdded) -> String {
+pub fn not_taken(order: &Order, outcome: AddOrderOutcome) -> String {
     let Order { id, customer, replaces, .. } = order;
     match (outcome, replaces) {
-        (OrderAdded::NoSuchCustomer, _) => format!("no customer {customer} is enrolled"),
-        (OrderAdded::NothingToReplace, Some(replaced)) => format!(
+        (AddOrderOutcome::NoSuchCustomer, _) => format!("no customer {customer} is enrolled"),
+        (AddOrderOutcome::ReplacedOrderNotFound, Some(replaced)) => format!(
             "order {id} replaces {replaced}, which is no order of this customer, or no longer"
         ),
         _ => format!(
@@ -242,7 +247,7 @@ pub(super) fn change_catalogue(
     vault: &Vault,
     products: &[Product],
     gone: &[String],
-    act: Act,
+    act: AuditContext,
 ) -> Result<CatalogueChange, CommandFailure> {
     for product in products {
         product.check().map_err(|e| malformed(format!("product {}: {e}", product.sku)))?;
@@ -254,10 +259,10 @@ pub(super) fn change_catalogue(
 }
 
 fn loaded<T>(
-    result: Result<Loaded<T>, VaultError>,
+    result: Result<Verified<T>, VaultError>,
 ) -> Result<(Vec<T>, Vec<String>), CommandFailure> {
     let loaded = result.map_err(internal)?;
-    Ok((loaded.good, loaded.refused.iter().map(ToString::to_string).collect()))
+    Ok((loaded.records, loaded.rejected.iter().map(ToString::to_string).collect()))
 }
 
 /// The customer's part, or the refusal that there is no such customer.

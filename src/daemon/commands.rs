@@ -6,7 +6,7 @@ use instored_domain::{
     Customer, CustomerId, CustomerRef, ListItem, Order, Preferences, ShoppingList, ShoppingLists,
     TillOrder,
 };
-use instored_vault::{Act, Forgotten, Means, OrderAdded};
+use instored_vault::{Actor, AddOrderOutcome, AuditContext, ForgetSummary};
 use jiff::Timestamp;
 
 use super::admin_api::{
@@ -18,7 +18,7 @@ use super::vision_worker::VisionCommand;
 impl Controller {
     /// A till, a display or the home automation asks.
     pub fn command(&mut self, command: Command) -> Result<CommandResponse, CommandFailure> {
-        let act = act(Means::Command);
+        let act = act(Actor::Command);
         Ok(match command {
             Command::Present {} => {
                 let here = self.present_customers().into_iter();
@@ -32,7 +32,7 @@ impl Controller {
                 CommandResponse::Enrolling {}
             }
             Command::Forget { customer } => {
-                self.forget(customer, Means::Command)?;
+                self.forget(customer, Actor::Command)?;
                 CommandResponse::Forgotten(customer)
             }
             Command::NotMe { customer } => {
@@ -98,9 +98,9 @@ impl Controller {
 
     /// The operator asks by the command line.
     pub fn operator(&mut self, request: Request) -> Result<Response, CommandFailure> {
-        let act = act(Means::Operator);
+        let act = act(Actor::Operator);
         if let Request::Forget { customer } = request {
-            let Forgotten { templates, orders } = self.forget(customer, act.by)?;
+            let ForgetSummary { templates, orders } = self.forget(customer, act.actor)?;
             return Ok(Response::Forgotten { templates, orders });
         }
         let (mut orders, mut voided) = (Vec::new(), None);
@@ -112,7 +112,8 @@ impl Controller {
         let response = admin_api::answer(&self.vault, request, act, self.shop.currency)?;
         match &response {
             Response::Added(outcomes) => {
-                let stored = orders.iter().zip(outcomes).filter(|(_, o)| **o == OrderAdded::Added);
+                let stored =
+                    orders.iter().zip(outcomes).filter(|(_, o)| **o == AddOrderOutcome::Added);
                 stored.for_each(|(order, _)| self.advisor.take(order));
             }
             Response::Catalogue(_) => self.advisor.read_catalogue(&self.vault).map_err(internal)?,
@@ -125,7 +126,11 @@ impl Controller {
     }
 
     /// Forgets a customer everywhere, and only then says so.
-    pub fn forget(&mut self, customer: CustomerId, by: Means) -> Result<Forgotten, CommandFailure> {
+    pub fn forget(
+        &mut self,
+        customer: CustomerId,
+        by: Actor,
+    ) -> Result<ForgetSummary, CommandFailure> {
         let forgotten = found(customer, self.vault.forget(customer, act(by)))?;
         self.forgotten(customer);
         self.chores.sweep(&self.vault);
@@ -136,25 +141,25 @@ impl Controller {
         &mut self,
         buyer: &BuyerRef,
         order: TillOrder,
-        act: Act,
+        act: AuditContext,
     ) -> Result<CommandResponse, CommandFailure> {
         order.check(act.at, self.shop.currency).map_err(malformed)?;
         let customer = self.buyer(buyer, Some(&order), act.at)?;
         let order: Order = order.with_customer(customer);
         let outcome = self.vault.add_order(&order, act).map_err(internal)?;
         let is_new = match outcome {
-            OrderAdded::Added => {
+            AddOrderOutcome::Added => {
                 self.advisor.take(&order);
                 true
             }
-            OrderAdded::AlreadyKnown => false,
-            OrderAdded::Conflict => {
+            AddOrderOutcome::AlreadyKnown => false,
+            AddOrderOutcome::Conflict => {
                 return Err(CommandFailure::new(
                     CommandFailureCode::Conflict,
                     not_taken(&order, outcome),
                 ));
             }
-            OrderAdded::NoSuchCustomer | OrderAdded::NothingToReplace => {
+            AddOrderOutcome::NoSuchCustomer | AddOrderOutcome::ReplacedOrderNotFound => {
                 return Err(CommandFailure::new(
                     CommandFailureCode::NotFound,
                     not_taken(&order, outcome),
@@ -221,7 +226,7 @@ impl Controller {
             BuyerRef::Customer(customer) => Ok(self.customer(*customer)?.id),
             BuyerRef::ClaimCode(code) => self
                 .vault
-                .claim(code, now)
+                .customer_by_claim_code(code, now)
                 .map_err(internal)?
                 .ok_or_else(|| nobody("this claim code names nobody (any more)".to_owned())),
             BuyerRef::AtTill(till) => match order {
@@ -238,6 +243,6 @@ impl Controller {
 }
 
 /// Something that is done now.
-pub(super) fn act(by: Means) -> Act {
-    Act { at: Timestamp::now(), by }
+pub(super) fn act(by: Actor) -> AuditContext {
+    AuditContext { at: Timestamp::now(), actor: by }
 }

@@ -29,7 +29,7 @@ impl Compaction {
         self.sweep_again = false;
         let vault = Arc::clone(vault);
         let work = move || {
-            if let Err(e) = vault.sweep() {
+            if let Err(e) = vault.compact() {
                 tracing::error!("the vault could not be swept, and will be later: {e}");
             }
         };

@@ -151,7 +151,7 @@ impl Controller {
             Ok(orders) => orders,
             Err(e) => return tracing::error!("a customer's orders could not be read: {e}"),
         };
-        for refused in &orders.refused {
+        for refused in &orders.rejected {
             tracing::error!("{refused}");
         }
         let limit = self.shop.recommendations_shown;
@@ -163,7 +163,7 @@ impl Controller {
             event,
             customer: who,
             visits: customer.visits,
-            orders: orders.good.into_iter().map(OrderSummary::from).collect(),
+            orders: orders.records.into_iter().map(OrderSummary::from).collect(),
             recommendations,
             issued: now,
             expires: self.expiry(now),

@@ -6,7 +6,7 @@ use instored_domain::{
     ConsentReceipt, CustomerId, CustomerRef, Embedding, EnrolmentFailure, EnrolmentStep, Mode,
 };
 use instored_panel::{ButtonEvent, LedSignal};
-use instored_vault::{Means, NewEnrolment, VaultError};
+use instored_vault::{Actor, NewEnrolment, VaultError};
 use instored_vision::TrackId;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -41,7 +41,7 @@ impl Controller {
             ButtonEvent::HoldCompleted => {
                 let signal = match *self.present_customers() {
                     // Only who is alone and known can mean themselves.
-                    [customer] => match self.forget(customer, Means::Button) {
+                    [customer] => match self.forget(customer, Actor::Button) {
                         Ok(_) => LedSignal::Succeeded,
                         Err(refusal) => {
                             tracing::error!("{refusal}");

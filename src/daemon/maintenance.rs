@@ -1,6 +1,6 @@
 //! What is done now and then, whether anybody asks or not.
 
-use instored_vault::Means;
+use instored_vault::Actor;
 use jiff::{Timestamp, Zoned};
 
 use super::controller::Controller;
@@ -26,10 +26,10 @@ impl Controller {
         if months == 0 {
             return;
         }
-        match self.vault.due_for_forgetting(Timestamp::now(), months) {
+        match self.vault.inactive_customers(Timestamp::now(), months) {
             Ok(due) => {
                 for customer in due {
-                    if let Err(refusal) = self.forget(customer, Means::Retention) {
+                    if let Err(refusal) = self.forget(customer, Actor::Retention) {
                         tracing::error!("{refusal}");
                     }
                 }

@@ -38,7 +38,7 @@ use instored_domain::{CustomerId, Embedding, ModelId, ShoppingLists, TillAssignm
 use instored_mqtt::{MqttError, PublicKeyAnnouncement, Signer};
 use instored_panel::{Button, StatusLed};
 use instored_recognition::Recogniser;
-use instored_vault::{Keys, Means, Vault, VaultError};
+use instored_vault::{Actor, KeyStore, Vault, VaultError};
 use instored_vision::VisionError;
 
 use crate::config::{Config, Shop};
@@ -100,7 +100,7 @@ const WATCHDOG_INTERVAL: Duration = Duration::from_secs(1);
 pub fn open_vault(config: &Config) -> Result<Vault, DaemonError> {
     make_folder(&config.state_dir)?;
     let path = config.vault_path();
-    let (keys, made) = Keys::load_or_create(&config.key_folders(), &path)?;
+    let (keys, made) = KeyStore::load_or_create(&config.key_folders(), &path)?;
     for key in made {
         tracing::warn!(
             "a new key was made in {}: whoever can read this file can sign as this box, or read \
@@ -109,7 +109,7 @@ pub fn open_vault(config: &Config) -> Result<Vault, DaemonError> {
         );
     }
     let vault = Vault::open(&path, keys, config.box_name.clone(), Timestamp::now())?;
-    for notice in vault.notices() {
+    for notice in vault.warnings() {
         tracing::error!("{notice}");
     }
     Ok(vault)
@@ -134,7 +134,7 @@ pub async fn run(
         block_in_place(|| VisionWorker::open(load, camera, delivery, sign_of_life(), seen))?;
     let (gallery, refused) = block_in_place(|| enrolled(&vault, &model))?;
     let advisor = block_in_place(|| Recommendations::of(&vault))?;
-    let mut today = DailyVisits::of(&block_in_place(|| vault.customers())?.good, &Zoned::now());
+    let mut today = DailyVisits::of(&block_in_place(|| vault.customers())?.records, &Zoned::now());
     let mut state = controller::first_state(model, gallery.len() as u64, refused);
     state.visits_today = today.count(&Zoned::now());
     for (customer, templates) in gallery {
@@ -190,7 +190,7 @@ pub async fn run(
     );
     notify(&[sd_notify::NotifyState::Ready]);
 
-    if desk.vault.sweep_due()? {
+    if desk.vault.is_compaction_due()? {
         desk.chores.sweep(&desk.vault);
     }
     let (done, mut ready) = mpsc::unbounded_channel();
@@ -199,12 +199,12 @@ pub async fn run(
         let (vault, done) = (Arc::clone(&vault), done.clone());
         let currency = config.shop.currency;
         tokio::task::spawn_blocking(move || {
-            let answer = admin_api::answer(&vault, request, act(Means::Operator), currency);
+            let answer = admin_api::answer(&vault, request, act(Actor::Operator), currency);
             // The loop has ended when nobody listens.
             let _ = done.send((answer, reply));
         });
     };
-    if desk.vault.rotation_due() {
+    if desk.vault.is_rotation_pending() {
         beside(Request::RotateKeys, oneshot::channel().0);
     }
 
@@ -290,13 +290,13 @@ fn enrolled(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), DaemonErro
              vision.embedder back, or have these customers enrol again"
         );
     }
-    Ok((gallery, (refused.len() + vault.notices().len()) as u64))
+    Ok((gallery, (refused.len() + vault.warnings().len()) as u64))
 }
 
 fn signer_of(vault: &Arc<Vault>) -> Signer {
     let PublicKeyAnnouncement { key_id, ed25519 } = admin_api::key_note(vault);
     let signing = Arc::clone(vault);
-    Signer::new(key_id, ed25519, Arc::new(move |bytes: &[u8]| signing.key().sign(bytes)))
+    Signer::new(key_id, ed25519, Arc::new(move |bytes: &[u8]| signing.signing_key().sign(bytes)))
 }
 
 fn make_folder(path: &std::path::Path) -> Result<(), DaemonError> {

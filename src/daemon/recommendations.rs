@@ -31,7 +31,7 @@ impl Recommendations {
     /// When the vault cannot be read.
     pub fn of(vault: &Vault) -> Result<Self, VaultError> {
         let mut recommender = Recommender::default();
-        let refused = vault.all_orders(|_, orders| {
+        let refused = vault.for_each_order_history(|_, orders| {
             for order in orders {
                 recommender.add_order(order);
             }
@@ -79,7 +79,7 @@ impl Recommendations {
     pub fn read_customer(&mut self, vault: &Vault, id: CustomerId) -> Result<(), VaultError> {
         let orders = vault.orders(id, usize::MAX)?;
         self.recommender.remove_customer(id);
-        orders.good.iter().for_each(|order| self.take(order));
+        orders.records.iter().for_each(|order| self.take(order));
         Ok(())
     }
 
@@ -89,11 +89,11 @@ impl Recommendations {
     /// When the vault cannot be read; then it stays as it was.
     pub fn read_catalogue(&mut self, vault: &Vault) -> Result<(), VaultError> {
         let products = vault.products()?;
-        for refused in products.refused {
+        for refused in products.rejected {
             tracing::error!("{refused}");
         }
         self.catalogue = Catalogue::default();
-        for product in products.good {
+        for product in products.records {
             self.catalogue.insert(product);
         }
         Ok(())

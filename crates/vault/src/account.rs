@@ -181,10 +181,7 @@ impl<R: Rows> Reader<'_, R> {
         index_element(&self.derived_keys.sums, account.id, &account.index.to_bytes())
     }
 
-    pub(crate) fn add_tombstones(
-        &self,
-        hash: &mut MultisetHash,
-    ) -> Result<(), TransactionError> {
+    pub(crate) fn add_tombstones(&self, hash: &mut MultisetHash) -> Result<(), TransactionError> {
         self.rows.rows(TOMBSTONES, &[], None, &mut |tombstone, _| {
             hash.add(tombstone_element(&self.derived_keys.sums, tombstone));
             Ok(())

@@ -3,7 +3,7 @@
 //! A claim code is valid for a while after the enrolment, a receipt as long as the customer is
 //! enrolled.
 
-use instored_domain::{ClaimCode, Consent, CustomerId, Receipt};
+use instored_domain::{ClaimCode, Consent, ConsentReceipt, CustomerId};
 use jiff::Timestamp;
 
 use crate::account::{Account, Reader};
@@ -37,7 +37,10 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError::Rejected`] if the record does not verify.
-    pub fn customer_by_receipt(&self, receipt: &Receipt) -> Result<Option<CustomerId>, VaultError> {
+    pub fn customer_by_receipt(
+        &self,
+        receipt: &ConsentReceipt,
+    ) -> Result<Option<CustomerId>, VaultError> {
         self.read(|reader| {
             let tag = reader.derived_keys.receipt_tag(receipt);
             let Some(account) = holder(reader, &tag)? else { return Ok(None) };

@@ -48,7 +48,7 @@ impl Vault {
             last_visit: None,
             preferences: Preferences::default(),
         };
-        let actor = match new.consent.how {
+        let actor = match new.consent.method {
             ConsentMethod::Button => Actor::Button,
             ConsentMethod::Command => Actor::Command,
         };

@@ -2,7 +2,7 @@
 //!
 //! The root is 32 random bytes that the vault stores encrypted under the vault key.
 
-use instored_domain::{ClaimCode, OrderId, Receipt};
+use instored_domain::{ClaimCode, ConsentReceipt, OrderId};
 
 use crate::error::VaultError;
 use crate::record::Signers;
@@ -62,7 +62,7 @@ impl DerivedKeys {
     }
 
     /// Returns the pseudonym of a receipt in row keys.
-    pub(crate) fn receipt_tag(&self, receipt: &Receipt) -> RecordName {
+    pub(crate) fn receipt_tag(&self, receipt: &ConsentReceipt) -> RecordName {
         self.tag(b"receipt", receipt.0.as_bytes())
     }
 

@@ -104,9 +104,8 @@ impl Header {
         })?;
         let header = Self(bytes);
         let Argon2Cost { memory, passes, lanes } = header.cost();
-        let allowed = memory <= COST_MAX.memory
-            && passes <= COST_MAX.passes
-            && lanes <= COST_MAX.lanes;
+        let allowed =
+            memory <= COST_MAX.memory && passes <= COST_MAX.passes && lanes <= COST_MAX.lanes;
         if bytes.starts_with(MAGIC) && allowed { Ok(header) } else { Err(VaultError::NotABackup) }
     }
 
@@ -158,7 +157,11 @@ impl<'w, W: Write> EncryptingWriter<'w, W> {
         Self::at_cost(to, passphrase, Argon2Cost { memory: 8, passes: 1, lanes: 1 })
     }
 
-    fn at_cost(to: &'w mut W, passphrase: &Passphrase, cost: Argon2Cost) -> Result<Self, VaultError> {
+    fn at_cost(
+        to: &'w mut W,
+        passphrase: &Passphrase,
+        cost: Argon2Cost,
+    ) -> Result<Self, VaultError> {
         let header = Header::new(cost);
         to.write_all(&header.0).map_err(|e| file_error("write", e))?;
         let key = header.key(passphrase)?;
@@ -246,7 +249,8 @@ impl<R: Read> DecryptingReader<R> {
             self.stream = Some(stream);
             decrypted
         };
-        let error = if self.is_first { VaultError::WrongPassphrase } else { VaultError::BackupDamaged };
+        let error =
+            if self.is_first { VaultError::WrongPassphrase } else { VaultError::BackupDamaged };
         self.segment = Zeroizing::new(decrypted.map_err(|_| error)?);
         (self.next, self.position, self.is_first) = (next, 0, false);
         Ok(true)

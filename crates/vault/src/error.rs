@@ -96,7 +96,9 @@ pub enum VaultError {
     NotABackup,
     #[error("the passphrase of a backup needs at least {0} characters")]
     PassphraseTooShort(usize),
-    #[error("cannot decrypt the backup: the passphrase is wrong, or the start of the file is damaged")]
+    #[error(
+        "cannot decrypt the backup: the passphrase is wrong, or the start of the file is damaged"
+    )]
     WrongPassphrase,
     #[error(
         "the backup is damaged or incomplete, and nothing was restored: use another copy of it"

@@ -1,5 +1,6 @@
-//! What the fuzz targets of `fuzz/` call: every way by which bytes that others may have written are
-//! read. Nothing may panic, and nothing that the box did not make may be believed.
+//! Entry points of the fuzz targets in `fuzz/`: every decoder of bytes that others may have written.
+//!
+//! A decoder must neither panic nor accept bytes that the box did not write.
 
 use std::sync::OnceLock;
 
@@ -11,13 +12,14 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::account::{Account, open_key};
-use crate::backup::{FORMAT, Head, Item, framed};
-use crate::catalogue::check_out;
-use crate::encrypted_file::{Passphrase, EncryptingWriter};
-use crate::record::{Claim, SignedRecord, ReplacedOrder, cbor as to_cbor};
+use crate::backup::{FORMAT, Header, Item, length_prefixed};
+use crate::catalogue;
+use crate::encrypted_file::EncryptingWriter;
+use crate::record::{Claim, ReplacedOrder, SignedRecord, Signers, cbor as to_cbor};
 use crate::record_index::RecordIndex;
 use crate::record_key::{RecordKind, numbered_name};
-use crate::{AuditContext, SigningKey, KeyLocations, KeyStore, Actor, SymmetricKey, Signers, Vault};
+use crate::symmetric_key::SymmetricKey;
+use crate::{Actor, AuditContext, KeyLocations, KeyStore, Passphrase, SigningKey, Vault};
 
 fn signers() -> &'static Signers {
     static SIGNERS: OnceLock<Signers> = OnceLock::new();
@@ -31,35 +33,34 @@ fn customer() -> CustomerId {
     CustomerId(Uuid::from_u128(7))
 }
 
-/// A row of any table: sealed, signed, listed, or checked.
+/// Decodes a row of any table: encrypted, signed, listed in a record index, or with a MAC.
 pub fn record(data: &[u8]) {
     let key = SymmetricKey::from_bytes(&[2; 32]);
     assert!(key.open(b"aad", data).is_err());
     assert!(open_key(&key, customer(), data).is_err());
-    assert!(check_out(&key, b"sku", data).is_err());
+    assert!(catalogue::decode(&key, b"sku", data).is_err());
     let mut index = RecordIndex::from_bytes(data).unwrap_or_default();
     assert_eq!(RecordIndex::from_bytes(&index.to_bytes()), Ok(index.clone()));
-    index.set(RecordKind::Template, numbered_name(0), data);
+    index.insert(RecordKind::Template, numbered_name(0), data);
     let account = Account::new(customer(), key, index);
-    assert!(account.unsealed((RecordKind::Template, &numbered_name(0)), data).is_err());
-    if let Ok(signed) = signers().trust.parse(b"aad", data) {
+    assert!(account.unseal(RecordKind::Template, &numbered_name(0), data).is_err());
+    if let Ok(signed) = signers().trusted.parse(b"aad", data) {
         assert!(signed.verify().is_err());
     }
 }
 
-/// The payload of a record that the box signed: what a mistake of an older version could have
-/// written.
+/// Decodes a payload that the box signed, as a faulty older version could have written it.
 pub fn cbor(data: &[u8]) {
     let Ok(bytes) = signers().sign_payload(b"aad", data) else { return };
-    let trust = &signers().trust;
-    let Ok(signed) = trust.parse(b"aad", &bytes) else { return };
+    let trusted = &signers().trusted;
+    let Ok(signed) = trusted.parse(b"aad", &bytes) else { return };
     assert!(signed.verify().is_ok());
-    let _ = trust.read::<Customer>(customer(), &signed);
-    let _ = trust.read::<Consent>(customer(), &signed);
-    let _ = trust.read::<Claim>(customer(), &signed);
-    let _ = trust.read::<Order>(customer(), &signed);
-    let _ = trust.read::<ReplacedOrder>(customer(), &signed);
-    if let Ok(template) = trust.read::<Template>(customer(), &signed) {
+    let _ = trusted.decode::<Customer>(customer(), &signed);
+    let _ = trusted.decode::<Consent>(customer(), &signed);
+    let _ = trusted.decode::<Claim>(customer(), &signed);
+    let _ = trusted.decode::<Order>(customer(), &signed);
+    let _ = trusted.decode::<ReplacedOrder>(customer(), &signed);
+    if let Ok(template) = trusted.decode::<Template>(customer(), &signed) {
         assert!(template.embedding.values().iter().all(|value| value.is_finite()));
     }
     let _ = ciborium::from_reader::<Product, _>(data);
@@ -68,10 +69,10 @@ pub fn cbor(data: &[u8]) {
     }
 }
 
-/// What follows the head of a backup that opens with the right passphrase.
+/// Restores a backup with a valid passphrase and header, followed by `data`.
 pub fn backup(data: &[u8]) {
     static VAULT: OnceLock<(tempfile::TempDir, Vault)> = OnceLock::new();
-    let now = AuditContext { at: Timestamp::UNIX_EPOCH, by: Actor::Operator };
+    let now = AuditContext { at: Timestamp::UNIX_EPOCH, actor: Actor::Operator };
     let (_, vault) = VAULT.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a folder");
         let folders = KeyLocations { state: dir.path().to_owned(), credentials: None };
@@ -82,7 +83,7 @@ pub fn backup(data: &[u8]) {
         (dir, vault)
     });
     let passphrase = Passphrase::new("correct horse battery".into()).expect("long enough");
-    let head = Item::Head(Head {
+    let header = Item::Header(Header {
         format: FORMAT,
         box_id: "entrance".parse().expect("a name"),
         signers: vec![vault.signing_key().public()],
@@ -91,14 +92,14 @@ pub fn backup(data: &[u8]) {
     });
     let mut file = Vec::new();
     let mut writer = EncryptingWriter::cheap(&mut file, &passphrase).expect("memory");
-    writer.write(&framed(&head).expect("a head")).expect("memory");
+    writer.write(&length_prefixed(&header).expect("a header")).expect("memory");
     writer.write(data).expect("memory");
     writer.finish().expect("memory");
     assert!(vault.restore(file.as_slice(), &passphrase, None, now).is_err());
 }
 
-/// Examples that mutation can begin with, each with the name of its target: every kind of record,
-/// row and item of a backup, as the box writes them.
+/// Returns seed inputs with the names of their targets: every kind of record, row and backup item as
+/// the box writes them.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let id = customer();
     let at = Timestamp::UNIX_EPOCH;
@@ -151,12 +152,13 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         Signers::new("entrance".parse().expect("a name"), SigningKey::from_seed(&[9; 32]), None);
     let mut index = RecordIndex::default();
     let mut backup = Vec::new();
-    let mut items = vec![Item::Tombstone(numbered_name(1)), Item::Product(product), Item::Customer(id)];
+    let mut items =
+        vec![Item::Tombstone(numbered_name(1)), Item::Product(product), Item::Customer(id)];
     for (at, payload) in signed.iter().enumerate() {
-        let signed = stranger.sign_payload(b"aad", payload).expect("it can be signed");
+        let signed = stranger.sign_payload(b"aad", payload).expect("a signed record");
         let sealed =
-            SymmetricKey::from_bytes(&[8; 32]).seal(b"aad", &signed).expect("it can be sealed");
-        index.set(RecordKind::Template, numbered_name(at as u32), &sealed);
+            SymmetricKey::from_bytes(&[8; 32]).seal(b"aad", &signed).expect("an encrypted record");
+        index.insert(RecordKind::Template, numbered_name(at as u32), &sealed);
         seeds.extend([("record", signed.to_vec()), ("record", sealed)]);
         items.push(Item::Record {
             kind: at as u8,
@@ -168,7 +170,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     items.push(Item::End(ciborium::Value::Bytes(vec![0; 100])));
     for item in &items {
         seeds.push(("cbor", to_cbor(item).expect("an item").to_vec()));
-        backup.extend_from_slice(&framed(item).expect("an item"));
+        backup.extend_from_slice(&length_prefixed(item).expect("an item"));
         seeds.push(("backup", backup.clone()));
     }
     seeds
@@ -176,6 +178,6 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 
 fn payload<K: SignedRecord>(record: &K) -> Vec<u8> {
     let signed = signers().sign(b"aad", customer(), record, Timestamp::UNIX_EPOCH);
-    let signed = signers().trust.parse(b"aad", &signed.expect("it can be signed"));
-    signed.expect("it was signed just now").payload().to_vec()
+    let signed = signers().trusted.parse(b"aad", &signed.expect("a signed record"));
+    signed.expect("a signed record").payload().to_vec()
 }

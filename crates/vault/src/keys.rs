@@ -200,10 +200,7 @@ impl KeyStore {
 
 /// Reads the keys of a running rotation if at least one of them exists. The other one was not
 /// created yet, or has already replaced its predecessor.
-fn load_next(
-    locations: &KeyLocations,
-    current: &KeyPair,
-) -> Result<Option<KeyPair>, VaultError> {
+fn load_next(locations: &KeyLocations, current: &KeyPair) -> Result<Option<KeyPair>, VaultError> {
     let signing = locations.load(KeyKind::Signing, Generation::Next)?;
     let vault = locations.load(KeyKind::Vault, Generation::Next)?;
     if signing.is_none() && vault.is_none() {

@@ -35,10 +35,7 @@ pub(crate) struct RollbackGuard {
 
 impl RollbackGuard {
     /// Opens and reads the guard at `path`, or creates an empty one (mode 0600).
-    pub(crate) fn open(
-        path: &Path,
-        signers: &Signers,
-    ) -> Result<(Self, GuardedCount), VaultError> {
+    pub(crate) fn open(path: &Path, signers: &Signers) -> Result<(Self, GuardedCount), VaultError> {
         let open = || {
             let mut file = OpenOptions::new()
                 .read(true)

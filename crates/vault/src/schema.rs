@@ -4,8 +4,8 @@ use std::path::Path;
 
 use instored_domain::BoxId;
 use redb::{
-    ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError, TableHandle,
-    WriteTransaction,
+    ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
+    TableHandle, WriteTransaction,
 };
 
 use crate::error::{TransactionError, VaultError};

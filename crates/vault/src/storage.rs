@@ -352,11 +352,7 @@ fn salvage(path: &Path, open: &Opener) -> Result<Database, VaultError> {
 }
 
 /// Copies rows from the first until one cannot be read, then from the last.
-fn salvage_table(
-    from: &ReadTransaction,
-    table: Bytes,
-    to: &Tx,
-) -> Result<(), TransactionError> {
+fn salvage_table(from: &ReadTransaction, table: Bytes, to: &Tx) -> Result<(), TransactionError> {
     let mut copy = to.txn.open_table(table)?;
     for is_backward in [false, true] {
         let mut rows = Vec::new();

@@ -117,8 +117,8 @@ impl Vault {
             let (keys, generation) = (self.derived_keys(), self.key_generation());
             let done = self.storage.read(|txn| {
                 let reader = self.reader(txn);
-                let is_consistent = Arc::ptr_eq(&keys, &self.derived_keys())
-                    && generation == self.key_generation();
+                let is_consistent =
+                    Arc::ptr_eq(&keys, &self.derived_keys()) && generation == self.key_generation();
                 match body.take_if(|_| is_consistent) {
                     Some(body) => body(&reader?).map(Some),
                     None => Ok(None),

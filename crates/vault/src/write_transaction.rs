@@ -164,10 +164,7 @@ impl<'t> WriteTransaction<'t> {
 
     /// Deletes every row of a customer by key and inserts a tombstone. Returns the numbers of
     /// deleted templates and orders, or `None` if there was no row.
-    pub(crate) fn erase(
-        &mut self,
-        id: CustomerId,
-    ) -> Result<Option<(u64, u64)>, TransactionError> {
+    pub(crate) fn erase(&mut self, id: CustomerId) -> Result<Option<(u64, u64)>, TransactionError> {
         let tx = self.tx();
         let element = match self.account(id) {
             Ok(Some(_)) => self.opened.remove(&id).and_then(|(_, element)| element),

@@ -1,150 +1,153 @@
-//! Crashes, power cuts, full disks: what was answered stays, nothing is half there, and the vault
+//! Crashes, power cuts and full disks: acknowledged changes stay, no change is partial, and the vault
 //! always opens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use redb::{Builder, StorageBackend};
 
 use super::*;
 
-/// A disk that can be told to fail, and whose power can be cut.
+/// Simulated disk that can fail and lose power.
 #[derive(Clone, Debug)]
 struct Disk(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    /// Writes, syncs and changes of length until one fails; below 0 everything does.
-    left: AtomicI64,
-    kind: Mutex<io::ErrorKind>,
-    /// Says that it has synced, and has not.
-    lies: AtomicBool,
+    /// Writes, syncs and changes of length until every one fails.
+    operations_left: AtomicI64,
+    error: Mutex<io::ErrorKind>,
+    /// True if syncs are acknowledged without effect.
+    ignores_sync: AtomicBool,
 }
 
 #[derive(Debug, Default, Clone)]
 struct State {
-    /// What reads see.
-    seen: Vec<u8>,
-    /// What survives.
+    /// Bytes that reads return.
+    current: Vec<u8>,
+    /// Bytes that survive a power cut.
     durable: Vec<u8>,
-    /// Written and not synced yet.
-    waiting: Vec<(usize, Vec<u8>)>,
+    /// Writes that are not synced.
+    pending: Vec<(usize, Vec<u8>)>,
 }
 
 impl Disk {
     fn new() -> Self {
         Self(Arc::new(Inner {
             state: Mutex::default(),
-            left: AtomicI64::new(i64::MAX),
-            kind: Mutex::new(io::ErrorKind::Other),
-            lies: AtomicBool::new(false),
+            operations_left: AtomicI64::new(i64::MAX),
+            error: Mutex::new(io::ErrorKind::Other),
+            ignores_sync: AtomicBool::new(false),
         }))
     }
 
     fn opener(&self) -> Opener {
         let disk = self.clone();
-        Box::new(move |_| Builder::new().create_with_backend(Handle(disk.clone())))
+        Box::new(move |_| Builder::new().create_with_backend(Backend(disk.clone())))
     }
 
-    fn fail_after(&self, operations: i64, kind: io::ErrorKind) {
-        *self.0.kind.lock().unwrap() = kind;
-        self.0.left.store(operations, Ordering::SeqCst);
+    fn fail_after(&self, operations: i64, error: io::ErrorKind) {
+        *self.0.error.lock().unwrap() = error;
+        self.0.operations_left.store(operations, Ordering::SeqCst);
     }
 
-    fn works_again(&self) {
-        self.0.left.store(i64::MAX, Ordering::SeqCst);
+    fn repair(&self) {
+        self.0.operations_left.store(i64::MAX, Ordering::SeqCst);
     }
 
-    fn step(&self) -> io::Result<()> {
-        if self.0.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
-            self.0.left.store(0, Ordering::SeqCst);
-            return Err((*self.0.kind.lock().unwrap()).into());
+    fn count_operation(&self) -> io::Result<()> {
+        if self.0.operations_left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+            self.0.operations_left.store(0, Ordering::SeqCst);
+            return Err((*self.0.error.lock().unwrap()).into());
         }
         Ok(())
     }
 
-    /// The power goes: of what was not synced, any part may have reached the disk.
-    fn cut_power(&self, dice: &mut Dice) {
+    /// Cuts the power: any of the unsynced writes may have reached the disk.
+    fn cut_power(&self, rng: &mut Rng) {
         let mut state = self.0.state.lock().unwrap();
-        let waiting = std::mem::take(&mut state.waiting);
-        for (at, bytes) in waiting {
-            if dice.below(2) == 0 && at + bytes.len() <= state.durable.len() {
+        let pending = std::mem::take(&mut state.pending);
+        for (at, bytes) in pending {
+            if rng.usize(..2) == 0 && at + bytes.len() <= state.durable.len() {
                 state.durable[at..at + bytes.len()].copy_from_slice(&bytes);
             }
         }
-        state.seen = state.durable.clone();
+        state.current = state.durable.clone();
     }
 }
 
 #[derive(Debug)]
-struct Handle(Disk);
+struct Backend(Disk);
 
-impl StorageBackend for Handle {
+impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.0.state.lock().unwrap().seen.len() as u64)
+        Ok(self.0.0.state.lock().unwrap().current.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let state = self.0.0.state.lock().unwrap();
         let at = usize::try_from(offset).unwrap();
-        let from = state.seen.get(at..at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let from = state.current.get(at..at + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         out.copy_from_slice(from);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.step()?;
+        self.0.count_operation()?;
         let mut state = self.0.0.state.lock().unwrap();
         let len = usize::try_from(len).unwrap();
-        // A file system keeps its own journal of lengths.
-        state.seen.resize(len, 0);
+        // The file system journals the length.
+        state.current.resize(len, 0);
         state.durable.resize(len, 0);
-        state.waiting.retain(|(at, bytes)| at + bytes.len() <= len);
+        state.pending.retain(|(at, bytes)| at + bytes.len() <= len);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.step()?;
-        if self.0.0.lies.load(Ordering::SeqCst) {
+        self.0.count_operation()?;
+        if self.0.0.ignores_sync.load(Ordering::SeqCst) {
             return Ok(());
         }
         let mut state = self.0.0.state.lock().unwrap();
-        state.waiting.clear();
-        state.durable = state.seen.clone();
+        state.pending.clear();
+        state.durable = state.current.clone();
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.step()?;
+        self.0.count_operation()?;
         let mut state = self.0.0.state.lock().unwrap();
         let at = usize::try_from(offset).unwrap();
-        state.seen[at..at + data.len()].copy_from_slice(data);
-        state.waiting.push((at, data.to_vec()));
+        state.current[at..at + data.len()].copy_from_slice(data);
+        state.pending.push((at, data.to_vec()));
         Ok(())
     }
 }
 
-/// What the vault has answered, and what it was asked last.
+/// Changes that the vault acknowledged.
 #[derive(Default)]
-struct Answered {
+struct Acknowledged {
+    /// Visits by enrolled customer.
     enrolled: BTreeMap<u32, u64>,
+    /// Order ids by customer.
     orders: BTreeMap<u32, BTreeSet<String>>,
     forgotten: BTreeSet<u32>,
-    /// Asked for, and perhaps done.
-    open: Option<u32>,
+    /// Customer of the request that was not acknowledged and may be done or not.
+    pending: Option<u32>,
 }
 
-impl Answered {
-    /// The `step`th event of a long run: enrolments, visits, orders, and now and then somebody is
-    /// forgotten.
-    fn work(&mut self, vault: &Vault, step: u32) -> Result<(), VaultError> {
+impl Acknowledged {
+    /// Runs step `step` of a workload: enrolments, visits, orders, and the forgetting of every third
+    /// customer.
+    fn run_step(&mut self, vault: &Vault, step: u32) -> Result<(), VaultError> {
         let n = step / 4 + 1;
         let id = customer(u128::from(n));
-        self.open = Some(n);
+        self.pending = Some(n);
         match step % 4 {
             0 => {
                 try_enrol(vault, n)?;
@@ -156,24 +159,24 @@ impl Answered {
             }
             2 => {
                 let name = format!("T{n}");
-                vault.add_order(&order(u128::from(n), &name, 9), act(1))?;
+                vault.add_order(&order(u128::from(n), &name, 9), context(1))?;
                 self.orders.entry(n).or_default().insert(name);
             }
             _ if n.is_multiple_of(3) => {
                 let last = n - 1;
-                self.open = Some(last);
-                vault.forget(customer(u128::from(last)), act(1))?;
+                self.pending = Some(last);
+                vault.forget(customer(u128::from(last)), context(1))?;
                 self.enrolled.remove(&last);
                 self.orders.remove(&last);
                 self.forgotten.insert(last);
             }
-            _ => drop(vault.rename(id, Some("Zoë".parse().unwrap()), act(1))?),
+            _ => drop(vault.rename(id, Some("Zoë".parse().unwrap()), context(1))?),
         }
-        self.open = None;
+        self.pending = None;
         Ok(())
     }
 
-    /// What is wrong with a vault that was opened after a crash.
+    /// Returns what is wrong with a vault that was opened after a crash.
     fn faults(&self, vault: &Vault) -> Vec<String> {
         let mut faults = vault.verify().map_or_else(|e| vec![e.to_string()], |v| v.faults);
         for (n, visits) in &self.enrolled {
@@ -182,26 +185,26 @@ impl Answered {
                     let record = export.record.map_or(0, |record| record.visits);
                     if record < *visits || export.templates.len() != 3 || export.consents.len() != 1
                     {
-                        faults.push(format!("customer {n} is not whole"));
+                        faults.push(format!("customer {n} is incomplete"));
                     }
                     let orders: BTreeSet<_> = export.orders.into_iter().map(|o| o.id.0).collect();
-                    if self.orders.get(n).is_some_and(|answered| !answered.is_subset(&orders)) {
+                    if self.orders.get(n).is_some_and(|ids| !ids.is_subset(&orders)) {
                         faults.push(format!("an order of customer {n} is lost"));
                     }
                 }
-                // Whoever was being forgotten when it crashed may be.
-                Ok(None) if self.open == Some(*n) => {}
+                // The crash interrupted forgetting this customer.
+                Ok(None) if self.pending == Some(*n) => {}
                 _ => faults.push(format!("customer {n} is lost")),
             }
         }
         for n in &self.forgotten {
             if !matches!(vault.customer(customer(u128::from(*n))), Ok(None)) {
-                faults.push(format!("customer {n} was forgotten and is back"));
+                faults.push(format!("customer {n} was forgotten and is present"));
             }
         }
         let known = vault.customers().map_or(0, |loaded| loaded.records.len());
         if known > self.enrolled.len() + 1 {
-            faults.push("there are customers whom nobody enrolled".into());
+            faults.push("there are customers who were not enrolled".into());
         }
         faults
     }
@@ -209,32 +212,33 @@ impl Answered {
 
 const STEPS: u32 = 24;
 
-/// Runs until the disk fails at its `at`th operation, cuts the power, and looks.
-fn crash_at(at: i64, lies: bool, dice: &mut Dice) -> (bool, Vec<String>) {
+/// Runs the workload until the disk fails at operation `at`, cuts the power, and reopens the vault.
+/// Returns true if the disk failed, and what is wrong with the vault.
+fn crash_at(at: i64, ignores_sync: bool, rng: &mut Rng) -> (bool, Vec<String>) {
     let fixture = Fixture::new();
     let disk = Disk::new();
-    let vault = fixture.open_on(disk.opener()).unwrap();
-    disk.0.lies.store(lies, Ordering::SeqCst);
+    let vault = fixture.open_with(disk.opener()).unwrap();
+    disk.0.ignores_sync.store(ignores_sync, Ordering::SeqCst);
     disk.fail_after(at, io::ErrorKind::Other);
-    let mut answered = Answered::default();
-    let crashed = (0..STEPS).any(|step| answered.work(&vault, step).is_err());
+    let mut acknowledged = Acknowledged::default();
+    let crashed = (0..STEPS).any(|step| acknowledged.run_step(&vault, step).is_err());
     drop(vault);
-    disk.works_again();
-    disk.0.lies.store(false, Ordering::SeqCst);
-    disk.cut_power(dice);
-    let faults = match fixture.open_on(disk.opener()) {
-        Ok(vault) => answered.faults(&vault),
-        Err(error) => vec![format!("it does not open: {error}")],
+    disk.repair();
+    disk.0.ignores_sync.store(false, Ordering::SeqCst);
+    disk.cut_power(rng);
+    let faults = match fixture.open_with(disk.opener()) {
+        Ok(vault) => acknowledged.faults(&vault),
+        Err(error) => vec![format!("the vault does not open: {error}")],
     };
     (crashed, faults)
 }
 
 #[test]
-fn a_power_cut_at_every_write_of_a_long_run_loses_nothing_that_was_answered() {
-    let mut dice = Dice(4);
+fn power_cut_at_any_write_keeps_acknowledged_changes() {
+    let mut rng = Rng::with_seed(4);
     let mut cuts = 0;
     for at in 0.. {
-        let (crashed, faults) = crash_at(at, false, &mut dice);
+        let (crashed, faults) = crash_at(at, false, &mut rng);
         assert_eq!(faults, Vec::<String>::new(), "power cut at write {at}");
         if !crashed {
             break;
@@ -245,74 +249,75 @@ fn a_power_cut_at_every_write_of_a_long_run_loses_nothing_that_was_answered() {
     assert!(cuts > 300, "{cuts}");
 }
 
-/// The planted bug: a disk that acknowledges what it has not written.
+/// Planted fault: a disk that acknowledges syncs without writing.
 #[test]
-fn the_same_run_notices_a_disk_that_lies() {
-    let mut dice = Dice(5);
+fn power_cut_test_detects_disk_that_ignores_sync() {
+    let mut rng = Rng::with_seed(5);
     let caught =
-        (100..).step_by(37).take(10).filter(|at| !crash_at(*at, true, &mut dice).1.is_empty());
+        (100..).step_by(37).take(10).filter(|at| !crash_at(*at, true, &mut rng).1.is_empty());
     assert!(caught.count() > 5);
 }
 
 #[test]
-fn a_full_disk_is_refused_politely_and_nothing_is_lost() {
+fn full_disk_is_reported_and_loses_nothing() {
     for at in (0..120).step_by(5) {
         let fixture = Fixture::new();
         let disk = Disk::new();
-        let vault = fixture.open_on(disk.opener()).unwrap();
-        let mut answered = Answered::default();
-        (0..8).for_each(|step| answered.work(&vault, step).unwrap());
+        let vault = fixture.open_with(disk.opener()).unwrap();
+        let mut acknowledged = Acknowledged::default();
+        (0..8).for_each(|step| acknowledged.run_step(&vault, step).unwrap());
         disk.fail_after(at, io::ErrorKind::StorageFull);
-        let full = (8..STEPS).find_map(|step| answered.work(&vault, step).err()).unwrap();
-        assert!(full.to_string().contains("full: nothing was stored"), "{full}");
-        disk.works_again();
-        // The same vault goes on, without having been opened again.
-        assert_eq!(answered.faults(&vault), Vec::<String>::new());
+        let full = (8..STEPS).find_map(|step| acknowledged.run_step(&vault, step).err()).unwrap();
+        assert!(full.to_string().contains("full, and nothing was changed"), "{full}");
+        disk.repair();
+        // The open vault continues without being reopened.
+        assert_eq!(acknowledged.faults(&vault), Vec::<String>::new());
         enrol(&vault, 90);
         drop(vault);
-        answered.enrolled.insert(90, 0);
-        let vault = fixture.open_on(disk.opener()).unwrap();
-        assert_eq!(answered.faults(&vault), Vec::<String>::new(), "full at write {at}");
+        acknowledged.enrolled.insert(90, 0);
+        let vault = fixture.open_with(disk.opener()).unwrap();
+        assert_eq!(acknowledged.faults(&vault), Vec::<String>::new(), "full at write {at}");
     }
 }
 
 #[test]
-fn a_power_cut_during_a_rotation_leaves_a_vault_that_holds_and_can_be_rotated() {
-    let mut dice = Dice(6);
+fn power_cut_during_rotation_leaves_rotatable_vault() {
+    let mut rng = Rng::with_seed(6);
     let (mut cuts, mut resumed) = (0, 0);
     for at in (0..).step_by(3) {
         let fixture = Fixture::new();
         let disk = Disk::new();
-        let vault = fixture.open_on(disk.opener()).unwrap();
-        shop(&vault, 5);
+        let vault = fixture.open_with(disk.opener()).unwrap();
+        fill(&vault, 5);
         let old = vault.signing_key().key_id();
         disk.fail_after(at, io::ErrorKind::Other);
-        let done = vault.rotate_keys(act(5));
+        let done = vault.rotate_keys(context(5));
         drop(vault);
-        disk.works_again();
-        disk.cut_power(&mut dice);
-        let vault = fixture.open_on(disk.opener()).unwrap();
-        sound(&vault);
+        disk.repair();
+        disk.cut_power(&mut rng);
+        let vault = fixture.open_with(disk.opener()).unwrap();
+        assert_sound(&vault);
         assert_eq!(vault.templates().unwrap().records.len(), 15);
         resumed += u32::from(vault.is_rotation_pending());
-        vault.rotate_keys(act(6)).unwrap();
-        sound(&vault);
+        vault.rotate_keys(context(6)).unwrap();
+        assert_sound(&vault);
         assert_ne!(vault.signing_key().key_id(), old);
         drop(vault);
-        sound(&fixture.open_on(disk.opener()).unwrap());
+        assert_sound(&fixture.open_with(disk.opener()).unwrap());
         if done.is_ok() {
             break;
         }
         cuts += 1;
     }
-    eprintln!("{cuts} power cuts, {resumed} rotations gone on with");
+    eprintln!("{cuts} power cuts, {resumed} rotations resumed");
     assert!(cuts > 10 && resumed > 3, "{cuts} {resumed}");
 }
 
 const CHILD: &str = "INSTORED_TEST_CHILD_FOLDER";
-const HASTY: &str = "INSTORED_TEST_CHILD_IS_HASTY";
+const ACKNOWLEDGES_EARLY: &str = "INSTORED_TEST_CHILD_ACKNOWLEDGES_EARLY";
 
-/// Not a test: what is killed. It works until then, and tells each answer.
+/// Runs the workload in a child process until it is killed, and prints each acknowledgement. Does
+/// nothing when it runs as a test.
 #[test]
 fn child_that_is_killed() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
@@ -320,24 +325,25 @@ fn child_that_is_killed() {
     let path = folder.join("vault.redb");
     let keys = keys(&folder, &path).unwrap();
     let vault = Vault::open(&path, keys, box_id(), second(0)).unwrap();
-    let hasty = std::env::var_os(HASTY).is_some();
-    let mut answered = Answered::default();
+    let acknowledges_early = std::env::var_os(ACKNOWLEDGES_EARLY).is_some();
+    let mut acknowledged = Acknowledged::default();
     for step in 0.. {
-        if hasty {
-            // The planted bug: the answer comes before the commit.
-            println!("\nanswer {step}");
+        if acknowledges_early {
+            // Planted fault: the acknowledgement precedes the commit.
+            println!("\nacknowledged {step}");
         }
-        println!("\nasked {step}");
-        answered.work(&vault, step).unwrap();
-        println!("\nanswer {step}");
+        println!("\nrequested {step}");
+        acknowledged.run_step(&vault, step).unwrap();
+        println!("\nacknowledged {step}");
         if step % 40 == 39 {
             vault.compact().unwrap();
         }
     }
 }
 
-/// Starts a child, kills it (9) after a while, and looks at what it left.
-fn kill_after(wait: Duration, hasty: bool) -> (u32, Vec<String>) {
+/// Starts a child, kills it with SIGKILL after `wait`, and reopens its vault. Returns the last
+/// acknowledged step and what is wrong with the vault.
+fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
     let fixture = Fixture::new();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -345,74 +351,74 @@ fn kill_after(wait: Duration, hasty: bool) -> (u32, Vec<String>) {
         .env(CHILD, fixture.dir.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    if hasty {
-        command.env(HASTY, "1");
+    if acknowledges_early {
+        command.env(ACKNOWLEDGES_EARLY, "1");
     }
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // The clock runs from the first answer on.
-    let told: Vec<String> = std::thread::scope(|scope| {
-        let (began, begin) = std::sync::mpsc::channel();
+    // `wait` starts with the first line.
+    let printed: Vec<String> = std::thread::scope(|scope| {
+        let (line_sender, line_receiver) = std::sync::mpsc::channel();
         let reading = scope.spawn(move || {
-            let mut told = Vec::new();
+            let mut printed = Vec::new();
             while let Some(Ok(line)) = lines.next() {
-                if line.starts_with("answer ") || line.starts_with("asked ") {
-                    let _ = began.send(());
-                    told.push(line);
+                if line.starts_with("acknowledged ") || line.starts_with("requested ") {
+                    let _ = line_sender.send(());
+                    printed.push(line);
                 }
             }
-            told
+            printed
         });
-        begin.recv_timeout(Duration::from_secs(20)).unwrap();
-        let _ = begin.recv_timeout(wait);
-        let until = std::time::Instant::now() + wait;
-        while std::time::Instant::now() < until && begin.recv_timeout(wait).is_ok() {}
+        line_receiver.recv_timeout(Duration::from_secs(20)).unwrap();
+        let _ = line_receiver.recv_timeout(wait);
+        let until = Instant::now() + wait;
+        while Instant::now() < until && line_receiver.recv_timeout(wait).is_ok() {}
         child.kill().unwrap();
         child.wait().unwrap();
         reading.join().unwrap()
     });
 
-    // What was answered, worked out again beside a vault that was not killed.
+    // The acknowledged steps, run again on a vault that is not killed.
     let number = |line: &str| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap();
-    let last = told.iter().filter(|l| l.starts_with("answer")).map(|l| number(l)).max();
-    let asked = told.iter().filter(|l| l.starts_with("asked")).map(|l| number(l)).max();
-    let twin = Fixture::new();
-    let vault = twin.open_on(Disk::new().opener()).unwrap();
-    let mut answered = Answered::default();
-    (0..=last.unwrap_or(0)).for_each(|step| answered.work(&vault, step).unwrap());
-    // What was asked and not answered may be done or not.
-    answered.open = asked.filter(|_| asked > last).map(|asked| {
-        let n = asked / 4 + 1;
-        if asked % 4 == 3 && n % 3 == 0 { n - 1 } else { n }
+    let last = printed.iter().filter(|l| l.starts_with("acknowledged")).map(|l| number(l)).max();
+    let requested = printed.iter().filter(|l| l.starts_with("requested")).map(|l| number(l)).max();
+    let reference = Fixture::new();
+    let vault = reference.open_with(Disk::new().opener()).unwrap();
+    let mut acknowledged = Acknowledged::default();
+    (0..=last.unwrap_or(0)).for_each(|step| acknowledged.run_step(&vault, step).unwrap());
+    // A requested step that was not acknowledged may be done or not.
+    acknowledged.pending = requested.filter(|_| requested > last).map(|step| {
+        let n = step / 4 + 1;
+        if step % 4 == 3 && n % 3 == 0 { n - 1 } else { n }
     });
     let faults = match fixture.try_open() {
-        Ok(vault) => answered.faults(&vault),
-        Err(error) => vec![format!("it does not open: {error}")],
+        Ok(vault) => acknowledged.faults(&vault),
+        Err(error) => vec![format!("the vault does not open: {error}")],
     };
     (last.unwrap_or(0), faults)
 }
 
-/// `INSTORED_KILLS=1000` for the long run.
+/// Set `INSTORED_KILLS=1000` for the long run.
 #[test]
-fn a_killed_program_loses_nothing_that_it_answered() {
+fn killed_process_keeps_acknowledged_changes() {
     let kills = std::env::var("INSTORED_KILLS").map_or(25, |kills| kills.parse().unwrap());
-    let mut dice = Dice(7);
-    let mut answers = 0;
+    let mut rng = Rng::with_seed(7);
+    let mut steps = 0;
     for kill in 0..kills {
-        let wait = Duration::from_micros(dice.below(300_000) as u64);
+        let wait = Duration::from_micros(rng.usize(..300_000) as u64);
         let (last, faults) = kill_after(wait, false);
-        assert_eq!(faults, Vec::<String>::new(), "kill {kill} after {last} answers");
-        answers += last;
+        assert_eq!(faults, Vec::<String>::new(), "kill {kill} after {last} steps");
+        steps += last;
     }
-    eprintln!("{kills} kills, {answers} answers");
-    assert!(answers > kills);
+    eprintln!("{kills} kills, {steps} steps");
+    assert!(steps > kills);
 }
 
 #[test]
-fn the_killing_notices_an_answer_that_came_before_the_commit() {
-    let mut dice = Dice(8);
+fn kill_test_detects_early_acknowledgement() {
+    let mut rng = Rng::with_seed(8);
     let caught = (0..60).any(|_| {
-        let wait = Duration::from_micros(dice.below(100_000) as u64);
+        let wait = Duration::from_micros(rng.usize(..100_000) as u64);
         !kill_after(wait, true).1.is_empty()
     });
     assert!(caught);

@@ -1,51 +1,52 @@
-//! Compatibility with stored data: a vault and a backup of format 2, written by version 0.1.0.
+//! Compatibility of stored data: a vault and a backup of format 2, written by version 0.1.0, must
+//! open with the same contents.
 
 use std::os::unix::fs::PermissionsExt;
 
 use redb::TableHandle;
 use serde_json::{Value, json};
 
-use crate::schema::{Rows, TABLES};
 use super::*;
+use crate::schema::{Rows, TABLES};
 
-/// Files of the fixture beside `rows.cbor`; the keys are test data and protect nothing.
+/// Files of the fixture that are copied beside the database. The keys are test data.
 const FILES: [&str; 4] = ["signing.key", "vault.key", "vault.redb.wrap", "vault.redb.seen"];
 
-const PASSPHRASE: &str = "correct horse battery";
-
-/// Table, key and value of every row.
+/// Table name, key and value of every row.
 type StoredRows = Vec<(String, ciborium::Value, ciborium::Value)>;
 
-fn fixture(name: &str) -> PathBuf {
+fn stored(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/fixtures/format-2").join(name)
 }
 
 fn passphrase() -> Passphrase {
-    Passphrase::new(PASSPHRASE.into()).unwrap()
+    Passphrase::new("correct horse battery".into()).unwrap()
 }
 
-/// Returns everything that callers can read, as JSON.
+/// Returns all exports and products as JSON.
 fn contents(vault: &Vault) -> Value {
     let customers = vault.customers().unwrap().records;
     let exports: Vec<_> = customers.iter().map(|c| vault.export(c.id).unwrap().unwrap()).collect();
     json!({ "exports": exports, "products": vault.products().unwrap().records })
 }
 
-fn expected(name: &str) -> Value {
-    serde_json::from_slice(&fs::read(fixture(name)).unwrap()).unwrap()
+fn audit_log(vault: &Vault) -> Value {
+    serde_json::to_value(vault.audit_log(99).unwrap()).unwrap()
 }
 
-#[test]
-fn format_2_vault_opens_with_same_contents() {
-    let fixture = Fixture::new();
-    for name in FILES {
-        let path = fixture.dir.path().join(name);
-        fs::copy(fixture(name), &path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    }
+fn report(vault: &Vault) -> Value {
+    serde_json::to_value(vault.verify().unwrap()).unwrap()
+}
+
+fn expected(name: &str) -> Value {
+    serde_json::from_slice(&fs::read(stored(name)).unwrap()).unwrap()
+}
+
+/// Creates the database of the fixture.
+fn write_database(path: &Path) {
     let rows: StoredRows =
-        ciborium::from_reader(fs::File::open(fixture("rows.cbor")).unwrap()).unwrap();
-    let database = redb::Database::create(&fixture.path).unwrap();
+        ciborium::from_reader(fs::File::open(stored("rows.cbor")).unwrap()).unwrap();
+    let database = redb::Database::create(path).unwrap();
     let transaction = database.begin_write().unwrap();
     for definition in TABLES {
         let mut table = transaction.open_table(definition).unwrap();
@@ -54,45 +55,54 @@ fn format_2_vault_opens_with_same_contents() {
         }
     }
     transaction.commit().unwrap();
-    drop(database);
+}
 
+#[test]
+fn format_2_vault_opens_with_same_contents() {
+    let fixture = Fixture::new();
+    for name in FILES {
+        let path = fixture.dir.path().join(name);
+        fs::copy(stored(name), &path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    write_database(&fixture.path);
     let vault = fixture.open();
     assert!(vault.warnings().is_empty(), "{:?}", vault.warnings());
     assert_eq!(contents(&vault), expected("contents.json"));
-    assert_eq!(serde_json::to_value(vault.audit_log(99).unwrap()).unwrap(), expected("audit.json"));
-    assert_eq!(serde_json::to_value(vault.verify().unwrap()).unwrap(), expected("verify.json"));
+    assert_eq!(audit_log(&vault), expected("audit.json"));
+    assert_eq!(report(&vault), expected("verify.json"));
 }
 
 #[test]
 fn format_2_backup_restores_same_contents() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    let trusted = fs::read_to_string(fixture("key-id")).unwrap();
-    let file = fs::File::open(fixture("backup")).unwrap();
-    vault.restore(file, &passphrase(), Some(&trusted), act(60)).unwrap();
+    let trusted = fs::read_to_string(stored("key-id")).unwrap();
+    let file = fs::File::open(stored("backup")).unwrap();
+    vault.restore(file, &passphrase(), Some(&trusted), context(60)).unwrap();
     assert_eq!(contents(&vault), expected("contents.json"));
     assert_eq!(vault.verify().unwrap().forgotten, 1);
-    sound(&vault);
+    assert_sound(&vault);
 }
 
 #[test]
-#[ignore = "writes the fixture anew, for a new format"]
+#[ignore = "writes the fixture of a new format"]
 fn write_fixture() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    shop(&vault, 3);
+    fill(&vault, 3);
     let id = customer(2);
     let preferences = serde_json::from_value(json!({ "history": false, "allergens": ["nuts"] }));
-    vault.set_preferences(id, preferences.unwrap(), act(3)).unwrap();
+    vault.set_preferences(id, preferences.unwrap(), context(3)).unwrap();
     vault.record_visit(id, second(4)).unwrap();
     let right = Order { replaces: Some(OrderId("T2-0-".into())), ..order(2, "R", 12) };
-    vault.add_order(&right, act(5)).unwrap();
+    vault.add_order(&right, context(5)).unwrap();
     let product = serde_json::from_value(json!({ "sku": "1", "name": "Milk" })).unwrap();
-    vault.put_products(&[product], act(6)).unwrap();
-    vault.forget(customer(3), act(7)).unwrap();
+    vault.put_products(&[product], context(6)).unwrap();
+    vault.forget(customer(3), context(7)).unwrap();
     vault.compact().unwrap();
     let mut backup = Vec::new();
-    vault.backup(&mut backup, &passphrase(), act(8)).unwrap();
+    vault.backup(&mut backup, &passphrase(), context(8)).unwrap();
 
     let mut rows: StoredRows = Vec::new();
     vault
@@ -107,19 +117,19 @@ fn write_fixture() {
             })
         })
         .unwrap();
-    fs::create_dir_all(fixture("")).unwrap();
-    ciborium::into_writer(&rows, fs::File::create(fixture("rows.cbor")).unwrap()).unwrap();
-    fs::write(fixture("backup"), backup).unwrap();
-    fs::write(fixture("key-id"), vault.signing_key().key_id()).unwrap();
+    fs::create_dir_all(stored("")).unwrap();
+    ciborium::into_writer(&rows, fs::File::create(stored("rows.cbor")).unwrap()).unwrap();
+    fs::write(stored("backup"), backup).unwrap();
+    fs::write(stored("key-id"), vault.signing_key().key_id()).unwrap();
     for (name, value) in [
         ("contents.json", contents(&vault)),
-        ("audit.json", serde_json::to_value(vault.audit_log(99).unwrap()).unwrap()),
-        ("verify.json", serde_json::to_value(vault.verify().unwrap()).unwrap()),
+        ("audit.json", audit_log(&vault)),
+        ("verify.json", report(&vault)),
     ] {
-        fs::write(fixture(name), serde_json::to_string(&value).unwrap() + "\n").unwrap();
+        fs::write(stored(name), serde_json::to_string(&value).unwrap() + "\n").unwrap();
     }
     drop(vault);
     for name in FILES {
-        fs::copy(fixture.dir.path().join(name), fixture(name)).unwrap();
+        fs::copy(fixture.dir.path().join(name), stored(name)).unwrap();
     }
 }

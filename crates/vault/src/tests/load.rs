@@ -1,26 +1,26 @@
-//! How long it takes, and how much memory and writing. `cargo test --release --lib load:: -- --ignored
-//! --nocapture --test-threads 1`
+//! Measurements of time, memory and writes:
+//! `cargo test --release -p instored-vault load:: -- --ignored --nocapture --test-threads 1`
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use instored_domain::Template;
 
+use super::*;
 use crate::codes;
 use crate::record::Claim;
 use crate::record_key::{RecordKind, numbered_name};
-use super::*;
 
-/// Customers with `views` random faces of `length` values each, in commits of a thousand.
-fn fill(vault: &Vault, customers: u32, views: u32, length: usize) {
-    let mut dice = Dice(9);
+/// Adds customers with `views` random templates of `length` values each, in commits of a thousand.
+fn write_customers(vault: &Vault, customers: u32, views: u32, length: usize) {
+    let mut rng = Rng::with_seed(9);
     let ids: Vec<_> = (1..=customers).collect();
     for some in ids.chunks(1000) {
         vault
-            .change(act(0), |change| {
+            .write(context(0), |transaction| {
                 for n in some {
                     let id = customer(u128::from(*n));
-                    change.open_account(id)?;
+                    transaction.create_account(id)?;
                     let known = Customer {
                         id,
                         name: None,
@@ -29,13 +29,13 @@ fn fill(vault: &Vault, customers: u32, views: u32, length: usize) {
                         last_visit: None,
                         preferences: Default::default(),
                     };
-                    change.put(id, RecordKind::Customer, &numbered_name(0), &known)?;
-                    codes::put_receipt(change, &consent(u128::from(*n)))?;
+                    transaction.put(id, RecordKind::Customer, &numbered_name(0), &known)?;
+                    codes::put_receipt(transaction, &consent(u128::from(*n)))?;
                     let claim = Claim { code: code(*n), expires: second(600) };
-                    codes::put_claim(change, id, &claim, second(0))?;
+                    codes::put_claim(transaction, id, &claim, second(0))?;
                     for sequence in 0..views {
                         let values =
-                            (0..length).map(|_| dice.below(2001) as f32 - 1000.0).collect();
+                            (0..length).map(|_| rng.usize(..2001) as f32 - 1000.0).collect();
                         let template = Template {
                             customer: id,
                             model: ModelId("mobilefacenet".into()),
@@ -43,7 +43,12 @@ fn fill(vault: &Vault, customers: u32, views: u32, length: usize) {
                             created: second(0),
                             embedding: Embedding::normalised(values).unwrap(),
                         };
-                        change.put(id, RecordKind::Template, &numbered_name(sequence), &template)?;
+                        transaction.put(
+                            id,
+                            RecordKind::Template,
+                            &numbered_name(sequence),
+                            &template,
+                        )?;
                     }
                 }
                 Ok(())
@@ -52,21 +57,22 @@ fn fill(vault: &Vault, customers: u32, views: u32, length: usize) {
     }
 }
 
-/// Kilobytes, from the kernel.
+/// Returns a field of the process status in kB.
 fn memory(field: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// Returns the bytes that the process passed to the kernel.
 fn written() -> u64 {
     let io = fs::read_to_string("/proc/self/io").unwrap();
     let line = io.lines().find(|line| line.starts_with("wchar:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Time on a processor so far; the machine may have other things to do.
-fn busy() -> Duration {
+/// Returns the thread's CPU time, which is independent of other load.
+fn cpu_time() -> Duration {
     let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
 }
@@ -74,7 +80,8 @@ fn busy() -> Duration {
 const FOLDER: &str = "INSTORED_TEST_LOAD_FOLDER";
 const LENGTH: &str = "INSTORED_TEST_LOAD_LENGTH";
 
-/// Not a test: what loads, in a process that has done nothing else.
+/// Loads the vault in a child process, so that its memory is measured alone. Does nothing when it
+/// runs as a test.
 #[test]
 fn child_that_loads() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
@@ -82,14 +89,14 @@ fn child_that_loads() {
     let path = PathBuf::from(&folder).join("vault.redb");
     let keys = keys(folder.as_ref(), &path).unwrap();
     let before = memory("VmRSS:");
-    let start = busy();
+    let start = cpu_time();
     let vault = Vault::open(&path, keys, box_id(), second(0)).unwrap();
-    let opened = busy() - start;
-    let mut faces: Vec<f32> = Vec::with_capacity(TEMPLATES * length);
+    let opened = cpu_time() - start;
+    let mut values: Vec<f32> = Vec::with_capacity(TEMPLATES * length);
     let rejected =
-        vault.for_each_template(|t| faces.extend_from_slice(t.embedding.values())).unwrap();
-    let loaded = busy() - start;
-    assert_eq!((rejected.len(), faces.len()), (0, TEMPLATES * length));
+        vault.for_each_template(|t| values.extend_from_slice(t.embedding.values())).unwrap();
+    let loaded = cpu_time() - start;
+    assert_eq!((rejected.len(), values.len()), (0, TEMPLATES * length));
     let peak = memory("VmHWM:") - before;
     let size = (TEMPLATES * length * 4 / 1024) as u64;
     eprintln!(
@@ -103,9 +110,9 @@ fn child_that_loads() {
 
 const TEMPLATES: usize = 100_000;
 
-fn load(length: usize) {
+fn measure_load(length: usize) {
     let fixture = Fixture::new();
-    fill(&fixture.open(), 20_000, 5, length);
+    write_customers(&fixture.open(), 20_000, 5, length);
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "tests::load::child_that_loads", "--nocapture"])
         .env(FOLDER, fixture.dir.path())
@@ -116,28 +123,28 @@ fn load(length: usize) {
 
 #[test]
 #[ignore = "takes a minute"]
-fn a_hundred_thousand_templates_of_512_values_take_little_more_memory_than_they_are() {
-    load(512);
+fn loading_512_value_templates_needs_little_memory() {
+    measure_load(512);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn a_hundred_thousand_templates_of_128_values_take_little_more_memory_than_they_are() {
-    load(128);
+fn loading_128_value_templates_needs_little_memory() {
+    measure_load(128);
 }
 
 #[test]
 #[ignore = "takes a minute"]
-fn what_events_cost() {
-    for known in [100u32, 1000, 10_000] {
+fn measure_operations() {
+    for customers in [100u32, 1000, 10_000] {
         let fixture = Fixture::new();
         let vault = fixture.open();
-        fill(&vault, known, 5, 128);
-        let time = |what: &str, times: u32, mut event: Box<dyn FnMut(u32) + '_>| {
+        write_customers(&vault, customers, 5, 128);
+        let time = |operation: &str, times: u32, mut run: Box<dyn FnMut(u32) + '_>| {
             let (start, bytes) = (Instant::now(), written());
-            (0..times).for_each(&mut event);
+            (0..times).for_each(&mut run);
             eprintln!(
-                "{known} customers, {what}: {:.2?}, {} bytes written",
+                "{customers} customers, {operation}: {:.2?}, {} bytes written",
                 start.elapsed() / times,
                 (written() - bytes) / u64::from(times)
             );
@@ -154,19 +161,19 @@ fn what_events_cost() {
             100,
             Box::new(|n| {
                 let order = order(u128::from(n % 50 + 1), &format!("T{n}"), 9);
-                vault.add_order(&order, act(1)).unwrap();
+                vault.add_order(&order, context(1)).unwrap();
             }),
         );
         time("an enrolment", 20, Box::new(|n| drop(enrol(&vault, 20_001 + n))));
         time(
-            "forgetting",
+            "forgetting a customer",
             10,
             Box::new(|n| {
-                vault.forget(customer(u128::from(n + 60)), act(1)).unwrap().unwrap();
+                vault.forget(customer(u128::from(n + 60)), context(1)).unwrap().unwrap();
             }),
         );
-        time("a sweep", 1, Box::new(|_| vault.compact().unwrap()));
-        time("verifying", 1, Box::new(|_| sound(&vault)));
-        time("rotating", 1, Box::new(|_| drop(vault.rotate_keys(act(3)).unwrap())));
+        time("compaction", 1, Box::new(|_| vault.compact().unwrap()));
+        time("verification", 1, Box::new(|_| assert_sound(&vault)));
+        time("key rotation", 1, Box::new(|_| drop(vault.rotate_keys(context(3)).unwrap())));
     }
 }

@@ -1,28 +1,30 @@
-//! The vault as its users and its enemies see it.
+//! Tests of the vault through its API, and of its files under attack and failure.
 
 mod backup;
 mod crash;
 mod forgetting;
 mod format;
-mod storing;
 mod load;
 mod rotation;
+mod storing;
 mod tampering;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fastrand::Rng;
 use instored_domain::{
-    ClaimCode, Consent, ConsentMethod, ConsentReceipt, Customer, CustomerId, Embedding, LineItem,
-    ModelId, Order, OrderId, Unit, parse_order_time,
+    BoxId, ClaimCode, Consent, ConsentMethod, ConsentReceipt, Customer, CustomerId, Embedding,
+    LineItem, ModelId, Order, OrderId, Unit, parse_order_time,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::storage::Opener;
-use super::*;
+use crate::schema::META;
+use crate::storage::{Commit, Opener};
+use crate::*;
 
-/// A state folder with a vault in it.
+/// State folder with keys and a vault.
 struct Fixture {
     dir: tempfile::TempDir,
     path: PathBuf,
@@ -47,15 +49,16 @@ impl Fixture {
         Vault::open(&self.path, keys(self.dir.path(), &self.path)?, box_id(), second(0))
     }
 
-    fn open_on(&self, opener: Opener) -> Result<Vault, VaultError> {
-        Vault::open_on(&self.path, self.keys(), box_id(), second(0), opener)
+    fn open_with(&self, opener: Opener) -> Result<Vault, VaultError> {
+        Vault::open_with(&self.path, self.keys(), box_id(), second(0), opener)
     }
 
+    /// Returns the bytes of the database file.
     fn raw(&self) -> Vec<u8> {
         fs::read(&self.path).unwrap()
     }
 
-    /// Everything in the folder, to be put back later.
+    /// Returns every file of the folder, to put it back later.
     fn copy(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = fs::read_dir(self.dir.path()).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
@@ -80,8 +83,8 @@ fn second(n: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + n).unwrap()
 }
 
-fn act(n: i64) -> AuditContext {
-    AuditContext { at: second(n), by: Actor::Operator }
+fn context(n: i64) -> AuditContext {
+    AuditContext { at: second(n), actor: Actor::Operator }
 }
 
 fn code(n: u32) -> ClaimCode {
@@ -93,7 +96,7 @@ fn receipt(n: u32) -> ConsentReceipt {
     ConsentReceipt(code(n ^ 0x0080_0000))
 }
 
-/// A face that no other call gives.
+/// Returns a different embedding for each customer and view.
 fn embedding(n: u128, view: u32) -> Embedding {
     let seed = f64::from(u32::try_from(n).unwrap()) * 31.7 + f64::from(view);
     let values = (1..=128).map(|i| (seed + f64::from(i) * 1.7).sin() as f32).collect();
@@ -153,14 +156,14 @@ fn order(n: u128, name: &str, hour: u8) -> Order {
     }
 }
 
-/// `n` customers with three faces, a name and four orders each.
-fn shop(vault: &Vault, n: u32) {
+/// Adds `n` customers with three templates, a name and four orders each.
+fn fill(vault: &Vault, n: u32) {
     for n in 1..=n {
         let id = enrol(vault, n).id;
         let n = u128::from(n);
-        vault.rename(id, Some(name(n).parse().unwrap()), act(1)).unwrap();
+        vault.rename(id, Some(name(n).parse().unwrap()), context(1)).unwrap();
         let orders: Vec<_> = (0..4).map(|i| order(n, &format!("T{n}-{i}-"), 6 + i)).collect();
-        vault.add_orders(&orders, act(2)).unwrap();
+        vault.add_orders(&orders, context(2)).unwrap();
     }
 }
 
@@ -168,21 +171,8 @@ fn name(n: u128) -> String {
     format!("Zacharias {n} of the Mill")
 }
 
-/// Nothing in the vault is other than the box left it.
+/// Asserts that the whole vault verifies.
 #[track_caller]
-fn sound(vault: &Vault) {
+fn assert_sound(vault: &Vault) {
     assert_eq!(vault.verify().unwrap().faults, Vec::<String>::new());
-}
-
-/// Numbers that look random and are the same in each run (SplitMix64, Steele et al. 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
-    }
 }

@@ -1,15 +1,16 @@
-//! What is kept comes back as it was.
+//! Writing and reading of customers, codes, orders, products and the audit log.
 
 use std::os::unix::fs::PermissionsExt;
 
 use instored_domain::{Allergen, Preferences, Product};
 use jiff::{Span, tz::TimeZone};
 
-use crate::record::TrustedSigners;
 use super::*;
+use crate::record::Signers;
+use crate::record::TrustedSigners;
 
 #[test]
-fn what_is_enrolled_is_there_after_a_restart() {
+fn enrolled_customer_is_read_after_restart() {
     let fixture = Fixture::new();
     let made = enrol(&fixture.open(), 1);
     let vault = fixture.open();
@@ -25,11 +26,11 @@ fn what_is_enrolled_is_there_after_a_restart() {
     }
     assert_eq!(templates.records.len(), 3);
     assert_eq!(vault.customer(customer(2)).unwrap(), None);
-    sound(&vault);
+    assert_sound(&vault);
 }
 
 #[test]
-fn every_file_is_private() {
+fn every_file_has_mode_0600() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     enrol(&vault, 1);
@@ -41,15 +42,15 @@ fn every_file_is_private() {
 }
 
 #[test]
-fn an_enrolment_that_cannot_be_whole_leaves_nothing() {
+fn failed_enrolment_stores_nothing() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     enrol(&vault, 1);
-    let (model, faces) = (ModelId("sface".into()), [embedding(2, 0)]);
+    let (model, embeddings) = (ModelId("sface".into()), [embedding(2, 0)]);
     let taken = NewEnrolment {
         consent: &consent(2),
         model: &model,
-        embeddings: &faces,
+        embeddings: &embeddings,
         claim: code(1),
         claim_expires: second(600),
     };
@@ -57,58 +58,59 @@ fn an_enrolment_that_cannot_be_whole_leaves_nothing() {
     let same_receipt = Consent { receipt: receipt(1), ..consent(2) };
     let taken = NewEnrolment { consent: &same_receipt, claim: code(2), ..taken };
     assert!(matches!(vault.enrol(&taken), Err(VaultError::CodeTaken)));
-    let faceless = NewEnrolment { consent: &consent(2), embeddings: &[], ..taken };
-    assert!(matches!(vault.enrol(&faceless), Err(VaultError::NoTemplates(_))));
-    let twice = NewEnrolment { consent: &consent(1), embeddings: &faces, ..faceless };
-    assert!(matches!(vault.enrol(&twice), Err(VaultError::AlreadyEnrolled(_))));
+    let without_template = NewEnrolment { consent: &consent(2), embeddings: &[], ..taken };
+    assert!(matches!(vault.enrol(&without_template), Err(VaultError::NoTemplates(_))));
+    let repeated =
+        NewEnrolment { consent: &consent(1), embeddings: &embeddings, ..without_template };
+    assert!(matches!(vault.enrol(&repeated), Err(VaultError::AlreadyEnrolled(_))));
     assert_eq!(vault.customers().unwrap().records.len(), 1);
     assert_eq!(vault.templates().unwrap().records.len(), 3);
     assert!(vault.export(customer(2)).unwrap().is_none());
-    sound(&vault);
+    assert_sound(&vault);
 }
 
 #[test]
-fn customers_are_renamed_their_visits_counted_and_their_wishes_kept() {
+fn name_visits_and_preferences_are_stored() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     let id = enrol(&vault, 1).id;
-    let named = vault.rename(id, Some("Zoë".parse().unwrap()), act(1)).unwrap().unwrap();
+    let named = vault.rename(id, Some("Zoë".parse().unwrap()), context(1)).unwrap().unwrap();
     assert_eq!(named.name.unwrap().as_str(), "Zoë");
-    let seen = vault.record_visit(id, second(60)).unwrap().unwrap();
-    assert_eq!((seen.visits, seen.last_visit), (1, Some(second(60))));
-    assert_eq!(vault.customer(id).unwrap().unwrap(), seen);
-    let wish = Preferences {
-        history: false,
+    let visited = vault.record_visit(id, second(60)).unwrap().unwrap();
+    assert_eq!((visited.visits, visited.last_visit), (1, Some(second(60))));
+    assert_eq!(vault.customer(id).unwrap().unwrap(), visited);
+    let preferences = Preferences {
+        can_show_history: false,
         allergens: [Allergen::Nuts].into(),
         ..Preferences::default()
     };
-    let changed = vault.set_preferences(id, wish.clone(), act(2)).unwrap().unwrap();
-    assert_eq!(changed.preferences, wish);
-    assert_eq!(vault.rename(id, None, act(3)).unwrap().unwrap().name, None);
-    assert_eq!(vault.customer(id).unwrap().unwrap().preferences, wish);
-    assert!(vault.rename(customer(9), None, act(4)).unwrap().is_none());
-    assert!(vault.set_preferences(customer(9), wish, act(4)).unwrap().is_none());
+    let changed = vault.set_preferences(id, preferences.clone(), context(2)).unwrap().unwrap();
+    assert_eq!(changed.preferences, preferences);
+    assert_eq!(vault.rename(id, None, context(3)).unwrap().unwrap().name, None);
+    assert_eq!(vault.customer(id).unwrap().unwrap().preferences, preferences);
+    assert!(vault.rename(customer(9), None, context(4)).unwrap().is_none());
+    assert!(vault.set_preferences(customer(9), preferences, context(4)).unwrap().is_none());
     assert!(vault.record_visit(customer(9), second(0)).unwrap().is_none());
 }
 
 #[test]
-fn what_changes_nothing_is_no_change() {
+fn operation_without_effect_counts_no_change() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     enrol(&vault, 1);
-    vault.add_order(&order(1, "A-1", 9), act(1)).unwrap();
+    vault.add_order(&order(1, "A-1", 9), context(1)).unwrap();
     let before = vault.change_count().unwrap();
-    vault.add_order(&order(1, "A-1", 9), act(1)).unwrap();
-    vault.rename(customer(9), None, act(4)).unwrap();
-    vault.forget(customer(9), act(4)).unwrap();
-    vault.remove_products(&["none".into()], act(4)).unwrap();
+    vault.add_order(&order(1, "A-1", 9), context(1)).unwrap();
+    vault.rename(customer(9), None, context(4)).unwrap();
+    vault.forget(customer(9), context(4)).unwrap();
+    vault.remove_products(&["none".into()], context(4)).unwrap();
     assert_eq!(vault.change_count().unwrap(), before);
-    vault.rename(customer(1), None, act(4)).unwrap();
+    vault.rename(customer(1), None, context(4)).unwrap();
     assert_eq!(vault.change_count().unwrap(), before + 1);
 }
 
 #[test]
-fn a_claim_code_names_its_customer_until_it_expires() {
+fn claim_code_identifies_customer_until_expiry() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     let id = enrol(&vault, 1).id;
@@ -120,12 +122,12 @@ fn a_claim_code_names_its_customer_until_it_expires() {
     vault.record_visit(id, second(599)).unwrap();
     assert_eq!(vault.verify().unwrap().claim_codes, 1);
     vault.record_visit(id, second(600)).unwrap();
-    assert_eq!(vault.verify().unwrap().claim_codes, 0, "expired codes are not kept");
-    sound(&vault);
+    assert_eq!(vault.verify().unwrap().claim_codes, 0, "expired codes are removed");
+    assert_sound(&vault);
 }
 
 #[test]
-fn an_expired_claim_code_can_be_given_again() {
+fn expired_claim_code_can_be_reused() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     enrol(&vault, 1);
@@ -140,37 +142,52 @@ fn an_expired_claim_code_can_be_given_again() {
         })
         .unwrap();
     assert_eq!(vault.customer_by_claim_code(&code(1), second(700)).unwrap(), Some(customer(2)));
-    sound(&vault);
+    assert_sound(&vault);
 }
 
 #[test]
-fn a_receipt_names_its_customer_as_long_as_they_are_enrolled() {
+fn receipt_identifies_customer_while_enrolled() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     let id = enrol(&vault, 1).id;
     assert_eq!(vault.customer_by_receipt(&receipt(1)).unwrap(), Some(id));
-    assert_eq!(vault.customer_by_receipt(&Receipt(code(1))).unwrap(), None, "a claim code is no receipt");
-    assert_eq!(vault.customer_by_claim_code(&receipt(1).0, second(0)).unwrap(), None, "a receipt buys nothing");
-    vault.forget(id, act(1)).unwrap();
+    assert_eq!(
+        vault.customer_by_receipt(&ConsentReceipt(code(1))).unwrap(),
+        None,
+        "a claim code is no receipt"
+    );
+    assert_eq!(
+        vault.customer_by_claim_code(&receipt(1).0, second(0)).unwrap(),
+        None,
+        "a receipt is no claim code"
+    );
+    vault.forget(id, context(1)).unwrap();
     assert_eq!(vault.customer_by_receipt(&receipt(1)).unwrap(), None);
 }
 
 #[test]
-fn an_order_id_counts_once() {
+fn order_id_is_stored_once() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     enrol(&vault, 1);
     enrol(&vault, 2);
     let first = order(1, "A-1", 9);
-    assert_eq!(vault.add_order(&first, act(1)).unwrap(), AddOrderOutcome::Added);
-    assert_eq!(vault.add_order(&first, act(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
-    let dearer = Order { total: 104, ..first.clone() };
-    let later = order(1, "A-1", 10);
-    let elsewhere = order(2, "A-1", 9);
-    let strange = order(9, "A-2", 9);
-    let batch = [dearer, later, elsewhere, strange, order(2, "B-1", 9), order(2, "B-1", 9)];
+    assert_eq!(vault.add_order(&first, context(1)).unwrap(), AddOrderOutcome::Added);
+    assert_eq!(vault.add_order(&first, context(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
+    let other_total = Order { total: 104, ..first.clone() };
+    let other_time = order(1, "A-1", 10);
+    let other_customer = order(2, "A-1", 9);
+    let unknown_customer = order(9, "A-2", 9);
+    let batch = [
+        other_total,
+        other_time,
+        other_customer,
+        unknown_customer,
+        order(2, "B-1", 9),
+        order(2, "B-1", 9),
+    ];
     assert_eq!(
-        vault.add_orders(&batch, act(2)).unwrap(),
+        vault.add_orders(&batch, context(2)).unwrap(),
         [
             AddOrderOutcome::Conflict,
             AddOrderOutcome::Conflict,
@@ -184,36 +201,42 @@ fn an_order_id_counts_once() {
 }
 
 #[test]
-fn a_corrected_order_takes_the_place_of_the_wrong_one_for_good() {
+fn corrected_order_replaces_wrong_one_permanently() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     enrol(&vault, 1);
     enrol(&vault, 2);
     let wrong = order(1, "A-1", 9);
     let right = Order { replaces: Some(wrong.id.clone()), ..order(1, "A-2", 9) };
-    assert_eq!(vault.add_order(&right, act(1)).unwrap(), AddOrderOutcome::ReplacedOrderNotFound);
-    vault.add_order(&wrong, act(1)).unwrap();
+    assert_eq!(
+        vault.add_order(&right, context(1)).unwrap(),
+        AddOrderOutcome::ReplacedOrderNotFound
+    );
+    vault.add_order(&wrong, context(1)).unwrap();
     let foreign = Order { replaces: Some(wrong.id.clone()), ..order(2, "B-1", 9) };
-    assert_eq!(vault.add_order(&foreign, act(1)).unwrap(), AddOrderOutcome::ReplacedOrderNotFound);
-    assert_eq!(vault.add_order(&right, act(1)).unwrap(), AddOrderOutcome::Added);
+    assert_eq!(
+        vault.add_order(&foreign, context(1)).unwrap(),
+        AddOrderOutcome::ReplacedOrderNotFound
+    );
+    assert_eq!(vault.add_order(&right, context(1)).unwrap(), AddOrderOutcome::Added);
     assert_eq!(vault.orders(customer(1), 10).unwrap().records, std::slice::from_ref(&right));
-    assert_eq!(vault.add_order(&wrong, act(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
-    assert_eq!(vault.add_order(&right, act(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
+    assert_eq!(vault.add_order(&wrong, context(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
+    assert_eq!(vault.add_order(&right, context(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
     let void =
         Order { lines: vec![], total: 0, replaces: Some(right.id.clone()), ..order(1, "A-3", 10) };
-    assert_eq!(vault.add_order(&void, act(1)).unwrap(), AddOrderOutcome::Added);
+    assert_eq!(vault.add_order(&void, context(1)).unwrap(), AddOrderOutcome::Added);
     drop(vault);
     let vault = fixture.open();
     assert_eq!(vault.orders(customer(1), 10).unwrap().records, []);
-    assert_eq!(vault.add_order(&right, act(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
+    assert_eq!(vault.add_order(&right, context(1)).unwrap(), AddOrderOutcome::AlreadyKnown);
     let export = vault.export(customer(1)).unwrap().unwrap();
     assert_eq!(export.orders, [void]);
     assert_eq!(export.replaced_orders.len(), 2);
-    sound(&vault);
+    assert_sound(&vault);
 }
 
 #[test]
-fn orders_come_back_newest_first_after_a_restart() {
+fn orders_are_read_newest_first_after_restart() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     enrol(&vault, 1);
@@ -221,15 +244,16 @@ fn orders_come_back_newest_first_after_a_restart() {
     let (old, middle, new) = (order(1, "Z", 8), order(1, "Y", 9), order(1, "X", 10));
     let other = order(2, "W", 9);
     for order in [&middle, &new, &other, &old] {
-        vault.add_order(order, act(1)).unwrap();
+        vault.add_order(order, context(1)).unwrap();
     }
     drop(vault);
     let vault = fixture.open();
     assert_eq!(vault.orders(customer(1), 2).unwrap().records, [new.clone(), middle.clone()]);
-    let mut seen = Vec::new();
-    let rejected = vault.for_each_order_history(|id, orders| seen.push((id, orders.to_vec()))).unwrap();
+    let mut visited = Vec::new();
+    let rejected =
+        vault.for_each_order_history(|id, orders| visited.push((id, orders.to_vec()))).unwrap();
     assert!(rejected.is_empty());
-    assert_eq!(seen, [(customer(1), vec![new, middle, old]), (customer(2), vec![other])]);
+    assert_eq!(visited, [(customer(1), vec![new, middle, old]), (customer(2), vec![other])]);
 }
 
 fn product(sku: &str, name: &str) -> Product {
@@ -237,21 +261,22 @@ fn product(sku: &str, name: &str) -> Product {
 }
 
 #[test]
-fn the_catalogue_is_kept_product_by_product() {
+fn catalogue_stores_each_product() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     let first = [product("1", "Milk"), product("2", "Rye")];
-    let put = vault.put_products(&first, act(1)).unwrap();
+    let put = vault.put_products(&first, context(1)).unwrap();
     assert_eq!(put, CatalogueUpdate { added: 2, changed: 0, unchanged: 0 });
-    let put = vault.put_products(&[product("1", "Oat milk"), product("2", "Rye")], act(1)).unwrap();
+    let put =
+        vault.put_products(&[product("1", "Oat milk"), product("2", "Rye")], context(1)).unwrap();
     assert_eq!(put, CatalogueUpdate { added: 0, changed: 1, unchanged: 1 });
-    assert_eq!(vault.remove_products(&["2".into(), "3".into()], act(1)).unwrap(), 1);
+    assert_eq!(vault.remove_products(&["2".into(), "3".into()], context(1)).unwrap(), 1);
     drop(vault);
     assert_eq!(fixture.open().products().unwrap().records, [product("1", "Oat milk")]);
 }
 
 #[test]
-fn who_has_not_come_for_the_months_is_due() {
+fn customer_without_visit_for_months_is_inactive() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     for n in 1..=3 {
@@ -263,19 +288,19 @@ fn who_has_not_come_for_the_months_is_due() {
     };
     vault.record_visit(customer(1), months(5)).unwrap();
     vault.record_visit(customer(2), months(1)).unwrap();
-    let due = |at, n| vault.inactive_customers(at, n).unwrap();
-    assert_eq!(due(months(11), 12), []);
-    assert_eq!(due(months(12), 12), [customer(3)]);
-    assert_eq!(due(months(13), 12), [customer(2), customer(3)]);
-    assert_eq!(due(months(40), 12).len(), 3);
-    assert_eq!(due(months(40), u32::MAX), [], "a time before all time");
+    let inactive = |at, n| vault.inactive_customers(at, n).unwrap();
+    assert_eq!(inactive(months(11), 12), []);
+    assert_eq!(inactive(months(12), 12), [customer(3)]);
+    assert_eq!(inactive(months(13), 12), [customer(2), customer(3)]);
+    assert_eq!(inactive(months(40), 12).len(), 3);
+    assert_eq!(inactive(months(40), u32::MAX), [], "before the first representable date");
 }
 
 #[test]
-fn an_export_holds_all_there_is_of_a_customer_and_nothing_of_another() {
+fn export_contains_one_customer_completely() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    shop(&vault, 3);
+    fill(&vault, 3);
     let export = vault.export(customer(2)).unwrap().unwrap();
     assert_eq!(export.consents, [consent(2)]);
     let ids: Vec<_> = export.orders.iter().map(|order| order.id.0.as_str()).collect();
@@ -298,37 +323,41 @@ fn an_export_holds_all_there_is_of_a_customer_and_nothing_of_another() {
 }
 
 #[test]
-fn the_audit_log_tells_what_was_done_and_not_to_whom() {
+fn audit_log_lists_actions_without_customer_ids() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    shop(&vault, 2);
+    fill(&vault, 2);
     vault.record_visit(customer(1), second(9)).unwrap();
-    let retention = AuditContext { at: second(10), by: Actor::Retention };
+    let retention = AuditContext { at: second(10), actor: Actor::Retention };
     vault.forget(customer(2), retention).unwrap();
     let log = vault.audit_log(100).unwrap();
-    let done: Vec<_> = log.iter().map(|entry| entry.done).collect();
-    let of_one = [AuditAction::Enrolled, AuditAction::Renamed, AuditAction::Orders];
-    assert_eq!(done, [&[AuditAction::Made], &of_one[..], &of_one[..], &[AuditAction::Forgotten]].concat());
-    assert_eq!(log[7].act, retention);
-    assert_eq!(log[7].whose, None);
-    assert_eq!(log[1].whose, log[2].whose, "one customer, one word");
-    assert_ne!(log[1].whose, log[4].whose);
+    let actions: Vec<_> = log.iter().map(|entry| entry.action).collect();
+    let of_customer = [AuditAction::Enrolled, AuditAction::Renamed, AuditAction::Orders];
+    assert_eq!(
+        actions,
+        [&[AuditAction::Made], &of_customer[..], &of_customer[..], &[AuditAction::Forgotten]]
+            .concat()
+    );
+    assert_eq!(log[7].context, retention);
+    assert_eq!(log[7].customer_tag, None);
+    assert_eq!(log[1].customer_tag, log[2].customer_tag, "one tag a customer");
+    assert_ne!(log[1].customer_tag, log[4].customer_tag);
     assert_eq!(vault.audit_log(2).unwrap(), log[6..]);
     let text = format!("{log:?}");
     assert!(!text.contains("Zacharias") && !text.contains("c0ffee"), "{text}");
 }
 
 #[test]
-fn a_second_opener_gets_a_sentence() {
+fn vault_in_use_is_rejected_with_remedy() {
     let fixture = Fixture::new();
     let _vault = fixture.open();
     let error = fixture.try_open().unwrap_err();
     assert!(matches!(error, VaultError::InUse { .. }));
-    assert!(error.to_string().contains("in use by another instored; stop it"), "{error}");
+    assert!(error.to_string().contains("in use by another instored: stop"), "{error}");
 }
 
 #[test]
-fn a_vault_opens_only_with_its_own_keys_and_box() {
+fn vault_opens_only_with_its_keys_and_box() {
     let fixture = Fixture::new();
     fixture.open();
     let exit = "exit".parse().unwrap();
@@ -336,7 +365,7 @@ fn a_vault_opens_only_with_its_own_keys_and_box() {
     assert!(matches!(error, VaultError::OtherBox { .. }));
     let stranger = Fixture::new();
     stranger.open();
-    for (file, wrong) in [("signing.key", "OtherKey"), ("vault.key", "OtherVaultKey")] {
+    for (file, wrong) in [("signing.key", "OtherSigningKey"), ("vault.key", "OtherVaultKey")] {
         let ours = fs::read(fixture.dir.path().join(file)).unwrap();
         fs::copy(stranger.dir.path().join(file), fixture.dir.path().join(file)).unwrap();
         let error = fixture.try_open().unwrap_err();
@@ -347,7 +376,7 @@ fn a_vault_opens_only_with_its_own_keys_and_box() {
 }
 
 #[test]
-fn files_that_are_no_vault_are_named_and_left_alone() {
+fn file_that_is_no_vault_is_rejected_and_kept() {
     for garbage in [b"short".to_vec(), vec![0xA5; 100_000], b"redb\x1A\x0A\xA9\x0D\x0A".repeat(999)]
     {
         let fixture = Fixture::new();
@@ -365,13 +394,13 @@ fn files_that_are_no_vault_are_named_and_left_alone() {
 }
 
 #[test]
-fn a_vault_of_another_format_is_refused_with_a_sentence() {
+fn vault_of_other_format_is_rejected() {
     let fixture = Fixture::new();
     fixture.keys();
-    for (first, found) in [(true, 1), (false, 9)] {
+    for (is_format_1, found) in [(true, 1), (false, 9)] {
         let database = redb::Database::create(&fixture.path).unwrap();
         let txn = database.begin_write().unwrap();
-        if first {
+        if is_format_1 {
             let text: redb::TableDefinition<&str, &[u8]> = redb::TableDefinition::new("meta");
             txn.open_table(text).unwrap().insert("format", [1].as_slice()).unwrap();
         } else {
@@ -386,13 +415,15 @@ fn a_vault_of_another_format_is_refused_with_a_sentence() {
 }
 
 #[test]
-fn a_signed_record_has_not_changed_its_form_unnoticed() {
+fn signed_record_has_stable_encoding() {
+    use data_encoding::HEXLOWER;
     use sha2::{Digest, Sha256};
     let key = SigningKey::from_seed(&[1; 32]);
     let signers = Signers::new(box_id(), key, None);
-    let signed = signers.sign(b"aad", customer(1), &consent(1), second(0)).unwrap();
-    assert_eq!(box_key::hex(&Sha256::digest(&*signed)[..8]), "036fd8a146b1b527");
-    let trust = TrustedSigners { box_id: box_id(), keys: signers.trust.keys.clone() };
-    let read: Consent = trust.read(customer(1), &trust.parse(b"aad", &signed).unwrap()).unwrap();
+    let signed = signers.sign(b"place", customer(1), &consent(1), second(0)).unwrap();
+    assert_eq!(HEXLOWER.encode(&Sha256::digest(&*signed)[..8]), "036fd8a146b1b527");
+    let trusted = TrustedSigners { box_id: box_id(), keys: signers.trusted.keys.clone() };
+    let read: Consent =
+        trusted.decode(customer(1), &trusted.parse(b"place", &signed).unwrap()).unwrap();
     assert_eq!(read, consent(1));
 }
