@@ -102,11 +102,11 @@ mod tests {
     use super::*;
 
     fn frame(ms: u64) -> Frame {
-        Frame { picture: Picture::filled(1, 1, [0; 3]), taken: Duration::from_millis(ms) }
+        Frame { picture: Picture::filled(1, 1, [0; 3]), captured_at: Duration::from_millis(ms) }
     }
 
     fn taken<O>(mail: SlotItem<O>) -> Option<u128> {
-        if let SlotItem::Frame(frame, _) = mail { Some(frame.taken.as_millis()) } else { None }
+        if let SlotItem::Frame(frame, _) = mail { Some(frame.captured_at.as_millis()) } else { None }
     }
 
     #[test]

@@ -155,8 +155,8 @@ impl VisionWorker {
                 loop {
                     match camera.next_frame() {
                         Ok(mut frame) => {
-                            frame.taken = began.saturating_add(frame.taken);
-                            latest = (frame.taken, Instant::now());
+                            frame.captured_at = began.saturating_add(frame.captured_at);
+                            latest = (frame.captured_at, Instant::now());
                             if !streaming {
                                 streaming = true;
                                 retry = FIRST_RETRY;

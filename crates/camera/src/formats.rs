@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use instored_imaging::{Encoding, FourCc};
+use instored_imaging::{FourCc, PixelFormat};
 
 /// What is wanted of the camera.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +60,7 @@ pub(super) struct Offer {
 /// What to set the camera to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Choice {
-    pub encoding: Encoding,
+    pub pixel_format: PixelFormat,
     pub width: u32,
     pub height: u32,
 }
@@ -74,19 +74,19 @@ pub(super) fn choose(offers: &[Offer], wanted: Wanted) -> Option<Choice> {
         // Drivers give 30 frames a second as 30000/1001, too.
         let missing = offer.max_fps.map_or(0.0, |max| (fps * 0.99 - max).max(0.0));
         let choice = Choice {
-            encoding: Encoding::of(offer.fourcc)?,
+            pixel_format: PixelFormat::from_fourcc(offer.fourcc)?,
             width: offer.width,
             height: offer.height,
         };
         Some((size_off, missing, choice))
     });
-    let colourless = |choice: &Choice| choice.encoding == Encoding::Grey;
+    let colourless = |choice: &Choice| choice.pixel_format == PixelFormat::Grey;
     readable
         .min_by(|(size_a, missing_a, a), (size_b, missing_b, b)| {
             (colourless(a).cmp(&colourless(b)))
                 .then(size_a.cmp(size_b))
                 .then(missing_a.total_cmp(missing_b))
-                .then(a.encoding.cmp(&b.encoding))
+                .then(a.pixel_format.cmp(&b.pixel_format))
         })
         .map(|(_, _, choice)| choice)
 }
@@ -112,9 +112,9 @@ mod tests {
         Offer { fourcc: *fourcc, width, height, max_fps: Some(fps) }
     }
 
-    fn chosen(offers: &[Offer], wanted: Wanted) -> (Encoding, u32, u32) {
-        let Choice { encoding, width, height } = choose(offers, wanted).unwrap();
-        (encoding, width, height)
+    fn chosen(offers: &[Offer], wanted: Wanted) -> (PixelFormat, u32, u32) {
+        let Choice { pixel_format, width, height } = choose(offers, wanted).unwrap();
+        (pixel_format, width, height)
     }
 
     /// A common USB 2 webcam.
@@ -131,37 +131,37 @@ mod tests {
 
     #[test]
     fn uncompressed_is_preferred_where_it_is_fast_enough() {
-        assert_eq!(chosen(&webcam(), VGA_10), (Encoding::Yuyv, 640, 480));
+        assert_eq!(chosen(&webcam(), VGA_10), (PixelFormat::Yuyv, 640, 480));
         let hd = Wanted { width: 1280, height: 720, fps: 10 };
-        assert_eq!(chosen(&webcam(), hd), (Encoding::Yuyv, 1280, 720));
+        assert_eq!(chosen(&webcam(), hd), (PixelFormat::Yuyv, 1280, 720));
     }
 
     #[test]
     fn compressed_is_taken_where_uncompressed_is_too_slow_or_too_small() {
         let hd = Wanted { width: 1280, height: 720, fps: 25 };
-        assert_eq!(chosen(&webcam(), hd), (Encoding::Mjpg, 1280, 720));
+        assert_eq!(chosen(&webcam(), hd), (PixelFormat::Mjpg, 1280, 720));
         let offers = [offer(b"YUYV", 320, 240, 30.0), offer(b"MJPG", 640, 480, 30.0)];
-        assert_eq!(chosen(&offers, VGA_10), (Encoding::Mjpg, 640, 480));
+        assert_eq!(chosen(&offers, VGA_10), (PixelFormat::Mjpg, 640, 480));
     }
 
     #[test]
     fn the_nearest_size_serves_where_the_wanted_one_is_not_offered() {
         let wanted = Wanted { width: 800, height: 600, fps: 10 };
-        assert_eq!(chosen(&webcam(), wanted), (Encoding::Yuyv, 640, 480));
+        assert_eq!(chosen(&webcam(), wanted), (PixelFormat::Yuyv, 640, 480));
         let slow = [offer(b"YUYV", 640, 480, 5.0)];
-        assert_eq!(chosen(&slow, VGA_10), (Encoding::Yuyv, 640, 480));
+        assert_eq!(chosen(&slow, VGA_10), (PixelFormat::Yuyv, 640, 480));
     }
 
     #[test]
     fn a_rate_just_below_the_wanted_one_is_that_rate() {
         let offers = [offer(b"YUYV", 640, 480, 30_000.0 / 1001.0), offer(b"MJPG", 640, 480, 30.0)];
-        assert_eq!(chosen(&offers, Wanted { fps: 30, ..VGA_10 }).0, Encoding::Yuyv);
+        assert_eq!(chosen(&offers, Wanted { fps: 30, ..VGA_10 }).0, PixelFormat::Yuyv);
     }
 
     #[test]
     fn a_driver_that_does_not_say_its_rates_is_believed() {
         let silent = Offer { max_fps: None, ..offer(b"YUYV", 640, 480, 0.0) };
-        assert_eq!(chosen(&[silent], VGA_10), (Encoding::Yuyv, 640, 480));
+        assert_eq!(chosen(&[silent], VGA_10), (PixelFormat::Yuyv, 640, 480));
     }
 
     #[test]
@@ -170,11 +170,11 @@ mod tests {
             let offers: Vec<_> = fourccs.iter().map(|f| offer(f, 640, 480, 30.0)).collect();
             chosen(&offers, VGA_10).0
         };
-        assert_eq!(of(&[b"GREY", b"MJPG", b"YU12", b"NV12"]), Encoding::Nv12);
-        assert_eq!(of(&[b"UYVY", b"BGR3", b"YUYV"]), Encoding::Bgr3);
-        assert_eq!(of(&[b"BG10", b"GREY"]), Encoding::Grey);
+        assert_eq!(of(&[b"GREY", b"MJPG", b"YU12", b"NV12"]), PixelFormat::Nv12);
+        assert_eq!(of(&[b"UYVY", b"BGR3", b"YUYV"]), PixelFormat::Bgr3);
+        assert_eq!(of(&[b"BG10", b"GREY"]), PixelFormat::Grey);
         let small = [offer(b"GREY", 640, 480, 30.0), offer(b"YUYV", 320, 240, 30.0)];
-        assert_eq!(chosen(&small, VGA_10), (Encoding::Yuyv, 320, 240));
+        assert_eq!(chosen(&small, VGA_10), (PixelFormat::Yuyv, 320, 240));
     }
 
     #[test]

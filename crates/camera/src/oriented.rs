@@ -23,14 +23,14 @@ impl Oriented {
 
 impl Camera for Oriented {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
-        let Frame { mut picture, taken } = self.camera.next_frame()?;
+        let Frame { mut picture, captured_at } = self.camera.next_frame()?;
         if self.rotation != Rotation::None {
             picture = turned(&picture, self.rotation);
         }
         if self.mirror {
             picture = picture.mirrored();
         }
-        Ok(Frame { picture, taken })
+        Ok(Frame { picture, captured_at })
     }
 
     fn describe(&self) -> String {
@@ -84,7 +84,7 @@ mod tests {
 
     impl Camera for Once {
         fn next_frame(&mut self) -> Result<Frame, CameraError> {
-            Ok(Frame { picture: self.0.clone(), taken: Duration::ZERO })
+            Ok(Frame { picture: self.0.clone(), captured_at: Duration::ZERO })
         }
 
         fn describe(&self) -> String {

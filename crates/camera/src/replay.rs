@@ -61,9 +61,9 @@ impl Camera for Replay {
         }
         let file = &self.files[self.next];
         self.next += 1;
-        let taken = self.ticker.tick();
+        let captured_at = self.ticker.tick();
         let picture = read_picture(file)?;
-        Ok(Frame { picture, taken })
+        Ok(Frame { picture, captured_at })
     }
 
     fn describe(&self) -> String {
@@ -102,7 +102,7 @@ mod tests {
         for (level, ms) in [(10, 0), (20, 100), (30, 200)] {
             let frame = replay.next_frame().unwrap();
             assert!(frame.picture.rgb()[0].abs_diff(level) <= 2);
-            assert_eq!(frame.taken, Duration::from_millis(ms));
+            assert_eq!(frame.captured_at, Duration::from_millis(ms));
         }
         for _ in 0..2 {
             assert!(replay.next_frame().unwrap_err().is_end());
@@ -123,7 +123,7 @@ mod tests {
             assert!(err.is_transient() && err.to_string().contains(name), "{err}");
         }
         let last = replay.next_frame().unwrap();
-        assert_eq!((last.picture.rgb()[0], last.taken), (40, Duration::from_millis(300)));
+        assert_eq!((last.picture.rgb()[0], last.captured_at), (40, Duration::from_millis(300)));
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
         paint(folder.path(), "2.png", 20);
         let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, true).unwrap();
         assert_eq!(levels(&mut replay, 5), [10, 20, 10, 20, 10].map(Some));
-        assert_eq!(replay.next_frame().unwrap().taken, Duration::from_millis(500));
+        assert_eq!(replay.next_frame().unwrap().captured_at, Duration::from_millis(500));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use instored_imaging::{Frame, FrameError, Layout, Range};
+use instored_imaging::{Frame, FrameError, FrameLayout, LumaRange};
 use v4l::buffer::{Flags, Type};
 use v4l::format::{Colorspace, Quantization};
 use v4l::frameinterval::FrameIntervalEnum;
@@ -29,7 +29,7 @@ const ENODEV: i32 = 19;
 /// A V4L2 device that is streaming.
 pub(super) struct V4l2Camera {
     stream: Stream<'static>,
-    layout: Layout,
+    layout: FrameLayout,
     device: Named,
     card: String,
     description: String,
@@ -64,18 +64,18 @@ impl V4l2Camera {
                 formats::names(fourccs)
             },
         };
-        let Choice { encoding, width, height } =
+        let Choice { pixel_format, width, height } =
             formats::choose(&offers, wanted).ok_or_else(unsupported)?;
-        let format = Format::new(width, height, FourCC::new(&encoding.fourcc()));
+        let format = Format::new(width, height, FourCC::new(&pixel_format.fourcc()));
         let format = node.set_format(&format).map_err(device.while_("setting its format"))?;
-        if format.fourcc.repr != encoding.fourcc() {
+        if format.fourcc.repr != pixel_format.fourcc() {
             return Err(unsupported());
         }
         let Format { width, height, stride, .. } = format;
         let layout =
-            Layout::new(encoding, width, height, stride, range(&format)).map_err(|reason| {
-                CameraError::UnsupportedLayout { device: device.0.clone(), reason }
-            })?;
+            FrameLayout::new(pixel_format, width, height, stride, range(&format)).map_err(
+                |reason| CameraError::UnsupportedLayout { device: device.0.clone(), reason },
+            )?;
         if let Err(err) = node.set_params(&Parameters::with_fps(settings.fps)) {
             tracing::debug!(%err, device = %device.0, "the camera keeps its own rate");
         }
@@ -119,18 +119,18 @@ impl V4l2Camera {
             }
             _ => self.device.while_("waiting for a frame")(err),
         })?;
-        let taken = self.started.elapsed();
+        let captured_at = self.started.elapsed();
         if meta.flags.contains(Flags::ERROR) {
             return Err(CameraError::DamagedFrame(FrameError("the driver says so".into())));
         }
-        if !self.thinning.keeps(taken) {
+        if !self.thinning.keeps(captured_at) {
             return Ok(None);
         }
         // The mapped buffer is longer than what arrived in it.
         let bytes = &buffer[..buffer.len().min(meta.bytesused as usize)];
-        let picture = self.layout.picture(bytes)?;
+        let picture = self.layout.decode(bytes)?;
         self.good = Instant::now();
-        Ok(Some(Frame { picture, taken }))
+        Ok(Some(Frame { picture, captured_at }))
     }
 }
 
@@ -141,7 +141,7 @@ impl Camera for V4l2Camera {
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => {}
                 Err(err) => {
-                    // Where no buffer was taken, the stream would queue one that is queued
+                    // Where no buffer was captured_at, the stream would queue one that is queued
                     // already, and be refused. Stopped, it begins anew with all of them. If
                     // stopping fails, so does that beginning, which then tells why.
                     if let Err(err) = self.stream.stop() {
@@ -195,10 +195,10 @@ fn offers(device: &Device, wanted: Wanted) -> Vec<Offer> {
 }
 
 /// The range of luma that a driver gives, by its own word or by its colour space's default.
-fn range(format: &Format) -> Range {
+fn range(format: &Format) -> LumaRange {
     match (format.quantization, format.colorspace) {
-        (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => Range::Full,
-        _ => Range::Limited,
+        (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => LumaRange::Full,
+        _ => LumaRange::Limited,
     }
 }
 
@@ -260,10 +260,13 @@ mod tests {
             colorspace,
             ..Format::new(640, 480, FourCC::new(b"YUYV"))
         };
-        assert_eq!(range(&format(Quantization::Default, Colorspace::SRGB)), Range::Limited);
-        assert_eq!(range(&format(Quantization::Default, Colorspace::JPEG)), Range::Full);
-        assert_eq!(range(&format(Quantization::FullRange, Colorspace::SRGB)), Range::Full);
-        assert_eq!(range(&format(Quantization::LimitedRange, Colorspace::JPEG)), Range::Limited);
+        assert_eq!(range(&format(Quantization::Default, Colorspace::SRGB)), LumaRange::Limited);
+        assert_eq!(range(&format(Quantization::Default, Colorspace::JPEG)), LumaRange::Full);
+        assert_eq!(range(&format(Quantization::FullRange, Colorspace::SRGB)), LumaRange::Full);
+        assert_eq!(
+            range(&format(Quantization::LimitedRange, Colorspace::JPEG)),
+            LumaRange::Limited
+        );
     }
 
     #[test]

@@ -48,11 +48,11 @@ impl Video {
 
 impl Camera for Video {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
-        let taken = self.ticker.tick();
+        let captured_at = self.ticker.tick();
         let refused = |reason: String| CameraError::Video { path: self.file.clone(), reason };
         loop {
             if let Some(picture) = self.decoder.next().map_err(refused)? {
-                return Ok(Frame { picture, taken });
+                return Ok(Frame { picture, captured_at });
             }
             if !self.repeat {
                 return Err(CameraError::Ended);

@@ -7,7 +7,7 @@ use image::ImageFormat;
 use instored_domain::Embedding;
 use instored_imaging::{Picture, read_picture};
 use instored_vision::{
-    Detector, Embedder, Face, LivenessModel, Model, Purpose, Role, Settings, VisionError, align,
+    Detector, Embedder, Face, Model, PadModel, Purpose, Role, Settings, VisionError, align,
 };
 
 use super::{EvaluateError, Extract};
@@ -16,7 +16,7 @@ use super::{EvaluateError, Extract};
 pub struct Eyes {
     detector: Detector,
     embedder: Embedder,
-    liveness: LivenessModel,
+    liveness: PadModel,
 }
 
 impl Eyes {
@@ -33,7 +33,7 @@ impl Eyes {
                 settings.detect_height,
             )?,
             embedder: Embedder::load(&settings.embedder)?,
-            liveness: LivenessModel::new(&load(&settings.liveness, Role::Liveness)?)?,
+            liveness: PadModel::new(&load(&settings.liveness, Role::Pad)?)?,
         })
     }
 
@@ -65,7 +65,10 @@ impl Extract for Eyes {
 
     fn liveness(&mut self, path: &Path) -> Result<Option<f32>, EvaluateError> {
         let Some((picture, face)) = self.find(path)? else { return Ok(None) };
-        self.liveness.live(&picture, &face.bounds).map(Some).map_err(looking_at(path))
+        self.liveness
+            .bona_fide_probability(&picture, &face.bounds)
+            .map(Some)
+            .map_err(looking_at(path))
     }
 }
 
@@ -101,7 +104,7 @@ fn subject(picture: &Picture, faces: Vec<Face>) -> Option<Face> {
 
 #[cfg(test)]
 mod tests {
-    use instored_vision::{LANDMARKS, Rect};
+    use instored_vision::{LANDMARK_COUNT, Rect};
 
     use super::*;
 
@@ -109,7 +112,7 @@ mod tests {
     fn the_subject_is_in_the_middle_and_not_a_face_in_the_background() {
         let face = |x, width| Face {
             bounds: Rect { x, y: 100.0 - width / 2.0, width, height: width },
-            landmarks: [[0.0; 2]; LANDMARKS],
+            landmarks: [[0.0; 2]; LANDMARK_COUNT],
             score: 0.9,
         };
         let picture = Picture::filled(200, 200, [0; 3]);

@@ -8,7 +8,7 @@ use image::ImageFormat;
 use instored_domain::{CustomerId, Embedding};
 use instored_imaging::{Picture, decode_picture};
 use instored_recognition::Gallery;
-use instored_vision::{Detector, Embedder, LivenessModel, Model, Purpose, Role, align, processor};
+use instored_vision::{Detector, Embedder, Model, PadModel, Purpose, Role, align, instruction_set};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ pub fn measure(
     let size = [settings.detect_width, settings.detect_height];
     let mut detector = Detector::new(&detector_model, size[0], size[1])?;
     let embedder = Embedder::load(&settings.embedder)?;
-    let mut liveness = LivenessModel::new(&Model::load(&settings.liveness, Role::Liveness)?)?;
+    let mut liveness = PadModel::new(&Model::load(&settings.liveness, Role::Pad)?)?;
     let no_face = EvaluateError::NoFace;
     let purpose_giver = ();
     let purpose = Purpose::recognition(&purpose_giver);
@@ -78,7 +78,7 @@ pub fn measure(
         stage("decode", runs, || show(decode_picture(&jpeg)))?,
         stage("detect", runs, || show(detector.detect(picture)?))?,
         stage("align", runs, || show(align(picture, &face.landmarks)))?,
-        stage("liveness", runs, || show(liveness.live(picture, &face.bounds)?))?,
+        stage("liveness", runs, || show(liveness.bona_fide_probability(picture, &face.bounds)?))?,
         stage("embed", runs, || show(embedder.embed(&aligned, &purpose)?))?,
         stage("search", runs, || show(gallery.rank(&probe)))?,
         stage("frame", runs, || {
@@ -91,7 +91,7 @@ pub fn measure(
         })?,
     ];
     Ok(Speed {
-        processor: processor(),
+        processor: instruction_set(),
         model: embedder.id().0.clone(),
         picture: [picture.width(), picture.height()],
         detector: size,

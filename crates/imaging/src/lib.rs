@@ -7,20 +7,20 @@
 
 #![forbid(unsafe_code)]
 
-mod encoding;
+mod frame_layout;
 mod image_file;
-mod layout;
 mod mjpeg;
 mod picture;
+mod pixel_format;
 mod pixels;
 mod scale;
 mod yuv;
 
-pub use encoding::{Encoding, FourCc};
+pub use frame_layout::{FrameLayout, LumaRange};
 pub use image_file::{ImageFileError, decode_picture, read_picture};
-pub use layout::{Layout, Range};
-pub use picture::{Frame, Negative, Picture, PictureSizeError};
-pub use scale::{Part, Scaler};
+pub use picture::{Frame, LazyFrame, Picture, PictureSizeError};
+pub use pixel_format::{FourCc, PixelFormat};
+pub use scale::{CropRect, Scaler};
 
 /// A buffer that contains no usable frame; the next one may be good.
 #[derive(Debug, thiserror::Error)]

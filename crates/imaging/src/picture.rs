@@ -9,18 +9,18 @@ use std::time::Duration;
 pub struct Picture {
     width: u32,
     height: u32,
-    /// Empty only as long as there is a negative to make it of.
+    /// Empty only as long as there is a lazy to make it of.
     rgb: OnceLock<Vec<u8>>,
-    negative: Option<Arc<dyn Negative>>,
+    lazy: Option<Arc<dyn LazyFrame>>,
 }
 
 /// A picture in a camera's own form. Most frames show nothing new, which can be told from their
 /// brightness alone: colours are made of it when somebody asks for them.
-pub trait Negative: Send + Sync {
+pub trait LazyFrame: Send + Sync {
     /// The bytes RGBRGB…, of the picture's size.
-    fn develop(&self) -> Vec<u8>;
+    fn to_rgb(&self) -> Vec<u8>;
     /// Fills `into` anew with the brightness, 0 to 255, of every `step`th pixel of row `y`.
-    fn levels(&self, y: usize, step: usize, into: &mut Vec<u8>);
+    fn sample_luma(&self, y: usize, step: usize, into: &mut Vec<u8>);
 }
 
 /// A buffer that does not hold the picture it should.
@@ -46,13 +46,13 @@ impl Picture {
     }
 
     /// A picture that is developed when its colours are asked for; sides of 0 become 1.
-    pub fn undeveloped(width: u32, height: u32, negative: Arc<dyn Negative>) -> Self {
+    pub fn lazy(width: u32, height: u32, lazy: Arc<dyn LazyFrame>) -> Self {
         let (width, height) = (width.max(1), height.max(1));
-        Self { width, height, rgb: OnceLock::new(), negative: Some(negative) }
+        Self { width, height, rgb: OnceLock::new(), lazy: Some(lazy) }
     }
 
     fn of(width: u32, height: u32, rgb: Vec<u8>) -> Self {
-        Self { width, height, rgb: rgb.into(), negative: None }
+        Self { width, height, rgb: rgb.into(), lazy: None }
     }
 
     /// A picture of one colour; sides of 0 become 1.
@@ -85,21 +85,21 @@ impl Picture {
 
     /// The bytes, RGBRGB…
     pub fn rgb(&self) -> &[u8] {
-        self.rgb.get_or_init(|| self.negative.as_ref().map_or_else(Vec::new, |n| n.develop()))
+        self.rgb.get_or_init(|| self.lazy.as_ref().map_or_else(Vec::new, |n| n.to_rgb()))
     }
 
     /// The bytes, to be painted on.
     pub fn rgb_mut(&mut self) -> &mut [u8] {
         self.rgb();
-        self.negative = None;
+        self.lazy = None;
         self.rgb.get_mut().map_or(&mut [], |rgb| rgb)
     }
 
     /// Fills `into` anew with the brightness, 0 to 255, of every `step`th pixel of row `y`: luma, or
     /// green, which has most of it. Makes no colours.
-    pub fn levels(&self, y: usize, step: usize, into: &mut Vec<u8>) {
-        match &self.negative {
-            Some(negative) => negative.levels(y, step, into),
+    pub fn sample_luma(&self, y: usize, step: usize, into: &mut Vec<u8>) {
+        match &self.lazy {
+            Some(lazy) => lazy.sample_luma(y, step, into),
             None => {
                 let row = &self.rgb()[y * 3 * self.width as usize..][..3 * self.width as usize];
                 into.clear();
@@ -131,7 +131,7 @@ pub struct Frame {
     /// What was seen.
     pub picture: Picture,
     /// When: monotonic, since the camera's own beginning. Never goes back.
-    pub taken: Duration,
+    pub captured_at: Duration,
 }
 
 #[cfg(test)]

@@ -2,34 +2,34 @@
 
 use std::sync::Arc;
 
-use super::layout::Layout;
+use super::frame_layout::FrameLayout;
 use super::yuv::YuvFrame;
-use super::{Encoding, FrameError, Picture, mjpeg};
+use super::{FrameError, Picture, PixelFormat, mjpeg};
 
-impl Layout {
+impl FrameLayout {
     /// The picture in a buffer.
     ///
     /// # Errors
     /// [`FrameError`] when `bytes` end before the picture does, or are damaged.
-    pub fn picture(&self, bytes: &[u8]) -> Result<Picture, FrameError> {
+    pub fn decode(&self, bytes: &[u8]) -> Result<Picture, FrameError> {
         let (width, height) = (self.width as u32, self.height as u32);
-        if self.encoding == Encoding::Mjpg {
+        if self.pixel_format == PixelFormat::Mjpg {
             return mjpeg::decode(bytes, width, height);
         }
         if bytes.len() < self.needed() {
             let (arrived, needed) = (bytes.len(), self.needed());
             return Err(FrameError(format!("{arrived} of {needed} bytes arrived")));
         }
-        let append: fn(&mut Vec<u8>, &[u8]) = match self.encoding {
-            Encoding::Rgb3 => |rgb, row| rgb.extend_from_slice(row),
-            Encoding::Bgr3 => |rgb, row| {
+        let append: fn(&mut Vec<u8>, &[u8]) = match self.pixel_format {
+            PixelFormat::Rgb3 => |rgb, row| rgb.extend_from_slice(row),
+            PixelFormat::Bgr3 => |rgb, row| {
                 let pixels = row.as_chunks().0.iter();
                 rgb.extend(pixels.flat_map(|[blue, green, red]| [*red, *green, *blue]));
             },
-            Encoding::Grey => |rgb, row| rgb.extend(row.iter().flat_map(|level| [*level; 3])),
+            PixelFormat::Grey => |rgb, row| rgb.extend(row.iter().flat_map(|level| [*level; 3])),
             _ => {
                 let frame = YuvFrame { layout: *self, bytes: bytes[..self.needed()].to_vec() };
-                return Ok(Picture::undeveloped(width, height, Arc::new(frame)));
+                return Ok(Picture::lazy(width, height, Arc::new(frame)));
             }
         };
         let mut rgb = Vec::with_capacity(self.width * self.height * 3);
@@ -44,23 +44,23 @@ impl Layout {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::layout::Range;
+    use super::super::frame_layout::LumaRange;
     use super::*;
 
-    const ALL: [Encoding; 8] = Encoding::ALL;
+    const ALL: [PixelFormat; 8] = PixelFormat::ALL;
 
-    fn layout(encoding: Encoding, width: u32, height: u32, stride: u32) -> Layout {
-        Layout::new(encoding, width, height, stride, Range::Limited).unwrap()
+    fn layout(pixel_format: PixelFormat, width: u32, height: u32, stride: u32) -> FrameLayout {
+        FrameLayout::new(pixel_format, width, height, stride, LumaRange::Limited).unwrap()
     }
 
-    fn yuyv(bytes: &[u8], width: u32, height: u32, range: Range) -> Vec<u8> {
-        let layout = Layout::new(Encoding::Yuyv, width, height, width * 2, range).unwrap();
-        layout.picture(bytes).unwrap().rgb().to_vec()
+    fn yuyv(bytes: &[u8], width: u32, height: u32, range: LumaRange) -> Vec<u8> {
+        let layout = FrameLayout::new(PixelFormat::Yuyv, width, height, width * 2, range).unwrap();
+        layout.decode(bytes).unwrap().rgb().to_vec()
     }
 
-    fn reference(y: u8, u: u8, v: u8, range: Range) -> [u8; 3] {
+    fn reference(y: u8, u: u8, v: u8, range: LumaRange) -> [u8; 3] {
         let (black, luma, chroma) =
-            if range == Range::Full { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
+            if range == LumaRange::Full { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
         let y = (f64::from(y) - black) * 255.0 / luma;
         let [u, v] = [u, v].map(|c| (f64::from(c) - 128.0) * 255.0 / chroma);
         let (kr, kg, kb) = (0.299, 0.587, 0.114);
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn every_colour_is_within_one_of_the_reference_and_nearly_all_exact() {
-        for range in [Range::Limited, Range::Full] {
+        for range in [LumaRange::Limited, LumaRange::Full] {
             let (mut off, mut all) = (0u32, 0u32);
             for u in (0..=255u8).step_by(5) {
                 for v in (0..=255u8).step_by(5) {
@@ -100,7 +100,7 @@ mod tests {
             ([41, 240, 110], [0, 0, 255]),
         ] {
             let [y, u, v] = yuv;
-            let seen = yuyv(&[y, u, y, v], 2, 1, Range::Limited);
+            let seen = yuyv(&[y, u, y, v], 2, 1, LumaRange::Limited);
             assert_eq!(seen, [rgb, rgb].concat(), "{yuv:?}");
         }
     }
@@ -117,27 +117,27 @@ mod tests {
             [[upper, upper, grey, grey], [lower, lower, grey, grey]].concat().concat()
         };
         let g = 126;
-        for (encoding, stride, bytes, expected) in [
+        for (pixel_format, stride, bytes, expected) in [
             (
-                Encoding::Yuyv,
+                PixelFormat::Yuyv,
                 12,
                 rows(&[&[yr, ur, yr, vr, g, 128, g, 128], &[yb, ub, yb, vb, g, 128, g, 128]]),
                 two(red, blue),
             ),
             (
-                Encoding::Uyvy,
+                PixelFormat::Uyvy,
                 12,
                 rows(&[&[ur, yr, vr, yr, 128, g, 128, g], &[ub, yb, vb, yb, 128, g, 128, g]]),
                 two(red, blue),
             ),
             (
-                Encoding::Nv12,
+                PixelFormat::Nv12,
                 8,
                 rows(&[&[yr, yr, g, g], &[yr, yr, g, g], &[ur, vr, 128, 128]]),
                 two(red, red),
             ),
             (
-                Encoding::Yu12,
+                PixelFormat::Yu12,
                 8,
                 vec![
                     [&[yr, yr, g, g], &pad[..], &[yr, yr, g, g], &pad[..]].concat(),
@@ -147,13 +147,13 @@ mod tests {
                 two(red, red),
             ),
             (
-                Encoding::Rgb3,
+                PixelFormat::Rgb3,
                 16,
                 rows(&[&[red, red, grey, grey].concat(), &[blue, blue, grey, grey].concat()]),
                 two(red, blue),
             ),
             (
-                Encoding::Bgr3,
+                PixelFormat::Bgr3,
                 16,
                 rows(&[
                     &[[0, 0, 254], [0, 0, 254], grey, grey].concat(),
@@ -162,14 +162,14 @@ mod tests {
                 two(red, blue),
             ),
             (
-                Encoding::Grey,
+                PixelFormat::Grey,
                 8,
                 rows(&[&[9, 9, 128, 128], &[200, 200, 128, 128]]),
                 two([9; 3], [200; 3]),
             ),
         ] {
-            let seen = layout(encoding, 4, 2, stride).picture(&bytes.concat()).unwrap();
-            assert_eq!(seen.rgb(), expected, "{encoding:?}");
+            let seen = layout(pixel_format, 4, 2, stride).decode(&bytes.concat()).unwrap();
+            assert_eq!(seen.rgb(), expected, "{pixel_format:?}");
         }
     }
 
@@ -179,15 +179,15 @@ mod tests {
             which in 0usize..8, bytes in prop::collection::vec(any::<u8>(), 0..400),
             width in 0u32..20, height in 0u32..10, stride in 0u32..70,
         ) {
-            if let Ok(layout) = Layout::new(ALL[which], width, height, stride, Range::Full) {
-                match layout.picture(&bytes) {
+            if let Ok(layout) = FrameLayout::new(ALL[which], width, height, stride, LumaRange::Full) {
+                match layout.decode(&bytes) {
                     Ok(seen) => prop_assert_eq!((seen.width(), seen.height()), (width, height)),
                     Err(err) => prop_assert!(!err.to_string().is_empty()),
                 }
-                if ALL[which] != Encoding::Mjpg {
+                if ALL[which] != PixelFormat::Mjpg {
                     let exact = vec![0; layout.needed()];
-                    prop_assert!(layout.picture(&exact).is_ok());
-                    prop_assert!(layout.picture(&exact[1..]).is_err());
+                    prop_assert!(layout.decode(&exact).is_ok());
+                    prop_assert!(layout.decode(&exact[1..]).is_err());
                 }
             }
         }

@@ -12,17 +12,23 @@ use super::Picture;
 pub struct Scaler(fir::Resizer);
 
 /// A part of a picture in pixels, as far as it lies in it: left, top, width, height.
-pub type Part = [f32; 4];
+pub type CropRect = [f32; 4];
 
 impl Scaler {
     /// The whole picture, every pixel of it taken part in.
-    pub fn smooth(&mut self, picture: &Picture, width: u32, height: u32) -> Picture {
+    pub fn resize(&mut self, picture: &Picture, width: u32, height: u32) -> Picture {
         let bilinear = fir::ResizeAlg::Convolution(fir::FilterType::Bilinear);
         self.scale(picture, width, height, &fir::ResizeOptions::new().resize_alg(bilinear))
     }
 
     /// A part of the picture, between the nearest four pixels each: not smoothed.
-    pub fn sharp(&mut self, picture: &Picture, part: Part, width: u32, height: u32) -> Picture {
+    pub fn crop_and_resize(
+        &mut self,
+        picture: &Picture,
+        part: CropRect,
+        width: u32,
+        height: u32,
+    ) -> Picture {
         let bilinear = fir::ResizeAlg::Interpolation(fir::FilterType::Bilinear);
         let [left, top, across, down] = part.map(f64::from);
         let options = fir::ResizeOptions::new().resize_alg(bilinear).crop(left, top, across, down);

@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use instored_kernels::{
-    Convolution, Depthwise, Finish, Output, Plan, Pointwise, Processor, Size, Step, Weights,
-    Window, Work, padded,
+    Convolution, Depthwise, Epilogue, InstructionSet, Node, Op, Output, Plan, Pointwise, Size,
+    Weights, Window, padded,
 };
 
 /// A network that is being put together. Values are called by the number of their step.
 struct Network {
-    steps: Vec<Step>,
+    steps: Vec<Node>,
     /// Channels of each value.
     channels: Vec<usize>,
     /// Whether products of bytes are used where the program does.
@@ -23,12 +23,12 @@ struct Network {
 impl Network {
     fn new(height: usize, width: usize, bytes: bool) -> Self {
         let mut network = Self { steps: Vec::new(), channels: Vec::new(), bytes };
-        network.step(Work::Picture(3), 0, Size { height, width }, 3);
+        network.step(Op::Picture(3), 0, Size { height, width }, 3);
         network
     }
 
-    fn step(&mut self, work: Work, from: usize, size: Size, channels: usize) -> usize {
-        self.steps.push(Step { work, from, size });
+    fn step(&mut self, work: Op, from: usize, size: Size, channels: usize) -> usize {
+        self.steps.push(Node { work, from, size });
         self.channels.push(channels);
         self.steps.len() - 1
     }
@@ -38,16 +38,16 @@ impl Network {
         let window = Window { side: 3, stride, pad: 1 };
         let weights = noise(27 * outputs);
         let layer = with_finish(outputs, 0.25, |finish| {
-            Convolution::new(window, 3, Weights::Floats(&weights), finish)
+            Convolution::new(window, 3, Weights::F32(&weights), finish)
         });
-        self.step(Work::Convolution(layer), 0, self.steps[0].output(), outputs)
+        self.step(Op::Convolution(layer), 0, self.steps[0].output(), outputs)
     }
 
     fn depthwise(&mut self, from: usize, window: Window, slope: f32) -> usize {
         let channels = self.channels[from];
         let weights = noise(window.side * window.side * channels);
         let layer = with_finish(channels, slope, |finish| Depthwise::new(window, &weights, finish));
-        self.step(Work::Depthwise(layer), from, self.steps[from].output(), channels)
+        self.step(Op::Depthwise(layer), from, self.steps[from].output(), channels)
     }
 
     /// 3 × 3, each channel by itself.
@@ -63,7 +63,7 @@ impl Network {
         residual: Option<usize>,
     ) -> usize {
         let layer = self.products(self.channels[from], outputs, slope);
-        let work = Work::Pointwise(layer, residual);
+        let work = Op::Pointwise(layer, residual);
         self.step(work, from, self.steps[from].output(), outputs)
     }
 
@@ -71,7 +71,7 @@ impl Network {
     fn connected(&mut self, from: usize, outputs: usize) -> usize {
         let inputs = self.steps[from].output().area() * padded(self.channels[from]);
         let layer = self.products(inputs, outputs, 1.0);
-        self.step(Work::Pointwise(layer, None), from, Size { height: 1, width: 1 }, outputs)
+        self.step(Op::Pointwise(layer, None), from, Size { height: 1, width: 1 }, outputs)
     }
 
     fn products(&self, inputs: usize, outputs: usize, slope: f32) -> Pointwise {
@@ -80,43 +80,43 @@ impl Network {
         let scales = vec![0.01; outputs];
         // Small layers are shipped in floats.
         let weights = if self.bytes && inputs >= 64 && outputs > 16 {
-            Weights::Bytes { codes: &codes, scales: &scales }
+            Weights::Int8 { codes: &codes, scales: &scales }
         } else {
-            Weights::Floats(&weights)
+            Weights::F32(&weights)
         };
         with_finish(outputs, slope, |finish| Pointwise::new(inputs, weights, finish))
     }
 
     fn pool(&mut self, from: usize) -> usize {
         let channels = self.channels[from];
-        self.step(Work::MaxPool(channels), from, self.steps[from].output(), channels)
+        self.step(Op::MaxPool(channels), from, self.steps[from].output(), channels)
     }
 
-    fn add_doubled(&mut self, large: usize, small: usize) -> usize {
+    fn add_upsample2x(&mut self, large: usize, small: usize) -> usize {
         let channels = self.channels[large];
-        let work = Work::AddDoubled { small, channels };
+        let work = Op::AddUpsample2x { small, channels };
         self.step(work, large, self.steps[large].output(), channels)
     }
 
-    fn plan(self, processor: Processor, outputs: &[usize]) -> Plan {
+    fn plan(self, isa: InstructionSet, outputs: &[usize]) -> Plan {
         let output = |value: &usize| Output {
             value: *value,
             channels: 0..self.channels[*value],
             sigmoid: false,
         };
         let outputs = outputs.iter().map(output).collect();
-        Plan::new(processor, self.steps, outputs)
+        Plan::new(isa, self.steps, outputs)
     }
 }
 
-fn with_finish<T>(outputs: usize, slope: f32, layer: impl FnOnce(Finish<'_>) -> T) -> T {
-    layer(Finish { bias: &vec![0.1; outputs], slope: &vec![slope; outputs] })
+fn with_finish<T>(outputs: usize, slope: f32, layer: impl FnOnce(Epilogue<'_>) -> T) -> T {
+    layer(Epilogue { bias: &vec![0.1; outputs], slope: &vec![slope; outputs] })
 }
 
 /// Of a PReLU.
 const SLOPE: f32 = 0.25;
 
-fn sface(processor: Processor, bytes: bool) -> Plan {
+fn sface(isa: InstructionSet, bytes: bool) -> Plan {
     let mut network = Network::new(112, 112, bytes);
     let mut last = network.first(32, 1);
     let mut blocks = vec![(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)];
@@ -127,10 +127,10 @@ fn sface(processor: Processor, bytes: bool) -> Plan {
         last = network.pointwise(last, outputs, SLOPE, None);
     }
     last = network.connected(last, 128);
-    network.plan(processor, &[last])
+    network.plan(isa, &[last])
 }
 
-fn mobilefacenet(processor: Processor, bytes: bool) -> Plan {
+fn mobilefacenet(isa: InstructionSet, bytes: bool) -> Plan {
     let mut network = Network::new(112, 112, bytes);
     let mut last = network.first(64, 2);
     last = network.three(last, 1, SLOPE);
@@ -149,10 +149,10 @@ fn mobilefacenet(processor: Processor, bytes: bool) -> Plan {
     last = network.pointwise(last, 512, SLOPE, None);
     last = network.depthwise(last, Window { side: 7, stride: 1, pad: 0 }, 1.0);
     last = network.connected(last, 512);
-    network.plan(processor, &[last])
+    network.plan(isa, &[last])
 }
 
-fn yunet(processor: Processor, bytes: bool, height: usize, width: usize) -> Plan {
+fn yunet(isa: InstructionSet, bytes: bool, height: usize, width: usize) -> Plan {
     let mut network = Network::new(height, width, bytes);
     let unit = |network: &mut Network, from, outputs| {
         let sums = network.pointwise(from, outputs, 1.0, None);
@@ -173,7 +173,7 @@ fn yunet(processor: Processor, bytes: bool, height: usize, width: usize) -> Plan
         *level = last;
     }
     for level in [1, 0] {
-        let sum = network.add_doubled(levels[level], levels[level + 1]);
+        let sum = network.add_upsample2x(levels[level], levels[level + 1]);
         levels[level] = unit(&mut network, sum, 64);
     }
     let outputs = levels.map(|level| {
@@ -181,7 +181,7 @@ fn yunet(processor: Processor, bytes: bool, height: usize, width: usize) -> Plan
         let heads = network.pointwise(level, 16, 1.0, None);
         network.three(heads, 1, 1.0)
     });
-    network.plan(processor, &outputs)
+    network.plan(isa, &outputs)
 }
 
 /// Numbers without a pattern, -0.5 to 0.5.
@@ -198,13 +198,13 @@ fn noise(length: usize) -> Vec<f32> {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runs = arguments.last().and_then(|runs| runs.parse().ok()).unwrap_or(1);
-    let processor = Processor::detect().unwrap_or(Processor::portable());
-    let bytes = processor.has_byte_products() && !arguments.iter().any(|a| a == "floats");
+    let isa = InstructionSet::detect().unwrap_or(InstructionSet::portable());
+    let bytes = isa.has_int8_dot() && !arguments.iter().any(|a| a == "floats");
     let plan = match arguments.first().map(String::as_str) {
-        Some("sface") => sface(processor, bytes),
-        Some("mobilefacenet") => mobilefacenet(processor, bytes),
-        Some("yunet") => yunet(processor, bytes, 320, 320),
-        Some("yunet-vga") => yunet(processor, bytes, 480, 640),
+        Some("sface") => sface(isa, bytes),
+        Some("mobilefacenet") => mobilefacenet(isa, bytes),
+        Some("yunet") => yunet(isa, bytes, 320, 320),
+        Some("yunet-vga") => yunet(isa, bytes, 480, 640),
         _ => {
             eprintln!("layers sface|mobilefacenet|yunet|yunet-vga [floats] [RUNS]");
             return ExitCode::from(2);
@@ -216,6 +216,6 @@ fn main() -> ExitCode {
         plan.run(&|_, row| row.fill(0.5));
         best = best.min(began.elapsed().as_secs_f64());
     }
-    println!("{}: {:.3} ms at best", processor.name(), best * 1e3);
+    println!("{}: {:.3} ms at best", isa.name(), best * 1e3);
     ExitCode::SUCCESS
 }

@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use instored_kernels::{Processor, Table};
+use instored_kernels::{InstructionSet, QuantizedIndex};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,14 +15,14 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("search DIMENSION VECTORS QUERIES");
         return Ok(ExitCode::from(2));
     };
-    let mut table = Table::new(dimension.parse()?);
+    let mut table = QuantizedIndex::new(dimension.parse()?);
     for vector in floats(vectors)?.chunks_exact(table.dimension()) {
         table.push(vector);
     }
-    let processor = Processor::detect().unwrap_or(Processor::portable());
+    let isa = InstructionSet::detect().unwrap_or(InstructionSet::portable());
     for query in floats(queries)?.chunks_exact(table.dimension()) {
-        let mut places = table.first_two(processor, query);
-        places.sort_by(|a, b| table.product(*b, query).total_cmp(&table.product(*a, query)));
+        let mut places = table.top2(isa, query);
+        places.sort_by(|a, b| table.dot(*b, query).total_cmp(&table.dot(*a, query)));
         let line: Vec<_> = places.iter().take(2).map(usize::to_string).collect();
         println!("{}", line.join(" "));
     }

@@ -3,9 +3,9 @@
 
 use std::arch::x86_64::*;
 
-use crate::lanes::{Kernel, Lanes, Sixteen};
+use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, Simd, U8x16};
 
-/// The proof that the processor has AVX2 and FMA.
+/// The proof that the isa has AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
@@ -30,7 +30,7 @@ fn with_features(simd: Avx2, kernel: impl Kernel) {
 
 // SAFETY, for every block below: the instruction exists, since `self` does; references are valid for
 // the sixteen values that are read or written, and these instructions ask for no alignment.
-impl Lanes for Avx2 {
+impl Simd for Avx2 {
     type Floats = [__m256; 2];
     type Ints = [__m256i; 2];
 
@@ -42,12 +42,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn load(self, from: &Sixteen<f32>) -> [__m256; 2] {
+    fn load(self, from: &F32x16) -> [__m256; 2] {
         unsafe { [_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from[8..].as_ptr())] }
     }
 
     #[inline(always)]
-    fn store(self, [low, high]: [__m256; 2], to: &mut Sixteen<f32>) {
+    fn store(self, [low, high]: [__m256; 2], to: &mut F32x16) {
         unsafe {
             _mm256_storeu_ps(to.as_mut_ptr(), low);
             _mm256_storeu_ps(to[8..].as_mut_ptr(), high);
@@ -98,7 +98,7 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn encode(self, [low, high]: [__m256; 2]) -> Sixteen<u8> {
+    fn encode(self, [low, high]: [__m256; 2]) -> U8x16 {
         unsafe {
             let (low, high) = (_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high));
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
@@ -110,12 +110,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn dot_start(self, _sums: &Sixteen<i32>) -> [__m256i; 2] {
+    fn dot_start(self, _sums: &I32x16) -> [__m256i; 2] {
         unsafe { [_mm256_setzero_si256(); 2] }
     }
 
     #[inline(always)]
-    fn dot(self, values: [u8; 4], weights: &Sixteen<[i8; 4]>, sum: [__m256i; 2]) -> [__m256i; 2] {
+    fn dot(self, values: [u8; 4], weights: &I8x4x16, sum: [__m256i; 2]) -> [__m256i; 2] {
         let mut sums = sum;
         unsafe {
             let values = _mm_cvtepi8_epi16(_mm_set1_epi32(i32::from_ne_bytes(values)));

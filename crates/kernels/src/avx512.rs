@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use crate::lanes::{Kernel, Lanes, Sixteen};
+use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, Simd, U8x16};
 
-/// The proof that the processor has AVX-512 F, BW, VL and VNNI.
+/// The proof that the isa has AVX-512 F, BW, VL and VNNI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(());
 
@@ -32,7 +32,7 @@ fn with_features(simd: Avx512, kernel: impl Kernel) {
 
 // SAFETY, for every block below: the instruction exists, since `self` does; references are valid for
 // the sixteen values that are read or written, and these instructions ask for no alignment.
-impl Lanes for Avx512 {
+impl Simd for Avx512 {
     type Floats = __m512;
     type Ints = __m512i;
 
@@ -44,12 +44,12 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn load(self, from: &Sixteen<f32>) -> __m512 {
+    fn load(self, from: &F32x16) -> __m512 {
         unsafe { _mm512_loadu_ps(from.as_ptr()) }
     }
 
     #[inline(always)]
-    fn store(self, value: __m512, to: &mut Sixteen<f32>) {
+    fn store(self, value: __m512, to: &mut F32x16) {
         unsafe { _mm512_storeu_ps(to.as_mut_ptr(), value) }
     }
 
@@ -90,7 +90,7 @@ impl Lanes for Avx512 {
 
     /// Moved up by 128: the instruction multiplies unsigned bytes by signed ones.
     #[inline(always)]
-    fn encode(self, values: __m512) -> Sixteen<u8> {
+    fn encode(self, values: __m512) -> U8x16 {
         unsafe {
             let bytes = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(values));
             let moved = _mm_xor_si128(bytes, _mm_set1_epi8(i8::MIN));
@@ -102,7 +102,7 @@ impl Lanes for Avx512 {
 
     /// Minus 128 times the sums.
     #[inline(always)]
-    fn dot_start(self, sums: &Sixteen<i32>) -> __m512i {
+    fn dot_start(self, sums: &I32x16) -> __m512i {
         unsafe {
             let sums = _mm512_loadu_si512(sums.as_ptr().cast());
             _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32::<7>(sums))
@@ -110,7 +110,7 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn dot(self, values: [u8; 4], weights: &Sixteen<[i8; 4]>, sum: __m512i) -> __m512i {
+    fn dot(self, values: [u8; 4], weights: &I8x4x16, sum: __m512i) -> __m512i {
         unsafe {
             let weights = _mm512_loadu_si512(weights.as_ptr().cast());
             _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(i32::from_ne_bytes(values)), weights)

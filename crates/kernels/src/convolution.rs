@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
-use crate::product::Values;
-use crate::{Finish, Pointwise, Processor, Rows, RowsMut, Scratch, Size, Weights, Window};
+use crate::gemm::Values;
+use crate::{
+    Epilogue, InstructionSet, Pointwise, RowBuffer, RowBufferMut, Scratch, Size, Weights, Window,
+};
 
 /// A convolution whose weights are packed for the kernels.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ impl Convolution {
     ///
     /// # Panics
     /// When the lengths do not fit together.
-    pub fn new(window: Window, pixel: usize, weights: Weights<'_>, finish: Finish<'_>) -> Self {
+    pub fn new(window: Window, pixel: usize, weights: Weights<'_>, finish: Epilogue<'_>) -> Self {
         let inputs = window.side * window.side * pixel;
         Self { window, pixel, inner: Pointwise::new(inputs, weights, finish) }
     }
@@ -49,9 +51,9 @@ impl Convolution {
     /// When the sizes do not fit together.
     pub fn run(
         &self,
-        processor: Processor,
-        picture: Rows<'_>,
-        mut out: RowsMut<'_>,
+        isa: InstructionSet,
+        picture: RowBuffer<'_>,
+        mut out: RowBufferMut<'_>,
         rows: Range<usize>,
         scratch: &mut Scratch,
     ) {
@@ -66,8 +68,8 @@ impl Convolution {
         for y in rows {
             let out = out.row(y);
             let (top, bottom) = self.window.inside(y, height);
-            self.gathered(processor, picture, y, 0..inside.start, out, scratch);
-            self.gathered(processor, picture, y, inside.end..places, out, scratch);
+            self.gathered(isa, picture, y, 0..inside.start, out, scratch);
+            self.gathered(isa, picture, y, inside.end..places, out, scratch);
             if inside.is_empty() {
                 continue;
             }
@@ -83,15 +85,15 @@ impl Convolution {
                 skipped: top * side * self.pixel,
             };
             let out = &mut out[inside.start * self.outputs()..inside.end * self.outputs()];
-            self.inner.multiply_overlapping(processor, values, None, out, scratch);
+            self.inner.multiply_overlapping(isa, values, None, out, scratch);
         }
     }
 
     /// Those places of the `y`th row of places, with what is under their windows side by side.
     fn gathered(
         &self,
-        processor: Processor,
-        picture: Rows<'_>,
+        isa: InstructionSet,
+        picture: RowBuffer<'_>,
         y: usize,
         places: Range<usize>,
         out: &mut [f32],
@@ -104,12 +106,12 @@ impl Convolution {
             self.gather(picture, (y, x), patch);
         }
         let out = &mut out[places.start * self.outputs()..places.end * self.outputs()];
-        self.inner.multiply(processor, &patches, None, out, scratch);
+        self.inner.multiply(isa, &patches, None, out, scratch);
         scratch.patches = patches;
     }
 
     /// What lies outside the picture stays zero.
-    fn gather(&self, picture: Rows<'_>, (y, x): (usize, usize), patch: &mut [f32]) {
+    fn gather(&self, picture: RowBuffer<'_>, (y, x): (usize, usize), patch: &mut [f32]) {
         let Window { side, stride, pad } = self.window;
         let span = side * self.pixel;
         let (top, bottom) = self.window.inside(y, picture.size().height);

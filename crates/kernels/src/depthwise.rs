@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use crate::finish::Finished;
-use crate::lanes::{Kernel, LANES, Lanes, Sixteen, padded_vectors, vectors, vectors_mut};
-use crate::{Finish, Processor, Rows, RowsMut, Window};
+use crate::epilogue::Finished;
+use crate::simd::{F32x16, Kernel, LANES, Simd, padded_vectors, vectors, vectors_mut};
+use crate::{Epilogue, InstructionSet, RowBuffer, RowBufferMut, Window};
 
 /// A depthwise convolution whose weights are laid out for the kernel.
 #[derive(Debug)]
 pub struct Depthwise {
     window: Window,
     /// Tap after tap, all channels of it.
-    weights: Vec<Sixteen<f32>>,
+    weights: Vec<F32x16>,
     finish: Finished,
 }
 
@@ -23,7 +23,7 @@ impl Depthwise {
     ///
     /// # Panics
     /// When the lengths do not fit together.
-    pub fn new(window: Window, weights: &[f32], finish: Finish<'_>) -> Self {
+    pub fn new(window: Window, weights: &[f32], finish: Epilogue<'_>) -> Self {
         let (channels, taps) = (finish.bias.len(), window.side * window.side);
         assert_eq!(weights.len(), channels * taps);
         let tap = |tap| (0..channels).map(|c| weights[c * taps + tap]).collect::<Vec<_>>();
@@ -50,9 +50,9 @@ impl Depthwise {
     /// When the sizes do not fit together.
     pub fn run(
         &self,
-        processor: Processor,
-        picture: Rows<'_>,
-        mut out: RowsMut<'_>,
+        isa: InstructionSet,
+        picture: RowBuffer<'_>,
+        mut out: RowBufferMut<'_>,
         rows: Range<usize>,
     ) {
         assert_eq!((picture.pixel(), out.pixel()), (self.channels(), self.channels()));
@@ -60,7 +60,7 @@ impl Depthwise {
         for y in rows {
             let (top, bottom) = self.window.inside(y, picture.size().height);
             let out = vectors_mut(out.row(y));
-            processor.run(Task { layer: self, picture, y, top, bottom, out });
+            isa.run(Task { layer: self, picture, y, top, bottom, out });
         }
     }
 
@@ -72,18 +72,18 @@ impl Depthwise {
 /// One row of places.
 struct Task<'a> {
     layer: &'a Depthwise,
-    picture: Rows<'a>,
+    picture: RowBuffer<'a>,
     /// Which one.
     y: usize,
     /// First and last + 1 row of taps inside the picture.
     top: usize,
     bottom: usize,
-    out: &'a mut [Sixteen<f32>],
+    out: &'a mut [F32x16],
 }
 
 impl Kernel for Task<'_> {
     #[inline(always)]
-    fn run<S: Lanes>(mut self, s: S) {
+    fn run<S: Simd>(mut self, s: S) {
         let Window { stride, side, .. } = self.layer.window;
         if side != SIDE || stride > 2 {
             return self.singles(s, 0..self.width());
@@ -101,7 +101,7 @@ impl<'a> Task<'a> {
     /// As many places abreast as there are registers for the pixels under their windows; `ROWS` of
     /// their taps are inside the picture.
     #[inline(always)]
-    fn row<S: Lanes, const ROWS: usize>(&mut self, s: S, stride: usize) {
+    fn row<S: Simd, const ROWS: usize>(&mut self, s: S, stride: usize) {
         match (stride, S::WIDE) {
             (1, true) => self.sweep::<S, ROWS, 1, 6, 8>(s),
             (1, false) => self.sweep::<S, ROWS, 1, 2, 4>(s),
@@ -113,7 +113,7 @@ impl<'a> Task<'a> {
     /// `N` places at a time, which have `PIXELS` a row under them.
     #[inline(always)]
     fn sweep<
-        S: Lanes,
+        S: Simd,
         const ROWS: usize,
         const STRIDE: usize,
         const N: usize,
@@ -172,7 +172,7 @@ impl<'a> Task<'a> {
 
     /// One place after the other; taps outside the picture count nothing.
     #[inline(always)]
-    fn singles<S: Lanes>(&mut self, s: S, places: Range<usize>) {
+    fn singles<S: Simd>(&mut self, s: S, places: Range<usize>) {
         let Depthwise { window, weights, finish } = self.layer;
         let chunks = self.layer.chunks();
         for x in places {
@@ -195,7 +195,7 @@ impl<'a> Task<'a> {
 
     /// The pixels under a row of taps, from the `left`th tap of the window at `x` on.
     #[inline(always)]
-    fn under(&self, tap: usize, x: usize, left: usize) -> &'a [Sixteen<f32>] {
+    fn under(&self, tap: usize, x: usize, left: usize) -> &'a [F32x16] {
         let Window { stride, pad, .. } = self.layer.window;
         let line = vectors(self.picture.row(self.y * stride + tap - pad));
         &line[(x * stride + left - pad) * self.layer.chunks()..]

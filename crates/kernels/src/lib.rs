@@ -4,28 +4,28 @@
 //! A tensor is a slice of pixels, row by row, each with all its channels side by side, padded with
 //! zeros to a multiple of sixteen ([`padded`]): every kernel works on sixteen channels at a time and
 //! knows no remainders. Each convolution adds a bias and applies its activation before anything is
-//! written. The kernels are written once, over the trait `lanes::Lanes`; a file for each instruction
+//! written. The kernels are written once, over the trait `lanes::Simd`; a file for each instruction
 //! set implements it. Unsafe code is there, and in one loop of the depthwise kernel that would spend
 //! a fifth of its time on checks. Every instruction set gives the same bits as the portable one, which
 //! the tests hold them to.
 
-mod colour;
 mod convolution;
 mod depthwise;
-mod finish;
-mod lanes;
-mod levels;
+mod epilogue;
+mod gemm;
+mod instruction_set;
+mod node;
+mod pixel_lut;
 mod plan;
 mod pointwise;
 mod portable;
-mod processor;
-mod product;
+mod quantized_index;
 mod resample;
-mod rows;
+mod row_buffer;
 mod schedule;
-mod step;
-mod table;
+mod simd;
 mod tile;
+mod yuv_to_rgb;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -36,19 +36,19 @@ mod neon;
 #[cfg(test)]
 mod tests;
 
-pub use colour::{Colours, Matrix};
 pub use convolution::Convolution;
 pub use depthwise::Depthwise;
-pub use finish::Finish;
-pub use lanes::LANES;
-pub use levels::Levels;
+pub use epilogue::Epilogue;
+pub use instruction_set::InstructionSet;
+pub use node::{Node, Op, Output};
+pub use pixel_lut::PixelLut;
 pub use plan::Plan;
 pub use pointwise::{Pointwise, Scratch, Weights};
-pub use processor::Processor;
-pub use resample::{add_doubled, max_pool};
-pub use rows::{Rows, RowsMut};
-pub use step::{Output, Step, Work};
-pub use table::Table;
+pub use quantized_index::QuantizedIndex;
+pub use resample::{add_upsample2x, max_pool};
+pub use row_buffer::{RowBuffer, RowBufferMut};
+pub use simd::LANES;
+pub use yuv_to_rgb::{YuvMatrix, YuvToRgb};
 
 /// Channels as they lie in memory: the next multiple of [`LANES`].
 pub const fn padded(channels: usize) -> usize {
@@ -62,14 +62,14 @@ pub struct Window {
     pub side: usize,
     /// Pixels from one place to the next.
     pub stride: usize,
-    /// Rows and columns of zeros around the picture.
+    /// RowBuffer and columns of zeros around the picture.
     pub pad: usize,
 }
 
 /// Height and width in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Rows.
+    /// RowBuffer.
     pub height: usize,
     /// Pixels a row.
     pub width: usize,

@@ -4,9 +4,9 @@
 use std::arch::aarch64::*;
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use crate::lanes::{Kernel, Lanes, Sixteen};
+use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, Simd, U8x16};
 
-/// The proof that the processor has NEON, and the dot products if `DOT`.
+/// The proof that the isa has NEON, and the dot products if `DOT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neon<const DOT: bool>(());
 
@@ -26,7 +26,7 @@ impl<const DOT: bool> Neon<DOT> {
 
 // SAFETY, for every block below: the instruction exists, since `self` does; references are valid for
 // the sixteen values that are read or written, and these instructions ask for no alignment.
-impl<const DOT: bool> Lanes for Neon<DOT> {
+impl<const DOT: bool> Simd for Neon<DOT> {
     type Floats = [float32x4_t; 4];
     type Ints = [int32x4_t; 4];
 
@@ -38,7 +38,7 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
     }
 
     #[inline(always)]
-    fn load(self, from: &Sixteen<f32>) -> Self::Floats {
+    fn load(self, from: &F32x16) -> Self::Floats {
         let [a, b, c, d] = from.as_chunks::<4>().0 else { unreachable!("16 is 4 times 4") };
         unsafe {
             [
@@ -51,7 +51,7 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
     }
 
     #[inline(always)]
-    fn store(self, value: Self::Floats, to: &mut Sixteen<f32>) {
+    fn store(self, value: Self::Floats, to: &mut F32x16) {
         for (value, to) in value.into_iter().zip(to.as_chunks_mut::<4>().0) {
             unsafe { vst1q_f32(to.as_mut_ptr(), value) }
         }
@@ -111,7 +111,7 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
     }
 
     #[inline(always)]
-    fn encode(self, [a, b, c, d]: Self::Floats) -> Sixteen<u8> {
+    fn encode(self, [a, b, c, d]: Self::Floats) -> U8x16 {
         unsafe {
             let narrow =
                 |a, b| vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(a)), vqmovn_s32(vcvtnq_s32_f32(b)));
@@ -123,12 +123,12 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
     }
 
     #[inline(always)]
-    fn dot_start(self, _sums: &Sixteen<i32>) -> Self::Ints {
+    fn dot_start(self, _sums: &I32x16) -> Self::Ints {
         unsafe { [vdupq_n_s32(0); 4] }
     }
 
     #[inline(always)]
-    fn dot(self, values: [u8; 4], weights: &Sixteen<[i8; 4]>, mut sum: Self::Ints) -> Self::Ints {
+    fn dot(self, values: [u8; 4], weights: &I8x4x16, mut sum: Self::Ints) -> Self::Ints {
         unsafe {
             let values = vreinterpretq_s8_s32(vdupq_n_s32(i32::from_ne_bytes(values)));
             for (sum, weights) in sum.iter_mut().zip(weights.as_chunks::<4>().0) {
@@ -148,7 +148,7 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
 /// The instruction SDOT, for which the standard library has no stable function.
 ///
 /// # Safety
-/// The processor has to have the dot products.
+/// The isa has to have the dot products.
 #[inline(always)]
 unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: it reads and writes registers only.
@@ -166,7 +166,7 @@ unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
 /// The same without the instruction.
 ///
 /// # Safety
-/// The processor has to have NEON.
+/// The isa has to have NEON.
 #[inline(always)]
 unsafe fn pairs(sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: the caller's.

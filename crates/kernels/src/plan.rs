@@ -6,14 +6,16 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use crate::node::{Node, Op, Output};
 use crate::schedule::{self, Place, Turn};
-use crate::step::{Output, Step, Work};
-use crate::{Processor, Rows, RowsMut, Scratch, Size, add_doubled, max_pool, padded};
+use crate::{
+    InstructionSet, RowBuffer, RowBufferMut, Scratch, Size, add_upsample2x, max_pool, padded,
+};
 
 /// A network, for pictures of one size.
 pub struct Plan {
-    processor: Processor,
-    steps: Vec<Step>,
+    isa: InstructionSet,
+    steps: Vec<Node>,
     turns: Vec<Turn>,
     outputs: Vec<Output>,
     /// Where each value lies.
@@ -36,9 +38,9 @@ impl Plan {
     ///
     /// # Panics
     /// When a window is larger than what it is to stand in.
-    pub fn new(processor: Processor, steps: Vec<Step>, outputs: Vec<Output>) -> Self {
+    pub fn new(isa: InstructionSet, steps: Vec<Node>, outputs: Vec<Output>) -> Self {
         let schedule::Schedule { turns, places, buffers } = schedule::schedule(&steps, &outputs);
-        Self { processor, steps, turns, outputs, places, buffers, idle: Mutex::default() }
+        Self { isa, steps, turns, outputs, places, buffers, idle: Mutex::default() }
     }
 
     /// Runs it on the picture whose rows `fill` writes, each once and in order, and returns the
@@ -68,31 +70,31 @@ impl Plan {
         arena: &mut Arena,
         fill: &dyn Fn(usize, &mut [f32]),
     ) {
-        let (processor, place) = (self.processor, &self.places[step]);
+        let (isa, place) = (self.isa, &self.places[step]);
         let step = &self.steps[step];
         // A value never lies where one lies that it is made of.
         let mut written = std::mem::take(&mut arena.buffers[place.buffer]);
         let Arena { buffers, scratch } = arena;
         let value = |value: usize, size: Size, pixel: usize| {
             let Place { buffer, length } = self.places[value];
-            Rows::new(size, pixel, &buffers[buffer][..length])
+            RowBuffer::new(size, pixel, &buffers[buffer][..length])
         };
         let from = || value(step.from, step.size, step.work.inputs());
         let mut out =
-            RowsMut::new(step.output(), step.work.outputs(), &mut written[..place.length]);
+            RowBufferMut::new(step.output(), step.work.outputs(), &mut written[..place.length]);
         match &step.work {
-            Work::Picture(_) => rows.for_each(|y| fill(y, out.row(y))),
-            Work::Convolution(layer) => layer.run(processor, from(), out, rows, scratch),
-            Work::Depthwise(layer) => layer.run(processor, from(), out, rows),
-            Work::Pointwise(layer, residual) => {
+            Op::Picture(_) => rows.for_each(|y| fill(y, out.row(y))),
+            Op::Convolution(layer) => layer.run(isa, from(), out, rows, scratch),
+            Op::Depthwise(layer) => layer.run(isa, from(), out, rows),
+            Op::Pointwise(layer, residual) => {
                 let residual = residual.map(|other| value(other, step.size, layer.outputs()));
-                layer.run(processor, from(), residual, out, rows, scratch);
+                layer.run(isa, from(), residual, out, rows, scratch);
             }
-            Work::MaxPool(_) => max_pool(processor, from(), out, rows),
-            Work::AddDoubled { small, channels } => {
+            Op::MaxPool(_) => max_pool(isa, from(), out, rows),
+            Op::AddUpsample2x { small, channels } => {
                 let half = Size { height: step.size.height / 2, width: step.size.width / 2 };
                 let small = value(*small, half, padded(*channels));
-                add_doubled(processor, from(), small, out, rows);
+                add_upsample2x(isa, from(), small, out, rows);
             }
         }
         arena.buffers[place.buffer] = written;

@@ -5,19 +5,21 @@
 
 use std::ops::Range;
 
-use crate::finish::Finished;
-use crate::lanes::{Kernel, LANES, Lanes, Sixteen, padded_vectors, vectors, vectors_mut};
-use crate::product::{ByteProduct, FloatProduct, Values, encode};
+use crate::epilogue::Finished;
+use crate::gemm::{ByteProduct, FloatProduct, Values, encode};
+use crate::simd::{
+    F32x16, I8x4x16, I32x16, Kernel, LANES, Simd, padded_vectors, vectors, vectors_mut,
+};
 use crate::tile::Block;
-use crate::{Finish, Processor, Rows, RowsMut, padded};
+use crate::{Epilogue, InstructionSet, RowBuffer, RowBufferMut, padded};
 
 /// The weights of a layer, all inputs of the first output first.
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
     /// As they are.
-    Floats(&'a [f32]),
+    F32(&'a [f32]),
     /// Bytes, and for each output what they are multiplied with.
-    Bytes {
+    Int8 {
         /// The bytes.
         codes: &'a [i8],
         /// A value an output.
@@ -36,13 +38,13 @@ pub struct Pointwise {
 /// Weights of sixteen outputs side by side, all inputs of the first sixteen outputs first.
 #[derive(Debug)]
 enum Panels {
-    Floats(Vec<Sixteen<f32>>),
-    Bytes {
+    F32(Vec<F32x16>),
+    Int8 {
         /// Four inputs of an output side by side.
-        weights: Vec<Sixteen<[i8; 4]>>,
-        scales: Vec<Sixteen<f32>>,
+        weights: Vec<I8x4x16>,
+        scales: Vec<F32x16>,
         /// For each output the sum of its weights.
-        sums: Vec<Sixteen<i32>>,
+        sums: Vec<I32x16>,
     },
 }
 
@@ -69,7 +71,7 @@ impl Scratch {
     }
 }
 
-/// Rows that are rounded to bytes and multiplied in one go: few enough to stay in the nearest cache.
+/// RowBuffer that are rounded to bytes and multiplied in one go: few enough to stay in the nearest cache.
 const BLOCK: usize = 48;
 
 /// The most inputs whose products cannot overflow their sum.
@@ -81,19 +83,19 @@ impl Pointwise {
     ///
     /// # Panics
     /// When the lengths do not fit together, or there are more than 65,000 inputs in bytes.
-    pub fn new(inputs: usize, weights: Weights<'_>, finish: Finish<'_>) -> Self {
+    pub fn new(inputs: usize, weights: Weights<'_>, finish: Epilogue<'_>) -> Self {
         let outputs = finish.bias.len();
         let panels = match weights {
-            Weights::Floats(values) => {
+            Weights::F32(values) => {
                 assert_eq!(values.len(), inputs * outputs);
-                Panels::Floats(packed(values, inputs, outputs, |[value]| value))
+                Panels::F32(packed(values, inputs, outputs, |[value]| value))
             }
-            Weights::Bytes { codes, scales } => {
+            Weights::Int8 { codes, scales } => {
                 assert_eq!((codes.len(), scales.len()), (inputs * outputs, outputs));
                 assert!(padded(inputs) <= MOST_INPUTS, "{inputs} products overflow their sum");
                 let sum = |row: &[i8]| row.iter().map(|w| i32::from(*w)).sum();
                 let sums: Vec<i32> = codes.chunks_exact(inputs).map(sum).collect();
-                Panels::Bytes {
+                Panels::Int8 {
                     weights: packed(codes, inputs, outputs, |four| four),
                     scales: padded_vectors(scales, 0.0),
                     sums: padded_vectors(&sums, 0),
@@ -120,15 +122,16 @@ impl Pointwise {
     /// When the sizes do not fit together.
     pub fn run(
         &self,
-        processor: Processor,
-        picture: Rows<'_>,
-        residual: Option<Rows<'_>>,
-        mut out: RowsMut<'_>,
+        isa: InstructionSet,
+        picture: RowBuffer<'_>,
+        residual: Option<RowBuffer<'_>>,
+        mut out: RowBufferMut<'_>,
         mut rows: Range<usize>,
         scratch: &mut Scratch,
     ) {
         assert_eq!((picture.size(), picture.pixel()), (out.size(), self.inputs));
-        let like_out = |other: Rows<'_>| (other.size(), other.pixel()) == (out.size(), out.pixel());
+        let like_out =
+            |other: RowBuffer<'_>| (other.size(), other.pixel()) == (out.size(), out.pixel());
         assert!(out.pixel() == self.outputs() && residual.is_none_or(like_out));
         while !rows.is_empty() {
             let count = picture.together(&rows).min(out.together(&rows));
@@ -136,7 +139,7 @@ impl Pointwise {
             let part = rows.start..rows.start + count;
             let values = picture.several(&part);
             let residual = residual.map(|residual| residual.several(&part));
-            self.multiply(processor, values, residual, out.several(&part), scratch);
+            self.multiply(isa, values, residual, out.several(&part), scratch);
             rows.start += count;
         }
     }
@@ -144,7 +147,7 @@ impl Pointwise {
     /// Multiplies every row of `rows`.
     pub(crate) fn multiply(
         &self,
-        processor: Processor,
+        isa: InstructionSet,
         rows: &[f32],
         residual: Option<&[f32]>,
         out: &mut [f32],
@@ -152,14 +155,14 @@ impl Pointwise {
     ) {
         assert_eq!(rows.len() / self.inputs, out.len() / self.outputs());
         let values = Values { lines: &[rows], step: self.inputs, span: self.inputs, skipped: 0 };
-        self.multiply_overlapping(processor, values, residual, out, scratch);
+        self.multiply_overlapping(isa, values, residual, out, scratch);
     }
 
     /// As [`multiply`](Self::multiply), for rows that overlap in memory; with weights in bytes for
     /// none such.
     pub(crate) fn multiply_overlapping(
         &self,
-        processor: Processor,
+        isa: InstructionSet,
         values: Values<'_>,
         residual: Option<&[f32]>,
         out: &mut [f32],
@@ -167,17 +170,17 @@ impl Pointwise {
     ) {
         assert!(residual.is_none_or(|residual| residual.len() == out.len()));
         let Scratch { codes, scales, .. } = scratch;
-        if matches!(self.panels, Panels::Bytes { .. }) {
+        if matches!(self.panels, Panels::Int8 { .. }) {
             codes.resize(codes.len().max(BLOCK * self.inputs / 4), [0; 4]);
             scales.resize(BLOCK, 0.0);
         }
         let residual = residual.map(vectors);
-        processor.run(Task { layer: self, values, residual, out: vectors_mut(out), codes, scales });
+        isa.run(Task { layer: self, values, residual, out: vectors_mut(out), codes, scales });
     }
 
     /// Whether its weights are not in bytes.
     pub(crate) fn takes_floats(&self) -> bool {
-        matches!(self.panels, Panels::Floats(_))
+        matches!(self.panels, Panels::F32(_))
     }
 }
 
@@ -187,7 +190,7 @@ fn packed<T: Copy + Default, U: Copy, const G: usize>(
     inputs: usize,
     outputs: usize,
     group: impl Fn([T; G]) -> U,
-) -> Vec<Sixteen<U>> {
+) -> Vec<[U; LANES]> {
     let weight = |output: usize, input: usize| {
         if output < outputs && input < inputs {
             weights[output * inputs + input]
@@ -209,15 +212,15 @@ fn packed<T: Copy + Default, U: Copy, const G: usize>(
 struct Task<'a> {
     layer: &'a Pointwise,
     values: Values<'a>,
-    residual: Option<&'a [Sixteen<f32>]>,
-    out: &'a mut [Sixteen<f32>],
+    residual: Option<&'a [F32x16]>,
+    out: &'a mut [F32x16],
     codes: &'a mut [[u8; 4]],
     scales: &'a mut [f32],
 }
 
 impl Kernel for Task<'_> {
     #[inline(always)]
-    fn run<S: Lanes>(self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let Pointwise { inputs, panels, finish } = self.layer;
         let columns = finish.bias.len();
         for (i, out) in self.out.chunks_mut(BLOCK * columns).enumerate() {
@@ -225,11 +228,11 @@ impl Kernel for Task<'_> {
             let residual = self.residual.map(|all| &all[i * BLOCK * columns..][..out.len()]);
             let out = Block { finish, residual, out };
             match panels {
-                Panels::Floats(weights) => {
+                Panels::F32(weights) => {
                     let (values, first) = (self.values, i * BLOCK);
                     out.fill(s, &FloatProduct { values, first, inputs: *inputs, weights });
                 }
-                Panels::Bytes { weights, scales, sums } => {
+                Panels::Int8 { weights, scales, sums } => {
                     let groups = inputs / 4;
                     let codes = &mut self.codes[..count * groups];
                     for ((row, codes), scale) in self.values.lines[0][i * BLOCK * inputs..]

@@ -1,18 +1,18 @@
 //! The sixteen lanes in plain Rust: slow, and what the others are measured against.
 
-use crate::lanes::{LANES, Lanes, Sixteen};
+use crate::simd::{F32x16, I8x4x16, I32x16, LANES, Simd, U8x16};
 
 /// Runs anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portable;
 
-fn each<T: Copy>(f: impl Fn(usize) -> T) -> Sixteen<T> {
+fn each<T: Copy>(f: impl Fn(usize) -> T) -> [T; LANES] {
     std::array::from_fn(f)
 }
 
-impl Lanes for Portable {
-    type Floats = Sixteen<f32>;
-    type Ints = Sixteen<i32>;
+impl Simd for Portable {
+    type Floats = F32x16;
+    type Ints = I32x16;
 
     const WIDE: bool = false;
 
@@ -20,11 +20,11 @@ impl Lanes for Portable {
         [value; LANES]
     }
 
-    fn load(self, from: &Sixteen<f32>) -> Self::Floats {
+    fn load(self, from: &F32x16) -> Self::Floats {
         *from
     }
 
-    fn store(self, value: Self::Floats, to: &mut Sixteen<f32>) {
+    fn store(self, value: Self::Floats, to: &mut F32x16) {
         *to = value;
     }
 
@@ -56,15 +56,15 @@ impl Lanes for Portable {
         a.into_iter().fold(f32::NEG_INFINITY, f32::max)
     }
 
-    fn encode(self, values: Self::Floats) -> Sixteen<u8> {
+    fn encode(self, values: Self::Floats) -> U8x16 {
         values.map(|v| (v.round_ties_even() as i8).cast_unsigned())
     }
 
-    fn dot_start(self, _sums: &Sixteen<i32>) -> Self::Ints {
+    fn dot_start(self, _sums: &I32x16) -> Self::Ints {
         [0; LANES]
     }
 
-    fn dot(self, values: [u8; 4], weights: &Sixteen<[i8; 4]>, sum: Self::Ints) -> Self::Ints {
+    fn dot(self, values: [u8; 4], weights: &I8x4x16, sum: Self::Ints) -> Self::Ints {
         let values = values.map(|v| i32::from(v.cast_signed()));
         each(|i| {
             let products = values.iter().zip(weights[i]).map(|(v, w)| v * i32::from(w));

@@ -2,22 +2,27 @@
 
 use std::ops::Range;
 
-use crate::lanes::{Kernel, LANES, Lanes, Sixteen, vectors, vectors_mut};
-use crate::{Processor, Rows, RowsMut};
+use crate::simd::{F32x16, Kernel, LANES, Simd, vectors, vectors_mut};
+use crate::{InstructionSet, RowBuffer, RowBufferMut};
 
 /// The largest of each two by two pixels, channel by channel, for those `rows` of `out`; an odd last
 /// row or column of the picture is left out.
 ///
 /// # Panics
 /// When the sizes do not fit together.
-pub fn max_pool(processor: Processor, picture: Rows<'_>, mut out: RowsMut<'_>, rows: Range<usize>) {
+pub fn max_pool(
+    isa: InstructionSet,
+    picture: RowBuffer<'_>,
+    mut out: RowBufferMut<'_>,
+    rows: Range<usize>,
+) {
     let (from, to) = (picture.size(), out.size());
     assert_eq!((from.height / 2, from.width / 2), (to.height, to.width));
     assert_eq!(picture.pixel(), out.pixel());
     let chunks = picture.pixel() / LANES;
     for y in rows {
         let (upper, lower) = (vectors(picture.row(2 * y)), vectors(picture.row(2 * y + 1)));
-        processor.run(MaxPool { chunks, upper, lower, out: vectors_mut(out.row(y)) });
+        isa.run(MaxPool { chunks, upper, lower, out: vectors_mut(out.row(y)) });
     }
 }
 
@@ -25,11 +30,11 @@ pub fn max_pool(processor: Processor, picture: Rows<'_>, mut out: RowsMut<'_>, r
 ///
 /// # Panics
 /// When the sizes do not fit together.
-pub fn add_doubled(
-    processor: Processor,
-    large: Rows<'_>,
-    small: Rows<'_>,
-    mut out: RowsMut<'_>,
+pub fn add_upsample2x(
+    isa: InstructionSet,
+    large: RowBuffer<'_>,
+    small: RowBuffer<'_>,
+    mut out: RowBufferMut<'_>,
     rows: Range<usize>,
 ) {
     let (from, to) = (small.size(), out.size());
@@ -38,21 +43,21 @@ pub fn add_doubled(
     let chunks = large.pixel() / LANES;
     for y in rows {
         let (large, small) = (vectors(large.row(y)), vectors(small.row(y / 2)));
-        processor.run(AddDoubled { chunks, large, small, out: vectors_mut(out.row(y)) });
+        isa.run(AddUpsample2x { chunks, large, small, out: vectors_mut(out.row(y)) });
     }
 }
 
 struct MaxPool<'a> {
     /// Vectors of a pixel.
     chunks: usize,
-    upper: &'a [Sixteen<f32>],
-    lower: &'a [Sixteen<f32>],
-    out: &'a mut [Sixteen<f32>],
+    upper: &'a [F32x16],
+    lower: &'a [F32x16],
+    out: &'a mut [F32x16],
 }
 
 impl Kernel for MaxPool<'_> {
     #[inline(always)]
-    fn run<S: Lanes>(self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let Self { chunks, upper, lower, out } = self;
         let (upper, lower) = (upper.chunks_exact(2 * chunks), lower.chunks_exact(2 * chunks));
         for ((upper, lower), out) in upper.zip(lower).zip(out.chunks_exact_mut(chunks)) {
@@ -65,17 +70,17 @@ impl Kernel for MaxPool<'_> {
     }
 }
 
-struct AddDoubled<'a> {
+struct AddUpsample2x<'a> {
     /// Vectors of a pixel.
     chunks: usize,
-    large: &'a [Sixteen<f32>],
-    small: &'a [Sixteen<f32>],
-    out: &'a mut [Sixteen<f32>],
+    large: &'a [F32x16],
+    small: &'a [F32x16],
+    out: &'a mut [F32x16],
 }
 
-impl Kernel for AddDoubled<'_> {
+impl Kernel for AddUpsample2x<'_> {
     #[inline(always)]
-    fn run<S: Lanes>(self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let Self { chunks, large, small, out } = self;
         let pairs = large.chunks_exact(2 * chunks).zip(out.chunks_exact_mut(2 * chunks));
         for ((large, out), small) in pairs.zip(small.chunks_exact(chunks)) {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::Window;
-use crate::step::{Output, Step};
+use crate::node::{Node, Output};
 
 /// Some rows of a step's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,15 +37,15 @@ const LARGE: usize = 64 * 1024;
 /// each costs more than it saves.
 const WIDE: usize = 32;
 
-/// Rows of its value that the first of a chain makes in its turn.
+/// RowBuffer of its value that the first of a chain makes in its turn.
 const TURN: usize = 4;
 
 /// Plans when each row is made, and lets values that nobody will read make room for later ones.
-pub fn schedule(steps: &[Step], outputs: &[Output]) -> Schedule {
+pub fn schedule(steps: &[Node], outputs: &[Output]) -> Schedule {
     let chains = chains(steps, outputs);
     let mut last_read = vec![0; steps.len()];
     for (chain, range) in chains.iter().enumerate() {
-        steps[range.clone()].iter().flat_map(Step::reads).for_each(|v| last_read[v] = chain);
+        steps[range.clone()].iter().flat_map(Node::reads).for_each(|v| last_read[v] = chain);
     }
     outputs.iter().for_each(|output| last_read[output.value] = usize::MAX);
 
@@ -78,9 +78,9 @@ pub fn schedule(steps: &[Step], outputs: &[Output]) -> Schedule {
 }
 
 /// Steps that take turns: each reads what the one before it makes, which nobody else does.
-fn chains(steps: &[Step], outputs: &[Output]) -> Vec<Range<usize>> {
+fn chains(steps: &[Node], outputs: &[Output]) -> Vec<Range<usize>> {
     let mut readers = vec![0; steps.len()];
-    let reads = steps.iter().flat_map(Step::reads);
+    let reads = steps.iter().flat_map(Node::reads);
     reads.chain(outputs.iter().map(|output| output.value)).for_each(|value| readers[value] += 1);
 
     let mut chains: Vec<Range<usize>> = Vec::new();
@@ -99,7 +99,7 @@ fn chains(steps: &[Step], outputs: &[Output]) -> Vec<Range<usize>> {
 }
 
 /// The turns of a chain. The first makes a few rows, each other one all that it can of those.
-fn turns(steps: &[Step], chain: Range<usize>) -> Vec<Turn> {
+fn turns(steps: &[Node], chain: Range<usize>) -> Vec<Turn> {
     let height = |step: usize| steps[step].output().height;
     let mut turns = Vec::new();
     let mut made = vec![0; chain.len()];
@@ -120,7 +120,7 @@ fn turns(steps: &[Step], chain: Range<usize>) -> Vec<Turn> {
 }
 
 /// How many rows of its value a step can make of the first `rows` of what it reads.
-fn ready(step: &Step, rows: usize) -> usize {
+fn ready(step: &Node, rows: usize) -> usize {
     let Window { side, stride, pad } = step.work.window();
     let all = step.output().height;
     if rows == step.size.height {
@@ -130,7 +130,7 @@ fn ready(step: &Step, rows: usize) -> usize {
 }
 
 /// The most rows of a step's value that have been made and are still to be read by the next one.
-fn kept(turns: &[Turn], steps: &[Step], step: usize) -> usize {
+fn kept(turns: &[Turn], steps: &[Node], step: usize) -> usize {
     let Window { stride, pad, .. } = steps[step + 1].work.window();
     let (mut most, mut oldest) = (0, 0);
     for turn in turns {
@@ -149,7 +149,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Convolution, Depthwise, Finish, Plan, Pointwise, Processor, Size, Weights, Work, padded,
+        Convolution, Depthwise, Epilogue, InstructionSet, Op, Plan, Pointwise, Size, Weights,
+        padded,
     };
 
     #[derive(Clone, Debug)]
@@ -174,15 +175,15 @@ mod tests {
     }
 
     /// A 3 × 3 convolution to 16 channels, and `layers` behind it.
-    fn network(size: Size, layers: &[Layer]) -> Vec<Step> {
+    fn network(size: Size, layers: &[Layer]) -> Vec<Node> {
         let finish = |outputs| (noise(outputs, 1), vec![0.3; outputs]);
         let window = Window { side: 3, stride: 1, pad: 1 };
         let (weights, (bias, slope)) = (noise(27 * 16, 2), finish(16));
-        let finish_first = Finish { bias: &bias, slope: &slope };
-        let first = Convolution::new(window, 3, Weights::Floats(&weights), finish_first);
+        let finish_first = Epilogue { bias: &bias, slope: &slope };
+        let first = Convolution::new(window, 3, Weights::F32(&weights), finish_first);
         let mut steps = vec![
-            Step { work: Work::Picture(3), from: 0, size },
-            Step { work: Work::Convolution(first), from: 0, size },
+            Node { work: Op::Picture(3), from: 0, size },
+            Node { work: Op::Convolution(first), from: 0, size },
         ];
         let mut channels = 16;
         for layer in layers {
@@ -193,27 +194,27 @@ mod tests {
                     let window = Window { side, stride, pad: side / 2 };
                     let (weights, (bias, slope)) =
                         (noise(side * side * channels, 3), finish(channels));
-                    let finish = Finish { bias: &bias, slope: &slope };
-                    Work::Depthwise(Depthwise::new(window, &weights, finish))
+                    let finish = Epilogue { bias: &bias, slope: &slope };
+                    Op::Depthwise(Depthwise::new(window, &weights, finish))
                 }
                 Layer::Pointwise { outputs, residual } => {
                     let outputs = if residual { channels } else { outputs };
                     let (weights, (bias, slope)) = (noise(channels * outputs, 4), finish(outputs));
-                    let finish = Finish { bias: &bias, slope: &slope };
-                    let layer = Pointwise::new(channels, Weights::Floats(&weights), finish);
+                    let finish = Epilogue { bias: &bias, slope: &slope };
+                    let layer = Pointwise::new(channels, Weights::F32(&weights), finish);
                     channels = outputs;
                     // Of what was made last but one, where that has the same form.
                     let earlier = &steps[from - 1];
                     let alike =
                         earlier.output() == size && earlier.work.outputs() == padded(channels);
-                    Work::Pointwise(layer, (residual && alike).then_some(from - 1))
+                    Op::Pointwise(layer, (residual && alike).then_some(from - 1))
                 }
-                Layer::Pool => Work::MaxPool(channels),
+                Layer::Pool => Op::MaxPool(channels),
             };
             if work.window().output(size).is_none() {
                 break;
             }
-            steps.push(Step { work, from, size });
+            steps.push(Node { work, from, size });
         }
         steps
     }
@@ -234,10 +235,10 @@ mod tests {
             let steps = network(size, &layers);
             let (count, last) = (steps.len(), steps.len() - 1);
             let everything = (0..count).map(output).collect();
-            let processor = Processor::all().pop().unwrap_or(Processor::portable());
+            let isa = InstructionSet::all().pop().unwrap_or(InstructionSet::portable());
             // What is an output lies in memory as a whole.
-            let whole = Plan::new(processor, network(size, &layers), everything);
-            let in_turns = Plan::new(processor, steps, vec![output(last)]);
+            let whole = Plan::new(isa, network(size, &layers), everything);
+            let in_turns = Plan::new(isa, steps, vec![output(last)]);
             let picture = noise(3 * size.area(), 5);
             let fill = |y: usize, row: &mut [f32]| {
                 row.copy_from_slice(&picture[3 * y * width..][..3 * width]);

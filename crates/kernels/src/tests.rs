@@ -25,15 +25,15 @@ fn codes(length: usize) -> impl Strategy<Value = Vec<i8>> {
     prop::collection::vec(prop_oneof![any::<i8>(), extreme], length)
 }
 
-/// `f` on all that this processor has: the same bits each time. Returns them.
-fn same_everywhere(f: impl Fn(Processor) -> Vec<f32>) -> Vec<f32> {
-    let expected = f(Processor::portable());
-    for processor in Processor::all() {
-        let found = f(processor);
+/// `f` on all that this isa has: the same bits each time. Returns them.
+fn same_everywhere(f: impl Fn(InstructionSet) -> Vec<f32>) -> Vec<f32> {
+    let expected = f(InstructionSet::portable());
+    for isa in InstructionSet::all() {
+        let found = f(isa);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             // A sum of zeros has no sign that matters.
             let same = found.to_bits() == expected.to_bits() || (*found == 0.0 && *expected == 0.0);
-            assert!(same, "{} at {i}: {found} for {expected}", processor.name());
+            assert!(same, "{} at {i}: {found} for {expected}", isa.name());
         }
     }
     expected
@@ -59,9 +59,9 @@ fn pad(rows: &[f32], channels: usize) -> Vec<f32> {
 }
 
 /// All of a picture that `write` writes.
-fn written(size: Size, pixel: usize, write: impl FnOnce(RowsMut<'_>)) -> Vec<f32> {
+fn written(size: Size, pixel: usize, write: impl FnOnce(RowBufferMut<'_>)) -> Vec<f32> {
     let mut out = vec![f32::NAN; size.area() * pixel];
-    write(RowsMut::new(size, pixel, &mut out));
+    write(RowBufferMut::new(size, pixel, &mut out));
     out
 }
 
@@ -116,12 +116,12 @@ fn layer() -> impl Strategy<Value = Layer> {
 }
 
 impl Layer {
-    fn run(&self, weights: Weights<'_>, processor: Processor) -> Vec<f32> {
-        let finish = Finish { bias: &self.bias, slope: &self.slope };
+    fn run(&self, weights: Weights<'_>, isa: InstructionSet) -> Vec<f32> {
+        let finish = Epilogue { bias: &self.bias, slope: &self.slope };
         let layer = Pointwise::new(self.inputs, weights, finish);
         let mut out = vec![f32::NAN; self.rows * layer.outputs()];
         let (rows, residual) = (pad(&self.values, self.inputs), pad(&self.residual, self.outputs));
-        layer.multiply(processor, &rows, Some(&residual), &mut out, &mut Scratch::default());
+        layer.multiply(isa, &rows, Some(&residual), &mut out, &mut Scratch::default());
         out
     }
 
@@ -138,7 +138,7 @@ proptest! {
 
     #[test]
     fn products_with_floats_are_the_same_everywhere_and_right(layer in layer()) {
-        let out = same_everywhere(|processor| layer.run(Weights::Floats(&layer.weights), processor));
+        let out = same_everywhere(|isa| layer.run(Weights::F32(&layer.weights), isa));
         for (row, o, found) in layer.outputs(&out) {
             let values = &layer.values[row * layer.inputs..][..layer.inputs];
             let weights = &layer.weights[o * layer.inputs..][..layer.inputs];
@@ -154,8 +154,8 @@ proptest! {
 
     #[test]
     fn products_with_bytes_are_the_same_everywhere_and_right(layer in layer()) {
-        let weights = Weights::Bytes { codes: &layer.codes, scales: &layer.scales };
-        let out = same_everywhere(|processor| layer.run(weights, processor));
+        let weights = Weights::Int8 { codes: &layer.codes, scales: &layer.scales };
+        let out = same_everywhere(|isa| layer.run(weights, isa));
         for (row, o, found) in layer.outputs(&out) {
             let values = &layer.values[row * layer.inputs..][..layer.inputs];
             let highest = values.iter().fold(0f32, |highest, v| highest.max(v.abs()));
@@ -187,25 +187,25 @@ proptest! {
         };
         let picture = from_seed(size.area() * channels, 5);
         let (bias, slope) = (from_seed(channels, 3), &slope[..channels]);
-        let finish = Finish { bias: &bias, slope };
+        let finish = Epilogue { bias: &bias, slope };
         let taps = side * side;
 
         let weights = from_seed(channels * taps, 13);
         let depthwise = Depthwise::new(window, &weights, finish);
         let input = pad(&picture, channels);
-        let each = same_everywhere(|processor| {
+        let each = same_everywhere(|isa| {
             let pixel = depthwise.channels();
             written(places, pixel, |out| {
-                depthwise.run(processor, Rows::new(size, pixel, &input), out, 0..places.height);
+                depthwise.run(isa, RowBuffer::new(size, pixel, &input), out, 0..places.height);
             })
         });
 
         let dense = from_seed(channels * channels * taps, 17);
-        let convolution = Convolution::new(window, channels, Weights::Floats(&dense), finish);
-        let all = same_everywhere(|processor| {
-            let (picture, scratch) = (Rows::new(size, channels, &picture), &mut Scratch::default());
+        let convolution = Convolution::new(window, channels, Weights::F32(&dense), finish);
+        let all = same_everywhere(|isa| {
+            let (picture, scratch) = (RowBuffer::new(size, channels, &picture), &mut Scratch::default());
             written(places, convolution.outputs(), |out| {
-                convolution.run(processor, picture, out, 0..places.height, scratch);
+                convolution.run(isa, picture, out, 0..places.height, scratch);
             })
         });
 
@@ -250,15 +250,15 @@ proptest! {
         let small: Vec<f32> =
             (0..half.area() * channels).map(|i| seed[(i * 3 + i / 11) % seed.len()]).collect();
         let (input, added) = (pad(&large, channels), pad(&small, channels));
-        let pooled = same_everywhere(|processor| {
-            let picture = Rows::new(size, padded(channels), &input);
-            written(half, padded(channels), |out| max_pool(processor, picture, out, 0..height))
+        let pooled = same_everywhere(|isa| {
+            let picture = RowBuffer::new(size, padded(channels), &input);
+            written(half, padded(channels), |out| max_pool(isa, picture, out, 0..height))
         });
-        let doubled = same_everywhere(|processor| {
-            let large = Rows::new(size, padded(channels), &input);
-            let small = Rows::new(half, padded(channels), &added);
+        let doubled = same_everywhere(|isa| {
+            let large = RowBuffer::new(size, padded(channels), &input);
+            let small = RowBuffer::new(half, padded(channels), &added);
             let rows = 0..size.height;
-            written(size, padded(channels), |out| add_doubled(processor, large, small, out, rows))
+            written(size, padded(channels), |out| add_upsample2x(isa, large, small, out, rows))
         });
         for (y, x, c) in (0..size.height)
             .flat_map(|y| (0..size.width).map(move |x| (y, x)))
@@ -287,12 +287,12 @@ fn the_longest_row_of_the_largest_bytes_does_not_overflow() {
     let inputs = 65_776;
     for (value, code) in [(1.0, 127), (1.0, -128), (-1.0, 127), (-1.0, -128)] {
         let (codes, rows) = (vec![code; inputs], vec![value; inputs]);
-        let finish = Finish { bias: &[0.0], slope: &[1.0] };
-        let weights = Weights::Bytes { codes: &codes, scales: &[1.0] };
+        let finish = Epilogue { bias: &[0.0], slope: &[1.0] };
+        let weights = Weights::Int8 { codes: &codes, scales: &[1.0] };
         let layer = Pointwise::new(inputs, weights, finish);
-        let out = same_everywhere(|processor| {
+        let out = same_everywhere(|isa| {
             let mut out = vec![0.0; 16];
-            layer.multiply(processor, &rows, None, &mut out, &mut Scratch::default());
+            layer.multiply(isa, &rows, None, &mut out, &mut Scratch::default());
             out
         });
         let expected = f64::from(value) * f64::from(code) * inputs as f64;
@@ -303,14 +303,14 @@ fn the_longest_row_of_the_largest_bytes_does_not_overflow() {
 #[test]
 fn nothing_of_a_row_is_left_after_a_wipe() {
     let mut scratch = Scratch::default();
-    let finish = Finish { bias: &[0.0; 16], slope: &[1.0; 16] };
+    let finish = Epilogue { bias: &[0.0; 16], slope: &[1.0; 16] };
     let window = Window { side: 2, stride: 1, pad: 0 };
-    let weights = Weights::Bytes { codes: &[1; 16 * 64], scales: &[1.0; 16] };
+    let weights = Weights::Int8 { codes: &[1; 16 * 64], scales: &[1.0; 16] };
     let layer = Convolution::new(window, 16, weights, finish);
     let size = Size { height: 3, width: 3 };
-    let (picture, places) = (Rows::new(size, 16, &[0.5; 144]), Size { height: 2, width: 2 });
+    let (picture, places) = (RowBuffer::new(size, 16, &[0.5; 144]), Size { height: 2, width: 2 });
     written(places, 16, |out| {
-        layer.run(Processor::portable(), picture, out, 0..2, &mut scratch);
+        layer.run(InstructionSet::portable(), picture, out, 0..2, &mut scratch);
     });
     assert!(!scratch.is_wiped());
     scratch.wipe();
@@ -342,7 +342,7 @@ proptest! {
         probe in values(70),
     ) {
         let probe = &probe[..dimension];
-        let (mut table, mut rows) = (Table::new(dimension), Vec::<Vec<f32>>::new());
+        let (mut table, mut rows) = (QuantizedIndex::new(dimension), Vec::<Vec<f32>>::new());
         for change in changes {
             match change {
                 Change::Push(row) => {
@@ -364,16 +364,16 @@ proptest! {
             let highest = row.iter().fold(0f32, |highest, v| highest.max(v.abs()));
             // Half a step a value.
             let rounded = f64::from(highest / 254.0) * (dimension as f64).sqrt();
-            let kept = f64::from(table.product(place, probe));
+            let kept = f64::from(table.dot(place, probe));
             let slack = 1e-4 * length(row) * length(probe) + 1e-30;
             prop_assert!((kept - expected).abs() <= rounded * length(probe) * 1.001 + slack);
         }
-        let found = table.first_two(Processor::portable(), probe);
-        for processor in Processor::all() {
-            prop_assert_eq!(&table.first_two(processor, probe), &found, "{}", processor.name());
+        let found = table.top2(InstructionSet::portable(), probe);
+        for isa in InstructionSet::all() {
+            prop_assert_eq!(&table.top2(isa, probe), &found, "{}", isa.name());
         }
         prop_assert!(found.is_sorted_by(|a, b| a < b));
-        let mut products: Vec<_> = (0..rows.len()).map(|i| table.product(i, probe)).collect();
+        let mut products: Vec<_> = (0..rows.len()).map(|i| table.dot(i, probe)).collect();
         let looked_at: Vec<_> = found.iter().map(|place| products[*place]).collect();
         products.sort_by(|a, b| b.total_cmp(a));
         for product in products.iter().take(2) {
@@ -396,10 +396,10 @@ proptest! {
             .flat_map(|(y, u, v)| [y + 104_597 * v, y - 25_675 * u - 53_279 * v, y + 132_201 * u])
             .map(|sum| sum.div_euclid(65_536).clamp(0, 255) as u8)
             .collect();
-        for processor in Processor::all() {
+        for isa in InstructionSet::all() {
             let mut rgb = vec![0; 6 * row.len()];
-            Colours::new(processor, Matrix::LIMITED, 2 * row.len()).row(&luma, &u, &v, &mut rgb);
-            prop_assert_eq!(&rgb, &expected, "{}", processor.name());
+            YuvToRgb::new(isa, YuvMatrix::LIMITED, 2 * row.len()).row(&luma, &u, &v, &mut rgb);
+            prop_assert_eq!(&rgb, &expected, "{}", isa.name());
         }
     }
 }

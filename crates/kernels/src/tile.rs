@@ -1,20 +1,20 @@
 //! Products in tiles whose sums stay in registers.
 
-use crate::finish::Finished;
-use crate::lanes::{Lanes, Sixteen};
-use crate::product::Product;
+use crate::epilogue::Finished;
+use crate::gemm::Product;
+use crate::simd::{F32x16, Simd};
 
 /// Some rows of the output, and what is done to a sum before it is written there.
 pub struct Block<'a> {
     pub finish: &'a Finished,
-    pub residual: Option<&'a [Sixteen<f32>]>,
-    pub out: &'a mut [Sixteen<f32>],
+    pub residual: Option<&'a [F32x16]>,
+    pub out: &'a mut [F32x16],
 }
 
 impl Block<'_> {
     /// Fills the block in tiles whose sums stay in registers.
     #[inline(always)]
-    pub fn fill<S: Lanes>(mut self, s: S, product: &impl Product) {
+    pub fn fill<S: Simd>(mut self, s: S, product: &impl Product) {
         let columns = self.finish.bias.len();
         let mut column = 0;
         while column < columns {
@@ -36,7 +36,7 @@ impl Block<'_> {
     }
 
     #[inline(always)]
-    fn strip<S: Lanes, const P: usize>(&mut self, s: S, product: &impl Product, column: usize) {
+    fn strip<S: Simd, const P: usize>(&mut self, s: S, product: &impl Product, column: usize) {
         let rows = self.out.len() / self.finish.bias.len();
         let mut row = 0;
         while S::WIDE && P <= 2 && row + 12 <= rows {
@@ -58,7 +58,7 @@ impl Block<'_> {
     }
 
     #[inline(always)]
-    fn tile<S: Lanes, const R: usize, const P: usize>(
+    fn tile<S: Simd, const R: usize, const P: usize>(
         &mut self,
         s: S,
         product: &impl Product,

@@ -168,7 +168,7 @@ impl Enrolment {
 #[cfg(test)]
 mod tests {
     use instored_domain::CustomerId;
-    use instored_vision::{Face, LANDMARKS, Tracker};
+    use instored_vision::{Face, LANDMARK_COUNT, Tracker};
 
     use super::*;
 
@@ -197,7 +197,7 @@ mod tests {
     fn faces(widths: &[f32]) -> Vec<(TrackId, Rect)> {
         let face = |(i, width): (usize, &f32)| Face {
             bounds: Rect { x: 200.0 * i as f32, y: 0.0, width: *width, height: 100.0 },
-            landmarks: [[0.0; 2]; LANDMARKS],
+            landmarks: [[0.0; 2]; LANDMARK_COUNT],
             score: 0.9,
         };
         let faces = widths.iter().enumerate().map(face).collect();

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use instored_domain::{CustomerId, Embedding};
-use instored_kernels::{Processor, Table};
+use instored_kernels::{InstructionSet, QuantizedIndex};
 
 /// The enrolled customers. A customer is compared by the mean of their templates, which makes fewer
 /// mistakes than the best of them, and which is kept in a byte a value.
 pub struct Gallery {
-    processor: Processor,
+    isa: InstructionSet,
     /// Whose mean lies at each place of the table.
     customers: Vec<CustomerId>,
     places: HashMap<CustomerId, usize>,
-    means: Table,
+    means: QuantizedIndex,
 }
 
 /// Whom a probe is most like.
@@ -27,10 +27,10 @@ pub struct Ranking {
 impl Default for Gallery {
     fn default() -> Self {
         Self {
-            processor: Processor::detect().unwrap_or(Processor::portable()),
+            isa: InstructionSet::detect().unwrap_or(InstructionSet::portable()),
             customers: Vec::new(),
             places: HashMap::new(),
-            means: Table::new(0),
+            means: QuantizedIndex::new(0),
         }
     }
 }
@@ -46,7 +46,7 @@ impl Gallery {
         self.remove(customer);
         let Some(mean) = mean(templates) else { return };
         if self.is_empty() {
-            self.means = Table::new(mean.values().len());
+            self.means = QuantizedIndex::new(mean.values().len());
         }
         if self.means.dimension() == mean.values().len() {
             self.means.push(mean.values());
@@ -76,8 +76,8 @@ impl Gallery {
     }
 
     /// Memory that the means take, bytes.
-    pub fn bytes(&self) -> usize {
-        self.means.bytes()
+    pub fn memory_bytes(&self) -> usize {
+        self.means.memory_bytes()
     }
 
     /// The customers most like `probe`, exactly: the probe is rounded for a first look at everybody,
@@ -88,8 +88,8 @@ impl Gallery {
         if probe.len() != self.means.dimension() {
             return ranking;
         }
-        for place in self.means.first_two(self.processor, probe) {
-            ranking.meet(self.customers[place], self.means.product(place, probe));
+        for place in self.means.top2(self.isa, probe) {
+            ranking.meet(self.customers[place], self.means.dot(place, probe));
         }
         ranking
     }
@@ -198,7 +198,7 @@ mod tests {
                 let probe = noise(seed, dimension);
                 let mut all = Ranking::default();
                 for (place, customer) in gallery.customers.iter().enumerate() {
-                    all.meet(*customer, gallery.means.product(place, probe.values()));
+                    all.meet(*customer, gallery.means.dot(place, probe.values()));
                 }
                 let found = gallery.rank(&probe);
                 assert!(found == all, "{dimension} values, probe {seed}");
@@ -224,6 +224,6 @@ mod tests {
         for n in 0..1024 {
             gallery.insert(id(n), [&noise(n as u64, 128)]);
         }
-        assert!(gallery.bytes() * 10 <= 1024 * 128 * 12);
+        assert!(gallery.memory_bytes() * 10 <= 1024 * 128 * 12);
     }
 }

@@ -4,14 +4,14 @@
 //! landmarks move. A flat print moves as a plane: whatever way it is held, its nose stays where the
 //! eyes and the corners of the mouth say that it is. The nose of a head that turns does not.
 
-use instored_vision::LANDMARKS;
+use instored_vision::LANDMARK_COUNT;
 
 /// The signs of one track.
 #[derive(Default)]
 pub(super) struct PadScore {
     log_odds: f32,
     views: u32,
-    first: Option<[[f32; 2]; LANDMARKS]>,
+    first: Option<[[f32; 2]; LANDMARK_COUNT]>,
     /// The farthest that the nose left its place in the plane, in eye distances.
     parallax: f32,
     /// The strongest that the plane was seen to turn: ratio of its two scales, less 1.
@@ -31,7 +31,7 @@ const WORTH_OF_MOTION: f32 = 1.0;
 
 impl PadScore {
     /// Adds a view: the model's probability that it is live, and its landmarks.
-    pub fn add(&mut self, live: f32, landmarks: &[[f32; 2]; LANDMARKS]) {
+    pub fn add(&mut self, live: f32, landmarks: &[[f32; 2]; LANDMARK_COUNT]) {
         let live = live.clamp(1e-6, 1.0 - 1e-6);
         self.log_odds += (live / (1.0 - live)).ln().clamp(-MOST_OF_A_VIEW, MOST_OF_A_VIEW);
         self.views += 1;
@@ -68,8 +68,11 @@ impl PadScore {
 /// How the face moved since `before`, if it were flat: how far the nose is from where the affine map
 /// of the other four landmarks takes it, in eye distances, and by how much the map's two scales
 /// differ (their ratio, less 1). `None` when the landmarks span no plane.
-fn plane_motion(before: &[[f32; 2]; LANDMARKS], now: &[[f32; 2]; LANDMARKS]) -> Option<(f32, f32)> {
-    let plane = |p: &[[f32; 2]; LANDMARKS]| [p[0], p[1], p[3], p[4]];
+fn plane_motion(
+    before: &[[f32; 2]; LANDMARK_COUNT],
+    now: &[[f32; 2]; LANDMARK_COUNT],
+) -> Option<(f32, f32)> {
+    let plane = |p: &[[f32; 2]; LANDMARK_COUNT]| [p[0], p[1], p[3], p[4]];
     let mean =
         |points: [[f32; 2]; 4], axis: usize| points.iter().map(|p| p[axis]).sum::<f32>() / 4.0;
     let (from, to) = (plane(before), plane(now));
@@ -114,7 +117,7 @@ mod tests {
     use super::*;
 
     /// A face in space, (x, y, depth): the nose stands out.
-    const HEAD: [[f32; 3]; LANDMARKS] = [
+    const HEAD: [[f32; 3]; LANDMARK_COUNT] = [
         [-30.0, -20.0, 0.0],
         [30.0, -20.0, 0.0],
         [0.0, 12.0, 30.0],
@@ -122,7 +125,7 @@ mod tests {
         [22.0, 42.0, 0.0],
     ];
 
-    fn seen(turn: f32, nose: f32) -> [[f32; 2]; LANDMARKS] {
+    fn seen(turn: f32, nose: f32) -> [[f32; 2]; LANDMARK_COUNT] {
         HEAD.map(|[x, y, depth]| {
             let depth = if depth > 0.0 { nose } else { 0.0 };
             [200.0 + x * turn.cos() + depth * turn.sin(), 150.0 + y]
@@ -151,7 +154,7 @@ mod tests {
         let moved = seen(0.0, 30.0).map(|[x, y]| [y * 2.0 - 40.0, 7.0 - x * 2.0]);
         let (parallax, turned) = plane_motion(&seen(0.0, 30.0), &moved).unwrap();
         assert!(parallax < 1e-4 && turned < 1e-4, "turning in the picture is no sign");
-        assert!(plane_motion(&[[5.0; 2]; LANDMARKS], &seen(0.0, 0.0)).is_none());
+        assert!(plane_motion(&[[5.0; 2]; LANDMARK_COUNT], &seen(0.0, 0.0)).is_none());
     }
 
     #[test]

@@ -99,14 +99,14 @@ impl Presence {
 
 #[cfg(test)]
 mod tests {
-    use instored_vision::{Face, LANDMARKS, Rect, Tracker};
+    use instored_vision::{Face, LANDMARK_COUNT, Rect, Tracker};
 
     use super::*;
 
     fn tracks() -> [TrackId; 2] {
         let face = |x| Face {
             bounds: Rect { x, y: 0.0, width: 50.0, height: 50.0 },
-            landmarks: [[0.0; 2]; LANDMARKS],
+            landmarks: [[0.0; 2]; LANDMARK_COUNT],
             score: 0.9,
         };
         let faces = vec![face(0.0), face(500.0)];

@@ -6,8 +6,8 @@ use std::time::Duration;
 use instored_domain::{CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, ModelId};
 use instored_imaging::{Frame, Picture};
 use instored_vision::{
-    Calibration, Detector, Embedder, Face, LivenessModel, Model, Motion, Quality, QualityLimits,
-    Role, TrackId, Tracked, Tracker, VisionError, align,
+    Calibration, Detector, Embedder, Face, Model, MotionDetector, PadModel, Quality, QualityLimits,
+    Role, TrackId, TrackedFace, Tracker, VisionError, align,
 };
 
 use super::enrolment::{self, Enrolment, Step};
@@ -54,7 +54,7 @@ pub enum RecognitionEvent {
 pub struct Recogniser {
     detector: Detector,
     embedder: Embedder,
-    liveness: Option<LivenessModel>,
+    liveness: Option<PadModel>,
     settings: Settings,
     calibration: Calibration,
     tracker: Tracker,
@@ -67,7 +67,7 @@ pub struct Recogniser {
     now: Duration,
     /// Between the last two frames.
     interval: Duration,
-    motion: Motion,
+    motion: MotionDetector,
     /// When faces were looked for, and the tracks of those that were found.
     looked: Duration,
     /// Frames in which faces were looked for so far.
@@ -116,7 +116,7 @@ impl Recogniser {
                 .to_owned(),
         })?;
         let liveness = (settings.liveness != PadMode::Off)
-            .then(|| LivenessModel::new(&Model::load(&models.liveness, Role::Liveness)?))
+            .then(|| PadModel::new(&Model::load(&models.liveness, Role::Pad)?))
             .transpose()?;
         Ok(Self {
             detector,
@@ -136,7 +136,7 @@ impl Recogniser {
             settings: settings.clone(),
             now: Duration::ZERO,
             interval: Duration::ZERO,
-            motion: Motion::default(),
+            motion: MotionDetector::default(),
             looked: Duration::ZERO,
             searches: 0,
             in_view: Vec::new(),
@@ -148,10 +148,10 @@ impl Recogniser {
     /// # Errors
     /// When a network fails; the next frame may be looked at all the same.
     pub fn process(&mut self, frame: &Frame) -> Result<Vec<RecognitionEvent>, VisionError> {
-        self.interval = frame.taken.saturating_sub(self.now);
-        self.now = frame.taken;
+        self.interval = frame.captured_at.saturating_sub(self.now);
+        self.now = frame.captured_at;
         let mut sightings = Vec::new();
-        if self.window.take_if(|window| window.is_over(frame.taken)).is_some() {
+        if self.window.take_if(|window| window.is_over(frame.captured_at)).is_some() {
             sightings.push(RecognitionEvent::NotRecognised);
         }
         if self.may_look() && self.is_as_before(&frame.picture) {
@@ -186,13 +186,13 @@ impl Recogniser {
     }
 
     /// Nobody may be looked for: nobody is in view.
-    fn rest(&mut self) -> Vec<Tracked> {
+    fn rest(&mut self) -> Vec<TrackedFace> {
         self.in_view.clear();
-        self.motion.forget();
+        self.motion.reset();
         Vec::new()
     }
 
-    fn track(&mut self, picture: &Picture) -> Result<Vec<Tracked>, VisionError> {
+    fn track(&mut self, picture: &Picture) -> Result<Vec<TrackedFace>, VisionError> {
         let faces = self.detector.detect(picture)?;
         let (tracked, ended) = self.tracker.update(self.now, faces);
         for track in ended {
@@ -204,14 +204,14 @@ impl Recogniser {
         self.in_view = tracked.iter().map(|face| face.track).collect();
         self.looked = self.now;
         self.searches += 1;
-        self.motion.look(picture);
+        self.motion.set_reference(picture);
         Ok(tracked)
     }
 
     fn recognise(
         &mut self,
         picture: &Picture,
-        tracked: &[Tracked],
+        tracked: &[TrackedFace],
     ) -> Result<Vec<RecognitionEvent>, VisionError> {
         let mut sightings = Vec::new();
         let Some(window) = &self.window else { return Ok(sightings) };
@@ -221,7 +221,7 @@ impl Recogniser {
         }
         let rules = self.evidence_rules();
         let mut answered = false;
-        for Tracked { track, face } in before_the_camera(window, tracked) {
+        for TrackedFace { track, face } in before_the_camera(window, tracked) {
             if self.presence.is_settled(*track) {
                 continue;
             }
@@ -234,7 +234,9 @@ impl Recogniser {
             let settled = unknown.evidence.add(self.now, &probe, &self.gallery, &rules);
             let presented = match &mut self.liveness {
                 Some(model) => {
-                    unknown.pad_score.add(model.live(picture, &face.bounds)?, &face.landmarks);
+                    unknown
+                        .pad_score
+                        .add(model.bona_fide_probability(picture, &face.bounds)?, &face.landmarks);
                     unknown.pad_score.is_presented(model.threshold())
                 }
                 None => false,
@@ -265,7 +267,7 @@ impl Recogniser {
         &mut self,
         mut enrolment: Enrolment,
         picture: &Picture,
-        tracked: &[Tracked],
+        tracked: &[TrackedFace],
     ) -> Result<Vec<RecognitionEvent>, VisionError> {
         let places: Vec<_> = tracked.iter().map(|t| (t.track, t.face.bounds)).collect();
         let chosen = enrolment.choose(self.now, &places);
@@ -300,7 +302,7 @@ impl Recogniser {
         &mut self,
         enrolment: &mut Enrolment,
         picture: &Picture,
-        Tracked { track, face }: &Tracked,
+        TrackedFace { track, face }: &TrackedFace,
     ) -> Result<Option<Step>, VisionError> {
         let Some((aligned, quality)) = good_view(face, picture, &self.limits) else {
             return Ok(None);
@@ -309,7 +311,7 @@ impl Recogniser {
             return Ok(None);
         }
         if let Some(model) = &mut self.liveness {
-            let live = model.live(picture, &face.bounds)?;
+            let live = model.bona_fide_probability(picture, &face.bounds)?;
             let pad_score = enrolment.pad_score();
             pad_score.add(live, &face.landmarks);
             let presented = pad_score.is_presented(model.threshold());
@@ -430,8 +432,8 @@ impl Recogniser {
 /// The faces that may be recognised: where somebody asked for it, only the nearest, which is theirs.
 fn before_the_camera<'a>(
     window: &RecognitionWindow,
-    tracked: &'a [Tracked],
-) -> impl Iterator<Item = &'a Tracked> {
+    tracked: &'a [TrackedFace],
+) -> impl Iterator<Item = &'a TrackedFace> {
     let nearest = tracked
         .iter()
         .max_by(|a, b| a.face.bounds.width.total_cmp(&b.face.bounds.width))
@@ -443,6 +445,6 @@ fn before_the_camera<'a>(
 /// The face cut out, if the view is good enough to say anything.
 fn good_view(face: &Face, picture: &Picture, limits: &QualityLimits) -> Option<(Picture, Quality)> {
     let aligned = align(picture, &face.landmarks)?;
-    let quality = Quality::of(face, picture, &aligned);
-    quality.shortcoming(limits).is_none().then_some((aligned, quality))
+    let quality = Quality::measure(face, picture, &aligned);
+    quality.issue(limits).is_none().then_some((aligned, quality))
 }

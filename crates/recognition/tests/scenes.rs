@@ -235,12 +235,12 @@ fn who_stands_still_is_seen_until_they_leave_and_searched_for_in_one_frame_of_si
     assert_eq!(visits(&entrance.watch(s(6))), ["arrived 1"]);
     let frame = entrance.stage.next_frame().unwrap();
     let step = Duration::from_secs(1) / FPS;
-    let mut taken = frame.taken;
+    let mut taken = frame.captured_at;
     let mut still = |recogniser: &mut Recogniser, picture: &Picture, frames: usize| {
         (0..frames)
             .flat_map(|_| {
                 taken += step;
-                let frame = Frame { picture: picture.clone(), taken };
+                let frame = Frame { picture: picture.clone(), captured_at: taken };
                 recogniser.process(&frame).unwrap()
             })
             .collect::<Vec<_>>()

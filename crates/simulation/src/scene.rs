@@ -130,7 +130,7 @@ impl Camera for SceneCamera {
         // The light outside changes slowly, as behind clouds.
         let light = 1.0 + 0.03 * (taken.as_secs_f32() * 0.21 + (self.seed % 7) as f32).sin();
         self.noise.expose(&mut picture, light, frame);
-        Ok(Frame { picture, taken })
+        Ok(Frame { picture, captured_at: taken })
     }
 
     fn describe(&self) -> String {

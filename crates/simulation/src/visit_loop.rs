@@ -65,7 +65,7 @@ impl Camera for VisitLoop {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         self.direct();
         let frame = self.stage.next_frame()?;
-        self.now = frame.taken + self.stage.period();
+        self.now = frame.captured_at + self.stage.period();
         Ok(frame)
     }
 

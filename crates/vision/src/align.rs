@@ -2,14 +2,14 @@
 
 use instored_imaging::Picture;
 
-use super::LANDMARKS;
+use super::LANDMARK_COUNT;
 
 /// Side of an aligned face in pixels.
 pub const ALIGNED_SIDE: u32 = 112;
 
 /// Where the landmarks belong, (x, y) in the aligned face: the ArcFace template that OpenCV's
 /// `FaceRecognizerSF::alignCrop` uses too.
-const TEMPLATE: [[f64; 2]; LANDMARKS] = [
+const TEMPLATE: [[f64; 2]; LANDMARK_COUNT] = [
     [38.2946, 51.6963],
     [73.5318, 51.5014],
     [56.0252, 71.7366],
@@ -20,21 +20,21 @@ const TEMPLATE: [[f64; 2]; LANDMARKS] = [
 /// A similarity: rotation, one scale, translation. Maps (x, y) to (a x − b y + tx, b x + a y + ty).
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[allow(missing_docs)]
-pub struct Similarity {
+pub struct SimilarityTransform {
     pub a: f64,
     pub b: f64,
     pub tx: f64,
     pub ty: f64,
 }
 
-impl Similarity {
+impl SimilarityTransform {
     /// The least-squares similarity from landmarks in a picture to the template (Umeyama 1991; in
     /// two dimensions and without reflection it has this closed form). `None` when all the
     /// landmarks are one point.
-    pub fn to_template(landmarks: &[[f32; 2]; LANDMARKS]) -> Option<Self> {
+    pub fn to_template(landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Option<Self> {
         let from = landmarks.map(|p| p.map(f64::from));
-        let mean = |points: &[[f64; 2]; LANDMARKS], axis: usize| {
-            points.iter().map(|p| p[axis]).sum::<f64>() / LANDMARKS as f64
+        let mean = |points: &[[f64; 2]; LANDMARK_COUNT], axis: usize| {
+            points.iter().map(|p| p[axis]).sum::<f64>() / LANDMARK_COUNT as f64
         };
         let from_mean = [mean(&from, 0), mean(&from, 1)];
         let to_mean = [mean(&TEMPLATE, 0), mean(&TEMPLATE, 1)];
@@ -66,8 +66,8 @@ impl Similarity {
 
 /// The face with these landmarks, 112 x 112 pixels, bilinear; black where the picture ends. `None`
 /// when all the landmarks are one point.
-pub fn align(picture: &Picture, landmarks: &[[f32; 2]; LANDMARKS]) -> Option<Picture> {
-    let back = Similarity::to_template(landmarks)?.inverse();
+pub fn align(picture: &Picture, landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Option<Picture> {
+    let back = SimilarityTransform::to_template(landmarks)?.inverse();
     let mut face = Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, [0; 3]);
     for (i, pixel) in face.rgb_mut().chunks_exact_mut(3).enumerate() {
         let (x, y) = ((i % ALIGNED_SIDE as usize) as f64, (i / ALIGNED_SIDE as usize) as f64);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn landmarks_that_lie_on_the_template_are_left_alone() {
-        let s = Similarity::to_template(&TEMPLATE.map(|p| p.map(|v| v as f32))).unwrap();
+        let s = SimilarityTransform::to_template(&TEMPLATE.map(|p| p.map(|v| v as f32))).unwrap();
         assert!((s.a - 1.0).abs() < 1e-5 && s.b.abs() < 1e-5, "{s:?}");
         assert!(s.tx.abs() < 1e-3 && s.ty.abs() < 1e-3, "{s:?}");
     }
@@ -116,7 +116,7 @@ mod tests {
             let (sin, cos) = turn.sin_cos();
             [scale * (cos * x - sin * y) + 30.0, scale * (sin * x + cos * y) - 12.0]
         });
-        let s = Similarity::to_template(&moved.map(|p| p.map(|v| v as f32))).unwrap();
+        let s = SimilarityTransform::to_template(&moved.map(|p| p.map(|v| v as f32))).unwrap();
         for (from, to) in moved.iter().zip(&TEMPLATE) {
             let x = s.a * from[0] - s.b * from[1] + s.tx;
             let y = s.b * from[0] + s.a * from[1] + s.ty;
@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn landmarks_in_one_point_make_no_face() {
         let picture = Picture::filled(10, 10, [9; 3]);
-        assert!(align(&picture, &[[5.0; 2]; LANDMARKS]).is_none());
-        assert!(align(&picture, &[[f32::NAN; 2]; LANDMARKS]).is_none());
+        assert!(align(&picture, &[[5.0; 2]; LANDMARK_COUNT]).is_none());
+        assert!(align(&picture, &[[f32::NAN; 2]; LANDMARK_COUNT]).is_none());
     }
 
     #[test]

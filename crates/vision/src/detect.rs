@@ -9,7 +9,7 @@ use super::{Model, VisionError};
 
 /// Number of landmarks: right eye, left eye, nose tip, right and left corner of the mouth, as the
 /// person has them; the right eye is the first from the left in the picture.
-pub const LANDMARKS: usize = 5;
+pub const LANDMARK_COUNT: usize = 5;
 
 /// The network looks at the picture in steps of this many pixels.
 const STRIDES: [u32; 3] = [8, 16, 32];
@@ -36,7 +36,7 @@ pub struct Rect {
 
 impl Rect {
     /// Intersection over union, 0 to 1.
-    pub fn overlap(&self, other: &Self) -> f32 {
+    pub fn iou(&self, other: &Self) -> f32 {
         let side = |a: f32, a_length: f32, b: f32, b_length: f32| {
             ((a + a_length).min(b + b_length) - a.max(b)).max(0.0)
         };
@@ -63,7 +63,7 @@ pub struct Face {
     /// Where.
     pub bounds: Rect,
     /// Its landmarks, (x, y) each.
-    pub landmarks: [[f32; 2]; LANDMARKS],
+    pub landmarks: [[f32; 2]; LANDMARK_COUNT],
     /// How sure the detector is, 0 to 1. Says nothing about who it is.
     pub score: f32,
 }
@@ -118,7 +118,7 @@ impl Detector {
         let scale = (self.width as f32 / width).min(self.height as f32 / height).min(1.0);
         let side = |length: f32, limit: u32| ((length * scale).round() as u32).clamp(1, limit);
         let (width, height) = (side(width, self.width), side(height, self.height));
-        let small = self.scaler.smooth(picture, width, height);
+        let small = self.scaler.resize(picture, width, height);
         let mut fitted = Picture::filled(self.width, self.height, [0; 3]);
         let row = width as usize * 3;
         let rows = fitted.rgb_mut().chunks_exact_mut(self.width as usize * 3);
@@ -134,7 +134,7 @@ impl Detector {
             let [class, object, bounds, landmarks] = places.map(|place| &outputs[place]);
             let columns = (self.width / stride) as usize;
             let cells = columns * (self.height / stride) as usize;
-            let shapes = [(class, 1), (object, 1), (bounds, 4), (landmarks, 2 * LANDMARKS)];
+            let shapes = [(class, 1), (object, 1), (bounds, 4), (landmarks, 2 * LANDMARK_COUNT)];
             if shapes.iter().any(|(values, each)| values.len() != cells * each) {
                 return Err(self.network.broken("its outputs do not have YuNet's shapes"));
             }
@@ -150,7 +150,7 @@ impl Detector {
                 let [dx, dy, dw, dh] = [0, 1, 2, 3].map(|i| bounds[cell * 4 + i]);
                 let (width, height) = (dw.exp() * stride, dh.exp() * stride);
                 let point = |i: usize| {
-                    let at = cell * 2 * LANDMARKS + 2 * i;
+                    let at = cell * 2 * LANDMARK_COUNT + 2 * i;
                     [(landmarks[at] + column) * stride, (landmarks[at + 1] + row) * stride]
                 };
                 let face = Face {
@@ -186,14 +186,13 @@ fn one_box_a_face(mut found: Vec<Face>) -> Vec<Face> {
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut faces: Vec<Face> = Vec::new();
     for face in &found {
-        if faces.iter().all(|kept| kept.bounds.overlap(&face.bounds) <= SAME_FACE_OVERLAP) {
+        if faces.iter().all(|kept| kept.bounds.iou(&face.bounds) <= SAME_FACE_OVERLAP) {
             faces.push(face.clone());
         }
     }
     for face in &mut faces {
-        let same =
-            found.iter().filter(|other| face.bounds.overlap(&other.bounds) >= SAME_BOX_OVERLAP);
-        let (mut sum, mut count) = ([[0f32; 2]; LANDMARKS], 0f32);
+        let same = found.iter().filter(|other| face.bounds.iou(&other.bounds) >= SAME_BOX_OVERLAP);
+        let (mut sum, mut count) = ([[0f32; 2]; LANDMARK_COUNT], 0f32);
         for other in same {
             count += 1.0;
             for (sum, point) in
@@ -214,7 +213,7 @@ mod tests {
 
     fn face(x: f32, score: f32) -> Face {
         let bounds = Rect { x, y: 0.0, width: 10.0, height: 10.0 };
-        Face { bounds, landmarks: [[0.0; 2]; LANDMARKS], score }
+        Face { bounds, landmarks: [[0.0; 2]; LANDMARK_COUNT], score }
     }
 
     #[test]
@@ -227,7 +226,7 @@ mod tests {
     fn landmarks_are_the_mean_of_boxes_that_are_much_the_same() {
         let found = [(0.0, 0.9, 4.0), (1.0, 0.8, 6.0), (5.0, 0.85, 90.0), (30.0, 0.7, 50.0)];
         let faces = found.map(|(x, score, at)| Face {
-            landmarks: [[at, 2.0 * at]; LANDMARKS],
+            landmarks: [[at, 2.0 * at]; LANDMARK_COUNT],
             ..face(x, score)
         });
         let landmarks: Vec<_> =
@@ -238,7 +237,7 @@ mod tests {
     #[test]
     fn overlap_is_intersection_over_union() {
         let a = face(0.0, 1.0).bounds;
-        assert!((a.overlap(&face(5.0, 1.0).bounds) - 1.0 / 3.0).abs() < 1e-6);
-        assert!(a.overlap(&face(20.0, 1.0).bounds).abs() < 1e-6);
+        assert!((a.iou(&face(5.0, 1.0).bounds) - 1.0 / 3.0).abs() < 1e-6);
+        assert!(a.iou(&face(20.0, 1.0).bounds).abs() < 1e-6);
     }
 }

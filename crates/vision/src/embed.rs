@@ -6,9 +6,9 @@ use instored_domain::{Embedding, EmbeddingCount, ModelId};
 use instored_imaging::Picture;
 use zeroize::Zeroizing;
 
+use super::ensemble::{Ensemble, Member};
 use super::network::Network;
 use super::purpose::Kind;
-use super::recipe::{Ingredient, Recipe};
 use super::{ALIGNED_SIDE, Calibration, Purpose, VisionError};
 
 /// Makes embeddings of aligned faces, by one network or by several together.
@@ -44,7 +44,7 @@ impl Embedder {
     /// When a model is missing, not what its card says, takes another size than 112 x 112 pixels,
     /// or it cannot be run.
     pub fn load(name: &str) -> Result<Self, VisionError> {
-        let Recipe { id, calibration, ingredients } = Recipe::load(name)?;
+        let Ensemble { id, calibration, ingredients } = Ensemble::load(name)?;
         Ok(Self {
             id,
             calibration,
@@ -102,8 +102,8 @@ impl Embedder {
 }
 
 impl Part {
-    fn new(ingredient: &Ingredient) -> Result<Self, VisionError> {
-        let card = ingredient.model.card();
+    fn new(ingredient: &Member) -> Result<Self, VisionError> {
+        let card = ingredient.model.manifest();
         let side = Some(ALIGNED_SIDE);
         if card.input.width != side || card.input.height != side {
             return Err(VisionError::Unusable {

@@ -13,7 +13,7 @@ pub enum VisionError {
     #[error("cannot read {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path} is no model card: {reason}")]
-    Card { path: PathBuf, reason: String },
+    ModelManifest { path: PathBuf, reason: String },
     #[error(
         "the weights in {file} are not those of model {id}: their SHA-256 is {found}, the card says \
          {expected}; install the file again or correct the card"

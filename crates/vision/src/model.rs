@@ -14,7 +14,7 @@ use super::{Calibration, VisionError};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
-pub struct Card {
+pub struct ModelManifest {
     pub id: ModelId,
     pub title: String,
     pub role: Role,
@@ -40,7 +40,7 @@ pub struct Card {
 pub struct Input {
     /// Pixels a row; a detector takes any multiple of 32.
     pub width: Option<u32>,
-    /// Rows; a detector takes any multiple of 32.
+    /// RowBuffer; a detector takes any multiple of 32.
     pub height: Option<u32>,
     /// Order of the channels.
     pub colour: Colour,
@@ -98,7 +98,8 @@ pub struct DecisionPoint {
 pub enum Role {
     Detector,
     Embedder,
-    Liveness,
+    #[serde(rename = "liveness")]
+    Pad,
 }
 
 impl fmt::Display for Role {
@@ -106,7 +107,7 @@ impl fmt::Display for Role {
         f.write_str(match self {
             Self::Detector => "detector",
             Self::Embedder => "embedder",
-            Self::Liveness => "liveness model",
+            Self::Pad => "liveness model",
         })
     }
 }
@@ -130,11 +131,11 @@ macro_rules! shipped {
 }
 
 /// The models inside the program.
-pub const SHIPPED: &[Shipped] = shipped!("yunet", "sface", "mobilefacenet", "minifasnet");
+pub const SHIPPED_MODELS: &[Shipped] = shipped!("yunet", "sface", "mobilefacenet", "minifasnet");
 
 /// Weights that match their card.
 pub struct Model {
-    card: Card,
+    card: ModelManifest,
     weights: Cow<'static, [u8]>,
 }
 
@@ -148,10 +149,12 @@ impl Model {
         let model = if name_or_card.ends_with(".toml") {
             Self::from_card_file(Path::new(name_or_card))?
         } else {
-            let shipped = SHIPPED.iter().find(|s| s.name == name_or_card).ok_or_else(|| {
-                let known = SHIPPED.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
-                VisionError::UnknownModel { name: name_or_card.to_owned(), known }
-            })?;
+            let shipped =
+                SHIPPED_MODELS.iter().find(|s| s.name == name_or_card).ok_or_else(|| {
+                    let known =
+                        SHIPPED_MODELS.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
+                    VisionError::UnknownModel { name: name_or_card.to_owned(), known }
+                })?;
             Self::verified(Path::new(shipped.name), shipped.card, Cow::Borrowed(shipped.weights))?
         };
         if model.card.role != wanted {
@@ -169,8 +172,10 @@ impl Model {
             std::fs::read(path)
                 .map_err(|source| VisionError::Read { path: path.to_owned(), source })
         };
-        let text = String::from_utf8(read(path)?)
-            .map_err(|e| VisionError::Card { path: path.to_owned(), reason: e.to_string() })?;
+        let text = String::from_utf8(read(path)?).map_err(|e| VisionError::ModelManifest {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
         let file = parse_card(path, &text)?.file;
         let weights = read(&path.parent().unwrap_or(Path::new("")).join(file))?;
         Self::verified(path, &text, Cow::Owned(weights))
@@ -200,7 +205,7 @@ impl Model {
     }
 
     /// What the weights are.
-    pub fn card(&self) -> &Card {
+    pub fn manifest(&self) -> &ModelManifest {
         &self.card
     }
 
@@ -210,9 +215,9 @@ impl Model {
     }
 }
 
-fn parse_card(path: &Path, text: &str) -> Result<Card, VisionError> {
+fn parse_card(path: &Path, text: &str) -> Result<ModelManifest, VisionError> {
     toml::from_str(text)
-        .map_err(|e| VisionError::Card { path: path.to_owned(), reason: e.to_string() })
+        .map_err(|e| VisionError::ModelManifest { path: path.to_owned(), reason: e.to_string() })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -224,7 +229,7 @@ mod tests {
     use super::*;
 
     fn card_and_weights(dir: &Path, change: impl Fn(String) -> String) -> String {
-        let shipped = SHIPPED.iter().find(|s| s.name == "yunet").unwrap();
+        let shipped = SHIPPED_MODELS.iter().find(|s| s.name == "yunet").unwrap();
         let path = dir.join("own.toml");
         std::fs::write(dir.join("yunet.onnx"), shipped.weights).unwrap();
         std::fs::write(&path, change(shipped.card.to_owned())).unwrap();
@@ -233,10 +238,10 @@ mod tests {
 
     #[test]
     fn every_shipped_model_is_what_its_card_says() {
-        for shipped in SHIPPED {
+        for shipped in SHIPPED_MODELS {
             let card = parse_card(Path::new(shipped.name), shipped.card).unwrap();
             let model = Model::load(shipped.name, card.role).unwrap();
-            assert_eq!(model.weights().len() as u64, model.card().bytes, "{}", shipped.name);
+            assert_eq!(model.weights().len() as u64, model.manifest().bytes, "{}", shipped.name);
         }
     }
 

@@ -6,7 +6,7 @@ use instored_imaging::Picture;
 /// Remembers how the frame was that was looked at last, as the means of small squares: nothing in
 /// it can be recognised.
 #[derive(Default)]
-pub struct Motion {
+pub struct MotionDetector {
     seen: Vec<f32>,
 }
 
@@ -18,14 +18,14 @@ const STEP: usize = 4;
 /// 3 levels a pixel changes it by more in one square of a million.
 const NOISE: f32 = 5.0;
 
-impl Motion {
+impl MotionDetector {
     /// Takes the frame that is looked at now.
-    pub fn look(&mut self, picture: &Picture) {
+    pub fn set_reference(&mut self, picture: &Picture) {
         self.seen = squares(picture);
     }
 
     /// Forgets what was seen.
-    pub fn forget(&mut self) {
+    pub fn reset(&mut self) {
         self.seen.clear();
     }
 
@@ -49,7 +49,7 @@ fn squares(picture: &Picture) -> Vec<f32> {
     let mut sums = vec![(0f32, 0f32); across * height.div_ceil(SQUARE)];
     let mut levels = Vec::with_capacity(width.div_ceil(STEP));
     for y in (0..height).step_by(STEP) {
-        picture.levels(y, STEP, &mut levels);
+        picture.sample_luma(y, STEP, &mut levels);
         let sums = &mut sums[y / SQUARE * across..][..across];
         for (sums, levels) in sums.iter_mut().zip(levels.chunks(SQUARE / STEP)) {
             for level in levels {
@@ -84,9 +84,9 @@ mod tests {
         picture
     }
 
-    fn motion(seen: &Picture) -> Motion {
-        let mut motion = Motion::default();
-        motion.look(seen);
+    fn motion(seen: &Picture) -> MotionDetector {
+        let mut motion = MotionDetector::default();
+        motion.set_reference(seen);
         motion
     }
 
@@ -110,12 +110,12 @@ mod tests {
     #[test]
     fn before_the_first_look_after_another_size_or_when_forgotten_nothing_is_still() {
         let picture = Picture::filled(64, 48, GREY);
-        assert!(!Motion::default().is_still(&picture));
+        assert!(!MotionDetector::default().is_still(&picture));
         let mut motion = motion(&Picture::filled(64, 80, GREY));
         assert!(!motion.is_still(&picture));
-        motion.look(&picture);
+        motion.set_reference(&picture);
         assert!(motion.is_still(&picture));
-        motion.forget();
+        motion.reset();
         assert!(!motion.is_still(&picture));
     }
 }

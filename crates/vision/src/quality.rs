@@ -2,7 +2,7 @@
 
 use instored_imaging::Picture;
 
-use super::{Face, LANDMARKS};
+use super::{Face, LANDMARK_COUNT};
 
 /// How the head is held, from the landmarks alone.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -51,7 +51,7 @@ pub struct QualityLimits {
 /// Why a view is not good enough.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(missing_docs)]
-pub enum Shortcoming {
+pub enum QualityIssue {
     TooSmall,
     CutOff,
     TooDark,
@@ -62,7 +62,7 @@ pub enum Shortcoming {
 
 impl Pose {
     /// The pose that the landmarks show.
-    pub fn of(landmarks: &[[f32; 2]; LANDMARKS]) -> Self {
+    pub fn from_landmarks(landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Self {
         let [right_eye, left_eye, nose, right_mouth, left_mouth] = *landmarks;
         let middle = |a: [f32; 2], b: [f32; 2]| [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
         let (dx, dy) = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1]);
@@ -91,7 +91,7 @@ impl Pose {
 
 impl Quality {
     /// Measures a view: the face as found in `picture`, and as cut out of it.
-    pub fn of(face: &Face, picture: &Picture, aligned: &Picture) -> Self {
+    pub fn measure(face: &Face, picture: &Picture, aligned: &Picture) -> Self {
         let [right_eye, left_eye, ..] = face.landmarks;
         let eye_distance = (left_eye[0] - right_eye[0]).hypot(left_eye[1] - right_eye[1]);
         let margin = eye_distance / 3.0;
@@ -105,25 +105,25 @@ impl Quality {
             eye_distance,
             sharpness: laplacian_variance(&luma, aligned.width() as usize),
             brightness: luma.iter().sum::<f32>() / luma.len() as f32,
-            pose: Pose::of(&face.landmarks),
+            pose: Pose::from_landmarks(&face.landmarks),
             inside,
         }
     }
 
     /// The first thing that is wrong with the view, if any.
-    pub fn shortcoming(&self, limits: &QualityLimits) -> Option<Shortcoming> {
+    pub fn issue(&self, limits: &QualityLimits) -> Option<QualityIssue> {
         let Pose { yaw, pitch, roll } = self.pose;
         let outside = |v: f32, (low, high): (f32, f32)| v < low || v > high;
         [
-            (self.eye_distance < limits.eye_distance, Shortcoming::TooSmall),
-            (!self.inside, Shortcoming::CutOff),
+            (self.eye_distance < limits.eye_distance, QualityIssue::TooSmall),
+            (!self.inside, QualityIssue::CutOff),
             (
                 yaw.abs() > limits.yaw || outside(pitch, limits.pitch) || roll.abs() > limits.roll,
-                Shortcoming::TurnedAway,
+                QualityIssue::TurnedAway,
             ),
-            (self.brightness < limits.brightness.0, Shortcoming::TooDark),
-            (self.brightness > limits.brightness.1, Shortcoming::TooBright),
-            (self.sharpness < limits.sharpness, Shortcoming::Blurred),
+            (self.brightness < limits.brightness.0, QualityIssue::TooDark),
+            (self.brightness > limits.brightness.1, QualityIssue::TooBright),
+            (self.sharpness < limits.sharpness, QualityIssue::Blurred),
         ]
         .into_iter()
         .find_map(|(wrong, shortcoming)| wrong.then_some(shortcoming))
@@ -173,12 +173,12 @@ mod tests {
     use super::*;
     use crate::Rect;
 
-    const STRAIGHT: [[f32; 2]; LANDMARKS] =
+    const STRAIGHT: [[f32; 2]; LANDMARK_COUNT] =
         [[80.0, 80.0], [120.0, 80.0], [100.0, 102.0], [84.0, 120.0], [116.0, 120.0]];
 
-    fn quality(landmarks: [[f32; 2]; LANDMARKS], aligned: &Picture) -> Quality {
+    fn quality(landmarks: [[f32; 2]; LANDMARK_COUNT], aligned: &Picture) -> Quality {
         let face = Face { bounds: Rect::default(), landmarks, score: 0.9 };
-        Quality::of(&face, &Picture::filled(200, 200, [0; 3]), aligned)
+        Quality::measure(&face, &Picture::filled(200, 200, [0; 3]), aligned)
     }
 
     fn chequered(dark: u8, bright: u8) -> Picture {
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_straight_sharp_lit_face_is_good() {
         let quality = quality(STRAIGHT, &chequered(90, 150));
-        assert_eq!(quality.shortcoming(&QualityLimits::default()), None, "{quality:?}");
+        assert_eq!(quality.issue(&QualityLimits::default()), None, "{quality:?}");
         assert!(quality.pose.yaw.abs() < 1e-6 && quality.pose.roll.abs() < 1e-6);
     }
 
@@ -205,14 +205,14 @@ mod tests {
         let mut turned = STRAIGHT;
         turned[2][0] += 16.0;
         for (landmarks, aligned, wanted) in [
-            (small, &good, Shortcoming::TooSmall),
-            (at_edge, &good, Shortcoming::CutOff),
-            (turned, &good, Shortcoming::TurnedAway),
-            (STRAIGHT, &chequered(0, 30), Shortcoming::TooDark),
-            (STRAIGHT, &chequered(230, 255), Shortcoming::TooBright),
-            (STRAIGHT, &Picture::filled(112, 112, [120; 3]), Shortcoming::Blurred),
+            (small, &good, QualityIssue::TooSmall),
+            (at_edge, &good, QualityIssue::CutOff),
+            (turned, &good, QualityIssue::TurnedAway),
+            (STRAIGHT, &chequered(0, 30), QualityIssue::TooDark),
+            (STRAIGHT, &chequered(230, 255), QualityIssue::TooBright),
+            (STRAIGHT, &Picture::filled(112, 112, [120; 3]), QualityIssue::Blurred),
         ] {
-            assert_eq!(quality(landmarks, aligned).shortcoming(&limits), Some(wanted));
+            assert_eq!(quality(landmarks, aligned).issue(&limits), Some(wanted));
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
             let (x, y) = (x - 100.0, y - 100.0);
             [cos * x - sin * y + 100.0, sin * x + cos * y + 100.0]
         });
-        let pose = Pose::of(&tilted);
+        let pose = Pose::from_landmarks(&tilted);
         assert!(pose.yaw.abs() < 1e-5 && (pose.roll - 22.918).abs() < 0.01, "{pose:?}");
     }
 }

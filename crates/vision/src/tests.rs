@@ -16,7 +16,7 @@ struct Golden<T> {
 
 #[derive(Deserialize)]
 struct Aligned {
-    landmarks: [[f32; 2]; LANDMARKS],
+    landmarks: [[f32; 2]; LANDMARK_COUNT],
     matrix: [[f64; 3]; 2],
     crop: String,
 }
@@ -31,7 +31,7 @@ struct Detected {
 struct Found {
     #[serde(rename = "box")]
     bounds: [f32; 4],
-    landmarks: [[f32; 2]; LANDMARKS],
+    landmarks: [[f32; 2]; LANDMARK_COUNT],
     score: f32,
 }
 
@@ -123,7 +123,8 @@ fn a_detector_of_any_size_finds_the_same_landmarks() {
 #[test]
 fn a_face_is_aligned_as_opencv_does_it() {
     for (name, golden) in golden::<Aligned>("align_crop.json") {
-        let Similarity { a, b, tx, ty } = Similarity::to_template(&golden.landmarks).unwrap();
+        let SimilarityTransform { a, b, tx, ty } =
+            SimilarityTransform::to_template(&golden.landmarks).unwrap();
         let ours = [a, -b, tx, b, a, ty];
         for (ours, theirs) in ours.iter().zip(golden.matrix.as_flattened()) {
             assert!((ours - theirs).abs() < 1e-3, "{name}: {ours} and {theirs}");
@@ -158,7 +159,7 @@ fn a_blend_compares_by_the_weighted_mean_of_its_parts() {
     let [blend, sface] = ["blend", "sface"].map(embedder);
     let mobilefacenet = {
         let model = Model::load("mobilefacenet", Role::Embedder).unwrap();
-        let steady = model.card().output.steady;
+        let steady = model.manifest().output.steady;
         let network = network::Network::new(&model, ALIGNED_SIDE, ALIGNED_SIDE).unwrap();
         move |face: &Picture| {
             let mut values = network.run(face).unwrap().swap_remove(0);
@@ -214,11 +215,11 @@ fn people_are_told_apart_years_later() {
 
 #[test]
 fn the_liveness_model_runs_and_its_card_fits() {
-    let model = Model::load("minifasnet", Role::Liveness).unwrap();
-    let side = model.card().input.width.unwrap();
+    let model = Model::load("minifasnet", Role::Pad).unwrap();
+    let side = model.manifest().input.width.unwrap();
     let network = network::Network::new(&model, side, side).unwrap();
     let logits = network.run(&Picture::filled(side, side, [90; 3])).unwrap();
-    assert_eq!(Some(logits[0].len()), model.card().output.dimension);
+    assert_eq!(Some(logits[0].len()), model.manifest().output.dimension);
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub struct TrackId(u64);
 
 /// A face of this frame with its track.
 #[derive(Clone, Debug)]
-pub struct Tracked {
+pub struct TrackedFace {
     /// The track.
     pub track: TrackId,
     /// The face.
@@ -43,7 +43,11 @@ impl Tracker {
 
     /// Takes the faces of a frame. Returns them with their tracks, in the same order, and the
     /// tracks that have ended.
-    pub fn update(&mut self, taken: Duration, faces: Vec<Face>) -> (Vec<Tracked>, Vec<TrackId>) {
+    pub fn update(
+        &mut self,
+        taken: Duration,
+        faces: Vec<Face>,
+    ) -> (Vec<TrackedFace>, Vec<TrackId>) {
         let (kept, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.tracks)
             .into_iter()
             .partition(|t| taken.saturating_sub(t.seen) <= self.patience);
@@ -80,7 +84,7 @@ impl Tracker {
                 Some(t) => self.tracks[t].follow(taken, face.bounds),
                 None => self.begin(taken, face.bounds),
             };
-            tracked.push(Tracked { track: id, face });
+            tracked.push(TrackedFace { track: id, face });
         }
         let mut ended: Vec<_> = ended.into_iter().map(|t| t.id).collect();
         // The tracks that began in this frame stand behind those that could be in doubt.
@@ -147,7 +151,7 @@ fn likeness(expected: &Rect, found: &Rect) -> Option<f32> {
     if !(0.5..=2.0).contains(&sizes) {
         return None;
     }
-    let overlap = expected.overlap(found);
+    let overlap = expected.iou(found);
     if overlap > 0.1 {
         return Some(1.0 + overlap);
     }
@@ -159,11 +163,11 @@ fn likeness(expected: &Rect, found: &Rect) -> Option<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LANDMARKS;
+    use crate::LANDMARK_COUNT;
 
     fn face(x: f32) -> Face {
         let bounds = Rect { x, y: 100.0, width: 60.0, height: 80.0 };
-        Face { bounds, landmarks: [[0.0; 2]; LANDMARKS], score: 0.9 }
+        Face { bounds, landmarks: [[0.0; 2]; LANDMARK_COUNT], score: 0.9 }
     }
 
     fn ids(tracker: &mut Tracker, ms: u64, xs: &[f32]) -> Vec<u64> {

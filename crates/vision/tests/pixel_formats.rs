@@ -1,7 +1,7 @@
 //! One picture, as cameras of every format would deliver it.
 
 use image::codecs::jpeg::JpegEncoder;
-use instored_imaging::{Encoding, Layout, Picture, Range};
+use instored_imaging::{FrameLayout, LumaRange, Picture, PixelFormat};
 use instored_vision::{Detector, Embedder, Model, Purpose, Rect, Role, align};
 
 /// A portrait of the size that a camera gives, with even sides.
@@ -22,7 +22,7 @@ fn yuv([r, g, b]: [u8; 3]) -> [f64; 3] {
 }
 
 /// The bytes that a camera with this format delivers of the picture, rows without padding.
-fn delivered(picture: &Picture, encoding: Encoding) -> Vec<u8> {
+fn delivered(picture: &Picture, pixel_format: PixelFormat) -> Vec<u8> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let rgb = picture.rgb().as_chunks::<3>().0;
     let all: Vec<_> = rgb.iter().map(|pixel| yuv(*pixel)).collect();
@@ -38,20 +38,22 @@ fn delivered(picture: &Picture, encoding: Encoding) -> Vec<u8> {
         |down| (0..height).step_by(down).flat_map(|y| (0..width).step_by(2).map(move |x| (x, y)));
     let plane = |which| corners(2).map(move |(x, y)| chroma(which, x, y, 2));
     let grey = || pixels().map(|(x, y)| luma(x, y));
-    match encoding {
-        Encoding::Rgb3 => rgb.concat(),
-        Encoding::Bgr3 => rgb.iter().flat_map(|[r, g, b]| [*b, *g, *r]).collect(),
-        Encoding::Yuyv => corners(1)
+    match pixel_format {
+        PixelFormat::Rgb3 => rgb.concat(),
+        PixelFormat::Bgr3 => rgb.iter().flat_map(|[r, g, b]| [*b, *g, *r]).collect(),
+        PixelFormat::Yuyv => corners(1)
             .flat_map(|(x, y)| [luma(x, y), chroma(1, x, y, 1), luma(x + 1, y), chroma(2, x, y, 1)])
             .collect(),
-        Encoding::Uyvy => corners(1)
+        PixelFormat::Uyvy => corners(1)
             .flat_map(|(x, y)| [chroma(1, x, y, 1), luma(x, y), chroma(2, x, y, 1), luma(x + 1, y)])
             .collect(),
-        Encoding::Nv12 => grey().chain(plane(1).zip(plane(2)).flat_map(|(u, v)| [u, v])).collect(),
-        Encoding::Yu12 => grey().chain(plane(1)).chain(plane(2)).collect(),
+        PixelFormat::Nv12 => {
+            grey().chain(plane(1).zip(plane(2)).flat_map(|(u, v)| [u, v])).collect()
+        }
+        PixelFormat::Yu12 => grey().chain(plane(1)).chain(plane(2)).collect(),
         // Cameras give grey in the full range.
-        Encoding::Grey => all.iter().map(|[y, ..]| ((y - 16.0) / 219.0 * 255.0) as u8).collect(),
-        Encoding::Mjpg => {
+        PixelFormat::Grey => all.iter().map(|[y, ..]| ((y - 16.0) / 219.0 * 255.0) as u8).collect(),
+        PixelFormat::Mjpg => {
             let mut jpeg = Vec::new();
             JpegEncoder::new_with_quality(&mut jpeg, 90)
                 .encode(
@@ -67,22 +69,22 @@ fn delivered(picture: &Picture, encoding: Encoding) -> Vec<u8> {
 }
 
 /// The picture as it comes in through this format.
-fn received(picture: &Picture, encoding: Encoding) -> Picture {
+fn received(picture: &Picture, pixel_format: PixelFormat) -> Picture {
     let (width, height) = (picture.width(), picture.height());
-    let bytes_a_row = match encoding {
-        Encoding::Rgb3 | Encoding::Bgr3 => width * 3,
-        Encoding::Yuyv | Encoding::Uyvy => width * 2,
+    let bytes_a_row = match pixel_format {
+        PixelFormat::Rgb3 | PixelFormat::Bgr3 => width * 3,
+        PixelFormat::Yuyv | PixelFormat::Uyvy => width * 2,
         _ => width,
     };
-    Layout::new(encoding, width, height, bytes_a_row, Range::Limited)
+    FrameLayout::new(pixel_format, width, height, bytes_a_row, LumaRange::Limited)
         .unwrap()
-        .picture(&delivered(picture, encoding))
+        .decode(&delivered(picture, pixel_format))
         .unwrap()
 }
 
 /// How this picture, through each format, compares with itself: how far the box's sides are off at
 /// most, in pixels, and the templates' cosine.
-fn compared(picture: &Picture) -> Vec<(Encoding, f32, f32)> {
+fn compared(picture: &Picture) -> Vec<(PixelFormat, f32, f32)> {
     let detector = Model::load("yunet", Role::Detector).unwrap();
     let mut detector = Detector::new(&detector, 320, 256).unwrap();
     let embedder = Embedder::load("blend").unwrap();
@@ -94,24 +96,24 @@ fn compared(picture: &Picture) -> Vec<(Encoding, f32, f32)> {
         ([x, y, x + width, y + height], template)
     };
     let (place, template) = seen(picture);
-    let through = |encoding| {
-        let (there, probe) = seen(&received(picture, encoding));
+    let through = |pixel_format| {
+        let (there, probe) = seen(&received(picture, pixel_format));
         let off = place.iter().zip(there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        (encoding, off, template.cosine(&probe))
+        (pixel_format, off, template.cosine(&probe))
     };
-    Encoding::ALL.into_iter().map(through).collect()
+    PixelFormat::ALL.into_iter().map(through).collect()
 }
 
 #[test]
 fn every_format_with_colour_shows_the_same_face_in_the_same_place() {
     for name in ["person_a_1.jpg", "person_b_2.jpg", "astronaut.png"] {
-        for (encoding, off, cosine) in compared(&portrait(name)) {
+        for (pixel_format, off, cosine) in compared(&portrait(name)) {
             // Without its colour a face is the same face, but no longer the same picture.
-            if encoding == Encoding::Grey {
+            if pixel_format == PixelFormat::Grey {
                 assert!(cosine >= 0.9, "{name} without colour: {cosine}");
             } else {
-                assert!(off <= 2.0, "{name} as {encoding:?} is off by {off}");
-                assert!(cosine >= 0.98, "{name} as {encoding:?}: {cosine}");
+                assert!(off <= 2.0, "{name} as {pixel_format:?} is off by {off}");
+                assert!(cosine >= 0.98, "{name} as {pixel_format:?}: {cosine}");
             }
         }
     }
@@ -120,9 +122,9 @@ fn every_format_with_colour_shows_the_same_face_in_the_same_place() {
 #[test]
 fn of_a_picture_without_colour_all_eight_formats_show_the_same() {
     let portrait = portrait("person_a_1.jpg");
-    let grey = received(&portrait, Encoding::Grey);
-    for (encoding, off, cosine) in compared(&grey) {
-        assert!(off <= 2.0, "{encoding:?} is off by {off}");
-        assert!(cosine >= 0.98, "{encoding:?}: {cosine}");
+    let grey = received(&portrait, PixelFormat::Grey);
+    for (pixel_format, off, cosine) in compared(&grey) {
+        assert!(off <= 2.0, "{pixel_format:?} is off by {off}");
+        assert!(cosine >= 0.98, "{pixel_format:?}: {cosine}");
     }
 }

@@ -42,7 +42,7 @@ fn the_same_directions_give_the_same_pictures() {
         frames.push(show(&mut stage, SECOND));
         director.leave(id);
         frames.push(show(&mut stage, SECOND));
-        frames.into_iter().map(|frame| (frame.taken, frame.picture)).collect::<Vec<_>>()
+        frames.into_iter().map(|frame| (frame.captured_at, frame.picture)).collect::<Vec<_>>()
     };
     assert_eq!(play(5), play(5));
     assert_ne!(play(5), play(6));
@@ -112,6 +112,6 @@ fn the_smallest_portrait_on_the_smallest_stage_is_drawn() {
         let (mut stage, director) = SceneCamera::new(side, side, 1, Pacing::Unlimited, 0);
         director.enter(&Picture::filled(portrait, portrait * 3, [9; 3]));
         let frame = show(&mut stage, 5);
-        assert_eq!((frame.picture.width(), frame.taken), (side, Duration::from_secs(4)));
+        assert_eq!((frame.picture.width(), frame.captured_at), (side, Duration::from_secs(4)));
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use instored_kernels::{
-    Convolution, Depthwise, Finish, Output, Plan, Pointwise, Processor, Size, Step, Window, Work,
-    padded,
+    Convolution, Depthwise, Epilogue, InstructionSet, Node, Op, Output, Plan, Pointwise, Size,
+    Window, padded,
 };
 use tract_onnx::pb::NodeProto;
 
@@ -21,9 +21,9 @@ pub struct Compiled {
 ///
 /// # Errors
 /// When it is made of something that the kernels do not know: its name.
-pub fn plan(graph: &Graph, size: Size, processor: Processor) -> Result<Compiled, String> {
+pub fn plan(graph: &Graph, size: Size, isa: InstructionSet) -> Result<Compiled, String> {
     let input = graph.input().ok_or("a graph with several inputs")?;
-    let mut compiler = Compiler::new(graph, processor);
+    let mut compiler = Compiler::new(graph, isa);
     compiler.begin(input, size);
     for (place, node) in graph.nodes().iter().enumerate() {
         if !compiler.done.contains(&place) {
@@ -36,7 +36,7 @@ pub fn plan(graph: &Graph, size: Size, processor: Processor) -> Result<Compiled,
         .map(|name| compiler.output(name).ok_or_else(|| format!("the form of the output {name}")));
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
     let Compiler { steps, subtract, .. } = compiler;
-    Ok(Compiled { plan: Plan::new(processor, steps, outputs), subtract })
+    Ok(Compiled { plan: Plan::new(isa, steps, outputs), subtract })
 }
 
 pub(super) trait Named {
@@ -96,11 +96,11 @@ impl Conv<'_> {
 
 pub(super) struct Compiler<'a> {
     pub graph: &'a Graph,
-    processor: Processor,
+    isa: InstructionSet,
     pub values: HashMap<String, Value>,
     /// Nodes that were taken along with an earlier one.
     pub done: HashSet<usize>,
-    steps: Vec<Step>,
+    steps: Vec<Node>,
     subtract: f32,
 }
 
@@ -108,10 +108,10 @@ pub(super) struct Compiler<'a> {
 pub(super) const PICTURE: usize = 0;
 
 impl<'a> Compiler<'a> {
-    fn new(graph: &'a Graph, processor: Processor) -> Self {
+    fn new(graph: &'a Graph, isa: InstructionSet) -> Self {
         Self {
             graph,
-            processor,
+            isa,
             values: HashMap::new(),
             done: HashSet::new(),
             steps: Vec::new(),
@@ -121,7 +121,7 @@ impl<'a> Compiler<'a> {
 
     fn begin(&mut self, input: &str, size: Size) {
         let step = PICTURE;
-        self.steps.push(Step { work: Work::Picture(3), from: step, size });
+        self.steps.push(Node { work: Op::Picture(3), from: step, size });
         let order = Order::Channels;
         let picture = Value { step, first: 0, size, channels: 3, order, sigmoid: false };
         self.values.insert(input.to_owned(), picture);
@@ -171,15 +171,15 @@ impl<'a> Compiler<'a> {
     }
 
     /// Adds a step.
-    pub fn step(&mut self, work: Work, from: Value, channels: usize) -> Value {
-        self.steps.push(Step { work, from: from.step, size: from.size });
+    pub fn step(&mut self, work: Op, from: Value, channels: usize) -> Value {
+        self.steps.push(Node { work, from: from.step, size: from.size });
         let step = self.steps.len() - 1;
         let size = self.steps[step].output();
         Value { step, first: 0, size, channels, order: Order::Channels, sigmoid: false }
     }
 
     /// Adds a step that makes the value `name`.
-    pub fn make(&mut self, work: Work, from: Value, name: &str, channels: usize) {
+    pub fn make(&mut self, work: Op, from: Value, name: &str, channels: usize) {
         let value = self.step(work, from, channels);
         self.values.insert(name.to_owned(), value);
     }
@@ -214,11 +214,11 @@ impl<'a> Compiler<'a> {
         let Conv { window, weights, ref bias, outputs, inputs, group } = conv;
         let size = window.output(input.size)?;
         let follow = self.follow(node.name(), outputs);
-        let finish = Finish { bias, slope: &follow.slope };
+        let finish = Epilogue { bias, slope: &follow.slope };
         if conv.is_depthwise() && outputs == input.channels {
             let layer = Depthwise::new(window, &unpacked(weights)?, finish);
             self.done.extend(follow.nodes);
-            self.make(Work::Depthwise(layer), input, &follow.output, outputs);
+            self.make(Op::Depthwise(layer), input, &follow.output, outputs);
             return Some(());
         }
         if group != 1 || inputs != input.channels {
@@ -230,7 +230,7 @@ impl<'a> Compiler<'a> {
             let weights = self.suited(by_pixel(weights, inputs, taps, pixel)?, pixel * taps)?;
             let layer = Convolution::new(window, pixel, borrowed(&weights)?, finish);
             self.done.extend(follow.nodes);
-            self.make(Work::Convolution(layer), input, &follow.output, outputs);
+            self.make(Op::Convolution(layer), input, &follow.output, outputs);
             return Some(());
         }
         let weights = self.suited(weights.clone(), inputs)?;
@@ -243,15 +243,15 @@ impl<'a> Compiler<'a> {
             }
             None => (None, follow.output),
         };
-        self.make(Work::Pointwise(layer, residual), input, &output, outputs);
+        self.make(Op::Pointwise(layer, residual), input, &output, outputs);
         Some(())
     }
 
-    /// Bytes where the processor multiplies them faster, floats elsewhere. Where there is little to
+    /// Bytes where the isa multiplies them faster, floats elsewhere. Where there is little to
     /// multiply, as in the first layer, the rounding would cost more than it saves.
     pub fn suited(&self, weights: Values, inputs: usize) -> Option<Values> {
         const FEWEST: usize = 64;
-        if self.processor.has_byte_products() && inputs >= FEWEST {
+        if self.isa.has_int8_dot() && inputs >= FEWEST {
             return Some(weights);
         }
         unpacked(&weights).map(Values::Floats)
@@ -270,7 +270,7 @@ impl<'a> Compiler<'a> {
         }
         let channels = input.channels;
         window.output(input.size)?;
-        self.make(Work::MaxPool(channels), input, node.name(), channels);
+        self.make(Op::MaxPool(channels), input, node.name(), channels);
         Some(())
     }
 
@@ -296,7 +296,7 @@ impl<'a> Compiler<'a> {
             return None;
         }
         self.done.insert(place);
-        let work = Work::AddDoubled { small: small.step, channels };
+        let work = Op::AddUpsample2x { small: small.step, channels };
         self.make(work, large, add.name(), channels);
         Some(())
     }

@@ -1,11 +1,11 @@
 //! A network: a picture in, numbers out. It is run by the kernels where they know all that it is
-//! made of, and by tract where they do not, or have none for this processor.
+//! made of, and by tract where they do not, or have none for this isa.
 
 mod compile;
-mod connected;
-mod follow;
+mod fully_connected;
+mod fuse_activation;
+mod fuse_heads;
 mod graph;
-mod heads;
 #[cfg(test)]
 mod tests;
 mod tract;
@@ -13,16 +13,16 @@ mod weights;
 
 use instored_domain::ModelId;
 use instored_imaging::Picture;
-use instored_kernels::{Levels, Plan, Processor, Size};
+use instored_kernels::{InstructionSet, PixelLut, Plan, Size};
 
 use self::graph::Graph;
 use self::tract::TractPlan;
 use super::model::{Colour, Input};
 use super::{Model, VisionError};
 
-/// The instruction set that the kernels run with on this processor; `None`: tract runs everything.
-pub fn processor() -> Option<&'static str> {
-    Processor::detect().map(Processor::name)
+/// The instruction set that the kernels run with on this isa; `None`: tract runs everything.
+pub fn instruction_set() -> Option<&'static str> {
+    InstructionSet::detect().map(InstructionSet::name)
 }
 
 /// A network that is ready to run on pictures of one size.
@@ -31,7 +31,7 @@ pub(super) struct Network {
     width: u32,
     height: u32,
     outputs: Vec<String>,
-    levels: Levels,
+    levels: PixelLut,
     engine: Engine,
 }
 
@@ -43,23 +43,23 @@ enum Engine {
 impl Network {
     /// Prepares `model` for pictures of `width` x `height`.
     pub fn new(model: &Model, width: u32, height: u32) -> Result<Self, VisionError> {
-        Self::with(model, width, height, Processor::detect())
+        Self::with(model, width, height, InstructionSet::detect())
     }
 
-    /// As [`new`](Self::new), by the kernels for `processor`, or by tract alone.
+    /// As [`new`](Self::new), by the kernels for `isa`, or by tract alone.
     fn with(
         model: &Model,
         width: u32,
         height: u32,
-        processor: Option<Processor>,
+        isa: Option<InstructionSet>,
     ) -> Result<Self, VisionError> {
-        let id = model.card().id.clone();
+        let id = model.manifest().id.clone();
         let unusable = |reason: String| VisionError::Unusable { id: id.0.clone(), reason };
         let size = Size { height: height as usize, width: width as usize };
         let graph = Graph::read(model.weights()).map_err(unusable)?;
         let outputs = graph.outputs().to_vec();
-        let Input { colour, mean, scale, .. } = model.card().input;
-        let compiled = processor.map(|processor| compile::plan(&graph, size, processor));
+        let Input { colour, mean, scale, .. } = model.manifest().input;
+        let compiled = isa.map(|isa| compile::plan(&graph, size, isa));
         let mut subtract = 0.0;
         let engine = match compiled {
             Some(Ok(compiled)) => {
@@ -73,7 +73,7 @@ impl Network {
             None => Engine::Tract(TractPlan::new(model.weights(), size).map_err(unusable)?),
         };
         let number = |level| (level - mean) / scale - subtract;
-        let levels = Levels::new(number, colour == Colour::Bgr);
+        let levels = PixelLut::new(number, colour == Colour::Bgr);
         Ok(Self { id, width, height, outputs, levels, engine })
     }
 

@@ -1,7 +1,7 @@
 //! The kernels held against tract, on the shipped networks and real faces.
 
 use instored_domain::Embedding;
-use instored_kernels::Processor;
+use instored_kernels::InstructionSet;
 
 use super::*;
 use crate::{ALIGNED_SIDE, Role};
@@ -26,9 +26,9 @@ fn cut(picture: &Picture, width: u32, height: u32) -> Picture {
     Picture::new(width, height, rgb.collect()).unwrap()
 }
 
-fn network(name: &str, role: Role, size: (u32, u32), processor: Option<Processor>) -> Network {
+fn network(name: &str, role: Role, size: (u32, u32), isa: Option<InstructionSet>) -> Network {
     let model = Model::load(name, role).unwrap();
-    Network::with(&model, size.0, size.1, processor).unwrap()
+    Network::with(&model, size.0, size.1, isa).unwrap()
 }
 
 const SIDES: (u32, u32) = (ALIGNED_SIDE, ALIGNED_SIDE);
@@ -38,15 +38,15 @@ fn shipped() -> [(&'static str, Role, (u32, u32)); 5] {
     [
         ("sface", Role::Embedder, SIDES),
         ("mobilefacenet", Role::Embedder, SIDES),
-        ("minifasnet", Role::Liveness, (80, 80)),
+        ("minifasnet", Role::Pad, (80, 80)),
         ("yunet", Role::Detector, (320, 256)),
         ("yunet", Role::Detector, (64, 96)),
     ]
 }
 
 /// What plain Rust says the kernels' own tests compare.
-fn fast() -> impl Iterator<Item = Processor> {
-    Processor::all().into_iter().filter(|processor| *processor != Processor::portable())
+fn fast() -> impl Iterator<Item = InstructionSet> {
+    InstructionSet::all().into_iter().filter(|isa| *isa != InstructionSet::portable())
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn every_shipped_network_is_run_by_the_kernels() {
         let model = Model::load(name, role).unwrap();
         let graph = Graph::read(model.weights()).unwrap();
         let size = Size { width: width as usize, height: height as usize };
-        let compiled = compile::plan(&graph, size, Processor::portable());
+        let compiled = compile::plan(&graph, size, InstructionSet::portable());
         assert_eq!(compiled.err(), None, "{name}");
     }
 }
@@ -65,17 +65,17 @@ fn the_kernels_say_what_tract_says() {
     for (name, role, size) in shipped() {
         let picture = cut(&face(), size.0, size.1);
         let expected = network(name, role, size, None).run(&picture).unwrap();
-        for processor in fast() {
-            let outputs = network(name, role, size, Some(processor)).run(&picture).unwrap();
+        for isa in fast() {
+            let outputs = network(name, role, size, Some(isa)).run(&picture).unwrap();
             assert_eq!(outputs.len(), expected.len(), "{name}");
             for (output, expected) in outputs.iter().zip(&expected) {
                 assert_eq!(output.len(), expected.len(), "{name}");
                 let most = expected.iter().fold(0f32, |most, v| most.max(v.abs()));
                 // In floats the sums are only in another order; in bytes each value is rounded.
-                let limit = if processor.has_byte_products() { 0.1 } else { 1e-4 };
+                let limit = if isa.has_int8_dot() { 0.1 } else { 1e-4 };
                 for (value, expected) in output.iter().zip(expected) {
                     let apart = (value - expected).abs() / most.max(1.0);
-                    assert!(apart < limit, "{name}, {}: {value} for {expected}", processor.name());
+                    assert!(apart < limit, "{name}, {}: {value} for {expected}", isa.name());
                 }
             }
         }
@@ -87,12 +87,12 @@ fn an_embedding_in_bytes_points_where_the_one_in_floats_does() {
     for name in ["sface", "mobilefacenet"] {
         let expected = network(name, Role::Embedder, SIDES, None).run(&face()).unwrap().remove(0);
         let expected = Embedding::normalised(expected).unwrap();
-        for processor in fast() {
-            let network = network(name, Role::Embedder, SIDES, Some(processor));
+        for isa in fast() {
+            let network = network(name, Role::Embedder, SIDES, Some(isa));
             let found = Embedding::normalised(network.run(&face()).unwrap().remove(0)).unwrap();
             let cosine = found.cosine(&expected);
-            println!("{name} {} {cosine}", processor.name());
-            assert!(cosine > 0.999, "{name}, {}: {cosine}", processor.name());
+            println!("{name} {} {cosine}", isa.name());
+            assert!(cosine > 0.999, "{name}, {}: {cosine}", isa.name());
         }
     }
 }

@@ -58,8 +58,8 @@ pub fn unpacked(weights: &Values) -> Option<Vec<f32>> {
 /// As the kernels take them.
 pub fn borrowed(weights: &Values) -> Option<Weights<'_>> {
     match weights {
-        Values::Floats(values) => Some(Weights::Floats(values)),
-        Values::Bytes { codes, scales } => Some(Weights::Bytes { codes, scales }),
+        Values::Floats(values) => Some(Weights::F32(values)),
+        Values::Bytes { codes, scales } => Some(Weights::Int8 { codes, scales }),
         Values::Integers(_) => None,
     }
 }

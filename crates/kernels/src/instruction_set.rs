@@ -1,7 +1,7 @@
-//! Which instructions this processor has.
+//! Which instructions this isa has.
 
-use crate::lanes::Kernel;
 use crate::portable::Portable;
+use crate::simd::Kernel;
 
 #[cfg(target_arch = "aarch64")]
 use crate::neon::Neon;
@@ -10,7 +10,7 @@ use crate::{avx2::Avx2, avx512::Avx512};
 
 /// The instruction set that kernels run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Processor(Set);
+pub struct InstructionSet(Set);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Set {
@@ -25,8 +25,8 @@ enum Set {
     NeonDot(Neon<true>),
 }
 
-impl Processor {
-    /// The best that this processor has; `None` where there is nothing but plain Rust.
+impl InstructionSet {
+    /// The best that this isa has; `None` where there is nothing but plain Rust.
     pub fn detect() -> Option<Self> {
         Self::all().into_iter().rev().find(|p| *p != Self::portable())
     }
@@ -36,7 +36,7 @@ impl Processor {
         Self(Set::Portable(Portable))
     }
 
-    /// All that this processor can run, the slowest first.
+    /// All that this isa can run, the slowest first.
     pub fn all() -> Vec<Self> {
         let sets = [
             Some(Set::Portable(Portable)),
@@ -68,7 +68,7 @@ impl Processor {
     }
 
     /// Whether it multiplies bytes faster than floats.
-    pub fn has_byte_products(self) -> bool {
+    pub fn has_int8_dot(self) -> bool {
         match self.0 {
             Set::Portable(_) => false,
             #[cfg(target_arch = "x86_64")]

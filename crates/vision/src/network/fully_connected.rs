@@ -1,6 +1,6 @@
 //! Fully connected layers.
 
-use instored_kernels::{Finish, Pointwise, Size, Work, padded};
+use instored_kernels::{Epilogue, Op, Pointwise, Size, padded};
 use tract_onnx::pb::NodeProto;
 
 use super::compile::{Compiler, Named, Order, PICTURE, Value};
@@ -38,12 +38,12 @@ impl<'a> Compiler<'a> {
         let pixel = padded(input.channels);
         let weights = by_pixel(&joined(&matrices)?, input.channels, taps, pixel)?;
         let weights = self.suited(weights, pixel * taps)?;
-        let finish = Finish { bias: &bias, slope: &vec![1.0; rows] };
+        let finish = Epilogue { bias: &bias, slope: &vec![1.0; rows] };
         let layer = Pointwise::new(pixel * taps, borrowed(&weights)?, finish);
         let one = Size { height: 1, width: 1 };
         let row = Value { size: one, ..input };
         let output = output.to_owned();
-        self.make(Work::Pointwise(layer, None), row, &output, rows);
+        self.make(Op::Pointwise(layer, None), row, &output, rows);
         Some(())
     }
 

@@ -16,14 +16,14 @@ struct Layout {
 
 /// A picture to be read.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
+pub struct RowBuffer<'a> {
     layout: Layout,
     values: &'a [f32],
 }
 
 /// A picture to be written.
 #[derive(Debug)]
-pub struct RowsMut<'a> {
+pub struct RowBufferMut<'a> {
     layout: Layout,
     values: &'a mut [f32],
 }
@@ -46,7 +46,7 @@ impl Layout {
     }
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowBuffer<'a> {
     /// A picture of `size` with `pixel` values a pixel; `values` are those of the rows that are kept.
     ///
     /// # Panics
@@ -79,8 +79,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-impl<'a> RowsMut<'a> {
-    /// As [`Rows::new`].
+impl<'a> RowBufferMut<'a> {
+    /// As [`RowBuffer::new`].
     ///
     /// # Panics
     /// When they are not whole rows.

@@ -1,11 +1,11 @@
 //! From luma and chroma to red, green and blue.
 
-use crate::Processor;
-use crate::lanes::{Kernel, Lanes};
+use crate::InstructionSet;
+use crate::simd::{Kernel, Simd};
 
 /// What of luma and chroma goes into each colour, in 1/65536.
 #[derive(Clone, Copy, Debug)]
-pub struct Matrix {
+pub struct YuvMatrix {
     /// The level of luma that is black.
     pub black: i32,
     /// Of luma, into each colour.
@@ -21,7 +21,7 @@ pub struct Matrix {
 }
 
 /// ITU-R BT.601.
-impl Matrix {
+impl YuvMatrix {
     /// Luma of 16 to 235 and chroma of 16 to 240, as in broadcasting: luma over 255/219, chroma over
     /// 255/224.
     pub const LIMITED: Self = Self {
@@ -46,21 +46,21 @@ impl Matrix {
 
 /// Turns rows of luma, two pixels of which share their chroma, into RGB.
 #[derive(Debug)]
-pub struct Colours {
-    processor: Processor,
-    matrix: Matrix,
+pub struct YuvToRgb {
+    isa: InstructionSet,
+    matrix: YuvMatrix,
     /// What the chroma of each pair adds to red, green and blue, rounding included.
     shades: [Vec<i32>; 3],
     /// A row of red, one of green, one of blue.
     channels: [Vec<u8>; 3],
 }
 
-impl Colours {
+impl YuvToRgb {
     /// For rows of `width` pixels, an even number.
-    pub fn new(processor: Processor, matrix: Matrix, width: usize) -> Self {
+    pub fn new(isa: InstructionSet, matrix: YuvMatrix, width: usize) -> Self {
         let shades = std::array::from_fn(|_| vec![0; width / 2]);
         let channels = std::array::from_fn(|_| vec![0; width]);
-        Self { processor, matrix, shades, channels }
+        Self { isa, matrix, shades, channels }
     }
 
     /// Fills a row of RGB, three bytes a pixel.
@@ -70,13 +70,13 @@ impl Colours {
     pub fn row(&mut self, luma: &[u8], u: &[u8], v: &[u8], rgb: &mut [u8]) {
         let pairs = self.shades[0].len();
         assert_eq!([luma.len(), u.len(), v.len(), rgb.len()], [2 * pairs, pairs, pairs, 6 * pairs]);
-        let Self { processor, matrix, shades, channels } = self;
-        processor.run(Row { matrix, luma, u, v, shades, channels, rgb });
+        let Self { isa, matrix, shades, channels } = self;
+        isa.run(Row { matrix, luma, u, v, shades, channels, rgb });
     }
 }
 
 struct Row<'a> {
-    matrix: &'a Matrix,
+    matrix: &'a YuvMatrix,
     luma: &'a [u8],
     u: &'a [u8],
     v: &'a [u8],
@@ -88,7 +88,7 @@ struct Row<'a> {
 /// Plain loops: the compiler makes vectors of them, for each instruction set its own.
 impl Kernel for Row<'_> {
     #[inline(always)]
-    fn run<S: Lanes>(self, _: S) {
+    fn run<S: Simd>(self, _: S) {
         let Self { matrix: m, luma, u, v, shades, channels, rgb } = self;
         let base = (1 << 15) - m.luma * m.black;
         let [red, green, blue] = &mut *shades;

@@ -7,7 +7,7 @@ use super::network::Network;
 use super::{Model, Rect, VisionError};
 
 /// Tells live faces from presented ones.
-pub struct LivenessModel {
+pub struct PadModel {
     network: Network,
     side: u32,
     box_scale: f32,
@@ -16,13 +16,13 @@ pub struct LivenessModel {
     scaler: Scaler,
 }
 
-impl LivenessModel {
+impl PadModel {
     /// Prepares a liveness model.
     ///
     /// # Errors
     /// When its card lacks what it needs, or it cannot be run.
     pub fn new(model: &Model) -> Result<Self, VisionError> {
-        let card = model.card();
+        let card = model.manifest();
         let (Some(side), Some(height), Some(box_scale), Some(live_class)) =
             (card.input.width, card.input.height, card.input.box_scale, card.output.live_class)
         else {
@@ -43,7 +43,11 @@ impl LivenessModel {
     ///
     /// # Errors
     /// When the network fails.
-    pub fn live(&mut self, picture: &Picture, bounds: &Rect) -> Result<f32, VisionError> {
+    pub fn bona_fide_probability(
+        &mut self,
+        picture: &Picture,
+        bounds: &Rect,
+    ) -> Result<f32, VisionError> {
         let crop = self.crop(picture, bounds);
         let logits = self.network.run(&crop)?.swap_remove(0);
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -70,6 +74,6 @@ impl LivenessModel {
         let (left, across) = side(x, bounds.width, picture.width());
         let (top, down) = side(y, bounds.height, picture.height());
 
-        self.scaler.sharp(picture, [left, top, across, down], self.side, self.side)
+        self.scaler.crop_and_resize(picture, [left, top, across, down], self.side, self.side)
     }
 }

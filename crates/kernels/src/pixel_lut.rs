@@ -2,12 +2,12 @@
 
 /// What each level of a channel becomes, and the order of the channels.
 #[derive(Debug)]
-pub struct Levels {
+pub struct PixelLut {
     values: [f32; 256],
     blue_first: bool,
 }
 
-impl Levels {
+impl PixelLut {
     /// `value` of each level from 0 to 255; red first, or blue.
     pub fn new(value: impl Fn(f32) -> f32, blue_first: bool) -> Self {
         Self { values: std::array::from_fn(|level| value(level as f32)), blue_first }
@@ -41,7 +41,7 @@ mod tests {
             (true, [4.0, 2.0, 0.0, 510.0, 508.0, 506.0]),
         ] {
             let mut row = [0.0; 6];
-            Levels::new(|level| 2.0 * level, blue_first).fill(&pixels, &mut row);
+            PixelLut::new(|level| 2.0 * level, blue_first).fill(&pixels, &mut row);
             assert_eq!(row, expected);
         }
     }

@@ -2,14 +2,14 @@
 
 use zeroize::Zeroize;
 
-use crate::lanes::{Kernel, LANES, Lanes, Sixteen};
-use crate::product::{ByteProduct, Product, encode};
-use crate::{Processor, padded};
+use crate::gemm::{ByteProduct, Product, encode};
+use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, LANES, Simd};
+use crate::{InstructionSet, padded};
 
 /// Vectors of one length, a byte a value. They are overwritten when they go, and never moved while
 /// there are more to come: no copy stays behind in memory that was given back.
 #[derive(Debug)]
-pub struct Table {
+pub struct QuantizedIndex {
     dimension: usize,
     length: usize,
     blocks: Vec<Block>,
@@ -27,13 +27,13 @@ const SUMS: f32 = 1e-4;
 #[derive(Debug)]
 struct Block {
     /// Four values of sixteen vectors side by side, all values of the first sixteen vectors first.
-    codes: Vec<Sixteen<[i8; 4]>>,
+    codes: Vec<I8x4x16>,
     /// For each vector what its bytes are multiplied with, and their sum.
-    scales: [Sixteen<f32>; PANELS],
-    sums: [Sixteen<i32>; PANELS],
+    scales: [F32x16; PANELS],
+    sums: [I32x16; PANELS],
 }
 
-impl Table {
+impl QuantizedIndex {
     /// An empty table of vectors of `dimension` values.
     pub fn new(dimension: usize) -> Self {
         Self { dimension, length: 0, blocks: Vec::new(), longest: 0.0 }
@@ -55,8 +55,8 @@ impl Table {
     }
 
     /// Memory that the vectors take, bytes.
-    pub fn bytes(&self) -> usize {
-        let block = size_of::<Block>() + self.groups() * PANELS * size_of::<Sixteen<[i8; 4]>>();
+    pub fn memory_bytes(&self) -> usize {
+        let block = size_of::<Block>() + self.groups() * PANELS * size_of::<I8x4x16>();
         self.blocks.len() * block
     }
 
@@ -98,18 +98,18 @@ impl Table {
         self.blocks.truncate(self.length.div_ceil(BLOCK));
     }
 
-    /// The places of all vectors that may be among the two whose [products](Self::product) with
+    /// The places of all vectors that may be among the two whose [products](Self::dot) with
     /// `vector` are largest, in order: few, but for ties. `vector` is rounded to bytes as well for it.
     ///
     /// # Panics
     /// When it has another length than the table's vectors.
-    pub fn first_two(&self, processor: Processor, vector: &[f32]) -> Vec<usize> {
+    pub fn top2(&self, isa: InstructionSet, vector: &[f32]) -> Vec<usize> {
         assert_eq!(vector.len(), self.dimension);
         let mut row = vector.to_vec();
         row.resize(padded(self.dimension), 0.0);
         let mut codes = vec![[0; 4]; self.groups()];
         let mut found = Found::default();
-        processor.run(Scan { table: self, row: &row, codes: &mut codes, found: &mut found });
+        isa.run(Scan { table: self, row: &row, codes: &mut codes, found: &mut found });
         row.zeroize();
         codes.zeroize();
         let Found { candidates, least, .. } = found;
@@ -120,7 +120,7 @@ impl Table {
     ///
     /// # Panics
     /// When there is no vector at `place`.
-    pub fn product(&self, place: usize, vector: &[f32]) -> f32 {
+    pub fn dot(&self, place: usize, vector: &[f32]) -> f32 {
         assert!(place < self.length);
         let (block, panel, lane) = at(place);
         let sum: f32 =
@@ -205,7 +205,7 @@ impl Found {
 }
 
 struct Scan<'a> {
-    table: &'a Table,
+    table: &'a QuantizedIndex,
     row: &'a [f32],
     codes: &'a mut [[u8; 4]],
     found: &'a mut Found,
@@ -213,7 +213,7 @@ struct Scan<'a> {
 
 impl Kernel for Scan<'_> {
     #[inline(always)]
-    fn run<S: Lanes>(self, s: S) {
+    fn run<S: Simd>(self, s: S) {
         let Self { table, row, codes, found } = self;
         let scale = encode(s, row, codes);
         let apart = table.apart(row, scale);

@@ -1,22 +1,22 @@
 //! What follows a convolution before anything is written.
 
-use crate::lanes::{Lanes, Sixteen, padded_vectors};
+use crate::simd::{F32x16, Simd, padded_vectors};
 
 /// What follows a convolution, channel by channel: `max(x, 0) + slope * min(x, 0)` of the sum and the
 /// bias. A slope of 0 is ReLU, 1 leaves the sum as it is, others are PReLU.
 #[derive(Clone, Copy, Debug)]
-pub struct Finish<'a> {
+pub struct Epilogue<'a> {
     /// A value an output channel.
     pub bias: &'a [f32],
     /// A value an output channel.
     pub slope: &'a [f32],
 }
 
-/// A [`Finish`], ready for the kernels.
+/// A [`Epilogue`], ready for the kernels.
 #[derive(Debug)]
 pub struct Finished {
     /// Of sixteen channels each; the convolution begins with it.
-    pub bias: Vec<Sixteen<f32>>,
+    pub bias: Vec<F32x16>,
     activation: Activation,
 }
 
@@ -24,14 +24,14 @@ pub struct Finished {
 enum Activation {
     None,
     Relu,
-    Prelu(Vec<Sixteen<f32>>),
+    Prelu(Vec<F32x16>),
 }
 
 impl Finished {
     /// # Panics
     /// When there is not a slope for each bias.
-    pub fn new(finish: Finish<'_>) -> Self {
-        let Finish { bias, slope } = finish;
+    pub fn new(finish: Epilogue<'_>) -> Self {
+        let Epilogue { bias, slope } = finish;
         assert_eq!(bias.len(), slope.len());
         let all = |value: f32| slope.iter().all(|slope| *slope == value);
         let activation = if all(1.0) {
@@ -47,7 +47,7 @@ impl Finished {
     /// Activates sums of `P` times sixteen channels, of which the first are `chunk`; the bias is in
     /// them already.
     #[inline(always)]
-    pub fn activate<S: Lanes, const R: usize, const P: usize>(
+    pub fn activate<S: Simd, const R: usize, const P: usize>(
         &self,
         s: S,
         chunk: usize,

@@ -1,11 +1,11 @@
 //! Several small convolutions side by side as one: the kernels take as long for one channel as for
 //! sixteen.
 
-use instored_kernels::{Depthwise, Finish, Pointwise, Work};
+use instored_kernels::{Depthwise, Epilogue, Op, Pointwise};
 use tract_onnx::pb::NodeProto;
 
 use super::compile::{Compiler, Conv, Named, Order, PICTURE, Value};
-use super::follow::Follow;
+use super::fuse_activation::Follow;
 use super::weights::{borrowed, joined, unpacked};
 
 /// A 1 × 1 convolution with a depthwise one behind it that nothing else reads.
@@ -54,19 +54,19 @@ impl<'a> Compiler<'a> {
         let matrices: Vec<_> = heads.iter().map(|head| head.pointwise.weights).collect();
         let weights = self.suited(joined(&matrices)?, input.channels)?;
         let bias: Vec<f32> = heads.iter().flat_map(|head| &head.pointwise.bias).copied().collect();
-        let finish = Finish { bias: &bias, slope: &vec![1.0; outputs] };
+        let finish = Epilogue { bias: &bias, slope: &vec![1.0; outputs] };
         let pointwise = Pointwise::new(input.channels, borrowed(&weights)?, finish);
 
         let matrices: Option<Vec<_>> =
             heads.iter().map(|head| unpacked(head.depthwise.weights)).collect();
         let bias: Vec<f32> = heads.iter().flat_map(|head| &head.depthwise.bias).copied().collect();
         let slope: Vec<f32> = heads.iter().flat_map(|head| &head.follow.slope).copied().collect();
-        let finish = Finish { bias: &bias, slope: &slope };
+        let finish = Epilogue { bias: &bias, slope: &slope };
         let window = heads.first()?.depthwise.window;
         let depthwise = Depthwise::new(window, &matrices?.concat(), finish);
 
-        let first = self.step(Work::Pointwise(pointwise, None), input, outputs);
-        let whole = self.step(Work::Depthwise(depthwise), first, outputs);
+        let first = self.step(Op::Pointwise(pointwise, None), input, outputs);
+        let whole = self.step(Op::Depthwise(depthwise), first, outputs);
         let mut channel = 0;
         for Head { depthwise, follow, nodes, .. } in heads {
             let (first, channels) = (channel, depthwise.outputs);

@@ -1,11 +1,11 @@
 //! Sums of products of rows and panels of weights, a panel being sixteen outputs side by side.
 
-use crate::lanes::{Lanes, Sixteen, vectors};
+use crate::simd::{F32x16, I8x4x16, I32x16, Simd, vectors};
 
 /// A row with nothing larger than this counts as zeros.
 const NOTHING: f32 = 1e-30;
 
-/// Rows of values, each in as many pieces as there are `lines`.
+/// RowBuffer of values, each in as many pieces as there are `lines`.
 #[derive(Clone, Copy)]
 pub struct Values<'a> {
     /// Where the first row's pieces begin.
@@ -20,7 +20,7 @@ pub struct Values<'a> {
 
 /// Rounds a row to bytes. Returns what they are to be multiplied with.
 #[inline(always)]
-pub fn encode<S: Lanes>(s: S, row: &[f32], codes: &mut [[u8; 4]]) -> f32 {
+pub fn encode<S: Simd>(s: S, row: &[f32], codes: &mut [[u8; 4]]) -> f32 {
     let row = vectors(row);
     let mut highest = s.splat(0.0);
     for values in row {
@@ -36,15 +36,15 @@ pub fn encode<S: Lanes>(s: S, row: &[f32], codes: &mut [[u8; 4]]) -> f32 {
     scale
 }
 
-/// Rows times panels.
+/// RowBuffer times panels.
 pub trait Product {
     /// The sums of `R` rows and `P` panels, with the bias.
-    fn tile<S: Lanes, const R: usize, const P: usize>(
+    fn tile<S: Simd, const R: usize, const P: usize>(
         &self,
         s: S,
         row: usize,
         column: usize,
-        bias: &[Sixteen<f32>],
+        bias: &[F32x16],
     ) -> [[S::Floats; P]; R];
 }
 
@@ -55,17 +55,17 @@ pub struct FloatProduct<'a> {
     pub first: usize,
     /// Inputs of each panel, those included that have no values.
     pub inputs: usize,
-    pub weights: &'a [Sixteen<f32>],
+    pub weights: &'a [F32x16],
 }
 
 impl Product for FloatProduct<'_> {
     #[inline(always)]
-    fn tile<S: Lanes, const R: usize, const P: usize>(
+    fn tile<S: Simd, const R: usize, const P: usize>(
         &self,
         s: S,
         row: usize,
         column: usize,
-        bias: &[Sixteen<f32>],
+        bias: &[F32x16],
     ) -> [[S::Floats; P]; R] {
         let mut sums = [[s.splat(0.0); P]; R];
         for p in 0..P {
@@ -77,7 +77,7 @@ impl Product for FloatProduct<'_> {
         for (l, line) in lines.iter().enumerate() {
             let rows: [&[f32]; R] =
                 std::array::from_fn(|r| &line[(self.first + row + r) * step..][..span]);
-            let panels: [&[Sixteen<f32>]; P] = std::array::from_fn(|p| {
+            let panels: [&[F32x16]; P] = std::array::from_fn(|p| {
                 &self.weights[(column + p) * self.inputs + skipped + l * span..][..span]
             });
             for i in 0..span {
@@ -102,19 +102,19 @@ pub struct ByteProduct<'a> {
     pub codes: &'a [[u8; 4]],
     pub row_scales: &'a [f32],
     pub groups: usize,
-    pub weights: &'a [Sixteen<[i8; 4]>],
-    pub scales: &'a [Sixteen<f32>],
-    pub sums: &'a [Sixteen<i32>],
+    pub weights: &'a [I8x4x16],
+    pub scales: &'a [F32x16],
+    pub sums: &'a [I32x16],
 }
 
 impl Product for ByteProduct<'_> {
     #[inline(always)]
-    fn tile<S: Lanes, const R: usize, const P: usize>(
+    fn tile<S: Simd, const R: usize, const P: usize>(
         &self,
         s: S,
         row: usize,
         column: usize,
-        bias: &[Sixteen<f32>],
+        bias: &[F32x16],
     ) -> [[S::Floats; P]; R] {
         let mut dots = [[s.dot_start(&self.sums[column]); P]; R];
         for p in 1..P {
@@ -124,7 +124,7 @@ impl Product for ByteProduct<'_> {
         }
         let n = self.groups;
         let rows: [&[[u8; 4]]; R] = std::array::from_fn(|r| &self.codes[(row + r) * n..][..n]);
-        let panels: [&[Sixteen<[i8; 4]>]; P] =
+        let panels: [&[I8x4x16]; P] =
             std::array::from_fn(|p| &self.weights[(column + p) * n..][..n]);
         for i in 0..n {
             for r in 0..R {

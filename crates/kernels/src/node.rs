@@ -6,9 +6,9 @@ use crate::{Convolution, Depthwise, Pointwise, Size, Window, padded};
 
 /// The making of one value.
 #[derive(Debug)]
-pub struct Step {
+pub struct Node {
     /// How.
-    pub work: Work,
+    pub work: Op,
     /// From which value: that of the step of this number.
     pub from: usize,
     /// The size of what is read.
@@ -17,7 +17,7 @@ pub struct Step {
 
 /// A kernel with its weights.
 #[derive(Debug)]
-pub enum Work {
+pub enum Op {
     /// The picture itself, of so many values a pixel, from outside. Only the first step is one.
     Picture(usize),
     /// A convolution over all channels.
@@ -29,7 +29,7 @@ pub enum Work {
     /// The largest of each two by two pixels of so many channels.
     MaxPool(usize),
     /// The value `small` is doubled and added.
-    AddDoubled {
+    AddUpsample2x {
         /// Half as high and half as wide.
         small: usize,
         /// Channels of both.
@@ -48,14 +48,14 @@ pub struct Output {
     pub sigmoid: bool,
 }
 
-impl Step {
+impl Node {
     /// The values that it reads.
     pub(crate) fn reads(&self) -> impl Iterator<Item = usize> {
         let (first, second) = match self.work {
-            Work::Picture(_) => (None, None),
-            Work::Pointwise(_, residual) => (Some(self.from), residual),
-            Work::AddDoubled { small, .. } => (Some(self.from), Some(small)),
-            Work::Convolution(_) | Work::Depthwise(_) | Work::MaxPool(_) => (Some(self.from), None),
+            Op::Picture(_) => (None, None),
+            Op::Pointwise(_, residual) => (Some(self.from), residual),
+            Op::AddUpsample2x { small, .. } => (Some(self.from), Some(small)),
+            Op::Convolution(_) | Op::Depthwise(_) | Op::MaxPool(_) => (Some(self.from), None),
         };
         first.into_iter().chain(second)
     }
@@ -66,14 +66,14 @@ impl Step {
     }
 }
 
-impl Work {
+impl Op {
     /// The pixels that one of the value is made of.
     pub(crate) fn window(&self) -> Window {
         match self {
             Self::Convolution(layer) => layer.window(),
             Self::Depthwise(layer) => layer.window(),
             Self::MaxPool(_) => Window { side: 2, stride: 2, pad: 0 },
-            Self::Picture(_) | Self::Pointwise(..) | Self::AddDoubled { .. } => {
+            Self::Picture(_) | Self::Pointwise(..) | Self::AddUpsample2x { .. } => {
                 Window { side: 1, stride: 1, pad: 0 }
             }
         }
@@ -85,7 +85,7 @@ impl Work {
             Self::Picture(_) => 0,
             Self::Convolution(layer) => layer.pixel(),
             Self::Pointwise(layer, _) => layer.inputs(),
-            Self::Depthwise(_) | Self::MaxPool(_) | Self::AddDoubled { .. } => self.outputs(),
+            Self::Depthwise(_) | Self::MaxPool(_) | Self::AddUpsample2x { .. } => self.outputs(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Work {
             Self::Convolution(layer) => layer.outputs(),
             Self::Depthwise(layer) => layer.channels(),
             Self::Pointwise(layer, _) => layer.outputs(),
-            Self::MaxPool(channels) | Self::AddDoubled { channels, .. } => padded(*channels),
+            Self::MaxPool(channels) | Self::AddUpsample2x { channels, .. } => padded(*channels),
         }
     }
 }

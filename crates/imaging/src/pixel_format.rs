@@ -6,7 +6,7 @@ pub type FourCc = [u8; 4];
 /// How the bytes of a frame are to be read. In the order of preference: what is cheaper to read
 /// comes first, and what has no colour last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Encoding {
+pub enum PixelFormat {
     /// Red, green, blue.
     Rgb3,
     /// Blue, green, red.
@@ -25,7 +25,7 @@ pub enum Encoding {
     Grey,
 }
 
-impl Encoding {
+impl PixelFormat {
     pub const ALL: [Self; 8] = [
         Self::Rgb3,
         Self::Bgr3,
@@ -50,7 +50,7 @@ impl Encoding {
         }
     }
 
-    pub fn of(fourcc: FourCc) -> Option<Self> {
-        Self::ALL.into_iter().find(|encoding| encoding.fourcc() == fourcc)
+    pub fn from_fourcc(fourcc: FourCc) -> Option<Self> {
+        Self::ALL.into_iter().find(|pixel_format| pixel_format.fourcc() == fourcc)
     }
 }
