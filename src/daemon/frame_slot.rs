@@ -106,7 +106,11 @@ mod tests {
     }
 
     fn taken<O>(mail: SlotItem<O>) -> Option<u128> {
-        if let SlotItem::Frame(frame, _) = mail { Some(frame.captured_at.as_millis()) } else { None }
+        if let SlotItem::Frame(frame, _) = mail {
+            Some(frame.captured_at.as_millis())
+        } else {
+            None
+        }
     }
 
     #[test]
