@@ -34,11 +34,8 @@ pub(super) struct Candidate {
 pub(super) struct Visit<'a> {
     index: &'a PurchaseIndex,
     customer: CustomerIndex,
-    /// Features of the customer's baskets before the visit.
+    /// Features of the customer's baskets, which are all older than the visit.
     pub features: &'a CustomerFeatures,
-    /// Features of all the customer's baskets in the index, by which they are excluded from the
-    /// statistics of other customers. For a past visit they include later baskets.
-    all_features: &'a CustomerFeatures,
     time: VisitTime,
     /// Collaborative score by product.
     collaborative: Vec<f32>,
@@ -52,14 +49,13 @@ impl<'a> Visit<'a> {
         index: &'a PurchaseIndex,
         customer: CustomerIndex,
         features: &'a CustomerFeatures,
-        all_features: &'a CustomerFeatures,
         time: VisitTime,
     ) -> Self {
         let today = time.day();
         let shop_baskets =
             WINDOW_DAYS.map(|days| index.basket_count_between(today - days, today).max(1) as f32);
         let collaborative = collaborative_scores(index, customer, &features.counts());
-        Self { index, customer, features, all_features, time, collaborative, shop_baskets }
+        Self { index, customer, features, time, collaborative, shop_baskets }
     }
 
     /// Returns the candidates with the highest base scores: known products, then new ones. The
@@ -185,7 +181,7 @@ impl<'a> Visit<'a> {
     ) -> OtherCustomers {
         let stats = self.index.product(product);
         let (own_count, own_span) = self
-            .all_features
+            .features
             .product(product)
             .map_or((0, 0), |h| (h.count, h.last_bought - h.first_bought));
         let buyers = stats.other_buyer_count(Some(self.customer)) as f32;

@@ -37,6 +37,7 @@ mod reasons;
 #[cfg(test)]
 mod tests;
 mod time;
+mod training;
 
 use std::sync::Arc;
 
@@ -130,7 +131,7 @@ impl Recommender {
         let mut products: Vec<(ProductIndex, Reason)> = Vec::with_capacity(limit);
         if let Some(customer) = customer {
             let features = CustomerFeatures::new(baskets, now, self.index.products().len());
-            let visit = Visit::new(&self.index, customer, &features, &features, now);
+            let visit = Visit::new(&self.index, customer, &features, now);
             let ranked = self.ranked(&visit).into_iter().filter(|product| is_allowed(*product));
             products.extend(ranked.take(limit).map(|product| {
                 let reason = match features.product(product) {

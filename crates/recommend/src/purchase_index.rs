@@ -64,6 +64,15 @@ pub(super) struct Basket {
     pub products: Box<[ProductIndex]>,
 }
 
+/// Place of a basket in the index.
+pub(super) struct BasketPlace {
+    /// Time of the basket, in seconds since 1970, UTC.
+    pub second: i64,
+    pub customer: CustomerIndex,
+    /// Position among the customer's baskets.
+    pub position: usize,
+}
+
 /// One customer's purchases of one product.
 #[derive(Clone, Copy, Default)]
 struct Tally {
@@ -114,6 +123,13 @@ impl PurchaseIndex {
             products,
         };
         let customer = self.find_or_add_customer(order.customer);
+        self.insert_basket(customer, basket);
+        true
+    }
+
+    /// Inserts a basket of a known customer.
+    pub fn insert_basket(&mut self, customer: CustomerIndex, basket: Basket) {
+        self.by_customer.insert(self.customers[customer as usize].customer, customer);
         let position = self.baskets_of(customer).partition_point(|other| {
             (other.time.second, &other.order) < (basket.time.second, &basket.order)
         });
@@ -125,7 +141,44 @@ impl PurchaseIndex {
             let position = purchases.partition_point(|other| *other < (minute, customer));
             purchases.insert(position, (minute, customer));
         }
-        true
+    }
+
+    /// Returns an index with the same products and customers, and no baskets.
+    pub fn without_baskets(&self) -> Self {
+        let products = self.products.iter().map(|product| ProductStats {
+            sku: product.sku.clone(),
+            name: product.name.clone(),
+            named_at: product.named_at,
+            buyers: Vec::new(),
+            purchases: Vec::new(),
+            spans: 0,
+        });
+        let customers = self.customers.iter().map(|history| CustomerHistory {
+            customer: history.customer,
+            baskets: Vec::new(),
+            squared_norm: 0,
+        });
+        Self {
+            products: products.collect(),
+            by_sku: self.by_sku.clone(),
+            customers: customers.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the places of all baskets by time, then by customer and order id.
+    pub fn baskets_by_time(&self) -> Vec<BasketPlace> {
+        let histories = self.customers.iter().zip(0..);
+        let places = histories.flat_map(|(history, customer)| {
+            let baskets = history.baskets.iter().enumerate();
+            baskets.map(move |(position, basket)| {
+                (basket.time.second, history.customer, position, customer)
+            })
+        });
+        let mut places: Vec<_> = places.collect();
+        places.sort_unstable();
+        let place = |(second, _, position, customer)| BasketPlace { second, customer, position };
+        places.into_iter().map(place).collect()
     }
 
     /// Removes all orders of a customer.

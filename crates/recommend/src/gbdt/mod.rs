@@ -9,6 +9,8 @@ mod bins;
 mod lambda_gradients;
 mod tree_builder;
 
+use std::ops::Range;
+
 use bins::BinnedFeatures;
 use lambda_gradients::{GradHess, lambda_gradients};
 use tree_builder::TreeBuilder;
@@ -38,6 +40,25 @@ pub(super) struct TrainingSet<const N: usize> {
     pub is_positive: Vec<bool>,
     /// End of the rows of each group.
     pub group_ends: Vec<usize>,
+}
+
+impl<const N: usize> TrainingSet<N> {
+    /// Returns the rows of a group.
+    pub fn rows(&self, group: usize) -> Range<usize> {
+        let start = group.checked_sub(1).map_or(0, |before| self.group_ends[before]);
+        start..self.group_ends[group]
+    }
+
+    /// Returns a set with the first `count` groups.
+    pub fn first_groups(&self, count: usize) -> Self {
+        let rows = count.checked_sub(1).map_or(0, |last| self.group_ends[last]);
+        Self {
+            features: self.features[..rows].to_vec(),
+            base_margins: self.base_margins[..rows].to_vec(),
+            is_positive: self.is_positive[..rows].to_vec(),
+            group_ends: self.group_ends[..count].to_vec(),
+        }
+    }
 }
 
 /// A model: the sum of its trees.

@@ -1,6 +1,7 @@
 //! Recommendations, their reasons, and their independence of the sequence of orders.
 
 mod large_shop;
+mod training;
 mod true_reasons;
 
 use instored_domain::{Allergen, LineItem, OrderId, Product, Unit};
