@@ -261,7 +261,7 @@ fn not_found(path: &Path) -> VaultError {
 mod tests {
     use super::*;
 
-    /// State folder without keys, and the path of its vault.
+    /// Returns a state folder without keys and the path of its vault.
     fn empty_state() -> (tempfile::TempDir, KeyLocations, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let locations = KeyLocations { state: dir.path().to_owned(), credentials: None };

@@ -149,7 +149,7 @@ fn truncated_or_changed_backup_restores_nothing() {
     assert_eq!(restore(&empty, &file, Some(&trusted)).unwrap().customers, 30);
 }
 
-/// Someone who knows the passphrase can open a backup but cannot write an accepted one.
+// Someone who knows the passphrase can open a backup but cannot write an accepted one.
 #[test]
 fn forged_backup_is_rejected() {
     let fixture = Fixture::new();

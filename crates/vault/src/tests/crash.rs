@@ -19,7 +19,7 @@ struct Disk(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
-    /// Writes, syncs and changes of length until every one fails.
+    /// Number of writes, syncs and changes of length that succeed before every one fails.
     operations_left: AtomicI64,
     error: Mutex<io::ErrorKind>,
     /// True if syncs are acknowledged without effect.
@@ -249,7 +249,7 @@ fn power_cut_at_any_write_keeps_acknowledged_changes() {
     assert!(cuts > 300, "{cuts}");
 }
 
-/// Planted fault: a disk that acknowledges syncs without writing.
+// Planted fault: a disk that acknowledges syncs without writing.
 #[test]
 fn power_cut_test_detects_disk_that_ignores_sync() {
     let mut rng = Rng::with_seed(5);
@@ -398,7 +398,7 @@ fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
     (last.unwrap_or(0), faults)
 }
 
-/// Set `INSTORED_KILLS=1000` for the long run.
+// Set `INSTORED_KILLS=1000` for the long run.
 #[test]
 fn killed_process_keeps_acknowledged_changes() {
     let kills = std::env::var("INSTORED_KILLS").map_or(25, |kills| kills.parse().unwrap());

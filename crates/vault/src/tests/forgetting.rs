@@ -25,7 +25,7 @@ fn needles(n: u32) -> Vec<Vec<u8>> {
 struct Attacker {
     files: Vec<Vec<u8>>,
     /// Nonce and ciphertext of every encrypted value in live and free pages.
-    encrypted: Vec<([u8; 12], Vec<u8>)>,
+    encrypted: HashSet<([u8; 12], Vec<u8>)>,
     /// Every 32 consecutive bytes of the files beside the database.
     windows: HashSet<[u8; KEY_LENGTH]>,
     /// Number and encrypted key of every value in the file of the key-encryption key.
@@ -46,8 +46,8 @@ impl Attacker {
             .filter(|at| wrap[at + 10] == 2)
             .map(|at| {
                 let length = usize::from(u16::from_be_bytes([wrap[at + 8], wrap[at + 9]]));
-                let sealed = wrap[at + 10..].iter().take(length).copied().collect();
-                (wrap[at..at + 8].try_into().unwrap(), sealed)
+                let encrypted = wrap[at + 10..].iter().take(length).copied().collect();
+                (wrap[at..at + 8].try_into().unwrap(), encrypted)
             })
             .collect();
         let files: Vec<_> = copy.into_iter().map(|(_, bytes)| bytes).collect();
@@ -59,20 +59,21 @@ impl Attacker {
     /// and the customers' keys that those open.
     fn keys(&self) -> HashSet<[u8; KEY_LENGTH]> {
         let mut keys = HashSet::new();
+        // Values of the length of an encrypted key.
         let short: Vec<_> =
             self.encrypted.iter().filter(|(_, c)| c.len() == KEY_LENGTH + 16).collect();
-        let mut second = Vec::new();
+        let mut opened = HashSet::new();
         for key in self.windows.iter().map(SymmetricKey::from_bytes) {
             for (nonce, ciphertext) in &short {
-                second.extend(open_key_bytes(&key, &aad(META, ROOT_KEY), &cose(nonce, ciphertext)));
+                opened.extend(open_key_bytes(&key, &aad(META, ROOT_KEY), &cose(nonce, ciphertext)));
             }
             // A slot contains the number of its key before the encrypted key.
-            for (number, sealed) in &self.slots {
+            for (number, encrypted) in &self.slots {
                 let aad = [b"wrap\0".as_slice(), number].concat();
-                second.extend(open_key_bytes(&key, &aad, sealed));
+                opened.extend(open_key_bytes(&key, &aad, encrypted));
             }
         }
-        for key_encryption_key in &second {
+        for key_encryption_key in &opened {
             let key_encryption_key = SymmetricKey::from_bytes(key_encryption_key);
             for (nonce, ciphertext) in &short {
                 for n in 1..=CUSTOMERS {
@@ -83,7 +84,7 @@ impl Attacker {
                 }
             }
         }
-        keys.extend(second);
+        keys.extend(opened);
         keys.extend(&self.windows);
         keys
     }
@@ -110,16 +111,18 @@ impl Attacker {
 
 const CUSTOMERS: u32 = 200;
 
+/// Bytes of an encrypted value before its nonce.
+const HEAD: [u8; 10] = [0x02, 0x83, 0x44, 0xA1, 0x01, 0x18, 0x18, 0xA1, 0x05, 0x4C];
+
 /// Returns everything that is encoded like an encrypted value: the byte 2, an array of three, the
 /// header of ChaCha20-Poly1305, a map with a nonce of twelve bytes, a byte string.
 fn encrypted_values(file: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
-    let head = [0x02, 0x83, 0x44, 0xA1, 0x01, 0x18, 0x18, 0xA1, 0x05, 0x4C];
     let mut values = Vec::new();
-    for at in 0..file.len().saturating_sub(head.len() + 16) {
-        if !file[at..].starts_with(&head) {
+    for at in 0..file.len().saturating_sub(HEAD.len() + 16) {
+        if !file[at..].starts_with(&HEAD) {
             continue;
         }
-        let rest = &file[at + head.len()..];
+        let rest = &file[at + HEAD.len()..];
         let (nonce, rest) = rest.split_at(12);
         let (length, rest) = match rest {
             [0x58, a, rest @ ..] => (usize::from(*a), rest),
@@ -132,9 +135,9 @@ fn encrypted_values(file: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
     values
 }
 
+/// Encodes an encrypted value as the vault stores it.
 fn cose(nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8> {
-    let head = [0x02, 0x83, 0x44, 0xA1, 0x01, 0x18, 0x18, 0xA1, 0x05, 0x4C];
-    [&head[..], nonce, &[0x58, u8::try_from(ciphertext.len()).unwrap()], ciphertext].concat()
+    [&HEAD[..], nonce, &[0x58, u8::try_from(ciphertext.len()).unwrap()], ciphertext].concat()
 }
 
 fn open_key_bytes(key: &SymmetricKey, aad: &[u8], encrypted: &[u8]) -> Option<[u8; KEY_LENGTH]> {
@@ -175,7 +178,7 @@ impl Needles {
     }
 }
 
-fn data_key(vault: &Vault, n: u32) -> [u8; KEY_LENGTH] {
+fn key_bytes(vault: &Vault, n: u32) -> [u8; KEY_LENGTH] {
     vault.read(|reader| Ok(*reader.account(customer(u128::from(n)))?.unwrap().key.bytes())).unwrap()
 }
 
@@ -187,12 +190,12 @@ fn forgotten_customers_are_unreadable_in_every_file() {
     let everyone: BTreeSet<_> = (1..=CUSTOMERS).collect();
     let (forgotten, staying): (BTreeSet<_>, BTreeSet<_>) =
         everyone.iter().partition(|n| **n % 2 == 0);
-    let their_keys: Vec<_> = forgotten.iter().map(|n| data_key(&vault, *n)).collect();
+    let forgotten_keys: Vec<_> = forgotten.iter().map(|n| key_bytes(&vault, *n)).collect();
 
     // The search finds all of them while they are enrolled.
     let before = Attacker::new(&fixture);
     let keys = before.keys();
-    assert!(their_keys.iter().all(|key| keys.contains(key)), "the attacker finds the keys");
+    assert!(forgotten_keys.iter().all(|key| keys.contains(key)), "the attacker finds the keys");
     assert_eq!(before.readable_customers(&keys), everyone);
 
     for n in &forgotten {
@@ -201,7 +204,7 @@ fn forgotten_customers_are_unreadable_in_every_file() {
     // Before the compaction the rows still exist, but the keys do not.
     let after = Attacker::new(&fixture);
     let keys = after.keys();
-    for key in &their_keys {
+    for key in &forgotten_keys {
         assert!(!keys.contains(key));
         assert!(!after.files.iter().any(|file| file.windows(KEY_LENGTH).any(|w| w == key)));
     }
@@ -246,7 +249,7 @@ fn forgetting_deletes_records_and_frees_codes() {
 }
 
 #[test]
-fn compaction_stays_due_after_crash() {
+fn compaction_stays_due_after_reopening() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     fill(&vault, 4);

@@ -143,7 +143,7 @@ fn put(tx: &Tx, table: Bytes, key: &[u8], value: &[u8]) {
     assert!(tx.put(table, key, value).is_ok());
 }
 
-/// Manipulations of single rows by an attacker who can write the file and has no key.
+// Manipulations of single rows by an attacker who can write the file and has no key.
 #[test]
 fn every_manipulated_row_is_detected() {
     let fixture = Fixture::new();
@@ -205,7 +205,7 @@ fn every_manipulated_row_is_detected() {
     }
 }
 
-/// An attacker with the vault key encrypts a record that another key or box signed.
+// An attacker with the vault key encrypts a record that another key or box signed.
 #[test]
 fn record_of_other_signer_or_box_is_rejected() {
     let fixture = Fixture::new();
@@ -249,7 +249,7 @@ fn record_of_other_signer_or_box_is_rejected() {
     }
 }
 
-/// A batch must not accept a signature that single verification rejects.
+// A batch must not accept a signature that single verification rejects.
 #[test]
 fn invalid_signature_in_batch_is_rejected() {
     use crate::record::BatchVerifier;
@@ -289,7 +289,6 @@ fn reopen(fixture: &Fixture, before: &Contents) -> Outcome {
     outcome.expect("no panic").unwrap_or(Outcome::Rejected)
 }
 
-/// Manipulations of the files.
 #[test]
 fn every_manipulated_file_is_detected() {
     let fixture = Fixture::new();
