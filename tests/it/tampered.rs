@@ -37,7 +37,7 @@ fn a_template_that_was_changed_is_refused_and_the_others_still_recognise() {
     daemon.stop();
 
     let fault = break_a_template(&entrance);
-    assert_says(&fault, &[customer, "is refused", "enrol again, or forget them"]);
+    assert_says(&fault, &[customer, "is rejected", "enrol the customer again"]);
 
     let daemon = entrance.open();
     assert_says(&daemon.logs(&fault), &["ERROR"]);

@@ -178,7 +178,7 @@ fn a_damaged_vault_is_refused_in_a_sentence() {
     let cut = whole[..whole.len() / 2].to_vec();
     for garbage in [b"this is no vault".repeat(999), vec![0; 1 << 16], scrambled, cut] {
         fs::write(entrance.vault(), &garbage).unwrap();
-        let says = [&*vault, "is damaged", "put a backup in its place"];
+        let says = [&*vault, "is damaged", "restore a backup"];
         assert_ended(&entrance.run(["run"]), 1, &says);
         assert_ended(&entrance.run(["customers", "list"]), 1, &says);
         assert!(fs::read(entrance.vault()).unwrap() == garbage, "what may be mended was changed");
@@ -207,7 +207,7 @@ fn a_signing_key_that_others_can_read_is_refused_with_the_remedy() {
 
     fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
     let remedy = format!("chmod 600 {}", key.display());
-    assert_ended(&entrance.run(["run"]), 1, &["can be read by others", "644", &remedy]);
+    assert_ended(&entrance.run(["run"]), 1, &["other users can read", "644", &remedy]);
     assert_eq!(fs::read(&key).unwrap(), before);
 }
 
