@@ -53,7 +53,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::List { json } => {
-            let Response::Products { products, refused } = office::ask(config, Request::Products)?
+            let Response::Products { products, rejected } = office::ask(config, Request::Products)?
             else {
                 bail!(UNEXPECTED);
             };
@@ -62,10 +62,10 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             } else {
                 print(&products)
             }
-            for refused in &refused {
-                eprintln!("instored: {refused}");
+            for rejected in &rejected {
+                eprintln!("instored: {rejected}");
             }
-            Ok(ExitCode::from(u8::from(!refused.is_empty())))
+            Ok(ExitCode::from(u8::from(!rejected.is_empty())))
         }
     }
 }

@@ -62,7 +62,7 @@ fn whom(text: &str) -> Result<Whom, String> {
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
         Action::List { json } => {
-            let Response::Customers { customers, refused } =
+            let Response::Customers { customers, rejected } =
                 office::ask(config, Request::Customers)?
             else {
                 bail!(UNEXPECTED);
@@ -74,15 +74,15 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
                 customers.iter().for_each(print);
                 println!("{} enrolled", customers.len());
             }
-            for refused in &refused {
-                eprintln!("instored: {refused}");
+            for rejected in &rejected {
+                eprintln!("instored: {rejected}");
             }
-            return Ok(ExitCode::from(u8::from(!refused.is_empty())));
+            return Ok(ExitCode::from(u8::from(!rejected.is_empty())));
         }
         Action::Show { customer, json } => {
             let request = match customer {
                 Whom::Id(customer) => Request::Customer { customer },
-                Whom::Receipt(receipt) => Request::CustomerOf { receipt },
+                Whom::Receipt(receipt) => Request::CustomerByReceipt { receipt },
             };
             let Response::Customer(customer) = office::ask(config, request)? else {
                 bail!(UNEXPECTED);

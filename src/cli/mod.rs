@@ -3,6 +3,7 @@
 //! Exit codes: 0 good, 1 it failed, 2 usage or configuration.
 
 mod bench;
+mod button;
 mod catalogue;
 mod customers;
 mod demo;
@@ -76,6 +77,13 @@ enum Command {
     /// The box's keys
     #[command(subcommand)]
     Keys(keys::Action),
+    /// Press the button of a running box with panel.driver = "simulated"
+    ///
+    /// To try a box without hardware, set camera.device = "scene:/path/to/portrait.jpg" and
+    /// panel.driver = "simulated", start `instored run`, and enrol the visitor with `instored button
+    /// press`. `instored button hold 6` withdraws while the visitor is greeted.
+    #[command(subcommand)]
+    Button(button::Action),
     /// Write the manual pages and the shells' completions, for a package
     #[command(hide = true)]
     Manual(manual::Arguments),
@@ -119,6 +127,7 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
         Command::Config(settings::Action::Asyncapi) => settings::asyncapi(),
         Command::Config(settings::Action::Show) => settings::show(&load()?),
         Command::Keys(action) => keys::run(&action, &load()?),
+        Command::Button(action) => button::run(&action, &load()?),
         Command::Manual(arguments) => manual::run::<Arguments>(&arguments),
     }
 }

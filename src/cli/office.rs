@@ -21,7 +21,7 @@ pub(super) fn ask(config: &Config, request: Request) -> anyhow::Result<Response>
         Some(answer) => Ok(answer?),
         None => {
             let act = AuditContext { at: Timestamp::now(), actor: Actor::Operator };
-            Ok(admin_api::answer(&existing_vault(config)?, request, act, config.shop.currency)?)
+            Ok(admin_api::execute(&existing_vault(config)?, request, act, config.shop.currency)?)
         }
     }
 }

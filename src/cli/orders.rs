@@ -14,7 +14,7 @@ use super::files::{self, LeftOut};
 use super::receipt::{self, Table};
 use super::{office, print_json};
 use crate::config::Config;
-use crate::daemon::admin_api::{Request, Response, not_taken};
+use crate::daemon::admin_api::{Request, Response, order_rejection};
 
 /// What to do.
 #[derive(clap::Subcommand)]
@@ -97,7 +97,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             match send(config, Request::AddOrders { orders: vec![order.clone()] })?[..] {
                 [AddOrderOutcome::Added] => println!("order {} added", order.id),
                 [AddOrderOutcome::AlreadyKnown] => println!("order {} was known", order.id),
-                [outcome] => bail!(not_taken(&order, outcome)),
+                [outcome] => bail!(order_rejection(&order, outcome)),
                 _ => bail!(UNEXPECTED),
             }
             Ok(ExitCode::SUCCESS)
@@ -112,8 +112,8 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Action::List { customer, by, page, limit, json } => {
             let (by, page) = (by.into(), Page { page, limit });
-            let Response::History { history, refused } =
-                office::ask(config, Request::History { customer, by, page })?
+            let Response::History { history, rejected } =
+                office::ask(config, Request::History { customer, view: by, page })?
             else {
                 bail!(UNEXPECTED);
             };
@@ -122,10 +122,10 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             } else {
                 print(&history)
             }
-            for refused in &refused {
-                eprintln!("instored: {refused}");
+            for rejected in &rejected {
+                eprintln!("instored: {rejected}");
             }
-            Ok(ExitCode::from(u8::from(!refused.is_empty())))
+            Ok(ExitCode::from(u8::from(!rejected.is_empty())))
         }
     }
 }
@@ -160,7 +160,7 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
                     AddOrderOutcome::Added => report.added += 1,
                     AddOrderOutcome::AlreadyKnown => report.known += 1,
                     outcome => {
-                        let reason = not_taken(order, outcome);
+                        let reason = order_rejection(order, outcome);
                         let line = |line| RejectedLine { line, reason: reason.clone() };
                         rejected.extend(lines.into_iter().map(line));
                     }

@@ -18,20 +18,20 @@ pub(super) fn run(
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let stop = stop_signal()?;
-        let shop = set_anew(config.clone(), load)?;
-        let ((button, light), _) = hardware::open_panel(&config.panel)?;
+        let shop_updates = reload_on_hangup(config.clone(), load)?;
+        let ((button, led), simulated_panel) = hardware::open_panel(&config.panel)?;
         let parts = Parts {
-            camera: Box::new(hardware::camera_opener(config.camera.clone())),
+            open_camera: Box::new(hardware::camera_opener(config.camera.clone())),
             delivery: Delivery::Newest,
             button,
-            light,
-            shop,
+            led,
+            simulated_panel,
+            shop_updates,
         };
         daemon::run(&config, parts, stop).await?;
         Ok(ExitCode::SUCCESS)
     });
-    // What is still at work beside the desk had its time, and is not waited for: the vault is whole
-    // at any moment.
+    // Background work that has not ended by now is abandoned: the vault is consistent at any time.
     runtime.shutdown_background();
     ended
 }
@@ -57,8 +57,8 @@ pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Reads the configuration at every SIGHUP, and gives on what can change while the box runs.
-fn set_anew(
+/// Reads the configuration at each SIGHUP and sends the settings that can change while the box runs.
+fn reload_on_hangup(
     mut known: Config,
     load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
 ) -> anyhow::Result<mpsc::UnboundedReceiver<Shop>> {

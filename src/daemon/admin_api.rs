@@ -1,15 +1,15 @@
-//! What the shop's operator asks of the vault by the command line, and what they are told.
+//! Admin API: requests of the command line, and their execution on the vault.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use instored_domain::{
     CatalogueChange, CommandFailure, CommandFailureCode, ConsentReceipt, Currency, Customer,
     CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product,
 };
 use instored_mqtt::{PublicKey, PublicKeyAnnouncement};
-use instored_orders::history_page;
 use instored_vault::{
     AddOrderOutcome, AuditContext, AuditEntry, BackupSummary, Passphrase, RotationSummary, Vault,
     VaultError, VerificationReport, Verified,
@@ -17,18 +17,18 @@ use instored_vault::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-/// A request of the operator.
+/// Request of the command line.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "ask", rename_all = "kebab-case")]
-#[allow(missing_docs)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "each variant is the command of the same name")]
 pub enum Request {
     Customers,
     Customer { customer: CustomerId },
-    CustomerOf { receipt: ConsentReceipt },
+    CustomerByReceipt { receipt: ConsentReceipt },
     Rename { customer: CustomerId, name: Option<CustomerName> },
     Forget { customer: CustomerId },
     Export { customer: CustomerId },
-    History { customer: CustomerId, by: HistoryView, page: Page },
+    History { customer: CustomerId, view: HistoryView, page: Page },
     AddOrders { orders: Vec<Order> },
     VoidOrder { customer: CustomerId, order: OrderId },
     Products,
@@ -40,43 +40,44 @@ pub enum Request {
     AuditLog { limit: usize },
     Compact,
     Backup { passphrase: Passphrase },
+    HoldButton { duration: Duration },
 }
 
 impl Request {
-    /// Whether it may take longer than the desk can wait.
-    pub(super) fn takes_long(&self) -> bool {
+    /// Returns true if the request may take longer than the main loop can wait.
+    pub(super) fn is_long_running(&self) -> bool {
         matches!(self, Self::RotateKeys | Self::Verify | Self::Compact | Self::Backup { .. })
     }
 }
 
-/// The answer to a [`Request`].
+/// Response to a [`Request`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each variant contains the result of one request")]
 pub enum Response {
-    /// Everyone enrolled, and a sentence for each record that was refused.
+    /// Enrolled customers, and a sentence for each rejected record.
     Customers {
         customers: Vec<Customer>,
-        refused: Vec<String>,
+        rejected: Vec<String>,
     },
     Customer(Customer),
     Forgotten {
         templates: u64,
         orders: u64,
     },
-    /// Everything held about the customer.
+    /// All data about the customer.
     Export(serde_json::Value),
-    /// A page, and a sentence for each order that was refused.
+    /// Page of the history, and a sentence for each rejected order.
     History {
         history: History,
-        refused: Vec<String>,
+        rejected: Vec<String>,
     },
-    /// One for each given order, in their order.
+    /// Outcome of each order, in the order of the request.
     Added(Vec<AddOrderOutcome>),
-    /// The catalogue, and a sentence for each product that was refused.
+    /// Catalogue, and a sentence for each rejected product.
     Products {
         products: Vec<Product>,
-        refused: Vec<String>,
+        rejected: Vec<String>,
     },
     Catalogue(CatalogueChange),
     Key(PublicKeyAnnouncement),
@@ -84,93 +85,78 @@ pub enum Response {
     Verified(VerificationReport),
     AuditLog(Vec<AuditEntry>),
     Compacted,
-    /// The file lies in the state folder until it is taken away.
+    /// Path in the state folder from which the command line takes the backup.
     BackedUp {
         file: PathBuf,
         backup: BackupSummary,
     },
+    ButtonHeld,
 }
 
-/// Carries out a request on the vault; `currency` is the only one taken, where the shop has set one.
+/// Executes a request on the vault. Orders in another currency than `currency` are rejected, if the
+/// shop has set one.
 ///
 /// # Errors
-/// When there is no such customer, an order or a product is none, or the vault cannot do it.
-pub fn answer(
+/// The customer does not exist, an order or a product is not valid, the vault fails, or the request
+/// needs the running daemon.
+pub fn execute(
     vault: &Vault,
     request: Request,
-    act: AuditContext,
+    context: AuditContext,
     currency: Option<Currency>,
 ) -> Result<Response, CommandFailure> {
     Ok(match request {
         Request::Customers => {
-            let (customers, refused) = loaded(vault.customers())?;
-            Response::Customers { customers, refused }
+            let (customers, rejected) = split_rejected(vault.customers())?;
+            Response::Customers { customers, rejected }
         }
         Request::Customer { customer } => {
-            Response::Customer(found(customer, vault.customer(customer))?)
+            Response::Customer(require_customer(customer, vault.customer(customer))?)
         }
-        Request::CustomerOf { receipt } => {
+        Request::CustomerByReceipt { receipt } => {
             let customer = vault.customer_by_receipt(&receipt).map_err(internal)?;
-            let customer = customer
-                .ok_or_else(|| not_found("this receipt names nobody (any more)".to_owned()))?;
-            Response::Customer(found(customer, vault.customer(customer))?)
+            let message = "no enrolled customer has this receipt";
+            let customer = customer.ok_or_else(|| not_found(message.to_owned()))?;
+            Response::Customer(require_customer(customer, vault.customer(customer))?)
         }
         Request::Rename { customer, name } => {
-            Response::Customer(found(customer, vault.rename(customer, name, act))?)
+            Response::Customer(require_customer(customer, vault.rename(customer, name, context))?)
         }
         Request::Forget { customer } => {
-            let forgotten = found(customer, vault.forget(customer, act))?;
+            let deleted = require_customer(customer, vault.forget(customer, context))?;
             vault.compact().map_err(internal)?;
-            Response::Forgotten { templates: forgotten.templates, orders: forgotten.orders }
+            Response::Forgotten { templates: deleted.templates, orders: deleted.orders }
         }
         Request::Export { customer } => {
-            let export = found(customer, vault.export(customer))?;
+            let export = require_customer(customer, vault.export(customer))?;
             Response::Export(serde_json::to_value(export).map_err(internal)?)
         }
-        Request::History { customer, by, page } => {
-            found(customer, vault.customer(customer))?;
-            let (history, refused) = look_back(vault, customer, by, page, act.at)?;
-            Response::History { history, refused }
+        Request::History { customer, view, page } => {
+            require_customer(customer, vault.customer(customer))?;
+            let (history, rejected) = history_page(vault, customer, view, page, context.at)?;
+            Response::History { history, rejected }
         }
         Request::AddOrders { orders } => {
             for order in &orders {
                 order
-                    .check(act.at, currency)
-                    .map_err(|e| malformed(format!("order {}: {e}", order.id)))?;
+                    .check(context.at, currency)
+                    .map_err(|error| malformed(format!("order {}: {error}", order.id)))?;
             }
-            Response::Added(vault.add_orders(&orders, act).map_err(internal)?)
+            Response::Added(vault.add_orders(&orders, context).map_err(internal)?)
         }
-        Request::VoidOrder { customer, order } => {
-            found(customer, vault.customer(customer))?;
-            let (orders, _) = loaded(vault.orders(customer, usize::MAX))?;
-            let replaced = orders
-                .into_iter()
-                .find(|known| known.id == order)
-                .ok_or_else(|| not_found(format!("customer {customer} has no order {order}")))?;
-            let void = Order {
-                id: OrderId(format!("{order}/void")),
-                placed: act.at.to_zoned(TimeZone::UTC),
-                lines: Vec::new(),
-                total: 0,
-                till: None,
-                replaces: Some(order),
-                ..replaced
-            };
-            void.check(act.at, None).map_err(malformed)?;
-            Response::Added(vec![vault.add_order(&void, act).map_err(internal)?])
-        }
+        Request::VoidOrder { customer, order } => void_order(vault, customer, order, context)?,
         Request::Products => {
-            let (products, refused) = loaded(vault.products())?;
-            Response::Products { products, refused }
+            let (products, rejected) = split_rejected(vault.products())?;
+            Response::Products { products, rejected }
         }
         Request::PutProducts { products } => {
-            Response::Catalogue(change_catalogue(vault, &products, &[], act)?)
+            Response::Catalogue(change_catalogue(vault, &products, &[], context)?)
         }
         Request::RemoveProducts { skus } => {
-            Response::Catalogue(change_catalogue(vault, &[], &skus, act)?)
+            Response::Catalogue(change_catalogue(vault, &[], &skus, context)?)
         }
-        Request::Key => Response::Key(key_note(vault)),
-        Request::RotateKeys => Response::Rotated(vault.rotate_keys(act).map_err(internal)?),
+        Request::Key => Response::Key(public_key_announcement(vault)),
+        Request::RotateKeys => Response::Rotated(vault.rotate_keys(context).map_err(internal)?),
         Request::Verify => Response::Verified(vault.verify().map_err(internal)?),
         Request::AuditLog { limit } => {
             Response::AuditLog(vault.audit_log(limit).map_err(internal)?)
@@ -179,94 +165,131 @@ pub fn answer(
             vault.compact().map_err(internal)?;
             Response::Compacted
         }
-        Request::Backup { passphrase } => back_up(vault, &passphrase, act)?,
+        Request::Backup { passphrase } => create_backup(vault, &passphrase, context)?,
+        Request::HoldButton { .. } => {
+            return Err(internal("only the running daemon can press its button"));
+        }
     })
 }
 
-/// By which key displays know the box.
-pub(super) fn key_note(vault: &Vault) -> PublicKeyAnnouncement {
+/// Returns the announcement of the box's public key.
+pub(super) fn public_key_announcement(vault: &Vault) -> PublicKeyAnnouncement {
     let key = vault.signing_key();
     let public = PublicKey::from_bytes(&key.public())
         .expect("the public half of a signing key is a point of the curve");
     PublicKeyAnnouncement { key_id: key.key_id(), ed25519: public }
 }
 
-/// Writes a backup beside the vault, from where the command line takes it.
-fn back_up(
+/// Replaces an order with an empty one.
+fn void_order(
+    vault: &Vault,
+    customer: CustomerId,
+    order: OrderId,
+    context: AuditContext,
+) -> Result<Response, CommandFailure> {
+    require_customer(customer, vault.customer(customer))?;
+    let (orders, _) = split_rejected(vault.orders(customer, usize::MAX))?;
+    let replaced = orders
+        .into_iter()
+        .find(|known| known.id == order)
+        .ok_or_else(|| not_found(format!("customer {customer} has no order {order}")))?;
+    let void = Order {
+        id: OrderId(format!("{order}/void")),
+        placed: context.at.to_zoned(TimeZone::UTC),
+        lines: Vec::new(),
+        total: 0,
+        till: None,
+        replaces: Some(order),
+        ..replaced
+    };
+    void.check(context.at, None).map_err(malformed)?;
+    Ok(Response::Added(vec![vault.add_order(&void, context).map_err(internal)?]))
+}
+
+/// Writes a backup into the vault's folder, the only one that the daemon may write to.
+fn create_backup(
     vault: &Vault,
     passphrase: &Passphrase,
-    act: AuditContext,
+    context: AuditContext,
 ) -> Result<Response, CommandFailure> {
     let file = vault.path().with_file_name("backup.tmp");
-    let cannot = |e: std::io::Error| internal(format!("cannot write {}: {e}", file.display()));
-    // What lies there is left of a caller that went away.
+    let cannot_write =
+        |error: std::io::Error| internal(format!("cannot write {}: {error}", file.display()));
+    // A leftover of a client that went away.
     let _ = std::fs::remove_file(&file);
-    let mut options = OpenOptions::new();
-    let mut to = options.write(true).create_new(true).mode(0o600).open(&file).map_err(cannot)?;
-    let backup = vault.backup(&mut to, passphrase, act).map_err(internal)?;
-    to.sync_all().map_err(cannot)?;
+    let mut output = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&file)
+        .map_err(cannot_write)?;
+    let backup = vault.backup(&mut output, passphrase, context).map_err(internal)?;
+    output.sync_all().map_err(cannot_write)?;
     Ok(Response::BackedUp { file, backup })
 }
 
-/// Why the vault did not take an order, for people.
-pub fn not_taken(order: &Order, outcome: AddOrderOutcome) -> String {
+/// Returns the reason for which the vault did not store an order.
+pub fn order_rejection(order: &Order, outcome: AddOrderOutcome) -> String {
     let Order { id, customer, replaces, .. } = order;
     match (outcome, replaces) {
         (AddOrderOutcome::NoSuchCustomer, _) => format!("no customer {customer} is enrolled"),
         (AddOrderOutcome::ReplacedOrderNotFound, Some(replaced)) => format!(
-            "order {id} replaces {replaced}, which is no order of this customer, or no longer"
+            "order {id} replaces order {replaced}, which is no order of this customer or was \
+             already replaced"
         ),
         _ => format!(
-            "order {id} is known with other content; that one stays, and a correction needs an id \
-             of its own"
+            "order {id} is stored with other content, which is kept; send a correction under a \
+             new id with `replaces`"
         ),
     }
 }
 
-/// A page of a customer's history, and a sentence for each order that was refused.
+/// Returns a page of a customer's history, and a sentence for each rejected order.
 ///
 /// # Errors
-/// When there can be no such page, or the vault cannot be read.
-pub(super) fn look_back(
+/// The page is not valid, or the vault cannot be read.
+pub(super) fn history_page(
     vault: &Vault,
     customer: CustomerId,
-    by: HistoryView,
+    view: HistoryView,
     page: Page,
     now: Timestamp,
 ) -> Result<(History, Vec<String>), CommandFailure> {
     page.check().map_err(malformed)?;
-    let (orders, refused) = loaded(vault.orders(customer, usize::MAX))?;
-    Ok((history_page(customer, orders, by, page, now), refused))
+    let (orders, rejected) = split_rejected(vault.orders(customer, usize::MAX))?;
+    Ok((instored_orders::history_page(customer, orders, view, page, now), rejected))
 }
 
-/// Puts products into the catalogue, and takes others out.
+/// Adds or changes products in the catalogue and removes others.
 ///
 /// # Errors
-/// When one is no product; then nothing changes.
+/// A product is not valid, and nothing changes; or the vault fails.
 pub(super) fn change_catalogue(
     vault: &Vault,
     products: &[Product],
-    gone: &[String],
-    act: AuditContext,
+    removed_skus: &[String],
+    context: AuditContext,
 ) -> Result<CatalogueChange, CommandFailure> {
     for product in products {
-        product.check().map_err(|e| malformed(format!("product {}: {e}", product.sku)))?;
+        product.check().map_err(|error| malformed(format!("product {}: {error}", product.sku)))?;
     }
-    let put = vault.put_products(products, act).map_err(internal)?;
-    let removed = vault.remove_products(gone, act).map_err(internal)?;
+    let put = vault.put_products(products, context).map_err(internal)?;
+    let removed = vault.remove_products(removed_skus, context).map_err(internal)?;
     let (added, changed, unchanged) = (put.added, put.changed, put.unchanged);
     Ok(CatalogueChange { added, changed, unchanged, removed })
 }
 
-fn loaded<T>(
+/// Splits verified records from the sentences about rejected ones.
+fn split_rejected<T>(
     result: Result<Verified<T>, VaultError>,
 ) -> Result<(Vec<T>, Vec<String>), CommandFailure> {
-    let loaded = result.map_err(internal)?;
-    Ok((loaded.records, loaded.rejected.iter().map(ToString::to_string).collect()))
+    let verified = result.map_err(internal)?;
+    let rejected = verified.rejected.iter().map(ToString::to_string).collect();
+    Ok((verified.records, rejected))
 }
 
-/// The customer's part, or the refusal that there is no such customer.
-pub(super) fn found<T>(
+/// Converts the absence of a customer into a failure.
+pub(super) fn require_customer<T>(
     customer: CustomerId,
     result: Result<Option<T>, VaultError>,
 ) -> Result<T, CommandFailure> {
@@ -275,16 +298,17 @@ pub(super) fn found<T>(
         .ok_or_else(|| not_found(format!("no customer {customer} is enrolled")))
 }
 
-fn not_found(message: String) -> CommandFailure {
+/// Returns a failure with the code `not_found`.
+pub(super) fn not_found(message: String) -> CommandFailure {
     CommandFailure::new(CommandFailureCode::NotFound, message)
 }
 
-/// The refusal of what is no such thing.
+/// Returns a failure with the code `malformed`.
 pub(super) fn malformed(error: impl std::fmt::Display) -> CommandFailure {
     CommandFailure::new(CommandFailureCode::Malformed, error.to_string())
 }
 
-/// The refusal of a box that could not do it.
+/// Returns a failure with the code `internal`.
 pub(super) fn internal(error: impl std::fmt::Display) -> CommandFailure {
     CommandFailure::new(CommandFailureCode::Internal, error.to_string())
 }

@@ -1,9 +1,10 @@
-//! The control socket: how the command line reaches the daemon that holds the vault. One JSON line
-//! asks, one JSON line answers, and the connection ends. Only the daemon's own user may connect.
+//! Admin socket: the command line sends one JSON line, the daemon answers with one JSON line.
+//!
+//! The socket has mode 0600: only the daemon's user and root can connect.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream as Client;
+use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,36 +15,43 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::admin_api::{Request, Response};
 
-/// A request with the place for its answer.
-pub(super) type Asked = (Request, oneshot::Sender<Result<Response, CommandFailure>>);
+/// Result of an admin request.
+pub(super) type AdminResult = Result<Response, CommandFailure>;
 
-/// Room for an import of some 100,000 orders; what is longer is cut into several requests.
-const LONGEST_REQUEST: u64 = 64 << 20;
-/// How long the daemon may take; compacting a large vault is the longest.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Admin request with the sender of its result.
+pub(super) struct PendingRequest {
+    pub request: Request,
+    pub reply: oneshot::Sender<AdminResult>,
+}
 
-/// The open socket; its file goes away with it.
-pub(super) struct Socket {
+/// Maximum length of a request: an import of about 100,000 orders. The command line splits larger
+/// imports into batches.
+const REQUEST_BYTES_MAX: u64 = 64 << 20;
+/// Maximum time that the command line waits. Compaction of a large vault takes longest.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Listening socket. Its file is deleted when it is dropped.
+pub(super) struct AdminSocket {
     path: PathBuf,
 }
 
-impl Socket {
-    /// Opens the socket and answers on it until the daemon stops listening to `tell`.
-    pub fn open(path: &Path, tell: mpsc::Sender<Asked>) -> io::Result<Self> {
-        // The vault's lock has shown that no other daemon runs: what lies there is a leftover.
+impl AdminSocket {
+    /// Opens the socket and forwards its requests until the receiver is dropped.
+    pub fn open(path: &Path, requests: mpsc::Sender<PendingRequest>) -> io::Result<Self> {
+        // The lock on the vault excludes a second daemon, so an existing file is a leftover.
         match std::fs::remove_file(path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         let listener = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         tokio::spawn(async move {
-            while !tell.is_closed() {
+            while !requests.is_closed() {
                 match listener.accept().await {
                     Ok((stream, _)) => {
-                        tokio::spawn(serve(stream, tell.clone()));
+                        tokio::spawn(serve(stream, requests.clone()));
                     }
-                    Err(e) => tracing::warn!("the control socket: {e}"),
+                    Err(error) => tracing::warn!("admin socket: cannot accept: {error}"),
                 }
             }
         });
@@ -51,59 +59,67 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
+impl Drop for AdminSocket {
     fn drop(&mut self) {
-        // A leftover is removed at the next start.
+        // If it fails, the next start removes the file.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-async fn serve(stream: UnixStream, tell: mpsc::Sender<Asked>) {
+/// Reads a request, waits for its result and writes it.
+async fn serve(stream: UnixStream, requests: mpsc::Sender<PendingRequest>) {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    let read = AsyncBufReader::new(read.take(LONGEST_REQUEST)).read_line(&mut line).await;
-    let answer = match read.map(|_| serde_json::from_str::<Request>(&line)) {
-        Ok(Ok(request)) => {
-            let (reply, answer) = oneshot::channel();
-            let stopping =
-                || CommandFailure::new(CommandFailureCode::Internal, "the daemon is stopping");
-            match tell.send((request, reply)).await {
-                Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
-                Err(_) => Err(stopping()),
-            }
-        }
-        Ok(Err(e)) => Err(CommandFailure::new(CommandFailureCode::Malformed, e.to_string())),
-        Err(e) => Err(CommandFailure::new(CommandFailureCode::Malformed, e.to_string())),
+    let read = AsyncBufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await;
+    let request = read
+        .map_err(|error| error.to_string())
+        .and_then(|_| serde_json::from_str::<Request>(&line).map_err(|error| error.to_string()));
+    let result = match request {
+        Ok(request) => forward(request, requests).await,
+        Err(message) => Err(CommandFailure::new(CommandFailureCode::Malformed, message)),
     };
-    if let Ok(mut answer) = serde_json::to_vec(&answer) {
-        answer.push(b'\n');
-        // A caller that went away does not need the answer.
-        let _ = write.write_all(&answer).await;
+    if let Ok(mut response) = serde_json::to_vec(&result) {
+        response.push(b'\n');
+        // Fails if the client has gone away.
+        let _ = write.write_all(&response).await;
     }
 }
 
-/// Asks the running daemon. `None` when none runs.
+/// Passes a request to the main loop and waits for the result.
+async fn forward(request: Request, requests: mpsc::Sender<PendingRequest>) -> AdminResult {
+    let (reply, result) = oneshot::channel();
+    let is_sent = requests.send(PendingRequest { request, reply }).await.is_ok();
+    match result.await {
+        Ok(result) if is_sent => result,
+        _ => Err(CommandFailure::new(CommandFailureCode::Internal, "the daemon is stopping")),
+    }
+}
+
+/// Sends a request to the running daemon. Returns `None` if no daemon runs.
 ///
 /// # Errors
-/// When it runs and cannot be reached, as when the socket belongs to another user.
+/// The daemon runs and cannot be reached, for example because the socket belongs to another user.
 pub fn send_admin_request(
     socket: &Path,
     request: &Request,
 ) -> io::Result<Option<Result<Response, CommandFailure>>> {
-    let mut stream = match Client::connect(socket) {
+    let mut stream = match BlockingUnixStream::connect(socket) {
         Ok(stream) => stream,
-        Err(e)
-            if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+            ) =>
         {
             return Ok(None);
         }
-        Err(e) => return Err(e),
+        Err(error) => return Err(error),
     };
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(RESPONSE_TIMEOUT))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    Ok(Some(serde_json::from_str(&answer)?))
+    let mut response = String::new();
+    BufReader::new(stream).read_line(&mut response)?;
+    Ok(Some(serde_json::from_str(&response)?))
 }

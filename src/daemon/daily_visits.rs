@@ -1,4 +1,4 @@
-//! How many customers came in today.
+//! Number of customers who visited today.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use instored_domain::{Customer, CustomerId};
 use jiff::Zoned;
 use jiff::civil::Date;
 
-/// Who came in today; each counts once.
+/// Counter of today's visitors. Each customer counts once a day.
 pub(super) struct DailyVisits {
     date: Date,
     customers: HashSet<CustomerId>,
@@ -14,35 +14,35 @@ pub(super) struct DailyVisits {
 }
 
 impl DailyVisits {
-    /// The day of `now`, with those of these customers whose last visit it was.
-    pub fn of(customers: &[Customer], now: &Zoned) -> Self {
-        let mut today = Self { date: now.date(), customers: HashSet::new(), count: 0 };
+    /// Creates the counter for the day of `now`, with the customers whose last visit is on that day.
+    pub fn new(customers: &[Customer], now: &Zoned) -> Self {
+        let mut visits = Self { date: now.date(), customers: HashSet::new(), count: 0 };
         for customer in customers {
             let last = customer.last_visit.map(|at| at.to_zoned(now.time_zone().clone()).date());
-            if last == Some(today.date) {
-                today.came_in(customer.id, now);
+            if last == Some(visits.date) {
+                visits.record(customer.id, now);
             }
         }
-        today
+        visits
     }
 
-    /// How many it is, with one who has just come in.
-    pub fn came_in(&mut self, customer: CustomerId, now: &Zoned) -> u64 {
+    /// Counts a visit and returns today's total.
+    pub fn record(&mut self, customer: CustomerId, now: &Zoned) -> u64 {
         self.count(now);
         self.count += u64::from(self.customers.insert(customer));
         self.count
     }
 
-    /// How many it is; nobody yet, on a new day.
+    /// Returns today's total. A new day starts at 0.
     pub fn count(&mut self, now: &Zoned) -> u64 {
         if self.date != now.date() {
-            *self = Self::of(&[], now);
+            *self = Self::new(&[], now);
         }
         self.count
     }
 
-    /// The customer withdrew; that somebody was here stays true.
-    pub fn forget(&mut self, customer: CustomerId) {
+    /// Removes a deleted customer's id. The total stays.
+    pub fn remove_customer(&mut self, customer: CustomerId) {
         self.customers.remove(&customer);
     }
 }
@@ -66,23 +66,23 @@ mod tests {
     }
 
     #[test]
-    fn each_customer_counts_once_a_day_by_the_shops_own_midnight() {
+    fn customer_counts_once_per_local_day() {
         let at = |time: &str| time.parse::<Zoned>().unwrap();
         let evening = at("2026-03-28T23:30:00+01:00[Europe/Berlin]");
-        let known = [
+        let customers = [
             customer(1, Some("2026-03-28T08:00:00Z")),
             customer(2, Some("2026-03-27T08:00:00Z")),
             customer(3, None),
         ];
-        let mut today = DailyVisits::of(&known, &evening);
-        assert_eq!(today.count(&evening), 1);
-        assert_eq!(today.came_in(known[0].id, &evening), 1);
-        assert_eq!(today.came_in(known[1].id, &evening), 2);
-        today.forget(known[1].id);
-        assert_eq!(today.count(&evening), 2);
-        // In UTC it is still the day before.
+        let mut visits = DailyVisits::new(&customers, &evening);
+        assert_eq!(visits.count(&evening), 1);
+        assert_eq!(visits.record(customers[0].id, &evening), 1);
+        assert_eq!(visits.record(customers[1].id, &evening), 2);
+        visits.remove_customer(customers[1].id);
+        assert_eq!(visits.count(&evening), 2);
+        // In UTC it is still the previous day.
         let night = at("2026-03-29T00:30:00+01:00[Europe/Berlin]");
-        assert_eq!(today.count(&night), 0);
-        assert_eq!(today.came_in(known[0].id, &night), 1);
+        assert_eq!(visits.count(&night), 0);
+        assert_eq!(visits.record(customers[0].id, &night), 1);
     }
 }

@@ -1,9 +1,9 @@
-//! How somebody opts in at the desk, and asks to be known or forgotten there: by the button, or by a
-//! command in its place.
+//! Button presses, and the flow from a request to opt in to a stored enrolment.
 
 use instored_domain::{
     CameraState, ClaimCode, CommandFailure, CommandFailureCode, Consent, ConsentMethod,
-    ConsentReceipt, CustomerId, CustomerRef, Embedding, EnrolmentFailure, EnrolmentStep, Mode,
+    ConsentReceipt, Customer, CustomerId, CustomerRef, Embedding, EnrolmentFailure, EnrolmentStep,
+    Mode,
 };
 use instored_panel::{ButtonEvent, LedSignal};
 use instored_vault::{Actor, NewEnrolment, VaultError};
@@ -11,181 +11,241 @@ use instored_vision::TrackId;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::controller::Controller;
+use super::controller::{Controller, EnrolmentRequest};
 use super::vision_worker::VisionCommand;
 
-const NO_PICTURES: &str = "the camera delivers no pictures";
-/// Draws of a claim code until one is free; more than one is needed once in a billion enrolments.
-const DRAWS: usize = 4;
+/// Time in which a press starts an enrolment after a face was not recognised.
+const ENROLMENT_OFFER_DURATION: SignedDuration = SignedDuration::from_secs(15);
+/// Maximum number of attempts to draw a free claim code. A second attempt is needed about once in a
+/// billion enrolments.
+const CODE_ATTEMPTS_MAX: usize = 4;
+const CAMERA_UNAVAILABLE: &str = "the camera delivers no pictures; run `instored doctor`";
+
+/// Enrolment in the vault, with the codes that the customer receives.
+struct StoredEnrolment {
+    customer: Customer,
+    claim_code: ClaimCode,
+    receipt: ConsentReceipt,
+}
 
 impl Controller {
-    /// Somebody pressed the button.
-    pub fn press(&mut self, press: ButtonEvent) {
-        match press {
-            ButtonEvent::HoldStarted => self.lamp.show(LedSignal::HoldToWithdraw),
+    /// Handles a press or a hold of the button.
+    pub fn handle_button_event(&mut self, event: ButtonEvent) {
+        match event {
+            ButtonEvent::ShortPress if std::mem::take(&mut self.is_hold_aborted) => {}
+            ButtonEvent::ShortPress => self.handle_short_press(),
+            ButtonEvent::HoldStarted => self.led.show(LedSignal::HoldToWithdraw),
             ButtonEvent::HoldAborted => {
-                self.let_go = !self.present_customers().is_empty();
-                self.show_rest();
+                // Without a customer in view the hold was a long press by a new customer.
+                self.is_hold_aborted = !self.present_customers().is_empty();
+                self.show_idle_signal();
             }
-            ButtonEvent::ShortPress if std::mem::take(&mut self.let_go) => {}
-            ButtonEvent::ShortPress => {
-                let outcome = if self.asks_to_be_recognised() {
-                    self.open_window()
-                } else {
-                    self.begin_enrolment(ConsentMethod::Button, None, false)
-                };
-                if let Err(refusal) = outcome {
-                    tracing::info!("{refusal}");
-                }
-            }
-            ButtonEvent::HoldCompleted => {
-                let signal = match *self.present_customers() {
-                    // Only who is alone and known can mean themselves.
-                    [customer] => match self.forget(customer, Actor::Button) {
-                        Ok(_) => LedSignal::Succeeded,
-                        Err(refusal) => {
-                            tracing::error!("{refusal}");
-                            LedSignal::Failed
-                        }
-                    },
-                    _ => LedSignal::Failed,
-                };
-                self.lamp.show(signal);
-                self.show_rest();
-            }
+            ButtonEvent::HoldCompleted => self.withdraw_present_customer(),
         }
     }
 
-    /// Whether a press means "do you know me?", and not "I want to opt in".
-    fn asks_to_be_recognised(&mut self) -> bool {
-        let offered = self.offered_until.take().is_some_and(|until| Timestamp::now() < until);
-        self.on_request && self.state.customers > 0 && !offered && self.enrolling.is_none()
+    /// Starts recognition or an enrolment.
+    fn handle_short_press(&mut self) {
+        let result = if self.is_recognition_request() {
+            self.open_recognition_window()
+        } else {
+            self.begin_enrolment(ConsentMethod::Button, None, false)
+        };
+        if let Err(failure) = result {
+            tracing::info!("button press ignored: {failure}");
+        }
     }
 
-    fn open_window(&mut self) -> Result<(), CommandFailure> {
+    /// Returns true if a press requests recognition, and false if it requests an enrolment.
+    fn is_recognition_request(&mut self) -> bool {
+        let expires = self.enrolment_offer_expires.take();
+        let has_offer = expires.is_some_and(|expires| Timestamp::now() < expires);
+        self.is_on_request && self.state.customers > 0 && !has_offer && self.enrolment.is_none()
+    }
+
+    /// Opens the window in which faces are recognised, in the mode `on-request`.
+    fn open_recognition_window(&mut self) -> Result<(), CommandFailure> {
         if self.state.camera != CameraState::Streaming {
-            self.lamp.show(LedSignal::OutOfOrder);
-            return Err(CommandFailure::new(CommandFailureCode::Conflict, NO_PICTURES));
+            self.led.show(LedSignal::OutOfOrder);
+            return Err(conflict(CAMERA_UNAVAILABLE));
         }
-        if !self.asked(VisionCommand::OpenWindow).unwrap_or(false) {
-            return Err(CommandFailure::new(
-                CommandFailureCode::Conflict,
-                "faces are being looked at already",
-            ));
+        if !self.vision.request(VisionCommand::OpenRecognitionWindow).unwrap_or(false) {
+            return Err(conflict("recognition is already running"));
         }
-        self.lamp.show(LedSignal::LookHere);
+        self.led.show(LedSignal::LookHere);
         self.state.mode = Mode::Watching;
         self.publish_state();
         Ok(())
     }
 
+    /// Invites a person who was not recognised to opt in by another press.
+    pub fn offer_enrolment(&mut self) {
+        self.enrolment_offer_expires = Timestamp::now().checked_add(ENROLMENT_OFFER_DURATION).ok();
+        self.led.show(LedSignal::Failed);
+        self.publish_step(EnrolmentStep::Offered);
+        self.set_idle();
+    }
+
+    /// Starts an enrolment of the person in view.
     pub fn begin_enrolment(
         &mut self,
         method: ConsentMethod,
         language: Option<String>,
-        another_person: bool,
+        is_another_person: bool,
     ) -> Result<(), CommandFailure> {
         if self.state.camera != CameraState::Streaming {
-            self.say(EnrolmentStep::Started);
-            self.enrolment_failed(EnrolmentFailure::NoCamera);
-            return Err(CommandFailure::new(CommandFailureCode::Conflict, NO_PICTURES));
+            self.publish_step(EnrolmentStep::Started);
+            self.fail_enrolment(EnrolmentFailure::NoCamera);
+            return Err(conflict(CAMERA_UNAVAILABLE));
         }
-        let begin = |reply| VisionCommand::BeginEnrolment { another_person, reply };
-        if self.enrolling.is_some() || !self.asked(begin).unwrap_or(false) {
-            return Err(CommandFailure::new(
-                CommandFailureCode::Conflict,
-                "an enrolment is under way",
-            ));
+        let begin = |reply| VisionCommand::BeginEnrolment { is_another_person, reply };
+        if self.enrolment.is_some() || !self.vision.request(begin).unwrap_or(false) {
+            return Err(conflict("an enrolment is in progress"));
         }
-        self.enrolling = Some((method, language.unwrap_or_else(|| self.shop.language.clone())));
+        let language = language.unwrap_or_else(|| self.shop.language.clone());
+        self.enrolment = Some(EnrolmentRequest { method, language });
         self.state.mode = Mode::Enrolling;
-        self.lamp.show(LedSignal::LookHere);
-        self.say(EnrolmentStep::Started);
+        self.led.show(LedSignal::LookHere);
+        self.publish_step(EnrolmentStep::Started);
         self.publish_state();
         Ok(())
     }
 
-    pub(super) fn enrolled(
+    /// Stores an enrolment whose views are complete and publishes the result.
+    pub fn complete_enrolment(
         &mut self,
         embeddings: Vec<Embedding>,
         track: TrackId,
         resembles: Option<CustomerId>,
     ) {
-        let Some((method, language)) = self.enrolling.clone() else { return };
-        let now = Timestamp::now();
-        let mut consent = Consent {
-            customer: CustomerId(Uuid::new_v4()),
-            given: now,
-            method,
-            box_id: self.box_id.clone(),
-            text_version: self.shop.consent_text_version.clone(),
-            language,
-            receipt: ConsentReceipt(random_code()),
-        };
-        let days = SignedDuration::from_hours(24 * i64::from(self.shop.claim_days));
-        let claim_expires = now.checked_add(days).unwrap_or(Timestamp::MAX);
-        let model = self.state.model.clone();
-        let stored = (0..DRAWS).find_map(|draw| {
-            let claim = random_code();
-            consent.receipt = ConsentReceipt(random_code());
-            let new = NewEnrolment {
-                consent: &consent,
-                model: &model,
-                embeddings: &embeddings,
-                claim,
-                claim_expires,
-            };
-            match self.vault.enrol(&new) {
-                Err(VaultError::CodeTaken) if draw + 1 < DRAWS => None,
-                result => Some(result.map(|customer| (customer, claim))),
+        let Some(request) = self.enrolment.clone() else { return };
+        match self.store_enrolment(request, &embeddings) {
+            Ok(stored) => self.announce_enrolment(stored, embeddings, track, resembles),
+            Err(error) => {
+                tracing::error!("cannot store an enrolment: {error}");
+                self.fail_enrolment(EnrolmentFailure::NotStored);
             }
-        });
-        match stored {
-            Some(Ok((customer, claim_code))) => {
-                let id = customer.id;
-                self.eyes.ask(VisionCommand::Admit {
-                    customer: id,
-                    templates: embeddings,
-                    track: Some(track),
-                });
-                self.enrolling = None;
-                self.lamp.show(LedSignal::Succeeded);
-                tracing::info!(customer = %id, "a customer enrolled");
-                if let Some(other) = resembles {
-                    tracing::warn!(
-                        customer = %id, resembles = %other,
-                        "two customers look much alike: they are greeted only where there is no \
-                         doubt; if they are one person, forget one of the two"
-                    );
-                }
-                let customer = CustomerRef { id, name: customer.name };
-                let resembles_another = resembles.is_some();
-                let receipt = consent.receipt;
-                self.say(EnrolmentStep::Done { customer, claim_code, receipt, resembles_another });
-                self.state.customers += 1;
-                self.rest();
-                self.show_rest();
-            }
-            Some(Err(e)) => {
-                tracing::error!("an enrolment could not be kept: {e}");
-                self.enrolment_failed(EnrolmentFailure::NotStored);
-            }
-            None => self.enrolment_failed(EnrolmentFailure::NotStored),
         }
     }
 
-    pub(super) fn enrolment_failed(&mut self, reason: EnrolmentFailure) {
-        self.enrolling = None;
-        self.lamp.show(LedSignal::Failed);
-        self.say(EnrolmentStep::Failed { reason });
-        self.rest();
-        self.show_rest();
+    /// Stores consent and templates. Draws new codes while one of them is in use.
+    fn store_enrolment(
+        &self,
+        request: EnrolmentRequest,
+        embeddings: &[Embedding],
+    ) -> Result<StoredEnrolment, VaultError> {
+        let now = Timestamp::now();
+        let claim_lifetime = SignedDuration::from_hours(24 * i64::from(self.shop.claim_days));
+        let mut consent = Consent {
+            customer: CustomerId(Uuid::new_v4()),
+            given: now,
+            method: request.method,
+            box_id: self.box_id.clone(),
+            text_version: self.shop.consent_text_version.clone(),
+            language: request.language,
+            receipt: ConsentReceipt(random_code()),
+        };
+        let mut attempt = 1;
+        loop {
+            let claim = random_code();
+            let stored = self.vault.enrol(&NewEnrolment {
+                consent: &consent,
+                model: &self.state.model,
+                embeddings,
+                claim,
+                claim_expires: now.checked_add(claim_lifetime).unwrap_or(Timestamp::MAX),
+            });
+            match stored {
+                Err(VaultError::CodeTaken) if attempt < CODE_ATTEMPTS_MAX => {
+                    attempt += 1;
+                    consent.receipt = ConsentReceipt(random_code());
+                }
+                stored => {
+                    let receipt = consent.receipt;
+                    return stored.map(|customer| StoredEnrolment {
+                        customer,
+                        claim_code: claim,
+                        receipt,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Adds the new customer to the gallery and publishes their codes.
+    fn announce_enrolment(
+        &mut self,
+        stored: StoredEnrolment,
+        templates: Vec<Embedding>,
+        track: TrackId,
+        resembles: Option<CustomerId>,
+    ) {
+        let StoredEnrolment { customer, claim_code, receipt } = stored;
+        let customer = CustomerRef { id: customer.id, name: customer.name };
+        self.vision.send(VisionCommand::AddCustomer {
+            customer: customer.id,
+            templates,
+            track: Some(track),
+        });
+        self.enrolment = None;
+        self.led.show(LedSignal::Succeeded);
+        tracing::info!("a customer enrolled");
+        tracing::debug!(customer = %customer.id, "enrolled");
+        if let Some(other) = resembles {
+            tracing::warn!(
+                "the new customer resembles another one; each is greeted only if recognition is \
+                 unambiguous. If they are one person, delete one of the two: `instored customers \
+                 list`"
+            );
+            tracing::debug!(customer = %customer.id, resembles = %other, "resembles");
+        }
+        self.publish_step(EnrolmentStep::Done {
+            customer,
+            claim_code,
+            receipt,
+            resembles_another: resembles.is_some(),
+        });
+        self.state.customers += 1;
+        self.set_idle();
+        self.show_idle_signal();
+    }
+
+    /// Ends an enrolment without a result.
+    pub fn fail_enrolment(&mut self, reason: EnrolmentFailure) {
+        self.enrolment = None;
+        self.led.show(LedSignal::Failed);
+        self.publish_step(EnrolmentStep::Failed { reason });
+        self.set_idle();
+        self.show_idle_signal();
+    }
+
+    /// Deletes the customer in view, who has held the button.
+    fn withdraw_present_customer(&mut self) {
+        let signal = match *self.present_customers() {
+            // With several customers in view it is unclear who holds the button.
+            [customer] => match self.forget(customer, Actor::Button) {
+                Ok(_) => LedSignal::Succeeded,
+                Err(failure) => {
+                    tracing::error!("cannot delete the customer who held the button: {failure}");
+                    LedSignal::Failed
+                }
+            },
+            _ => LedSignal::Failed,
+        };
+        self.led.show(signal);
+        self.show_idle_signal();
     }
 }
 
+/// Returns the failure of a request that conflicts with the current state.
+fn conflict(message: &str) -> CommandFailure {
+    CommandFailure::new(CommandFailureCode::Conflict, message)
+}
+
+/// Returns a random code.
 fn random_code() -> ClaimCode {
-    // A code takes the low five bits of each byte; all those of a version 4 UUID's last
-    // eight bytes are random.
+    // A code takes the low five bits of each byte. They are random in the last eight bytes of a
+    // version 4 UUID.
     let (_, bits) = Uuid::new_v4().as_u64_pair();
     ClaimCode::from_random(bits.to_be_bytes())
 }

@@ -1,4 +1,4 @@
-//! Where the capture thread leaves frames for the vision thread: always the newest only.
+//! Handover from the capture thread to the vision thread: one frame and a queue of commands.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,89 +6,93 @@ use std::time::Instant;
 
 use instored_imaging::Frame;
 
-/// What happens to a frame that finds the one before it still lying there.
+/// Treatment of a frame that arrives while the previous one is still in the slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
-    /// It takes its place: a live camera must never lag.
+    /// The new frame replaces the previous one, so that a live camera never lags.
     Newest,
-    /// It waits: a replay must not skip.
+    /// The new frame waits, so that a replay skips nothing.
     EveryFrame,
 }
 
-/// One place for a frame, and a queue of orders `O` to whoever looks at the frames.
-pub(super) struct FrameSlot<O> {
-    inside: Mutex<Inside<O>>,
+/// Slot for one frame, with a queue of commands `C` that precede the frame.
+pub(super) struct FrameSlot<C> {
+    content: Mutex<Content<C>>,
     changed: Condvar,
     delivery: Delivery,
 }
 
-struct Inside<O> {
+struct Content<C> {
     frame: Option<(Frame, Instant)>,
-    orders: VecDeque<O>,
-    closed: bool,
+    commands: VecDeque<C>,
+    is_closed: bool,
 }
 
-/// What was in the box.
-pub(super) enum SlotItem<O> {
-    Control(O),
-    /// A frame, and when it was left.
+/// Item taken from a [`FrameSlot`].
+pub(super) enum SlotItem<C> {
+    /// Command to the vision thread.
+    Control(C),
+    /// Frame, and the time at which the capture thread delivered it.
     Frame(Frame, Instant),
+    /// The slot is closed; nothing follows.
     Closed,
 }
 
-impl<O> FrameSlot<O> {
+impl<C> FrameSlot<C> {
+    /// Creates an empty slot.
     pub fn new(delivery: Delivery) -> Self {
-        let inside = Inside { frame: None, orders: VecDeque::new(), closed: false };
-        Self { inside: Mutex::new(inside), changed: Condvar::new(), delivery }
+        let content = Content { frame: None, commands: VecDeque::new(), is_closed: false };
+        Self { content: Mutex::new(content), changed: Condvar::new(), delivery }
     }
 
-    /// Leaves a frame. False when the box is closed.
-    pub fn leave(&self, frame: Frame) -> bool {
-        let mut inside = self.lock();
-        while self.delivery == Delivery::EveryFrame && inside.frame.is_some() && !inside.closed {
-            inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
+    /// Puts a frame into the slot. Returns false if the slot is closed.
+    pub fn put_frame(&self, frame: Frame) -> bool {
+        let mut content = self.lock();
+        while self.delivery == Delivery::EveryFrame && content.frame.is_some() && !content.is_closed
+        {
+            content = self.changed.wait(content).unwrap_or_else(PoisonError::into_inner);
         }
-        inside.frame = Some((frame, Instant::now()));
+        content.frame = Some((frame, Instant::now()));
         self.changed.notify_all();
-        !inside.closed
+        !content.is_closed
     }
 
-    /// Leaves an order; it is read before any frame.
-    pub fn order(&self, order: O) {
-        self.lock().orders.push_back(order);
+    /// Queues a command. It is taken before any frame.
+    pub fn send(&self, command: C) {
+        self.lock().commands.push_back(command);
         self.changed.notify_all();
     }
 
-    /// Waits until something is there, and takes it.
-    pub fn take(&self) -> SlotItem<O> {
-        let mut inside = self.lock();
+    /// Waits for an item and takes it.
+    pub fn take(&self) -> SlotItem<C> {
+        let mut content = self.lock();
         loop {
-            if inside.closed {
+            if content.is_closed {
                 return SlotItem::Closed;
             }
-            if let Some(order) = inside.orders.pop_front() {
-                return SlotItem::Control(order);
+            if let Some(command) = content.commands.pop_front() {
+                return SlotItem::Control(command);
             }
-            if let Some((frame, left)) = inside.frame.take() {
+            if let Some((frame, delivered)) = content.frame.take() {
                 self.changed.notify_all();
-                return SlotItem::Frame(frame, left);
+                return SlotItem::Frame(frame, delivered);
             }
-            inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
+            content = self.changed.wait(content).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    /// Nothing more is left or taken; what lies there is dropped.
+    /// Closes the slot and drops its content.
     pub fn close(&self) {
-        let mut inside = self.lock();
-        inside.closed = true;
-        inside.frame = None;
-        inside.orders.clear();
+        let mut content = self.lock();
+        content.is_closed = true;
+        content.frame = None;
+        content.commands.clear();
         self.changed.notify_all();
     }
 
-    // A panic while the lock was held left nothing half done: every change is one assignment.
-    fn lock(&self) -> MutexGuard<'_, Inside<O>> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the content. Each change is one assignment, so a panic leaves it consistent.
+    fn lock(&self) -> MutexGuard<'_, Content<C>> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,8 +109,8 @@ mod tests {
         Frame { picture: Picture::filled(1, 1, [0; 3]), captured_at: Duration::from_millis(ms) }
     }
 
-    fn taken<O>(mail: SlotItem<O>) -> Option<u128> {
-        if let SlotItem::Frame(frame, _) = mail {
+    fn frame_ms<C>(item: SlotItem<C>) -> Option<u128> {
+        if let SlotItem::Frame(frame, _) = item {
             Some(frame.captured_at.as_millis())
         } else {
             None
@@ -114,36 +118,42 @@ mod tests {
     }
 
     #[test]
-    fn a_live_camera_never_lags() {
-        let frame_slot = FrameSlot::<()>::new(Delivery::Newest);
+    fn newest_delivery_replaces_waiting_frame() {
+        let slot = FrameSlot::<()>::new(Delivery::Newest);
         for ms in [1, 2, 3] {
-            assert!(frame_slot.leave(frame(ms)));
+            assert!(slot.put_frame(frame(ms)));
         }
-        assert_eq!(taken(frame_slot.take()), Some(3));
-        frame_slot.leave(frame(4));
-        assert_eq!(taken(frame_slot.take()), Some(4));
+        assert_eq!(frame_ms(slot.take()), Some(3));
+        slot.put_frame(frame(4));
+        assert_eq!(frame_ms(slot.take()), Some(4));
     }
 
     #[test]
-    fn a_replay_skips_nothing() {
-        let frame_slot = Arc::new(FrameSlot::<()>::new(Delivery::EveryFrame));
-        let replay = Arc::clone(&frame_slot);
-        let feeder = std::thread::spawn(move || (0..50).all(|ms| replay.leave(frame(ms))));
-        let seen: Vec<_> = (0..50).filter_map(|_| taken(frame_slot.take())).collect();
-        assert_eq!(seen, (0..50).collect::<Vec<_>>());
+    fn every_frame_delivery_skips_nothing() {
+        let slot = Arc::new(FrameSlot::<()>::new(Delivery::EveryFrame));
+        let replay = Arc::clone(&slot);
+        let feeder = std::thread::spawn(move || (0..50).all(|ms| replay.put_frame(frame(ms))));
+        let taken: Vec<_> = (0..50).filter_map(|_| frame_ms(slot.take())).collect();
+        assert_eq!(taken, (0..50).collect::<Vec<_>>());
         assert!(feeder.join().unwrap());
     }
 
     #[test]
-    fn orders_go_before_frames_and_closing_frees_a_waiting_replay() {
-        let frame_slot = Arc::new(FrameSlot::new(Delivery::EveryFrame));
-        frame_slot.leave(frame(1));
-        frame_slot.order("stop");
-        assert!(matches!(frame_slot.take(), SlotItem::Control("stop")));
-        let replay = Arc::clone(&frame_slot);
-        let feeder = std::thread::spawn(move || replay.leave(frame(2)));
-        frame_slot.close();
+    fn command_precedes_frame() {
+        let slot = FrameSlot::new(Delivery::EveryFrame);
+        slot.put_frame(frame(1));
+        slot.send("stop");
+        assert!(matches!(slot.take(), SlotItem::Control("stop")));
+    }
+
+    #[test]
+    fn close_releases_waiting_replay() {
+        let slot = Arc::new(FrameSlot::<()>::new(Delivery::EveryFrame));
+        slot.put_frame(frame(1));
+        let replay = Arc::clone(&slot);
+        let feeder = std::thread::spawn(move || replay.put_frame(frame(2)));
+        slot.close();
         assert!(!feeder.join().unwrap());
-        assert!(matches!(frame_slot.take(), SlotItem::Closed));
+        assert!(matches!(slot.take(), SlotItem::Closed));
     }
 }

@@ -1,40 +1,68 @@
-//! What is done now and then, whether anybody asks or not.
+//! Periodic work of the controller: retention, compaction, training and counters.
+
+use std::time::{Duration, Instant};
 
 use instored_vault::Actor;
 use jiff::{Timestamp, Zoned};
 
 use super::controller::Controller;
 
-impl Controller {
-    /// Counts, sweeps, and forgets whoever has not come for long.
-    pub fn tend(&mut self) {
-        self.advisor.tend();
-        let (visits, refused) =
-            (self.today.count(&Zoned::now()), self.publisher.statistics().refused_commands);
-        if visits != self.state.visits_today || refused != self.state.rejected_commands {
-            self.state.visits_today = visits;
-            self.publish_state();
+/// Time between two searches for inactive customers.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Clock of the search for inactive customers.
+#[derive(Default)]
+pub(super) struct RetentionClock {
+    last_search: Option<Instant>,
+}
+
+impl RetentionClock {
+    /// Returns true at most once per [`RETENTION_INTERVAL`].
+    fn is_due(&mut self) -> bool {
+        let is_due = self.last_search.is_none_or(|at| at.elapsed() >= RETENTION_INTERVAL);
+        if is_due {
+            self.last_search = Some(Instant::now());
         }
-        self.chores.sweep_again(&self.vault);
-        if self.chores.take_overdue() {
-            self.forget_overdue();
+        is_due
+    }
+}
+
+impl Controller {
+    /// Does the work that no event triggers.
+    pub fn run_maintenance(&mut self) {
+        self.recommendations.update_model();
+        self.refresh_counters();
+        self.compaction.continue_pending(&self.vault);
+        if self.retention.is_due() {
+            self.forget_inactive_customers();
         }
     }
 
-    fn forget_overdue(&mut self) {
+    /// Publishes the state if one of its counters has changed.
+    fn refresh_counters(&mut self) {
+        let visits = self.daily_visits.count(&Zoned::now());
+        let rejected = self.publisher.statistics().refused_commands;
+        if visits != self.state.visits_today || rejected != self.state.rejected_commands {
+            self.state.visits_today = visits;
+            self.publish_state();
+        }
+    }
+
+    /// Deletes the customers who have not visited for `shop.retention_months`.
+    fn forget_inactive_customers(&mut self) {
         let months = self.shop.retention_months;
         if months == 0 {
             return;
         }
         match self.vault.inactive_customers(Timestamp::now(), months) {
-            Ok(due) => {
-                for customer in due {
-                    if let Err(refusal) = self.forget(customer, Actor::Retention) {
-                        tracing::error!("{refusal}");
+            Ok(customers) => {
+                for customer in customers {
+                    if let Err(failure) = self.forget(customer, Actor::Retention) {
+                        tracing::error!("cannot delete an inactive customer: {failure}");
                     }
                 }
             }
-            Err(e) => tracing::error!("who has not come for long cannot be told: {e}"),
+            Err(error) => tracing::error!("cannot search for inactive customers: {error}"),
         }
     }
 }

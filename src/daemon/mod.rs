@@ -1,11 +1,29 @@
-//! The one place that knows every part: it wires them, runs them, and takes them down.
+//! The daemon: starts all parts of the box, runs the main loop, and stops them.
 //!
-//! Threads: `capture` waits for the camera, `vision` looks at the newest frame, `button` and
-//! `light` drive the panel; everything else is tokio. What the threads tell is acted on by one
-//! loop, one thing at a time, at the `desk`.
+//! | module | content |
+//! |---|---|
+//! | `startup` | opens vault, gallery and connections |
+//! | `controller`, `visits`, `enrolment_flow`, `commands`, `purchases`, `admin_requests`, `maintenance` | state of the box and its event handlers |
+//! | `capture_thread`, `vision_worker`, `frame_slot` | threads of camera and recognition |
+//! | `panel_threads`, `simulated_button` | threads of button and status LED |
+//! | `admin_api`, `admin_socket` | requests of the command line |
+//! | `daily_visits`, `recommendations`, `compaction` | data that the controller keeps |
+//! | `metrics`, `systemd` | monitoring |
+//! | `display_bridge` | display server of `instored display` |
+//!
+//! Threads: `capture` reads the camera, `vision` processes the newest frame, `button` and `led`
+//! drive the panel, `compaction` and `training` run when needed. Everything else is tokio.
+//!
+//! Rules:
+//! 1. Only the main loop changes the controller, one event at a time.
+//! 2. A failure after the start is logged and retried; only a panic of the vision thread ends the
+//!    daemon.
+//! 3. No log line at the level info or above contains a customer's id, name or purchase.
 
 pub mod admin_api;
+mod admin_requests;
 mod admin_socket;
+mod capture_thread;
 mod commands;
 mod compaction;
 mod controller;
@@ -16,310 +34,237 @@ mod frame_slot;
 mod maintenance;
 mod metrics;
 mod panel_threads;
+mod purchases;
 mod recommendations;
+mod simulated_button;
+mod startup;
+mod systemd;
 mod vision_worker;
+mod visits;
 
-use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp, Zoned};
+use instored_domain::Currency;
+use instored_mqtt::{MqttError, ReceivedCommand};
+use instored_panel::{Button, ButtonEvent, StatusLed};
+use instored_simulation::panel::PanelHandle;
+use instored_vault::{Actor, VaultError};
+use instored_vision::VisionError;
+use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 
 pub use admin_socket::send_admin_request;
+pub use capture_thread::OpenCamera;
 pub use frame_slot::Delivery;
-pub use vision_worker::OpenCamera;
-
-use instored_domain::{CustomerId, Embedding, ModelId, ShoppingLists, TillAssignments};
-use instored_mqtt::{MqttError, PublicKeyAnnouncement, Signer};
-use instored_panel::{Button, StatusLed};
-use instored_recognition::Recogniser;
-use instored_vault::{Actor, KeyStore, Vault, VaultError};
-use instored_vision::VisionError;
+pub use startup::open_vault;
 
 use crate::config::{Config, Shop};
 use admin_api::{Request, Response};
-use commands::act;
-use compaction::Compaction;
+use admin_socket::{AdminResult, AdminSocket, PendingRequest};
+use commands::audit_context;
 use controller::Controller;
-use daily_visits::DailyVisits;
 use metrics::Metrics;
-use panel_threads::LedHandle;
-use recommendations::Recommendations;
-use vision_worker::{Opened, VisionEvent, VisionWorker};
+use vision_worker::VisionEvent;
 
-/// The parts that differ between a shop's box, the demonstration and the tests.
+/// Maximum time for the parts to stop.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1900);
+/// Time between two runs of [`Controller::run_maintenance`].
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Parts that differ between a shop's box, the demonstration and the tests.
 pub struct Parts {
     /// Opens the camera.
-    pub camera: OpenCamera,
-    /// Whether frames may be skipped.
+    pub open_camera: OpenCamera,
+    /// Treatment of frames that recognition is too slow for.
     pub delivery: Delivery,
-    /// The button.
+    /// Button.
     pub button: Box<dyn Button>,
-    /// The light.
-    pub light: Box<dyn StatusLed>,
-    /// What the shop shows and asks, whenever it is set anew.
-    pub shop: mpsc::UnboundedReceiver<Shop>,
+    /// Status LED.
+    pub led: Box<dyn StatusLed>,
+    /// Panel that `instored button` presses, if `panel.driver` is `simulated`.
+    pub simulated_panel: Option<PanelHandle>,
+    /// Changed `[shop]` settings.
+    pub shop_updates: mpsc::UnboundedReceiver<Shop>,
 }
 
-/// Why the daemon cannot start.
+/// Error that prevents the daemon from starting or ends it.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "each variant's message describes it")]
 pub enum DaemonError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     #[error(transparent)]
     Vision(#[from] VisionError),
     #[error(transparent)]
-    Bus(#[from] MqttError),
-    #[error("cannot make the folder {path}: {source}; check who owns the folder above")]
+    Mqtt(#[from] MqttError),
+    #[error("cannot create the folder {path}: {source}; check the owner of its parent folder")]
     Folder { path: PathBuf, source: io::Error },
-    #[error("cannot open the control socket {path}: {source}; is runtime_dir there and yours?")]
+    #[error("cannot open the admin socket {path}: {source}; check the owner of runtime_dir")]
     Socket { path: PathBuf, source: io::Error },
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
-    #[error("the {0} thread broke down; the log above says why")]
-    Broken(&'static str),
+    #[error("the {0} thread panicked; the log above contains the reason")]
+    ThreadPanicked(&'static str),
 }
 
-/// Time that is left for each part to end.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1900);
-/// How often the desk looks after what nobody asks for.
-const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
-/// At least so long between two signs of life.
-const WATCHDOG_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Opens the vault of a box, with its keys; makes what is not there.
-///
-/// # Errors
-/// When a folder, a key or the vault cannot be opened.
-pub fn open_vault(config: &Config) -> Result<Vault, DaemonError> {
-    make_folder(&config.state_dir)?;
-    let path = config.vault_path();
-    let (keys, made) = KeyStore::load_or_create(&config.key_folders(), &path)?;
-    for key in made {
-        tracing::warn!(
-            "a new key was made in {}: whoever can read this file can sign as this box, or read \
-             the vault; keep a copy of it apart from the vault",
-            key.display()
-        );
-    }
-    let vault = Vault::open(&path, keys, config.box_name.clone(), Timestamp::now())?;
-    for notice in vault.warnings() {
-        tracing::error!("{notice}");
-    }
-    Ok(vault)
+/// Sources of events for the main loop.
+struct Inputs {
+    vision: mpsc::UnboundedReceiver<VisionEvent>,
+    button: mpsc::UnboundedReceiver<ButtonEvent>,
+    commands: mpsc::Receiver<ReceivedCommand>,
+    admin: mpsc::Receiver<PendingRequest>,
+    /// Results of long-running admin requests.
+    background: mpsc::UnboundedReceiver<BackgroundResult>,
+    shop: mpsc::UnboundedReceiver<Shop>,
+    maintenance: tokio::time::Interval,
 }
 
-/// Runs the box until `shutdown`, or until a replay is over.
+/// Result of a long-running admin request, with the sender to its client.
+struct BackgroundResult {
+    result: AdminResult,
+    reply: oneshot::Sender<AdminResult>,
+}
+
+/// Started daemon.
+struct Daemon {
+    controller: Controller,
+    inputs: Inputs,
+    metrics: Metrics,
+    /// Currency of the configuration at the start.
+    currency: Option<Currency>,
+    background: mpsc::UnboundedSender<BackgroundResult>,
+    admin_socket: AdminSocket,
+    vision_thread: JoinHandle<()>,
+    mqtt_task: tokio::task::JoinHandle<()>,
+    /// Stops the MQTT connection when it is dropped.
+    stop_mqtt: oneshot::Sender<()>,
+}
+
+/// Runs the box until `shutdown` completes or a replay ends.
 ///
 /// # Errors
-/// When a part cannot start. What fails later is reported and tried again.
+/// A part cannot start, or the vision thread panics. Later failures are logged and retried.
 pub async fn run(
     config: &Config,
     parts: Parts,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
-    let vault = Arc::new(block_in_place(|| open_vault(config))?);
-    let (models, rules) = (config.vision.clone(), config.recognition.clone());
-    let load = move || Recogniser::new(&models, &rules);
-    let Parts { camera, delivery, button, light, shop: mut set_anew } = parts;
-    let mut figures = Metrics::default();
-    let seen = figures.seen.clone();
-    let Opened { eyes, model, mut glimpses, vision } =
-        block_in_place(|| VisionWorker::open(load, camera, delivery, sign_of_life(), seen))?;
-    let (gallery, refused) = block_in_place(|| enrolled(&vault, &model))?;
-    let advisor = block_in_place(|| Recommendations::of(&vault))?;
-    let mut today = DailyVisits::of(&block_in_place(|| vault.customers())?.records, &Zoned::now());
-    let mut state = controller::first_state(model, gallery.len() as u64, refused);
-    state.visits_today = today.count(&Zoned::now());
-    for (customer, templates) in gallery {
-        eyes.ask(vision_worker::VisionCommand::Admit { customer, templates, track: None });
-    }
-
-    let signer = signer_of(&vault);
-    let (publisher, mut commands, connection) =
-        instored_mqtt::connect(&config.mqtt, &config.box_name, signer)?;
-    let (stop_bus, bus_stopping) = tokio::sync::oneshot::channel::<()>();
-    let bus = tokio::spawn(connection.run(async {
-        let _ = bus_stopping.await;
-    }));
-
-    if let Some(listen) = config.metrics.listen {
-        figures.read_at_each_look(publisher.clone(), eyes.clone());
-        metrics::serve(listen, std::mem::take(&mut figures.registry)).await;
-    }
-
-    make_folder(&config.runtime_dir)?;
-    let path = config.socket_path();
-    let (tell, mut asked) = mpsc::channel(8);
-    let socket = admin_socket::Socket::open(&path, tell)
-        .map_err(|source| DaemonError::Socket { path, source })?;
-
-    let mut presses =
-        panel_threads::start_button_thread(button, &config.panel).map_err(DaemonError::Thread)?;
-    let lamp = LedHandle::new(light).map_err(DaemonError::Thread)?;
-
-    let mut desk = Controller {
-        vault,
-        publisher,
-        eyes: eyes.clone(),
-        lamp,
-        shop: config.shop.clone(),
-        box_id: config.box_name.clone(),
-        state,
-        greeted: HashMap::new(),
-        enrolling: None,
-        tills: TillAssignments::new(SignedDuration::from_mins(config.shop.at_till_minutes.into())),
-        lists: ShoppingLists::new(SignedDuration::from_hours(config.shop.list_hours.into())),
-        today,
-        advisor,
-        chores: Compaction::default(),
-        looking: false,
-        let_go: false,
-        on_request: config.recognition.mode == instored_recognition::Mode::OnRequest,
-        offered_until: None,
-    };
-    desk.rest();
-    tracing::info!(
-        box_name = %config.box_name, model = %desk.state.model, customers = desk.state.customers, "ready"
-    );
-    notify(&[sd_notify::NotifyState::Ready]);
-
-    if desk.vault.is_compaction_due()? {
-        desk.chores.sweep(&desk.vault);
-    }
-    let (done, mut ready) = mpsc::unbounded_channel();
-    let vault = Arc::clone(&desk.vault);
-    let beside = |request: Request, reply| {
-        let (vault, done) = (Arc::clone(&vault), done.clone());
-        let currency = config.shop.currency;
-        tokio::task::spawn_blocking(move || {
-            let answer = admin_api::answer(&vault, request, act(Actor::Operator), currency);
-            // The loop has ended when nobody listens.
-            let _ = done.send((answer, reply));
-        });
-    };
-    if desk.vault.is_rotation_pending() {
-        beside(Request::RotateKeys, oneshot::channel().0);
-    }
-
-    let mut now_and_then = tokio::time::interval(MAINTENANCE_INTERVAL);
-    let mut shutdown = std::pin::pin!(shutdown);
-    let ended = loop {
-        tokio::select! {
-            () = &mut shutdown => break Ok(()),
-            glimpse = glimpses.recv() => match glimpse {
-                Some(VisionEvent::Ended) | None => break Ok(()),
-                Some(VisionEvent::Crashed) => break Err(DaemonError::Broken("vision")),
-                Some(glimpse) => {
-                    figures.glimpse(glimpse, |glimpse| block_in_place(|| desk.glimpse(glimpse)));
-                }
-            },
-            Some(press) = presses.recv() => block_in_place(|| desk.press(press)),
-            Some(inbound) = commands.recv() => {
-                let answer = block_in_place(|| desk.command(inbound.command));
-                figures.command(answer.is_ok());
-                if let Some(reply) = inbound.reply_to {
-                    desk.publisher.respond(reply, &answer);
-                }
-            }
-            Some((request, reply)) = asked.recv() => {
-                if request.takes_long() {
-                    beside(request, reply);
-                } else {
-                    // Whoever asked and went away does not need the answer.
-                    let _ = reply.send(block_in_place(|| desk.operator(request)));
-                }
-            }
-            Some((answer, reply)) = ready.recv() => {
-                if let Ok(Response::Rotated(_)) = answer {
-                    desk.publisher.rotate_key(signer_of(&desk.vault));
-                }
-                let _ = reply.send(answer);
-            }
-            Some(shop) = set_anew.recv() => desk.set_anew(shop),
-            _ = now_and_then.tick() => block_in_place(|| desk.tend()),
-        }
-    };
-
-    let made = desk.eyes.embeddings();
-    tracing::info!(
-        enrolment = made.enrolment,
-        recognition = made.recognition,
-        "stopping; embeddings made since the start, by purpose"
-    );
-    desk.publish_state();
-    notify(&[sd_notify::NotifyState::Stopping]);
-    drop(socket);
-    eyes.close();
-    let _ = stop_bus.send(());
-    let threads = tokio::task::spawn_blocking(move || vision.join());
-    let farewell = async {
-        let _ = tokio::join!(bus, threads);
-    };
-    if tokio::time::timeout(SHUTDOWN_TIMEOUT, farewell).await.is_err() {
-        tracing::warn!("not every part ended in time");
-    }
-    ended
+    let mut daemon = startup::start(config, parts).await?;
+    let result = daemon.process_events(shutdown).await;
+    daemon.stop().await;
+    result
 }
 
-type Gallery = BTreeMap<CustomerId, Vec<Embedding>>;
+impl Daemon {
+    /// Main loop: passes each event to its handler, one at a time.
+    ///
+    /// Returns when `shutdown` completes, a replay ends, or the vision thread panics.
+    async fn process_events(
+        &mut self,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), DaemonError> {
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return Ok(()),
+                event = self.inputs.vision.recv() => match event {
+                    Some(VisionEvent::CameraEnded) | None => return Ok(()),
+                    Some(VisionEvent::Crashed) => return Err(DaemonError::ThreadPanicked("vision")),
+                    Some(event) => self.handle_vision_event(event),
+                },
+                Some(event) = self.inputs.button.recv() => {
+                    block_in_place(|| self.controller.handle_button_event(event));
+                }
+                Some(command) = self.inputs.commands.recv() => self.handle_command(command),
+                Some(request) = self.inputs.admin.recv() => self.handle_admin_request(request),
+                Some(result) = self.inputs.background.recv() => self.finish_background(result),
+                Some(shop) = self.inputs.shop.recv() => self.controller.reload(shop),
+                _ = self.inputs.maintenance.tick() => {
+                    block_in_place(|| self.controller.run_maintenance());
+                }
+            }
+        }
+    }
 
-/// The templates in the vault that hold, a customer each, and how many records do not.
-fn enrolled(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), DaemonError> {
-    let mut gallery = Gallery::new();
-    let mut others = 0u64;
-    let refused = vault.for_each_template(|template| {
-        if template.model == *model {
-            gallery.entry(template.customer).or_default().push(template.embedding);
+    fn handle_vision_event(&mut self, event: VisionEvent) {
+        let delivered = match &event {
+            VisionEvent::Recognition(recognised, delivered) => {
+                self.metrics.count_decision(recognised);
+                Some(*delivered)
+            }
+            _ => None,
+        };
+        block_in_place(|| self.controller.handle_vision_event(event));
+        if let Some(delivered) = delivered {
+            self.metrics.observe_event_latency(delivered);
+        }
+    }
+
+    fn handle_command(&mut self, inbound: ReceivedCommand) {
+        let response = block_in_place(|| self.controller.handle_command(inbound.command));
+        self.metrics.count_command(response.is_ok());
+        if let Some(reply_to) = inbound.reply_to {
+            self.controller.publisher.respond(reply_to, &response);
+        }
+    }
+
+    fn handle_admin_request(&mut self, pending: PendingRequest) {
+        let PendingRequest { request, reply } = pending;
+        if request.is_long_running() {
+            self.start_background(request, reply);
         } else {
-            others += 1;
+            let result = block_in_place(|| self.controller.handle_admin_request(request));
+            // Fails if the client has gone away.
+            let _ = reply.send(result);
         }
-    })?;
-    for refused in &refused {
-        tracing::error!("{refused}");
     }
-    if others > 0 {
-        tracing::warn!(
-            "{others} templates were made by another model than {model} and are not used: set \
-             vision.embedder back, or have these customers enrol again"
+
+    /// Executes a long-running request on a thread of its own.
+    fn start_background(&self, request: Request, reply: oneshot::Sender<AdminResult>) {
+        let vault = Arc::clone(&self.controller.vault);
+        let (results, currency) = (self.background.clone(), self.currency);
+        tokio::task::spawn_blocking(move || {
+            let context = audit_context(Actor::Operator);
+            let result = admin_api::execute(&vault, request, context, currency);
+            // Fails if the daemon has stopped.
+            let _ = results.send(BackgroundResult { result, reply });
+        });
+    }
+
+    /// Replies to a long-running request. After a rotation, events are signed with the new key.
+    fn finish_background(&mut self, finished: BackgroundResult) {
+        let BackgroundResult { result, reply } = finished;
+        if let Ok(Response::Rotated(_)) = result {
+            let signer = startup::signer(&self.controller.vault);
+            self.controller.publisher.rotate_key(signer);
+        }
+        // Fails if the client has gone away.
+        let _ = reply.send(result);
+    }
+
+    /// Publishes the last state and stops all parts, within [`SHUTDOWN_TIMEOUT`].
+    async fn stop(mut self) {
+        let embeddings = self.controller.vision.embedding_count();
+        tracing::info!(
+            enrolment = embeddings.enrolment,
+            recognition = embeddings.recognition,
+            "stopping; embeddings computed since the start, by purpose"
         );
-    }
-    Ok((gallery, (refused.len() + vault.warnings().len()) as u64))
-}
-
-fn signer_of(vault: &Arc<Vault>) -> Signer {
-    let PublicKeyAnnouncement { key_id, ed25519 } = admin_api::key_note(vault);
-    let signing = Arc::clone(vault);
-    Signer::new(key_id, ed25519, Arc::new(move |bytes: &[u8]| signing.signing_key().sign(bytes)))
-}
-
-fn make_folder(path: &std::path::Path) -> Result<(), DaemonError> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| DaemonError::Folder { path: path.to_owned(), source })
-}
-
-/// Feeds systemd's watchdog when it is called, at most once a second.
-fn sign_of_life() -> impl Fn() + Send + 'static {
-    let last = std::cell::Cell::new(None::<Instant>);
-    move || {
-        if last.get().is_none_or(|t| t.elapsed() >= WATCHDOG_INTERVAL) {
-            last.set(Some(Instant::now()));
-            notify(&[sd_notify::NotifyState::Watchdog]);
+        self.controller.publish_state();
+        systemd::notify(NotifyState::Stopping);
+        drop(self.admin_socket);
+        self.controller.vision.stop();
+        drop(self.stop_mqtt);
+        let vision_thread = self.vision_thread;
+        let vision = tokio::task::spawn_blocking(move || vision_thread.join());
+        let parts = async { tokio::join!(self.mqtt_task, vision) };
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, parts).await.is_err() {
+            tracing::warn!("not all parts have stopped within {SHUTDOWN_TIMEOUT:?}");
         }
-    }
-}
-
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(e) = sd_notify::notify(states) {
-        tracing::warn!("systemd could not be told: {e}");
     }
 }

@@ -1,87 +1,93 @@
-//! The threads of the button and of the light.
+//! Threads of the button and the status LED.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use instored_panel::{Button, ButtonEvent, LedSignal, PressDetector, Settings, StatusLed};
+use instored_panel::{
+    Button, ButtonEvent, LedSignal, PanelError, PressDetector, Settings, StatusLed,
+};
 use tokio::sync::mpsc;
 
-/// How long the button is waited for before the thread sees whether anyone still listens.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Maximum time that a thread waits before it checks whether the daemon has stopped.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Starts the thread of the button; it ends when nobody listens any more.
+/// Starts the button thread. It ends when the receiver is dropped.
 pub(super) fn start_button_thread(
     mut button: Box<dyn Button>,
     settings: &Settings,
 ) -> std::io::Result<mpsc::UnboundedReceiver<ButtonEvent>> {
-    let (tell, presses) = mpsc::unbounded_channel();
+    let (sender, events) = mpsc::unbounded_channel();
     let mut detector = PressDetector::from_settings(settings);
     std::thread::Builder::new().name("button".into()).spawn(move || {
-        while !tell.is_closed() {
+        while !sender.is_closed() {
             let now = button.now();
-            let patience =
-                detector.deadline().map_or(PATIENCE, |d| d.saturating_sub(now)).min(PATIENCE);
-            let pressed = match button.wait(patience) {
+            let timeout = detector
+                .deadline()
+                .map_or(POLL_INTERVAL, |deadline| deadline.saturating_sub(now))
+                .min(POLL_INTERVAL);
+            let detected = match button.wait(timeout) {
                 Ok(Some(edge)) => detector.edge(edge),
                 Ok(None) => detector.advance(button.now()),
-                Err(e) => return tracing::error!("{e}; the box goes on without its button"),
+                Err(error) => {
+                    return tracing::error!("{error}; the box continues without its button");
+                }
             };
-            for press in pressed {
-                // Nobody listens: the loop ends.
-                let _ = tell.send(press);
+            for event in detected {
+                // Fails if the daemon has stopped; the loop ends then.
+                let _ = sender.send(event);
             }
         }
     })?;
-    Ok(presses)
+    Ok(events)
 }
 
-/// The light, as the daemon sees it.
+/// Handle to the thread of the status LED.
 pub(super) struct LedHandle(Sender<LedSignal>);
 
 impl LedHandle {
-    /// Starts the thread of the light; it ends, and leaves the light dark, with the lamp.
-    pub fn new(light: Box<dyn StatusLed>) -> std::io::Result<Self> {
-        let (show, shown) = channel();
-        std::thread::Builder::new().name("light".into()).spawn(move || {
-            if let Err(e) = shine(light, &shown) {
-                tracing::error!("{e}; the box goes on without its light");
+    /// Starts the LED thread. It switches the LED off and ends when the handle is dropped.
+    pub fn new(led: Box<dyn StatusLed>) -> std::io::Result<Self> {
+        let (sender, signals) = channel();
+        std::thread::Builder::new().name("led".into()).spawn(move || {
+            if let Err(error) = show_signals(led, &signals) {
+                tracing::error!("{error}; the box continues without its status LED");
             }
         })?;
-        Ok(Self(show))
+        Ok(Self(sender))
     }
 
-    /// Shows a signal. One that does not repeat is shown once, then the one before it again.
+    /// Shows a signal. After a signal with a duration the LED returns to the last one without.
     pub fn show(&self, signal: LedSignal) {
-        // A light that broke was reported by its thread.
+        // Fails if the LED has failed, which its thread has logged.
         let _ = self.0.send(signal);
     }
 }
 
-fn shine(
-    mut light: Box<dyn StatusLed>,
-    shown: &Receiver<LedSignal>,
-) -> Result<(), instored_panel::PanelError> {
-    let mut lasting = LedSignal::Idle;
+/// Shows the received signals until the sender is dropped.
+fn show_signals(
+    mut led: Box<dyn StatusLed>,
+    signals: &Receiver<LedSignal>,
+) -> Result<(), PanelError> {
+    let mut background = LedSignal::Idle;
     let mut current = LedSignal::Idle;
-    let mut began = Instant::now();
+    let mut started = Instant::now();
     loop {
-        let elapsed = began.elapsed();
-        if current.duration().is_some_and(|length| elapsed >= length) {
-            (current, began) = (lasting, Instant::now());
+        let elapsed = started.elapsed();
+        if current.duration().is_some_and(|duration| elapsed >= duration) {
+            (current, started) = (background, Instant::now());
             continue;
         }
-        light.set(current.is_on(elapsed))?;
-        let pause = current.time_to_change(elapsed).unwrap_or(PATIENCE);
-        match shown.recv_timeout(pause) {
+        led.set(current.is_on(elapsed))?;
+        let timeout = current.time_to_change(elapsed).unwrap_or(POLL_INTERVAL);
+        match signals.recv_timeout(timeout) {
             Ok(signal) if signal.duration().is_some() => {
-                (current, began) = (signal, Instant::now())
+                (current, started) = (signal, Instant::now());
             }
-            // A flash is finished first.
-            Ok(signal) if current.duration().is_some() => lasting = signal,
-            Ok(signal) if signal == current => lasting = signal,
-            Ok(signal) => (lasting, current, began) = (signal, signal, Instant::now()),
+            // A signal with a duration ends before another one without is shown.
+            Ok(signal) if current.duration().is_some() || signal == current => background = signal,
+            Ok(signal) => (background, current, started) = (signal, signal, Instant::now()),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return light.set(false),
+            Err(RecvTimeoutError::Disconnected) => return led.set(false),
         }
     }
 }
@@ -92,26 +98,32 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_hold_is_reported_and_the_light_goes_dark_with_the_lamp() {
-        let (button, light, hand) = panel::panel(panel::Clock::stepped());
-        let settings = confique::Config::builder().load().unwrap();
-        let mut presses = start_button_thread(Box::new(button), &settings).unwrap();
-        hand.hold(Duration::from_secs(6));
-        assert_eq!(presses.blocking_recv(), Some(ButtonEvent::HoldStarted));
-        assert_eq!(presses.blocking_recv(), Some(ButtonEvent::HoldCompleted));
-
-        let lamp = LedHandle::new(Box::new(light)).unwrap();
-        lamp.show(LedSignal::Succeeded);
+    /// Waits until the simulated LED is on or off.
+    fn wait_until_led(handle: &panel::PanelHandle, is_on: bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !hand.is_lit() {
-            assert!(Instant::now() < deadline, "the light was never lit");
+        while handle.is_lit() != is_on {
+            assert!(Instant::now() < deadline, "the LED is not {is_on:?}");
             std::thread::yield_now();
         }
-        drop(lamp);
-        while hand.is_lit() {
-            assert!(Instant::now() < deadline, "the light stayed lit");
-            std::thread::yield_now();
-        }
+    }
+
+    #[test]
+    fn hold_is_reported_as_started_and_completed() {
+        let (button, _, handle) = panel::panel(panel::Clock::stepped());
+        let settings = confique::Config::builder().load().unwrap();
+        let mut events = start_button_thread(Box::new(button), &settings).unwrap();
+        handle.hold(Duration::from_secs(6));
+        assert_eq!(events.blocking_recv(), Some(ButtonEvent::HoldStarted));
+        assert_eq!(events.blocking_recv(), Some(ButtonEvent::HoldCompleted));
+    }
+
+    #[test]
+    fn dropped_led_handle_switches_led_off() {
+        let (_, led, handle) = panel::panel(panel::Clock::stepped());
+        let led = LedHandle::new(Box::new(led)).unwrap();
+        led.show(LedSignal::Succeeded);
+        wait_until_led(&handle, true);
+        drop(led);
+        wait_until_led(&handle, false);
     }
 }

@@ -1,4 +1,4 @@
-//! What customers may want, kept in step with what the vault takes in, and learned in the background.
+//! Recommendations from the shop's own orders, with background training of the ranking model.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -8,89 +8,92 @@ use instored_recommend::{Catalogue, Ranker, Recommender};
 use instored_vault::{Vault, VaultError};
 use jiff::Zoned;
 
-/// The recommender of the shop's own orders. One thread at a time learns beside it.
+/// Growth of the number of orders that justifies another training; a smaller one hardly changes the
+/// model.
+const TRAINING_GROWTH_MIN: f64 = 1.05;
+/// Minimum time between two trainings, unless a customer was deleted.
+const TRAINING_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Recommender and catalogue, kept consistent with the vault.
 pub(super) struct Recommendations {
     recommender: Recommender,
     catalogue: Catalogue,
-    learning: Option<JoinHandle<Ranker>>,
-    /// How many orders there were when learning began last, and when that was.
-    learned: Option<(u64, Instant)>,
-    /// Somebody whose purchases were learned from was forgotten.
-    stale: bool,
+    /// Training in progress. At most one runs at a time.
+    training: Option<JoinHandle<Ranker>>,
+    /// Start of the last training, with the number of orders at that time.
+    last_training: Option<(u64, Instant)>,
+    /// True if a customer was deleted after the last training started. Its model may still contain
+    /// their purchases.
+    is_stale: bool,
 }
 
-/// What is learned hardly changes until there is so much more to learn from.
-const WORTH_LEARNING: f64 = 1.05;
-/// At least so long between two times, unless somebody was forgotten.
-const LEARNING_PAUSE: Duration = Duration::from_secs(3600);
-
 impl Recommendations {
-    /// Knows what is in the vault.
+    /// Loads orders and catalogue from the vault.
     ///
     /// # Errors
-    /// When the vault cannot be read.
-    pub fn of(vault: &Vault) -> Result<Self, VaultError> {
+    /// The vault cannot be read.
+    pub fn load(vault: &Vault) -> Result<Self, VaultError> {
         let mut recommender = Recommender::default();
-        let refused = vault.for_each_order_history(|_, orders| {
+        let rejected = vault.for_each_order_history(|_, orders| {
             for order in orders {
                 recommender.add_order(order);
             }
         })?;
-        for refused in refused {
-            tracing::error!("{refused}");
+        for rejected in rejected {
+            tracing::error!("{rejected}");
         }
-        let mut advisor = Self {
+        let mut recommendations = Self {
             recommender,
             catalogue: Catalogue::default(),
-            learning: None,
-            learned: None,
-            stale: false,
+            training: None,
+            last_training: None,
+            is_stale: false,
         };
-        advisor.read_catalogue(vault)?;
-        Ok(advisor)
+        recommendations.reload_catalogue(vault)?;
+        Ok(recommendations)
     }
 
-    /// At most `limit` products for a customer who has come in.
-    pub fn advise(&self, customer: &Customer, now: &Zoned, limit: usize) -> Vec<Recommendation> {
+    /// Returns at most `limit` products for a customer, best first.
+    pub fn recommend(&self, customer: &Customer, now: &Zoned, limit: usize) -> Vec<Recommendation> {
         let Customer { id, preferences, .. } = customer;
         self.recommender.recommend(*id, now, limit, preferences, &self.catalogue)
     }
 
-    /// What a product is called that is in the catalogue, or was ever bought.
+    /// Returns the name of a product that is in the catalogue or was ever bought.
     pub fn product_name(&self, sku: &str) -> Option<&str> {
         self.recommender.product_name(sku, &self.catalogue)
     }
 
-    /// An order was stored.
-    pub fn take(&mut self, order: &Order) {
+    /// Adds a stored order.
+    pub fn add_order(&mut self, order: &Order) {
         self.recommender.add_order(order);
     }
 
-    /// A customer is forgotten.
-    pub fn forget(&mut self, customer: CustomerId) {
+    /// Removes a deleted customer and discards the model that was trained on their orders.
+    pub fn remove_customer(&mut self, customer: CustomerId) {
         self.recommender.remove_customer(customer);
-        self.stale = true;
+        self.is_stale = true;
     }
 
-    /// A customer's orders are others than before.
+    /// Reloads a customer's orders after one was voided.
     ///
     /// # Errors
-    /// When the vault cannot be read.
-    pub fn read_customer(&mut self, vault: &Vault, id: CustomerId) -> Result<(), VaultError> {
+    /// The vault cannot be read.
+    pub fn reload_customer(&mut self, vault: &Vault, id: CustomerId) -> Result<(), VaultError> {
         let orders = vault.orders(id, usize::MAX)?;
         self.recommender.remove_customer(id);
-        orders.records.iter().for_each(|order| self.take(order));
+        orders.records.iter().for_each(|order| self.add_order(order));
         Ok(())
     }
 
-    /// The catalogue has changed.
+    /// Reloads the catalogue after a change.
     ///
     /// # Errors
-    /// When the vault cannot be read; then it stays as it was.
-    pub fn read_catalogue(&mut self, vault: &Vault) -> Result<(), VaultError> {
+    /// The vault cannot be read. The catalogue stays as it was.
+    pub fn reload_catalogue(&mut self, vault: &Vault) -> Result<(), VaultError> {
         let products = vault.products()?;
-        for refused in products.rejected {
-            tracing::error!("{refused}");
+        for rejected in products.rejected {
+            tracing::error!("{rejected}");
         }
         self.catalogue = Catalogue::default();
         for product in products.records {
@@ -99,36 +102,39 @@ impl Recommendations {
         Ok(())
     }
 
-    /// Takes over what was learned, and begins to learn anew when it is worth it. To be called now
-    /// and then.
-    pub fn tend(&mut self) {
-        if let Some(done) = self.learning.take_if(|learning| learning.is_finished()) {
-            match done.join() {
-                // What was learned before somebody was forgotten may still show them.
-                Ok(ranker) if !self.stale => self.recommender.set_ranker(ranker),
+    /// Installs a trained model and starts the next training if it is due.
+    pub fn update_model(&mut self) {
+        if let Some(thread) = self.training.take_if(|thread| thread.is_finished()) {
+            match thread.join() {
+                Ok(ranker) if !self.is_stale => self.recommender.set_ranker(ranker),
                 Ok(_) => {}
-                Err(_) => tracing::error!("learning what customers want broke down"),
+                Err(_) => tracing::error!("training of the recommendation model panicked"),
             }
         }
-        if self.learning.is_none() && self.is_due() {
-            self.stale = false;
-            self.learned = Some((self.recommender.order_count(), Instant::now()));
-            let copy = self.recommender.clone();
-            let thread = std::thread::Builder::new().name("learning".into());
-            self.learning = thread
-                .spawn(move || copy.train())
-                .inspect_err(|e| tracing::error!("cannot start a thread: {e}"))
-                .ok();
+        if self.training.is_none() && self.is_training_due() {
+            self.start_training();
         }
     }
 
-    fn is_due(&self) -> bool {
+    fn start_training(&mut self) {
+        self.is_stale = false;
+        self.last_training = Some((self.recommender.order_count(), Instant::now()));
+        let recommender = self.recommender.clone();
+        self.training = std::thread::Builder::new()
+            .name("training".into())
+            .spawn(move || recommender.train())
+            .inspect_err(|error| tracing::error!("cannot start the training thread: {error}"))
+            .ok();
+    }
+
+    fn is_training_due(&self) -> bool {
         let orders = self.recommender.order_count();
-        match self.learned {
+        match self.last_training {
             None => orders > 0,
-            Some(_) if self.stale => true,
-            Some((then, when)) => {
-                orders as f64 > then as f64 * WORTH_LEARNING && when.elapsed() >= LEARNING_PAUSE
+            Some(_) if self.is_stale => true,
+            Some((orders_then, started)) => {
+                orders as f64 > orders_then as f64 * TRAINING_GROWTH_MIN
+                    && started.elapsed() >= TRAINING_INTERVAL
             }
         }
     }

@@ -77,11 +77,12 @@ impl Harness {
         };
         let (button, light, hand) = panel::panel(clock);
         let parts = Parts {
-            camera: only(stage),
+            open_camera: only(stage),
             delivery,
             button: Box::new(button),
-            light: Box::new(light),
-            shop: mpsc::unbounded_channel().1,
+            led: Box::new(light),
+            simulated_panel: None,
+            shop_updates: mpsc::unbounded_channel().1,
         };
         let (stop_daemon, daemon_stops) = oneshot::channel();
         let daemon = tokio::spawn({

@@ -183,7 +183,7 @@ fn a_broker_that_comes_later_is_found() {
     let entrance = Entrance::with_a_visitor(&broker);
     let mut daemon = entrance.open();
     daemon.logs("nothing listens there");
-    daemon.logs("the camera delivers");
+    daemon.logs("the camera is streaming");
     assert!(daemon.process.is_running());
 
     broker.start_again();

@@ -118,7 +118,7 @@ fn a_replay_without_end_mark_ends_the_box_when_it_is_over() {
     let entrance = Entrance::new(NOWHERE, &format!("replay:{}", pictures.path().display()));
     let ended = entrance.run(["run"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_says(&ended.stderr, &["the camera delivers", "stopping"]);
+    assert_says(&ended.stderr, &["the camera is streaming", "stopping"]);
 }
 
 #[test]

@@ -79,10 +79,10 @@ fn vault(config: &Config) -> anyhow::Result<String> {
         return Ok(format!("none yet; the first start makes {}", config.vault_path().display()));
     }
     let answer = office::ask(config, Request::Customers)?;
-    let crate::daemon::admin_api::Response::Customers { customers, refused } = answer else {
+    let crate::daemon::admin_api::Response::Customers { customers, rejected } = answer else {
         anyhow::bail!(super::customers::UNEXPECTED);
     };
-    anyhow::ensure!(refused.is_empty(), "{}", refused.join("; "));
+    anyhow::ensure!(rejected.is_empty(), "{}", rejected.join("; "));
     Ok(format!("{} customers", customers.len()))
 }
 

@@ -1,7 +1,12 @@
-//! What is counted while the box runs, for `/metrics`. No figure is about a person, and none bears
-//! a label of one.
+//! Metrics of the running box, for `/metrics`.
+//!
+//! No metric describes a person, and no label contains an id.
+
+mod server;
+mod vision;
 
 use std::fmt;
+use std::time::Instant;
 
 use instored_mqtt::Publisher;
 use instored_recognition::RecognitionEvent;
@@ -13,80 +18,78 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-mod server;
-mod vision;
-
-use super::vision_worker::{VisionEvent, VisionWorker};
+use super::vision_worker::VisionWorker;
 pub(super) use server::serve;
 pub(super) use vision::VisionMetrics;
 
-/// Upper bounds of the histograms of times, in seconds.
-const SECONDS: [f64; 10] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
+/// Upper bounds of the histograms' buckets, in seconds.
+const BUCKETS_SECONDS: [f64; 10] = [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Decision {
+struct DecisionLabel {
     decision: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
+struct OutcomeLabel {
     outcome: &'static str,
 }
 
-/// All that is counted.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PurposeLabel {
+    purpose: &'static str,
+}
+
+/// Metrics of the daemon and their registry.
 pub(super) struct Metrics {
     pub registry: Registry,
-    pub seen: VisionMetrics,
-    told: Histogram,
-    decisions: Family<Decision, Counter>,
-    commands: Family<Outcome, Counter>,
+    pub vision: VisionMetrics,
+    event_seconds: Histogram,
+    decisions: Family<DecisionLabel, Counter>,
+    commands: Family<OutcomeLabel, Counter>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        let seen = VisionMetrics {
-            looks: Histogram::new(SECONDS),
-            searched: Counter::default(),
-            with_faces: Counter::default(),
+        let vision = VisionMetrics {
+            frame_seconds: Histogram::new(BUCKETS_SECONDS),
+            searched_frames: Counter::default(),
+            frames_with_faces: Counter::default(),
         };
-        let told = Histogram::new(SECONDS);
-        let decisions = Family::<Decision, Counter>::default();
-        let commands = Family::<Outcome, Counter>::default();
+        let event_seconds = Histogram::new(BUCKETS_SECONDS);
+        let decisions = Family::<DecisionLabel, Counter>::default();
+        let commands = Family::<OutcomeLabel, Counter>::default();
         let mut registry = Registry::with_prefix("instored");
-        let looks = "Looks at a frame, and the seconds they took";
-        registry.register("look_seconds", looks, seen.looks.clone());
-        let searched = "Frames in which faces were looked for; the others showed nothing new";
-        registry.register("frames_searched", searched, seen.searched.clone());
+        registry.register(
+            "look_seconds",
+            "Processed frames, and the seconds each took",
+            vision.frame_seconds.clone(),
+        );
+        registry.register(
+            "frames_searched",
+            "Frames on which the face detector ran; the others showed no motion",
+            vision.searched_frames.clone(),
+        );
         registry.register(
             "frames_with_faces",
-            "Frames that showed a face",
-            seen.with_faces.clone(),
+            "Frames with a face in view",
+            vision.frames_with_faces.clone(),
         );
-        let from = "Frames that brought an event, and the seconds from the camera to the bus";
-        registry.register("frame_to_event_seconds", from, told.clone());
-        registry.register("decisions", "What came of faces", decisions.clone());
-        registry.register("commands", "Commands that were carried out or not", commands.clone());
-        Self { registry, seen, told, decisions, commands }
+        registry.register(
+            "frame_to_event_seconds",
+            "Frames that caused an event, and the seconds from the camera to the MQTT queue",
+            event_seconds.clone(),
+        );
+        registry.register("decisions", "Recognition and enrolment results", decisions.clone());
+        registry.register("commands", "Commands from MQTT, done and refused", commands.clone());
+        Self { registry, vision, event_seconds, decisions, commands }
     }
 }
 
 impl Metrics {
-    /// Something was seen, and `act` says so to the world.
-    pub fn glimpse(&self, glimpse: VisionEvent, act: impl FnOnce(VisionEvent)) {
-        let taken = if let VisionEvent::RecognitionEvent(sighting, taken) = &glimpse {
-            self.decide(sighting);
-            Some(*taken)
-        } else {
-            None
-        };
-        act(glimpse);
-        if let Some(taken) = taken {
-            self.told.observe(taken.elapsed().as_secs_f64());
-        }
-    }
-
-    fn decide(&self, sighting: &RecognitionEvent) {
-        let decision = match sighting {
+    /// Counts the result that a recognition event reports, if any.
+    pub fn count_decision(&self, event: &RecognitionEvent) {
+        let decision = match event {
             RecognitionEvent::Arrived(_) => "recognised",
             RecognitionEvent::NotRecognised => "not_recognised",
             RecognitionEvent::PresentationAttackSuspected => "picture",
@@ -96,104 +99,87 @@ impl Metrics {
             | RecognitionEvent::LookHere
             | RecognitionEvent::Captured { .. } => return,
         };
-        self.decisions.get_or_create(&Decision { decision }).inc();
+        self.decisions.get_or_create(&DecisionLabel { decision }).inc();
     }
 
-    /// A command was answered.
-    pub fn command(&self, done: bool) {
-        let outcome = if done { "done" } else { "refused" };
-        self.commands.get_or_create(&Outcome { outcome }).inc();
+    /// Records the time from a frame's delivery to the handled event.
+    pub fn observe_event_latency(&self, delivered: Instant) {
+        self.event_seconds.observe(delivered.elapsed().as_secs_f64());
     }
 
-    /// Adds what the other parts count by themselves.
-    pub fn read_at_each_look(&mut self, publisher: Publisher, eyes: VisionWorker) {
-        self.registry.register_collector(Box::new(Others { publisher, eyes }));
+    /// Counts a command, done or refused.
+    pub fn count_command(&self, is_done: bool) {
+        let outcome = if is_done { "done" } else { "refused" };
+        self.commands.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Registers the counters that MQTT and the vision thread keep themselves.
+    pub fn register_collectors(&mut self, publisher: Publisher, vision: VisionWorker) {
+        self.registry.register_collector(Box::new(DaemonCollector { publisher, vision }));
     }
 }
 
-struct Others {
+/// Collector that reads counters at each request.
+struct DaemonCollector {
     publisher: Publisher,
-    eyes: VisionWorker,
+    vision: VisionWorker,
 }
 
-impl fmt::Debug for Others {
+impl fmt::Debug for DaemonCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Others").finish_non_exhaustive()
+        f.debug_struct("DaemonCollector").finish_non_exhaustive()
     }
 }
 
-impl Collector for Others {
+impl Collector for DaemonCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let made = self.eyes.embeddings();
-        let embeddings = Family::<Purpose, Counter>::default();
-        for (purpose, count) in [("enrolment", made.enrolment), ("recognition", made.recognition)] {
-            embeddings.get_or_create(&Purpose { purpose }).inc_by(count);
+        let count = self.vision.embedding_count();
+        let embeddings = Family::<PurposeLabel, Counter>::default();
+        for (purpose, count) in [("enrolment", count.enrolment), ("recognition", count.recognition)]
+        {
+            embeddings.get_or_create(&PurposeLabel { purpose }).inc_by(count);
         }
-        let help = "Embeddings made, by what they were for";
-        let metric =
-            encoder.encode_descriptor("embeddings", help, None, embeddings.metric_type())?;
-        embeddings.encode(metric)?;
-
-        let traffic = self.publisher.statistics();
-        for (name, help, count) in [
-            ("bus_dropped", "Events and answers that were given up", traffic.dropped),
-            ("bus_connections", "Connections made to the broker", traffic.connections),
-            (
-                "bus_refused_commands",
-                "Commands that were none, or too many",
-                traffic.refused_commands,
-            ),
-        ] {
-            let counter = ConstCounter::new(count);
-            counter.encode(encoder.encode_descriptor(
-                name,
-                help,
-                None,
-                counter.metric_type(),
-            )?)?;
+        let statistics = self.publisher.statistics();
+        let dropped = ConstCounter::new(statistics.dropped);
+        let connections = ConstCounter::new(statistics.connections);
+        let refused = ConstCounter::new(statistics.refused_commands);
+        let queued = ConstGauge::new(i64::try_from(statistics.queued).unwrap_or(i64::MAX));
+        let metrics: [(&str, &str, &dyn EncodeMetric); 5] = [
+            ("embeddings", "Computed embeddings, by purpose", &embeddings),
+            ("bus_dropped", "Events and responses that expired before they were sent", &dropped),
+            ("bus_connections", "Connections to the broker since the start", &connections),
+            ("bus_refused_commands", "Commands that were malformed or too frequent", &refused),
+            ("bus_waiting", "Messages in the send queue", &queued),
+        ];
+        for (name, help, metric) in metrics {
+            let encoder = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
+            metric.encode(encoder)?;
         }
-        let waiting = ConstGauge::new(i64::try_from(traffic.queued).unwrap_or(i64::MAX));
-        let help = "Messages that wait to be sent";
-        waiting.encode(encoder.encode_descriptor(
-            "bus_waiting",
-            help,
-            None,
-            waiting.metric_type(),
-        )?)
+        Ok(())
     }
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Purpose {
-    purpose: &'static str,
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use instored_domain::CustomerId;
 
     use super::*;
 
     #[test]
-    fn what_is_counted_says_how_often_and_never_who() {
-        let figures = Metrics::default();
+    fn metrics_count_events_without_customer_ids() {
+        let metrics = Metrics::default();
         let customer = CustomerId(uuid::Uuid::from_u128(0x00c0_ffee));
-        let taken = Instant::now();
-        let mut said = 0;
-        for sighting in [RecognitionEvent::Arrived(customer), RecognitionEvent::Left(customer)] {
-            figures.glimpse(VisionEvent::RecognitionEvent(sighting, taken), |_| said += 1);
+        for event in [RecognitionEvent::Arrived(customer), RecognitionEvent::Left(customer)] {
+            metrics.count_decision(&event);
+            metrics.observe_event_latency(Instant::now());
         }
-        figures.glimpse(VisionEvent::Looking(true), |_| said += 1);
-        assert_eq!(said, 3);
-        figures.command(true);
-        assert_eq!(figures.seen.time(|| 7), 7);
-        figures.seen.frame(1, true);
-        figures.seen.frame(1, true);
-        figures.seen.frame(2, false);
+        metrics.count_command(true);
+        assert_eq!(metrics.vision.time(|| 7), 7);
+        metrics.vision.count_frame(1, true);
+        metrics.vision.count_frame(1, true);
+        metrics.vision.count_frame(2, false);
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &figures.registry).unwrap();
+        prometheus_client::encoding::text::encode(&mut text, &metrics.registry).unwrap();
         for line in [
             "instored_decisions_total{decision=\"recognised\"} 1",
             "instored_commands_total{outcome=\"done\"} 1",

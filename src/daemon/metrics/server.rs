@@ -1,4 +1,4 @@
-//! `/metrics`: the figures, as Prometheus reads them, on loopback.
+//! HTTP endpoint `/metrics` in the OpenMetrics format of Prometheus.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,26 +15,29 @@ use tokio::net::TcpListener;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves the figures for as long as the program runs. A box without them is a box all the same:
-/// where the port is taken, the log says so.
-pub(in super::super) async fn serve(listen: SocketAddr, figures: Registry) {
+/// Serves the metrics until the program ends. If the address cannot be bound, the failure is logged
+/// and the box runs without metrics.
+pub(in super::super) async fn serve(listen: SocketAddr, registry: Registry) {
     let listener = match TcpListener::bind(listen).await {
         Ok(listener) => listener,
         Err(error) => {
-            return tracing::error!("[metrics] no figures are served on {listen}: {error}");
+            return tracing::error!(
+                "cannot serve metrics on {listen}: {error}; set metrics.listen to a free address"
+            );
         }
     };
-    let router = Router::new().route("/metrics", get(look)).with_state(Arc::new(figures));
+    let router = Router::new().route("/metrics", get(metrics)).with_state(Arc::new(registry));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!("the figures are no longer served: {error}");
+            tracing::error!("the metrics server has stopped: {error}");
         }
     });
 }
 
-async fn look(State(figures): State<Arc<Registry>>) -> Response {
+/// Returns the metrics as text.
+async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
     let mut text = String::new();
-    match encode(&mut text, &figures) {
+    match encode(&mut text, &registry) {
         Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -1,30 +1,31 @@
-//! What the vision thread counts.
+//! Counters of the vision thread.
 
 use std::time::Instant;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-/// Counters that are shared with whoever shows them.
+/// Counters that the vision thread updates and `/metrics` reports.
 #[derive(Clone, Debug)]
 pub(in super::super) struct VisionMetrics {
-    pub looks: Histogram,
-    pub searched: Counter,
-    pub with_faces: Counter,
+    pub frame_seconds: Histogram,
+    pub searched_frames: Counter,
+    pub frames_with_faces: Counter,
 }
 
 impl VisionMetrics {
-    /// Looks at a frame, and counts it with the time that it took.
-    pub fn time<T>(&self, look: impl FnOnce() -> T) -> T {
-        let begun = Instant::now();
-        let seen = look();
-        self.looks.observe(begun.elapsed().as_secs_f64());
-        seen
+    /// Runs `process` and records its duration.
+    pub fn time<T>(&self, process: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = process();
+        self.frame_seconds.observe(start.elapsed().as_secs_f64());
+        result
     }
 
-    /// In how many frames faces were looked for so far, and whether the latest showed one.
-    pub fn frame(&self, searched: u64, face: bool) {
-        self.searched.inc_by(searched.saturating_sub(self.searched.get()));
-        self.with_faces.inc_by(u64::from(face));
+    /// Records a frame: the number of detector runs since the start, and whether a face is in view.
+    pub fn count_frame(&self, detection_count: u64, has_face_in_view: bool) {
+        let new_detections = detection_count.saturating_sub(self.searched_frames.get());
+        self.searched_frames.inc_by(new_detections);
+        self.frames_with_faces.inc_by(u64::from(has_face_in_view));
     }
 }

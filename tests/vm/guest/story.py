@@ -214,7 +214,7 @@ class Story:
         say("the configuration is read again")
         self.box.set("shop", "orders_shown", "1")
         self.box.systemctl("reload")
-        until("the reload", 5, lambda: "[shop] was read again" in self.box.journal(), every=0.5)
+        until("the reload", 5, lambda: "[shop] settings reloaded" in self.box.journal(), every=0.5)
         say("the service is stopped")
         begun = time.monotonic()
         self.box.systemctl("stop")

@@ -1,0 +1,55 @@
+//! Admin requests that the controller executes itself, because they change its memory.
+
+use instored_domain::{CommandFailure, Order};
+use instored_vault::{Actor, AddOrderOutcome, ForgetSummary};
+
+use super::admin_api::{self, Request, Response, internal};
+use super::commands::audit_context;
+use super::controller::Controller;
+
+impl Controller {
+    /// Executes a request of the command line and keeps the controller's memory consistent with the
+    /// vault.
+    pub fn handle_admin_request(&mut self, request: Request) -> Result<Response, CommandFailure> {
+        match request {
+            Request::Forget { customer } => {
+                let ForgetSummary { templates, orders } = self.forget(customer, Actor::Operator)?;
+                Ok(Response::Forgotten { templates, orders })
+            }
+            Request::HoldButton { duration } => {
+                self.simulated_button.hold(duration)?;
+                Ok(Response::ButtonHeld)
+            }
+            Request::AddOrders { orders } => self.add_orders(orders),
+            Request::VoidOrder { customer, order } => {
+                let response = self.execute(Request::VoidOrder { customer, order })?;
+                self.recommendations.reload_customer(&self.vault, customer).map_err(internal)?;
+                Ok(response)
+            }
+            Request::PutProducts { .. } | Request::RemoveProducts { .. } => {
+                let response = self.execute(request)?;
+                self.recommendations.reload_catalogue(&self.vault).map_err(internal)?;
+                Ok(response)
+            }
+            request => self.execute(request),
+        }
+    }
+
+    fn add_orders(&mut self, orders: Vec<Order>) -> Result<Response, CommandFailure> {
+        let response = self.execute(Request::AddOrders { orders: orders.clone() })?;
+        if let Response::Added(outcomes) = &response {
+            for (order, outcome) in orders.iter().zip(outcomes) {
+                if *outcome == AddOrderOutcome::Added {
+                    self.recommendations.add_order(order);
+                }
+            }
+        }
+        Ok(response)
+    }
+
+    /// Executes a request on the vault.
+    fn execute(&self, request: Request) -> Result<Response, CommandFailure> {
+        let context = audit_context(Actor::Operator);
+        admin_api::execute(&self.vault, request, context, self.shop.currency)
+    }
+}

@@ -1,0 +1,115 @@
+//! Visits of customers: arrival, greeting, departure, and deletion.
+
+use instored_domain::{
+    Customer, CustomerId, CustomerRef, EnrolmentStep, OrderSummary, VisitEvent, VisitKind,
+};
+use instored_panel::LedSignal;
+use jiff::{Timestamp, Zoned};
+
+use super::controller::{Controller, GreetedCustomer, new_event_id};
+use super::vision_worker::VisionCommand;
+
+impl Controller {
+    /// Counts the visit of a recognised customer and greets them.
+    pub fn begin_visit(&mut self, id: CustomerId) {
+        if self.is_on_request {
+            self.led.show(LedSignal::Succeeded);
+            self.set_idle();
+        }
+        let now = Timestamp::now();
+        let customer = match self.vault.record_visit(id, now) {
+            Ok(Some(customer)) => customer,
+            // Deleted between recognition and this event.
+            Ok(None) => return,
+            Err(error) => return tracing::error!("cannot store a visit: {error}"),
+        };
+        tracing::info!("a customer arrived");
+        tracing::debug!(customer = %id, "arrived");
+        self.greet(customer, VisitKind::Arrived, now);
+        self.state.visits_today = self.daily_visits.record(id, &Zoned::now());
+        self.publish_state();
+    }
+
+    /// Republishes the greeting of a present customer whose data changed.
+    pub fn refresh_greeting(&mut self, id: CustomerId) {
+        if !self.greeted.contains_key(&id) {
+            return;
+        }
+        match self.vault.customer(id) {
+            Ok(Some(customer)) => self.greet(customer, VisitKind::Changed, Timestamp::now()),
+            Ok(None) => {}
+            Err(error) => tracing::error!("cannot read a customer: {error}"),
+        }
+    }
+
+    /// Publishes a greeting with the customer's orders and recommendations.
+    fn greet(&mut self, customer: Customer, event: VisitKind, issued: Timestamp) {
+        let id = customer.id;
+        let order_limit =
+            if customer.preferences.can_show_history { self.shop.orders_shown } else { 0 };
+        let orders = match self.vault.orders(id, order_limit) {
+            Ok(orders) => orders,
+            Err(error) => return tracing::error!("cannot read a customer's orders: {error}"),
+        };
+        for rejected in &orders.rejected {
+            tracing::error!("{rejected}");
+        }
+        let limit = self.shop.recommendations_shown;
+        let recommendations = self.recommendations.recommend(&customer, &Zoned::now(), limit);
+        let greeted = GreetedCustomer {
+            customer: CustomerRef { id, name: customer.name },
+            visits: customer.visits,
+        };
+        let orders = orders.records.into_iter().map(OrderSummary::from).collect();
+        self.publisher.publish_visit(&VisitEvent {
+            orders,
+            recommendations,
+            ..self.visit_event(event, &greeted, issued)
+        });
+        self.greeted.insert(id, greeted);
+    }
+
+    /// Publishes the departure of a greeted customer. Does nothing for anyone else, so a customer
+    /// who was deleted or dismissed while in view leaves only once.
+    pub fn end_visit(&mut self, id: CustomerId) {
+        let Some(greeted) = self.greeted.remove(&id) else { return };
+        tracing::info!("a customer left");
+        tracing::debug!(customer = %id, "left");
+        let event = self.visit_event(VisitKind::Left, &greeted, Timestamp::now());
+        self.publisher.publish_visit(&event);
+    }
+
+    /// Removes a customer, whom the vault has deleted, from memory and publishes the deletion.
+    pub fn remove_from_memory(&mut self, customer: CustomerId) {
+        self.vision.send(VisionCommand::RemoveCustomer(customer));
+        self.end_visit(customer);
+        self.till_assignments.remove_customer(customer);
+        self.shopping_lists.remove_customer(customer);
+        self.daily_visits.remove_customer(customer);
+        self.recommendations.remove_customer(customer);
+        tracing::info!("a customer was deleted");
+        tracing::debug!(customer = %customer, "deleted");
+        self.publish_step(EnrolmentStep::Withdrawn { customer });
+        self.state.customers = self.state.customers.saturating_sub(1);
+        self.publish_state();
+    }
+
+    /// Returns a visit event without orders and recommendations.
+    fn visit_event(
+        &self,
+        event: VisitKind,
+        greeted: &GreetedCustomer,
+        issued: Timestamp,
+    ) -> VisitEvent {
+        VisitEvent {
+            id: new_event_id(),
+            event,
+            customer: greeted.customer.clone(),
+            visits: greeted.visits,
+            orders: Vec::new(),
+            recommendations: Vec::new(),
+            issued,
+            expires: self.event_expiry(issued),
+        }
+    }
+}
