@@ -1,11 +1,11 @@
-//! Camera and panel as configured, including the simulated ones.
+//! Camera and panel that the configuration selects, real or simulated.
 
 use instored_camera::{self as camera, Camera, CameraError, Opener, Pacing};
 use instored_imaging::read_picture;
-use instored_panel::{self as panel, Driver, Panel, PanelError};
+use instored_panel::{self as panel, Driver, Monitor, Panel};
 use instored_simulation::{VisitLoop, panel as simulated};
 
-/// Returns a function that opens the configured camera, again after each loss.
+/// Returns a function that opens the configured camera; it is called again after each loss.
 pub fn camera_opener(
     settings: camera::Settings,
 ) -> impl FnMut() -> Result<Box<dyn Camera>, CameraError> + Send + use<> {
@@ -20,16 +20,17 @@ pub fn camera_opener(
     }
 }
 
-/// Opens the configured panel, and returns a handle to it where it is simulated.
-///
-/// # Errors
-/// When the driver or one of its GPIO lines cannot be opened.
-pub fn open_panel(
-    settings: &panel::Settings,
-) -> Result<(Panel, Option<simulated::PanelHandle>), PanelError> {
-    if settings.driver == Driver::Simulated {
-        let (button, light, handle) = simulated::panel(simulated::Clock::real());
-        return Ok(((Box::new(button), Box::new(light)), Some(handle)));
+/// Opens the configured panel, and returns a handle to it if it is simulated. A real panel that fails
+/// is reopened by its supervisor.
+pub fn open_panel(settings: &panel::Settings) -> (Panel, Option<simulated::PanelHandle>) {
+    if settings.driver != Driver::Simulated {
+        return (panel::supervise(settings), None);
     }
-    Ok((panel::open(settings)?, None))
+    let (button, led, handle) = simulated::panel(simulated::Clock::real());
+    let panel = Panel {
+        button: Box::new(button),
+        led: Box::new(led),
+        monitor: Monitor::always_ready("simulated button and status LED"),
+    };
+    (panel, Some(handle))
 }

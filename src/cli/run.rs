@@ -19,12 +19,12 @@ pub(super) fn run(
     let ended = runtime.block_on(async {
         let stop = stop_signal()?;
         let shop_updates = reload_on_hangup(config.clone(), load)?;
-        let ((button, led), simulated_panel) = hardware::open_panel(&config.panel)?;
+        let (panel, simulated_panel) = hardware::open_panel(&config.panel);
         let parts = Parts {
             open_camera: Box::new(hardware::camera_opener(config.camera.clone())),
             delivery: Delivery::Newest,
-            button,
-            led,
+            button: panel.button,
+            led: panel.led,
             simulated_panel,
             shop_updates,
         };

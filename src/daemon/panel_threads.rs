@@ -28,9 +28,8 @@ pub(super) fn start_button_thread(
             let detected = match button.wait(timeout) {
                 Ok(Some(edge)) => detector.edge(edge),
                 Ok(None) => detector.advance(button.now()),
-                Err(error) => {
-                    return tracing::error!("{error}; the box continues without its button");
-                }
+                // The panel's supervisor logs the error, and opens the button again.
+                Err(_) => detector.reset().into_iter().collect(),
             };
             for event in detected {
                 // Fails if the daemon has stopped; the loop ends then.

@@ -55,7 +55,7 @@ mod tests {
         SimulatedButton::new(Some(handle)).hold(Duration::from_secs(6)).unwrap();
         let edges = [Duration::ZERO, Duration::from_secs(10)].map(|timeout| {
             let edge = button.wait(timeout).unwrap().unwrap();
-            (edge.pressed, edge.at)
+            (edge.is_pressed, edge.at)
         });
         assert_eq!(edges, [(true, Duration::ZERO), (false, Duration::from_secs(6))]);
     }

@@ -1,47 +1,51 @@
-//! The video devices of this machine, and what their cards are called.
+//! V4L2 devices of this machine, and the names of their cards.
 
 use std::path::{Path, PathBuf};
 
-/// Where the kernel lists them.
+/// Folder in which the kernel lists them.
 const LIST: &str = "/sys/class/video4linux";
 
-/// A device node.
+/// A V4L2 device.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct Node {
+pub(super) struct VideoDevice {
     /// `N` of `/dev/videoN`.
     number: u32,
     card: String,
 }
 
-/// All of them, by number.
-pub(super) fn all() -> Vec<Node> {
+/// Returns all devices by number.
+pub(super) fn all() -> Vec<VideoDevice> {
     listed(Path::new(LIST))
 }
 
-fn listed(list: &Path) -> Vec<Node> {
-    // Without the list there is no driver, and so no device.
+/// Returns the devices of a folder.
+fn listed(list: &Path) -> Vec<VideoDevice> {
+    // The folder is missing if no driver is loaded: there is no device then.
     let entries = std::fs::read_dir(list).into_iter().flatten().flatten();
-    let mut nodes: Vec<_> = entries
+    let mut devices: Vec<_> = entries
         .filter_map(|entry| {
             let number = entry.file_name().to_str()?.strip_prefix("video")?.parse().ok()?;
             let card = std::fs::read_to_string(entry.path().join("name")).ok()?;
-            Some(Node { number, card: card.trim().to_owned() })
+            Some(VideoDevice { number, card: card.trim().to_owned() })
         })
         .collect();
-    nodes.sort();
-    nodes
+    devices.sort();
+    devices
 }
 
-/// The paths of those whose card's name contains `name`, whatever the case.
-pub(super) fn called(nodes: &[Node], name: &str) -> Vec<PathBuf> {
+/// Returns the paths of the devices whose card name contains `name`, ignoring case.
+pub(super) fn paths_by_card(devices: &[VideoDevice], name: &str) -> Vec<PathBuf> {
     let name = name.to_lowercase();
-    let bears = |node: &&Node| node.card.to_lowercase().contains(&name);
-    nodes.iter().filter(bears).map(|node| format!("/dev/video{}", node.number).into()).collect()
+    devices
+        .iter()
+        .filter(|device| device.card.to_lowercase().contains(&name))
+        .map(|device| format!("/dev/video{}", device.number).into())
+        .collect()
 }
 
-/// The names, for a message.
-pub(super) fn names(nodes: &[Node]) -> String {
-    let mut names: Vec<_> = nodes.iter().map(|node| node.card.as_str()).collect();
+/// Returns the card names for a message.
+pub(super) fn card_names(devices: &[VideoDevice]) -> String {
+    let mut names: Vec<_> = devices.iter().map(|device| device.card.as_str()).collect();
     names.dedup();
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
@@ -51,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_listed_by_number_and_found_by_a_part_of_their_name() {
+    fn devices_are_sorted_and_found_by_part_of_the_card_name() {
         let list = tempfile::tempdir().unwrap();
         for (entry, card) in [
             ("video10", "HD Pro Webcam C920\n"),
@@ -63,13 +67,15 @@ mod tests {
             std::fs::write(list.path().join(entry).join("name"), card).unwrap();
         }
         std::fs::create_dir(list.path().join("video4")).unwrap();
-        let nodes = listed(list.path());
-        let paths = |name| called(&nodes, name);
+        let devices = listed(list.path());
+        let paths = |name| paths_by_card(&devices, name);
         assert_eq!(paths("webcam c920"), [Path::new("/dev/video2"), Path::new("/dev/video10")]);
         assert_eq!(paths("dummy"), [Path::new("/dev/video3")]);
         assert!(paths("imx219").is_empty() && paths("C930").is_empty());
-        let said = names(&nodes);
-        assert_eq!(said, "HD Pro Webcam C920, Dummy video device (0x0000), HD Pro Webcam C920");
-        assert_eq!(names(&listed(Path::new("/nonexistent"))), "none");
+        assert_eq!(
+            card_names(&devices),
+            "HD Pro Webcam C920, Dummy video device (0x0000), HD Pro Webcam C920"
+        );
+        assert_eq!(card_names(&listed(Path::new("/nonexistent"))), "none");
     }
 }

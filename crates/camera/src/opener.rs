@@ -1,21 +1,21 @@
-//! From the configured device to a camera, again and again.
+//! Opens the camera that the configuration selects.
 
 use std::path::{Path, PathBuf};
 
-use super::v4l2::V4l2Camera;
-use super::{Camera, CameraError, Pacing, Replay, Settings, Video, devices, oriented};
+use crate::v4l2::V4l2Camera;
+use crate::{Camera, CameraError, Pacing, Replay, Settings, Video, devices, oriented};
 
-/// Opens the camera that the settings name, again whenever it was lost. One that was unplugged may
-/// come back under another number; it is known by the name of its card then.
+/// Opener of the configured camera, for the start and after each loss. A camera that was unplugged may
+/// return under another number; the opener then finds it by the name of its card.
 #[derive(Debug)]
 pub struct Opener {
     settings: Settings,
-    /// The name of the card that was opened last.
+    /// Name of the card that was opened last.
     card: Option<String>,
 }
 
 impl Opener {
-    /// An opener that has seen no camera yet.
+    /// Creates an opener that has opened no camera yet.
     pub fn new(settings: Settings) -> Self {
         Self { settings, card: None }
     }
@@ -23,23 +23,24 @@ impl Opener {
     /// Opens the camera.
     ///
     /// # Errors
-    /// When the device cannot be opened, or the folder or picture cannot be read.
+    /// When the device cannot be opened, or the folder or video cannot be read.
     pub fn open(&mut self) -> Result<Box<dyn Camera>, CameraError> {
         let camera = self.open_device()?;
         Ok(oriented(camera, &self.settings))
     }
 
+    /// Opens the configured device, folder or video.
     fn open_device(&mut self) -> Result<Box<dyn Camera>, CameraError> {
         let settings = &self.settings;
         let device = settings.device.as_str();
         if let Some(path) = device.strip_prefix("replay:") {
-            let (path, repeat) =
+            let (path, is_repeated) =
                 path.strip_suffix("?loop").map_or((path, false), |path| (path, true));
             let path = Path::new(path);
             Ok(if path.is_file() {
-                Box::new(Video::open(path, settings.fps, Pacing::RealTime, repeat)?)
+                Box::new(Video::open(path, settings.fps, Pacing::RealTime, is_repeated)?)
             } else {
-                Box::new(Replay::open(path, settings.fps, Pacing::RealTime, repeat)?)
+                Box::new(Replay::open(path, settings.fps, Pacing::RealTime, is_repeated)?)
             })
         } else {
             let camera = self.open_v4l2()?;
@@ -48,42 +49,45 @@ impl Opener {
         }
     }
 
+    /// Opens a V4L2 device by card name or path; if the path fails, by the name of the last card.
     fn open_v4l2(&self) -> Result<V4l2Camera, CameraError> {
         let settings = &self.settings;
         if let Some(name) = settings.device.strip_prefix("card:") {
-            let nodes = devices::all();
-            let no_card =
-                CameraError::UnknownCard { name: name.to_owned(), there: devices::names(&nodes) };
-            return first(devices::called(&nodes, name), settings, no_card);
+            let devices = devices::all();
+            let unknown = CameraError::UnknownCard {
+                name: name.to_owned(),
+                available: devices::card_names(&devices),
+            };
+            return open_first(devices::paths_by_card(&devices, name), settings, unknown);
         }
         let path = Path::new(&settings.device);
         match (V4l2Camera::open(path, settings), &self.card) {
-            // Unplugged, or its number is another device's now.
+            // The camera was unplugged, or another device has its number now.
             (Err(err), Some(card)) if !matches!(err, CameraError::Busy { .. }) => {
-                let nodes = devices::all();
-                let others =
-                    devices::called(&nodes, card).into_iter().filter(|other| other != path);
-                first(others.collect(), settings, err)
+                let mut others = devices::paths_by_card(&devices::all(), card);
+                others.retain(|other| other != path);
+                open_first(others, settings, err)
             }
             (opened, _) => opened,
         }
     }
 }
 
-/// The first of these devices that is a camera: a webcam has several nodes, and captures on one.
-fn first(
+/// Opens the first device that is a camera: a webcam has several devices, and captures on one. Returns
+/// the error of the first device if none is, or `fallback` if the list is empty.
+fn open_first(
     paths: Vec<PathBuf>,
     settings: &Settings,
-    mut otherwise: CameraError,
+    fallback: CameraError,
 ) -> Result<V4l2Camera, CameraError> {
-    for (tried, path) in paths.iter().enumerate() {
-        match V4l2Camera::open(path, settings) {
+    let mut first_error = None;
+    for path in paths {
+        match V4l2Camera::open(&path, settings) {
             Ok(camera) => return Ok(camera),
-            Err(err) if tried == 0 => otherwise = err,
-            Err(_) => {}
+            Err(err) => _ = first_error.get_or_insert(err),
         }
     }
-    Err(otherwise)
+    Err(first_error.unwrap_or(fallback))
 }
 
 #[cfg(test)]
@@ -96,22 +100,22 @@ mod tests {
         Settings { device: device.into(), ..Settings::builder().load().unwrap() }
     }
 
-    fn refusal(device: &str) -> CameraError {
-        Opener::new(settings(device)).open().err().expect("this device does not open")
+    fn open_error(device: &str) -> CameraError {
+        Opener::new(settings(device)).open().err().expect("this device cannot be opened")
     }
 
     #[test]
-    fn a_missing_device_is_named() {
-        let err = refusal("/dev/video-none");
+    fn missing_device_error_names_the_device() {
+        let err = open_error("/dev/video-none");
         assert!(matches!(err, CameraError::NotFound { .. }), "{err}");
         assert!(err.to_string().contains("/dev/video-none"));
         assert!(!err.is_transient() && !err.is_end());
-        let err = refusal("card:No Such Webcam 9000");
-        assert!(err.to_string().contains("no camera is called No Such Webcam 9000"), "{err}");
+        let err = open_error("card:No Such Webcam 9000");
+        assert!(err.to_string().contains("no camera has the name No Such Webcam 9000"), "{err}");
     }
 
     #[test]
-    fn a_camera_that_was_there_and_is_gone_is_still_named_by_its_path() {
+    fn lost_camera_error_names_its_path() {
         let mut opener = Opener::new(settings("/dev/video-none"));
         opener.card = Some("No Such Webcam 9000".into());
         let err = opener.open().err().unwrap();
@@ -119,16 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_camera_is_refused() {
-        let err = refusal("/dev/null");
+    fn file_that_is_no_camera_is_rejected() {
+        let err = open_error("/dev/null");
         assert!(matches!(err, CameraError::Device { .. }), "{err}");
-        let err = refusal("/dev/\0");
+        let err = open_error("/dev/\0");
         assert!(matches!(err, CameraError::NotFound { .. }), "{err}");
     }
 
     #[test]
-    fn a_missing_portrait_or_folder_is_named() {
-        let err = refusal("replay:/nonexistent/folder?loop");
-        assert!(err.to_string().contains("/nonexistent/folder "), "{err}");
+    fn missing_folder_error_names_the_folder() {
+        let err = open_error("replay:/nonexistent/folder?loop");
+        assert!(err.to_string().contains("/nonexistent/folder:"), "{err}");
     }
 }

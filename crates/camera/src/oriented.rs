@@ -1,23 +1,28 @@
-//! A camera that hangs on its side or upside down, or is seen in a mirror.
+//! Rotation and mirroring of a camera's pictures.
 
 use instored_imaging::{Frame, Picture};
 
-use super::{Camera, CameraError, Rotation};
+use crate::{Camera, CameraError, Rotation, Settings};
 
-/// A camera whose pictures are turned, and then mirrored.
-pub(super) struct Oriented {
+/// Returns the camera with the rotation and the mirroring that `settings` configure.
+pub fn oriented(camera: Box<dyn Camera>, settings: &Settings) -> Box<dyn Camera> {
+    Oriented::wrap(camera, settings.rotate, settings.mirror)
+}
+
+/// A camera whose pictures are rotated, and then mirrored.
+struct Oriented {
     camera: Box<dyn Camera>,
     rotation: Rotation,
-    mirror: bool,
+    is_mirrored: bool,
 }
 
 impl Oriented {
-    /// The camera as it is to be seen; itself where nothing is to be turned.
-    pub(super) fn by(camera: Box<dyn Camera>, rotation: Rotation, mirror: bool) -> Box<dyn Camera> {
-        if rotation == Rotation::None && !mirror {
+    /// Wraps the camera, or returns it unchanged if there is nothing to do.
+    fn wrap(camera: Box<dyn Camera>, rotation: Rotation, is_mirrored: bool) -> Box<dyn Camera> {
+        if rotation == Rotation::None && !is_mirrored {
             return camera;
         }
-        Box::new(Self { camera, rotation, mirror })
+        Box::new(Self { camera, rotation, is_mirrored })
     }
 }
 
@@ -25,37 +30,37 @@ impl Camera for Oriented {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         let Frame { mut picture, captured_at } = self.camera.next_frame()?;
         if self.rotation != Rotation::None {
-            picture = turned(&picture, self.rotation);
+            picture = rotated(&picture, self.rotation);
         }
-        if self.mirror {
+        if self.is_mirrored {
             picture = picture.mirrored();
         }
         Ok(Frame { picture, captured_at })
     }
 
     fn describe(&self) -> String {
-        let turned = match self.rotation {
+        let rotated = match self.rotation {
             Rotation::None => "",
-            Rotation::Quarter => ", turned by 90 degrees",
-            Rotation::Half => ", turned by 180 degrees",
-            Rotation::ThreeQuarters => ", turned by 270 degrees",
+            Rotation::Quarter => ", rotated by 90 degrees",
+            Rotation::Half => ", rotated by 180 degrees",
+            Rotation::ThreeQuarters => ", rotated by 270 degrees",
         };
-        let mirrored = if self.mirror { ", mirrored" } else { "" };
-        format!("{}{turned}{mirrored}", self.camera.describe())
+        let mirrored = if self.is_mirrored { ", mirrored" } else { "" };
+        format!("{}{rotated}{mirrored}", self.camera.describe())
     }
 }
 
-/// The picture, turned clockwise.
-fn turned(picture: &Picture, rotation: Rotation) -> Picture {
+/// Returns the picture rotated clockwise.
+fn rotated(picture: &Picture, rotation: Rotation) -> Picture {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let (across, down) = match rotation {
+    let (new_width, new_height) = match rotation {
         Rotation::None | Rotation::Half => (width, height),
         Rotation::Quarter | Rotation::ThreeQuarters => (height, width),
     };
-    let mut seen = Picture::filled(across as u32, down as u32, [0; 3]);
+    let mut rotated = Picture::filled(new_width as u32, new_height as u32, [0; 3]);
     let from = picture.rgb().as_chunks::<3>().0;
-    let to = seen.rgb_mut().as_chunks_mut::<3>().0;
-    for (y, row) in to.chunks_exact_mut(across).enumerate() {
+    let to = rotated.rgb_mut().as_chunks_mut::<3>().0;
+    for (y, row) in to.chunks_exact_mut(new_width).enumerate() {
         for (x, pixel) in row.iter_mut().enumerate() {
             let (x, y) = match rotation {
                 Rotation::None => (x, y),
@@ -66,7 +71,7 @@ fn turned(picture: &Picture, rotation: Rotation) -> Picture {
             *pixel = from[y * width + x];
         }
     }
-    seen
+    rotated
 }
 
 #[cfg(test)]
@@ -75,14 +80,14 @@ mod tests {
 
     use super::*;
 
-    /// A picture whose pixels tell their numbers.
+    /// Returns a picture with one number in all channels of each pixel.
     fn numbered(width: u32, height: u32, numbers: &[u8]) -> Picture {
         Picture::new(width, height, numbers.iter().flat_map(|n| [*n; 3]).collect()).unwrap()
     }
 
-    struct Once(Picture);
+    struct StillCamera(Picture);
 
-    impl Camera for Once {
+    impl Camera for StillCamera {
         fn next_frame(&mut self) -> Result<Frame, CameraError> {
             Ok(Frame { picture: self.0.clone(), captured_at: Duration::ZERO })
         }
@@ -92,37 +97,34 @@ mod tests {
         }
     }
 
-    fn seen(rotation: Rotation, mirror: bool) -> (Picture, String) {
-        let camera = Box::new(Once(numbered(3, 2, &[1, 2, 3, 4, 5, 6])));
-        let mut camera = Oriented::by(camera, rotation, mirror);
-        (camera.next_frame().unwrap().picture, camera.describe())
-    }
-
     #[test]
-    fn a_camera_is_turned_clockwise_and_then_mirrored() {
-        for (rotation, mirror, expected, said) in [
+    fn pictures_are_rotated_clockwise_and_then_mirrored() {
+        for (rotation, is_mirrored, expected, description) in [
             (Rotation::None, false, numbered(3, 2, &[1, 2, 3, 4, 5, 6]), "a picture"),
             (Rotation::None, true, numbered(3, 2, &[3, 2, 1, 6, 5, 4]), "a picture, mirrored"),
             (
                 Rotation::Quarter,
                 false,
                 numbered(2, 3, &[4, 1, 5, 2, 6, 3]),
-                "a picture, turned by 90 degrees",
+                "a picture, rotated by 90 degrees",
             ),
             (
                 Rotation::Half,
                 false,
                 numbered(3, 2, &[6, 5, 4, 3, 2, 1]),
-                "a picture, turned by 180 degrees",
+                "a picture, rotated by 180 degrees",
             ),
             (
                 Rotation::ThreeQuarters,
                 true,
                 numbered(2, 3, &[6, 3, 5, 2, 4, 1]),
-                "a picture, turned by 270 degrees, mirrored",
+                "a picture, rotated by 270 degrees, mirrored",
             ),
         ] {
-            assert_eq!(seen(rotation, mirror), (expected, said.to_owned()));
+            let camera = Box::new(StillCamera(numbered(3, 2, &[1, 2, 3, 4, 5, 6])));
+            let mut camera = Oriented::wrap(camera, rotation, is_mirrored);
+            assert_eq!(camera.next_frame().unwrap().picture, expected);
+            assert_eq!(camera.describe(), description);
         }
     }
 }

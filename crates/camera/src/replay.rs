@@ -1,78 +1,84 @@
-//! A folder of pictures, shown as a camera would.
+//! Folder of pictures as a camera.
 
 use std::path::{Path, PathBuf};
 
 use instored_imaging::{Frame, read_picture};
 
-use super::pace::FrameClock;
-use super::{Camera, CameraError, Pacing};
+use crate::{Camera, CameraError, FrameClock, Pacing};
 
-/// Shows the pictures of a folder by name, each as one frame in its own size.
+/// Camera that delivers the pictures of a folder in the order of their names, each in its own size.
 #[derive(Debug)]
 pub struct Replay {
     folder: PathBuf,
     files: Vec<PathBuf>,
     next: usize,
-    repeat: bool,
-    ticker: FrameClock,
+    is_repeated: bool,
+    clock: FrameClock,
 }
 
 impl Replay {
-    /// A replay of the `.jpg`, `.jpeg` and `.png` files in `folder`, `fps` a second; with `repeat`
-    /// it begins again at the end.
+    /// Opens a replay of the `.jpg`, `.jpeg` and `.png` files in `folder` at `fps` frames per second. If
+    /// `is_repeated`, it starts again at its end.
     ///
     /// # Errors
-    /// When the folder cannot be read or holds none.
-    pub fn open(folder: &Path, fps: u32, pace: Pacing, repeat: bool) -> Result<Self, CameraError> {
-        let refused = |reason| CameraError::Folder { path: folder.to_owned(), reason };
+    /// When the folder cannot be read, or contains no such file.
+    pub fn open(
+        folder: &Path,
+        fps: u32,
+        pacing: Pacing,
+        is_repeated: bool,
+    ) -> Result<Self, CameraError> {
+        let folder_error = |reason| CameraError::Folder { path: folder.to_owned(), reason };
         let mut files = std::fs::read_dir(folder)
             .and_then(|entries| {
                 entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()
             })
-            .map_err(|err| refused(err.to_string()))?;
+            .map_err(|err| folder_error(err.to_string()))?;
         files.retain(|file| is_picture_name(file));
         files.sort();
         if files.is_empty() {
-            return Err(refused("it holds no pictures".into()));
+            return Err(folder_error("it contains no pictures".into()));
         }
         Ok(Self {
             folder: folder.to_owned(),
             files,
             next: 0,
-            repeat,
-            ticker: FrameClock::new(fps, pace),
+            is_repeated,
+            clock: FrameClock::new(fps, pacing),
         })
     }
 }
 
+/// Returns true if the extension is that of a picture.
 fn is_picture_name(file: &Path) -> bool {
     let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default();
     ["jpg", "jpeg", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 impl Camera for Replay {
-    /// A file that is no picture takes its moment, is an error that names it, and is left behind.
+    /// Returns the next picture. A file that is no picture takes one frame time, and is a transient error
+    /// that names the file.
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         if self.next == self.files.len() {
-            if !self.repeat {
+            if !self.is_repeated {
                 return Err(CameraError::Ended);
             }
             self.next = 0;
         }
         let file = &self.files[self.next];
         self.next += 1;
-        let captured_at = self.ticker.tick();
+        let captured_at = self.clock.next_frame_time();
         let picture = read_picture(file)?;
         Ok(Frame { picture, captured_at })
     }
 
     fn describe(&self) -> String {
-        let again = if self.repeat { ", again and again" } else { "" };
+        let repeated = if self.is_repeated { ", repeated" } else { "" };
         format!(
-            "{} pictures of {} at {}/s{again}",
+            "{} pictures of {} at {}/s{repeated}",
             self.files.len(),
             self.folder.display(),
-            self.ticker.fps()
+            self.clock.fps()
         )
     }
 }
@@ -83,7 +89,7 @@ mod tests {
 
     use super::*;
 
-    fn paint(folder: &Path, name: &str, level: u8) {
+    fn write_picture(folder: &Path, name: &str, level: u8) {
         image::save_buffer(folder.join(name), &[level; 12], 2, 2, image::ColorType::Rgb8).unwrap();
     }
 
@@ -92,11 +98,11 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_by_name_at_even_moments_and_end() {
+    fn pictures_come_in_order_of_name_at_even_times() {
         let folder = tempfile::tempdir().unwrap();
-        paint(folder.path(), "b.png", 20);
-        paint(folder.path(), "a.PNG", 10);
-        paint(folder.path(), "c.jpg", 30);
+        write_picture(folder.path(), "b.png", 20);
+        write_picture(folder.path(), "a.PNG", 10);
+        write_picture(folder.path(), "c.jpg", 30);
         std::fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
         let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, false).unwrap();
         for (level, ms) in [(10, 0), (20, 100), (30, 200)] {
@@ -110,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_picture_is_named_and_left_behind() {
+    fn file_that_is_no_picture_is_a_transient_error() {
         let folder = tempfile::tempdir().unwrap();
-        paint(folder.path(), "1.png", 10);
+        write_picture(folder.path(), "1.png", 10);
         std::fs::write(folder.path().join("2.jpg"), b"\xff\xd8\xff\xe0 not really").unwrap();
         std::fs::create_dir(folder.path().join("3.png")).unwrap();
-        paint(folder.path(), "4.png", 40);
+        write_picture(folder.path(), "4.png", 40);
         let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, false).unwrap();
         replay.next_frame().unwrap();
         for name in ["2.jpg", "3.png"] {
@@ -127,17 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_replay_goes_on_and_its_time_never_goes_back() {
+    fn repeated_replay_continues_its_time() {
         let folder = tempfile::tempdir().unwrap();
-        paint(folder.path(), "1.png", 10);
-        paint(folder.path(), "2.png", 20);
+        write_picture(folder.path(), "1.png", 10);
+        write_picture(folder.path(), "2.png", 20);
         let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, true).unwrap();
         assert_eq!(levels(&mut replay, 5), [10, 20, 10, 20, 10].map(Some));
         assert_eq!(replay.next_frame().unwrap().captured_at, Duration::from_millis(500));
     }
 
     #[test]
-    fn a_folder_without_pictures_is_refused_by_name() {
+    fn folder_without_pictures_is_rejected_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let err = Replay::open(folder.path(), 10, Pacing::Unlimited, false).unwrap_err();
         assert!(err.to_string().contains(&folder.path().display().to_string()), "{err}");

@@ -1,19 +1,19 @@
-//! Which camera, and how it is set.
+//! Settings of the camera.
 
 use serde::{Deserialize, Serialize};
 
-/// The camera.
+/// Settings of the camera.
 #[derive(Debug, Clone, confique::Config, Serialize)]
 pub struct Settings {
-    /// "/dev/video0" or another V4L2 device, "/dev/v4l/by-id/…" to name it for good, or "card:C920"
-    /// for the one whose name contains that; "replay:/folder" shows the .jpg and .png files of a
-    /// folder by name, "replay:/video.mp4" a video (by ffmpeg, when it is installed), and with
-    /// "?loop" behind it again and again; "scene:/portrait.jpg" plays that person coming in and
-    /// leaving again and again.
+    /// Source of the frames: "/dev/video0" or another V4L2 device ("/dev/v4l/by-id/…" is stable);
+    /// "card:C920", the device whose name contains that text; "replay:/folder", the .jpg and .png files
+    /// of a folder by name; "replay:/video.mp4", a video (requires ffmpeg); "replay:…?loop", the same
+    /// repeated; "scene:/portrait.jpg", a simulated entrance that the person of the portrait enters and
+    /// leaves repeatedly.
     #[config(default = "/dev/video0", env = "INSTORED_CAMERA_DEVICE")]
     pub device: String,
 
-    /// Width of a frame in pixels, 64 to 4096. A camera without this size gives its nearest.
+    /// Width of a frame in pixels, 64 to 4096. A camera without this size delivers its nearest.
     #[config(default = 640, env = "INSTORED_CAMERA_WIDTH")]
     #[config(validate((64..=4096).contains(width), "must be between 64 and 4096"))]
     pub width: u32,
@@ -23,31 +23,29 @@ pub struct Settings {
     #[config(validate((64..=4096).contains(height), "must be between 64 and 4096"))]
     pub height: u32,
 
-    /// Frames a second, 1 to 120. Of a faster camera, frames are left out.
+    /// Frames per second, 1 to 120. Further frames of a faster camera are dropped.
     #[config(default = 10, env = "INSTORED_CAMERA_FPS")]
     #[config(validate((1..=120).contains(fps), "must be between 1 and 120"))]
     pub fps: u32,
 
-    /// How long to wait for a frame before the camera counts as silent, in milliseconds, 100 to
-    /// 10000.
+    /// Time without a frame after which the camera is reopened, in milliseconds, 100 to 10000.
     #[config(default = 2000, env = "INSTORED_CAMERA_TIMEOUT_MS")]
     #[config(validate((100..=10_000).contains(timeout_ms), "must be between 100 and 10000"))]
     pub timeout_ms: u64,
 
-    /// How far the camera's picture has to be turned clockwise to be upright, in degrees: "0", "90",
-    /// "180" or "270".
+    /// Clockwise rotation that makes the picture upright, in degrees: "0", "90", "180" or "270".
     #[config(default = "0", env = "INSTORED_CAMERA_ROTATE")]
     pub rotate: Rotation,
 
-    /// Whether left and right are swapped.
+    /// True to swap left and right.
     #[config(default = false, env = "INSTORED_CAMERA_MIRROR")]
     pub mirror: bool,
 }
 
-/// A turn clockwise.
+/// A clockwise rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rotation {
-    /// None.
+    /// By 0 degrees.
     #[serde(rename = "0")]
     None,
     /// By 90 degrees.
@@ -68,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_out_of_range_are_refused() {
+    fn settings_out_of_range_are_rejected() {
         for (toml, reason) in [
             ("fps = 0", "between 1 and 120"),
             ("width = 8", "between 64 and 4096"),
@@ -76,8 +74,8 @@ mod tests {
             ("rotate = \"45\"", "`0`, `90`, `180`, `270`"),
         ] {
             let read: Result<<Settings as Config>::Layer, _> = toml::from_str(toml);
-            let refusal = read.err().unwrap().to_string();
-            assert!(refusal.contains(reason), "{toml}: {refusal}");
+            let error = read.err().unwrap().to_string();
+            assert!(error.contains(reason), "{toml}: {error}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A V4L2 camera, such as any USB webcam, through memory-mapped buffers.
+//! V4L2 camera, such as a USB webcam, read through memory-mapped buffers.
 //!
-//! Cameras that deliver raw Bayer data through libcamera are no such device.
+//! Cameras that deliver raw Bayer data and need libcamera are not supported.
 
 use std::io;
 use std::path::Path;
@@ -17,46 +17,46 @@ use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
-use super::formats::{self, Choice, Offer, Sizes, Steps, Wanted};
-use super::pace::FrameRateLimiter;
-use super::{Camera, CameraError, Settings};
+use crate::formats::{self, Choice, Offer, Sizes, Steps, Target};
+use crate::pacing::FrameRateLimiter;
+use crate::{Camera, CameraError, Settings};
 
-/// Buffers that the driver fills in turn.
-const BUFFERS: u32 = 4;
-/// What the system says of a device that is no longer there; `io::ErrorKind` has no name for it.
+/// Number of buffers that the driver fills in turn.
+const BUFFER_COUNT: u32 = 4;
+/// Error number of a device that was removed; `io::ErrorKind` has no name for it.
 const ENODEV: i32 = 19;
 
-/// A V4L2 device that is streaming.
+/// A streaming V4L2 device.
 pub(super) struct V4l2Camera {
     stream: Stream<'static>,
     layout: FrameLayout,
-    device: Named,
+    device: DeviceName,
     card: String,
     description: String,
-    thinning: FrameRateLimiter,
+    rate_limiter: FrameRateLimiter,
     timeout: Duration,
     started: Instant,
-    /// When a buffer was last a picture.
-    good: Instant,
+    /// Time of the latest buffer that was a picture.
+    latest_picture: Instant,
 }
 
 impl V4l2Camera {
-    /// Opens the device at `path`, in the format nearest to what `settings` want.
+    /// Opens the device at `path`, in the format nearest to the configured size and rate.
     ///
     /// # Errors
-    /// When it cannot be opened, is no camera, or has no format that can be read.
+    /// When the device cannot be opened, is no camera, or has no format that can be decoded.
     pub(super) fn open(path: &Path, settings: &Settings) -> Result<Self, CameraError> {
-        let device = Named(path.display().to_string());
-        // The v4l crate takes no path with a zero byte.
+        let device = DeviceName(path.display().to_string());
+        // The v4l crate panics on a path with a zero byte.
         if device.0.contains('\0') {
             return Err(CameraError::NotFound { device: device.0 });
         }
-        let node = Device::with_path(path).map_err(device.while_("opening it"))?;
-        let card = node.query_caps().map_err(device.while_("asking what it is"))?.card;
+        let node = Device::with_path(path).map_err(device.error_while("opening it"))?;
+        let card = node.query_caps().map_err(device.error_while("querying its capabilities"))?.card;
 
-        let wanted = Wanted { width: settings.width, height: settings.height, fps: settings.fps };
-        let offers = offers(&node, wanted);
-        let unsupported = || CameraError::NoUsableFormat {
+        let target = Target { width: settings.width, height: settings.height, fps: settings.fps };
+        let offers = offers(&node, target);
+        let no_usable_format = || CameraError::NoUsableFormat {
             device: device.0.clone(),
             offered: {
                 let mut fourccs: Vec<_> = offers.iter().map(|offer| offer.fourcc).collect();
@@ -65,11 +65,11 @@ impl V4l2Camera {
             },
         };
         let Choice { pixel_format, width, height } =
-            formats::choose(&offers, wanted).ok_or_else(unsupported)?;
+            formats::choose(&offers, target).ok_or_else(no_usable_format)?;
         let format = Format::new(width, height, FourCC::new(&pixel_format.fourcc()));
-        let format = node.set_format(&format).map_err(device.while_("setting its format"))?;
+        let format = node.set_format(&format).map_err(device.error_while("setting its format"))?;
         if format.fourcc.repr != pixel_format.fourcc() {
-            return Err(unsupported());
+            return Err(no_usable_format());
         }
         let Format { width, height, stride, .. } = format;
         let layout =
@@ -77,59 +77,61 @@ impl V4l2Camera {
                 |reason| CameraError::UnsupportedLayout { device: device.0.clone(), reason },
             )?;
         if let Err(err) = node.set_params(&Parameters::with_fps(settings.fps)) {
-            tracing::debug!(%err, device = %device.0, "the camera keeps its own rate");
+            tracing::debug!(%err, device = %device.0, "the camera does not accept the configured rate");
         }
         let timeout = Duration::from_millis(settings.timeout_ms);
-        let mut stream = Stream::with_buffers(&node, Type::VideoCapture, BUFFERS)
-            .map_err(device.while_("allocating buffers"))?;
+        let mut stream = Stream::with_buffers(&node, Type::VideoCapture, BUFFER_COUNT)
+            .map_err(device.error_while("allocating buffers"))?;
         stream.set_timeout(timeout);
         let description = format!(
             "{} ({card}): {} {width}x{height} at {}/s",
             device.0, format.fourcc, settings.fps
         );
         let started = Instant::now();
-        let thinning = FrameRateLimiter::new(settings.fps);
+        let rate_limiter = FrameRateLimiter::new(settings.fps);
         Ok(Self {
             stream,
             layout,
             device,
             card,
             description,
-            thinning,
+            rate_limiter,
             timeout,
             started,
-            good: started,
+            latest_picture: started,
         })
     }
 
-    /// The name that the device's driver gives it.
+    /// Returns the name of the card, as its driver reports it.
     pub(super) fn card(&self) -> &str {
         &self.card
     }
 
-    /// Waits for a buffer, and makes a picture of it if its moment has come.
+    /// Waits for a buffer, and decodes it if its frame is due.
     fn next_buffer(&mut self) -> Result<Option<Frame>, CameraError> {
         let (buffer, meta) = self.stream.next().map_err(|err| match err.kind() {
             io::ErrorKind::TimedOut => {
                 CameraError::TimedOut { device: self.device.0.clone(), timeout: self.timeout }
             }
-            // A signal came first, or somebody else took the buffer.
+            // A signal interrupted the wait, or the buffer was taken.
             io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {
                 CameraError::DamagedFrame(FrameError(err.to_string()))
             }
-            _ => self.device.while_("waiting for a frame")(err),
+            _ => self.device.error_while("waiting for a frame")(err),
         })?;
         let captured_at = self.started.elapsed();
         if meta.flags.contains(Flags::ERROR) {
-            return Err(CameraError::DamagedFrame(FrameError("the driver says so".into())));
+            return Err(CameraError::DamagedFrame(FrameError(
+                "the driver reports an error".into(),
+            )));
         }
-        if !self.thinning.keeps(captured_at) {
+        if !self.rate_limiter.accepts(captured_at) {
             return Ok(None);
         }
-        // The mapped buffer is longer than what arrived in it.
+        // The mapped buffer is longer than the data in it.
         let bytes = &buffer[..buffer.len().min(meta.bytesused as usize)];
         let picture = self.layout.decode(bytes)?;
-        self.good = Instant::now();
+        self.latest_picture = Instant::now();
         Ok(Some(Frame { picture, captured_at }))
     }
 }
@@ -141,21 +143,23 @@ impl Camera for V4l2Camera {
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => {}
                 Err(err) => {
-                    // Where no buffer was captured_at, the stream would queue one that is queued
-                    // already, and be refused. Stopped, it begins anew with all of them. If
-                    // stopping fails, so does that beginning, which then tells why.
+                    // If no buffer was dequeued, the next call would queue one twice, which the
+                    // driver rejects. A stopped stream starts again with all buffers. If stopping
+                    // fails, so does the next start, which reports the reason.
                     if let Err(err) = self.stream.stop() {
-                        tracing::debug!(%err, device = %self.device.0, "the stream does not stop");
+                        tracing::debug!(%err, device = %self.device.0, "cannot stop the stream");
                     }
-                    return Err(if err.is_transient() && self.good.elapsed() > self.timeout {
-                        CameraError::NoUsableFrames {
-                            device: self.device.0.clone(),
-                            timeout: self.timeout,
-                            reason: err.to_string(),
-                        }
-                    } else {
-                        err
-                    });
+                    return Err(
+                        if err.is_transient() && self.latest_picture.elapsed() > self.timeout {
+                            CameraError::NoUsableFrames {
+                                device: self.device.0.clone(),
+                                timeout: self.timeout,
+                                reason: err.to_string(),
+                            }
+                        } else {
+                            err
+                        },
+                    );
                 }
             }
         }
@@ -166,18 +170,18 @@ impl Camera for V4l2Camera {
     }
 }
 
-/// Everything that the device offers, ranges narrowed to what is nearest to the wanted.
-fn offers(device: &Device, wanted: Wanted) -> Vec<Offer> {
-    // A node that captures nothing answers with an error.
+/// Returns all formats that the device offers; a range of sizes is reduced to the nearest size.
+fn offers(device: &Device, target: Target) -> Vec<Offer> {
+    // A device that is no camera returns an error.
     let formats = device.enum_formats().unwrap_or_default();
     let mut offers = Vec::new();
     for fourcc in formats.into_iter().map(|format| format.fourcc) {
-        // A driver need not list its sizes; it then takes the nearest by itself.
+        // A driver that does not list its sizes selects the nearest one itself.
         let sizes = device.enum_framesizes(fourcc).unwrap_or_default();
         let mut sizes: Vec<_> =
-            sizes.into_iter().map(|size| sizes_of(&size.size).nearest(wanted)).collect();
+            sizes.into_iter().map(|size| sizes_of(&size.size).nearest(target)).collect();
         if sizes.is_empty() {
-            sizes.push((wanted.width, wanted.height));
+            sizes.push((target.width, target.height));
         }
         offers.extend(sizes.into_iter().map(|(width, height)| {
             let intervals = device.enum_frameintervals(fourcc, width, height).unwrap_or_default();
@@ -194,7 +198,7 @@ fn offers(device: &Device, wanted: Wanted) -> Vec<Offer> {
     offers
 }
 
-/// The range of luma that a driver gives, by its own word or by its colour space's default.
+/// Returns the luma range that the driver reports, or the default of the colour space.
 fn range(format: &Format) -> LumaRange {
     match (format.quantization, format.colorspace) {
         (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => LumaRange::Full,
@@ -202,27 +206,29 @@ fn range(format: &Format) -> LumaRange {
     }
 }
 
+/// Converts the sizes of one format.
 fn sizes_of(size: &FrameSizeEnum) -> Sizes {
     match size {
-        FrameSizeEnum::Discrete(size) => Sizes::One { width: size.width, height: size.height },
-        FrameSizeEnum::Stepwise(range) => Sizes::Range {
+        FrameSizeEnum::Discrete(size) => Sizes::Discrete { width: size.width, height: size.height },
+        FrameSizeEnum::Stepwise(range) => Sizes::Stepwise {
             width: Steps { from: range.min_width, to: range.max_width, step: range.step_width },
             height: Steps { from: range.min_height, to: range.max_height, step: range.step_height },
         },
     }
 }
 
-/// Frames a second at a frame interval; none for the intervals of 0 that some drivers list.
+/// Returns the frames per second at a frame interval; `None` for a zero that some drivers report.
 fn fps(interval: Fraction) -> Option<f64> {
     (interval.numerator > 0 && interval.denominator > 0)
         .then(|| f64::from(interval.denominator) / f64::from(interval.numerator))
 }
 
-/// The device's name, for errors.
-struct Named(String);
+/// Name of the device, for errors.
+struct DeviceName(String);
 
-impl Named {
-    fn while_(&self, doing: &'static str) -> impl FnOnce(io::Error) -> CameraError {
+impl DeviceName {
+    /// Returns a function that converts an error of the system during an operation.
+    fn error_while(&self, doing: &'static str) -> impl FnOnce(io::Error) -> CameraError {
         let device = self.0.clone();
         move |source| match source.kind() {
             io::ErrorKind::NotFound => CameraError::NotFound { device },
@@ -239,22 +245,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_system_says_becomes_what_to_do() {
-        let told = |errno| {
-            let device = Named("/dev/video7".into());
-            let err = device.while_("opening it")(io::Error::from_raw_os_error(errno));
+    fn system_errors_become_camera_errors() {
+        let converted = |errno| {
+            let device = DeviceName("/dev/video7".into());
+            let err = device.error_while("opening it")(io::Error::from_raw_os_error(errno));
             assert!(err.to_string().contains("/dev/video7") && !err.is_transient(), "{err}");
             err
         };
-        assert!(matches!(told(2), CameraError::NotFound { .. }));
-        assert!(matches!(told(13), CameraError::PermissionDenied { .. }));
-        assert!(matches!(told(16), CameraError::Busy { .. }));
-        assert!(matches!(told(ENODEV), CameraError::Disconnected { .. }));
-        assert!(matches!(told(5), CameraError::Device { .. }));
+        assert!(matches!(converted(2), CameraError::NotFound { .. }));
+        assert!(matches!(converted(13), CameraError::PermissionDenied { .. }));
+        assert!(matches!(converted(16), CameraError::Busy { .. }));
+        assert!(matches!(converted(ENODEV), CameraError::Disconnected { .. }));
+        assert!(matches!(converted(5), CameraError::Device { .. }));
     }
 
     #[test]
-    fn luma_has_the_range_that_the_driver_says() {
+    fn luma_range_is_the_reported_one() {
         let format = |quantization, colorspace| Format {
             quantization,
             colorspace,
@@ -270,15 +276,15 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_of_nothing_is_no_rate() {
+    fn zero_frame_interval_has_no_rate() {
         assert_eq!(fps(Fraction::new(1, 30)), Some(30.0));
         assert_eq!(fps(Fraction::new(0, 1)), None);
         assert_eq!(fps(Fraction::new(1, 0)), None);
     }
 
     #[test]
-    fn a_camera_can_be_handed_to_a_thread() {
-        fn sendable<T: Send>() {}
-        sendable::<V4l2Camera>();
+    fn camera_can_move_to_a_thread() {
+        fn assert_send<T: Send>() {}
+        assert_send::<V4l2Camera>();
     }
 }

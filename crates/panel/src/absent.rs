@@ -1,20 +1,22 @@
-//! Button and light of a box without a panel.
+//! Driver for a box without button and status LED.
 
 use std::time::{Duration, Instant};
 
-use super::{Button, Edge, PanelError, StatusLed};
+use crate::{Button, Edge, OpenPanel, PanelError, StatusLed};
 
-/// Button of a box without one: it is never pressed.
-#[derive(Debug)]
-pub(super) struct Unpressed(Instant);
-
-impl Unpressed {
-    pub(super) fn new() -> Self {
-        Self(Instant::now())
+/// Returns a button that is never pressed, and an LED that accepts every level.
+pub(super) fn open() -> OpenPanel {
+    OpenPanel {
+        button: Box::new(AbsentButton(Instant::now())),
+        led: Box::new(AbsentLed),
+        description: "without button and status LED, as configured by panel.driver".to_owned(),
     }
 }
 
-impl Button for Unpressed {
+/// A button that is never pressed.
+struct AbsentButton(Instant);
+
+impl Button for AbsentButton {
     fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, PanelError> {
         std::thread::sleep(timeout);
         Ok(None)
@@ -25,12 +27,11 @@ impl Button for Unpressed {
     }
 }
 
-/// StatusLed of a box without one: it accepts every state.
-#[derive(Debug)]
-pub(super) struct Dark;
+/// An LED that accepts every level.
+struct AbsentLed;
 
-impl StatusLed for Dark {
-    fn set(&mut self, _on: bool) -> Result<(), PanelError> {
+impl StatusLed for AbsentLed {
+    fn set(&mut self, _is_lit: bool) -> Result<(), PanelError> {
         Ok(())
     }
 }

@@ -1,47 +1,50 @@
-//! One clock for edges and for waiting.
+//! Conversion of kernel time stamps to a clock of this process.
 //!
 //! The kernel stamps edges on a clock that safe code cannot read. An edge is never read before it
-//! happened, so the smallest distance seen between both clocks is the best guess of their offset.
+//! happens, so the smallest difference between both clocks so far is the best estimate of their offset.
 
 use std::time::{Duration, Instant};
 
-/// Places kernel time stamps on the clock of this process.
+/// Clock that starts at zero, and converts kernel time stamps.
 pub(super) struct EdgeClock {
     started: Instant,
     /// Smallest `now - stamp` so far, in nanoseconds.
     offset: Option<i128>,
-    last: Duration,
+    /// Latest time that was returned for an edge.
+    latest: Duration,
 }
 
 impl EdgeClock {
+    /// Starts the clock.
     pub(super) fn start() -> Self {
-        Self { started: Instant::now(), offset: None, last: Duration::ZERO }
+        Self { started: Instant::now(), offset: None, latest: Duration::ZERO }
     }
 
-    /// Time since the start.
+    /// Returns the time since the start.
     pub(super) fn now(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// When an edge with the kernel's `stamp`, read just now, happened.
-    pub(super) fn place(&mut self, stamp: Duration) -> Duration {
+    /// Returns the time of an edge with the kernel's `stamp` that was just read.
+    pub(super) fn convert(&mut self, stamp: Duration) -> Duration {
         let now = self.now();
-        self.place_at(stamp, now)
+        self.convert_at(stamp, now)
     }
 
-    fn place_at(&mut self, stamp: Duration, now: Duration) -> Duration {
-        let stamp = nanos(stamp);
-        let distance = nanos(now) - stamp;
-        let offset = self.offset.map_or(distance, |known| known.min(distance));
+    /// Converts the stamp of an edge that was read at `now`.
+    fn convert_at(&mut self, stamp: Duration, now: Duration) -> Duration {
+        let stamp = nanoseconds(stamp);
+        let difference = nanoseconds(now) - stamp;
+        let offset = self.offset.map_or(difference, |known| known.min(difference));
         self.offset = Some(offset);
         let at = u64::try_from(stamp + offset).map_or(Duration::ZERO, Duration::from_nanos);
-        self.last = self.last.max(at);
-        self.last
+        self.latest = self.latest.max(at);
+        self.latest
     }
 }
 
-fn nanos(duration: Duration) -> i128 {
-    // A duration has fewer than 2^94 nanoseconds.
+/// Returns the duration in nanoseconds, of which there are fewer than 2^94.
+fn nanoseconds(duration: Duration) -> i128 {
     duration.as_nanos() as i128
 }
 
@@ -56,17 +59,17 @@ mod tests {
     #[test]
     fn edges_read_late_keep_their_distance() {
         let mut clock = EdgeClock::start();
-        assert_eq!(clock.place_at(ms(90_100), ms(100)), ms(100));
-        // Both of these waited in the kernel's queue until 9 s.
-        assert_eq!(clock.place_at(ms(91_000), ms(9_000)), ms(1_000));
-        assert_eq!(clock.place_at(ms(91_300), ms(9_000)), ms(1_300));
+        assert_eq!(clock.convert_at(ms(90_100), ms(100)), ms(100));
+        // Both of these were in the kernel's queue until 9 s.
+        assert_eq!(clock.convert_at(ms(91_000), ms(9_000)), ms(1_000));
+        assert_eq!(clock.convert_at(ms(91_300), ms(9_000)), ms(1_300));
     }
 
     #[test]
-    fn no_edge_lies_in_the_future_or_before_another() {
+    fn edges_are_in_order_and_never_in_the_future() {
         let mut clock = EdgeClock::start();
-        assert_eq!(clock.place_at(ms(1_000), ms(500)), ms(500));
-        assert_eq!(clock.place_at(ms(1_200), ms(600)), ms(600));
-        assert_eq!(clock.place_at(ms(1_150), ms(700)), ms(600));
+        assert_eq!(clock.convert_at(ms(1_000), ms(500)), ms(500));
+        assert_eq!(clock.convert_at(ms(1_200), ms(600)), ms(600));
+        assert_eq!(clock.convert_at(ms(1_150), ms(700)), ms(600));
     }
 }

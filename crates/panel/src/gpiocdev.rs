@@ -1,31 +1,58 @@
-//! Button and light on the kernel's GPIO character device (uAPI v2).
+//! Driver for the kernel's GPIO character device (uAPI v2, Linux 5.10 or later).
 //!
-//! The kernel debounces and stamps the edges, so none is lost while this process is busy.
+//! The kernel debounces and stamps the edges, so that none is lost while this process is busy.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gpiocdev::Request;
 use gpiocdev::line::{Bias, EdgeDetection, EdgeKind, Value};
 
-use super::edge_clock::EdgeClock;
-use super::{Button, Edge, Panel, PanelError, Pull, Settings, StatusLed};
+use crate::chips::{self, Chip, ChipCatalogue, Selection};
+use crate::edge_clock::EdgeClock;
+use crate::{Button, Edge, GpioLine, OpenPanel, PanelError, Pull, Role, Settings, StatusLed};
 
-/// Name under which the lines show up in `gpioinfo`.
+/// Name of the lines' user in `gpioinfo`.
 const CONSUMER: &str = "instored";
 
-pub(super) fn open(settings: &Settings) -> Result<Panel, PanelError> {
-    let chip = || settings.chip.clone();
-    gpiocdev::Chip::from_path(&settings.chip)
-        .map_err(|err| PanelError::Chip { chip: chip(), reason: err.to_string() })?;
-    let line = |role, line| {
-        move |err: gpiocdev::Error| {
-            let chip = settings.chip.clone();
-            PanelError::Line { chip, line, role, reason: err.to_string() }
+/// The GPIO chips in `/dev`.
+struct CharacterDevices;
+
+impl ChipCatalogue for CharacterDevices {
+    fn paths(&self) -> Vec<PathBuf> {
+        gpiocdev::chip::chips().unwrap_or_default()
+    }
+
+    fn read(&self, path: &Path) -> Result<Chip, String> {
+        let read = || -> gpiocdev::Result<Chip> {
+            let chip = gpiocdev::Chip::from_path(path)?;
+            let label = chip.info()?.label;
+            let line_names = chip
+                .line_info_iter()?
+                .map(|line| line.map(|line| line.name))
+                .collect::<Result<_, _>>()?;
+            Ok(Chip { path: chip.path().to_owned(), label, line_names })
+        };
+        read().map_err(|err| err.to_string())
+    }
+}
+
+/// Opens button and LED.
+pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
+    let selection = chips::select(&CharacterDevices, settings)?;
+    let Selection { chip, button: button_line, led: led_line } = &selection;
+    let refused = |line: &GpioLine, number: u32, role: Role| {
+        let (chip, line) = (chip.clone(), line.clone());
+        move |err: gpiocdev::Error| PanelError::Line {
+            chip: chip.describe(),
+            line,
+            role,
+            reason: consumer(&chip, number).map_or_else(|| err.to_string(), in_use_by),
         }
     };
 
     let mut request = Request::builder();
-    request.on_chip(&settings.chip).with_consumer(CONSUMER).with_line(settings.button_line);
+    request.on_chip(&chip.path).with_consumer(CONSUMER).with_line(*button_line);
     request.as_input().with_edge_detection(EdgeDetection::BothEdges);
     if settings.active_low {
         request.as_active_low();
@@ -36,26 +63,71 @@ pub(super) fn open(settings: &Settings) -> Result<Panel, PanelError> {
         Pull::None => Bias::Disabled,
     });
     request.with_debounce_period(Duration::from_millis(settings.debounce_ms));
-    let button = request.request().map_err(line("button", settings.button_line))?;
+    let button =
+        request.request().map_err(refused(&settings.button_line, *button_line, Role::Button))?;
 
-    let light = Request::builder()
-        .on_chip(&settings.chip)
+    let led = Request::builder()
+        .on_chip(&chip.path)
         .with_consumer(CONSUMER)
-        .with_line(settings.light_line)
+        .with_line(*led_line)
         .as_output(Value::Inactive)
         .request()
-        .map_err(line("light", settings.light_line))?;
+        .map_err(refused(&settings.light_line, *led_line, Role::StatusLed))?;
 
-    Ok((
-        Box::new(CdevButton {
+    Ok(OpenPanel {
+        button: Box::new(CdevButton {
             request: button,
-            line: settings.button_line,
+            line: *button_line,
             clock: EdgeClock::start(),
         }),
-        Box::new(CdevLight { request: light, line: settings.light_line }),
-    ))
+        led: Box::new(CdevLed { request: led, line: *led_line }),
+        description: describe(&selection),
+    })
 }
 
+/// Describes the panel if another process of this program holds both lines.
+pub(super) fn check_held(settings: &Settings) -> Result<String, PanelError> {
+    let selection = chips::select(&CharacterDevices, settings)?;
+    let Selection { chip, button, led } = &selection;
+    for (line, number, role) in [
+        (&settings.button_line, *button, Role::Button),
+        (&settings.light_line, *led, Role::StatusLed),
+    ] {
+        let (chip_name, line) = (chip.describe(), line.clone());
+        match consumer(chip, number) {
+            Some(consumer) if consumer == CONSUMER => {}
+            Some(consumer) => {
+                let reason = in_use_by(consumer);
+                return Err(PanelError::Line { chip: chip_name, line, role, reason });
+            }
+            None => return Err(PanelError::NotHeld { chip: chip_name, line, role }),
+        }
+    }
+    Ok(format!("{}, in use by the running daemon", describe(&selection)))
+}
+
+/// Returns the name of the program or driver that uses a line; `None` if the line is free.
+fn consumer(chip: &Chip, line: u32) -> Option<String> {
+    let chip = gpiocdev::Chip::from_path(&chip.path).ok()?;
+    let info = chip.line_info(line).ok()?;
+    info.used.then_some(info.consumer)
+}
+
+/// Returns the reason why a used line cannot be requested.
+fn in_use_by(consumer: String) -> String {
+    if consumer.is_empty() {
+        "it is in use".to_owned()
+    } else {
+        format!("it is in use by {consumer}")
+    }
+}
+
+/// Describes chip and lines.
+fn describe(Selection { chip, button, led }: &Selection) -> String {
+    format!("GPIO chip {}: button on line {button}, status LED on line {led}", chip.describe())
+}
+
+/// A button on a requested line.
 struct CdevButton {
     request: Request,
     line: u32,
@@ -66,15 +138,16 @@ impl Button for CdevButton {
     fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, PanelError> {
         let failed =
             |err: gpiocdev::Error| PanelError::Read { line: self.line, reason: err.to_string() };
-        // A signal ends the wait with an error, too. A line that is lost fails a second time.
+        // A signal interrupts the wait with an error, too. A lost line fails a second time.
         let waited = self.request.wait_edge_event(timeout);
         if !waited.or_else(|_| self.request.wait_edge_event(Duration::ZERO)).map_err(failed)? {
             return Ok(None);
         }
         let event = self.request.read_edge_event().map_err(failed)?;
-        // Edges of the logical value: with an active-low button, rising is going down.
-        let pressed = event.kind == EdgeKind::Rising;
-        Ok(Some(Edge { pressed, at: self.clock.place(Duration::from_nanos(event.timestamp_ns)) }))
+        // The edges are those of the logical level: rising means pressed, active-low or not.
+        let is_pressed = event.kind == EdgeKind::Rising;
+        let at = self.clock.convert(Duration::from_nanos(event.timestamp_ns));
+        Ok(Some(Edge { is_pressed, at }))
     }
 
     fn now(&self) -> Duration {
@@ -82,25 +155,26 @@ impl Button for CdevButton {
     }
 }
 
-struct CdevLight {
+/// An LED on a requested line.
+struct CdevLed {
     request: Request,
     line: u32,
 }
 
-impl StatusLed for CdevLight {
-    fn set(&mut self, on: bool) -> Result<(), PanelError> {
-        let value = if on { Value::Active } else { Value::Inactive };
+impl StatusLed for CdevLed {
+    fn set(&mut self, is_lit: bool) -> Result<(), PanelError> {
+        let value = if is_lit { Value::Active } else { Value::Inactive };
         self.request
             .set_lone_value(value)
             .map_err(|err| PanelError::Write { line: self.line, reason: err.to_string() })
     }
 }
 
-/// A released line may keep its level: the light of a stopped box must not go on signalling.
-impl Drop for CdevLight {
+/// Switches the LED off, because a released line may keep its level.
+impl Drop for CdevLed {
     fn drop(&mut self) {
         if let Err(err) = self.set(false) {
-            tracing::warn!(%err, "the light may still be on");
+            tracing::debug!(%err, "the status LED may still be on");
         }
     }
 }

@@ -1,147 +1,166 @@
-//! From edges to presses.
+//! Button events from edges.
 //!
-//! A change counts once the button has rested for the debounce time; it then counts from its first
-//! edge. So a storm of bounces is one press, and a spike shorter than the debounce time is none.
+//! A new level counts once it lasted for the debounce time; it then counts from its first edge. A storm
+//! of bounces is therefore one press, and a spike shorter than the debounce time is none.
 
 use std::time::Duration;
 
-use super::{Edge, Settings};
+use crate::{Edge, Settings};
 
-/// How long the button is down before it is clear that it is being held.
-const HOLDING_AFTER: Duration = Duration::from_secs(1);
+/// Time after which a press is reported as the start of a hold.
+const HOLD_WARNING_DELAY: Duration = Duration::from_secs(1);
 
-/// What somebody did with the button.
+/// An event of the button.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ButtonEvent {
     /// Released before the hold time.
     ShortPress,
     /// Pressed for one second; [`ButtonEvent::HoldCompleted`] follows unless it is released.
     HoldStarted,
-    /// Released after [`ButtonEvent::HoldStarted`] and before the hold time; [`ButtonEvent::ShortPress`]
-    /// follows.
+    /// Released after [`ButtonEvent::HoldStarted`] and before the hold time. A
+    /// [`ButtonEvent::ShortPress`] follows, unless the button was lost.
     HoldAborted,
     /// Pressed for the hold time. The release reports no further event.
     HoldCompleted,
 }
 
-/// Makes presses of edges. Pure: time comes with the calls, on one clock that never goes back.
+/// Converter from edges to button events. It is pure: each call brings its time, on one clock that
+/// never goes back.
 #[derive(Debug)]
 pub struct PressDetector {
     debounce: Duration,
     hold: Duration,
-    /// The level of the last edge, and when it was reached.
+    /// Level after the latest edge: true if pressed.
     level: bool,
-    since: Duration,
-    /// When the level first left the settled one, while it is not settled.
-    left: Option<Duration>,
+    /// Time of the latest edge that changed the level.
+    changed: Duration,
+    /// Time of the first edge away from the settled level; `None` while the level is settled.
+    departed: Option<Duration>,
     state: State,
 }
 
+/// Settled state of the button.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    Up,
-    Down {
-        since: Duration,
-    },
-    Holding {
-        since: Duration,
-    },
-    /// Reported as held; waiting for the release.
+    /// Released.
+    Released,
+    /// Pressed since this time.
+    Pressed { since: Duration },
+    /// Pressed since this time; the hold was reported as started.
+    Holding { since: Duration },
+    /// Reported as held; waits for the release.
     Held,
 }
 
 impl PressDetector {
-    /// A detector for a button that is up.
+    /// Creates a detector for a released button.
     pub fn new(debounce: Duration, hold: Duration) -> Self {
-        Self { debounce, hold, level: false, since: Duration::ZERO, left: None, state: State::Up }
+        Self {
+            debounce,
+            hold,
+            level: false,
+            changed: Duration::ZERO,
+            departed: None,
+            state: State::Released,
+        }
     }
 
-    /// A detector with the configured times.
+    /// Creates a detector with the configured times.
     pub fn from_settings(settings: &Settings) -> Self {
         let hold = Duration::try_from_secs_f64(settings.hold_seconds).unwrap_or(Duration::MAX);
         Self::new(Duration::from_millis(settings.debounce_ms), hold)
     }
 
-    /// Takes an edge, and says what had come to pass before it.
+    /// Adds an edge; returns the events before it.
     pub fn edge(&mut self, edge: Edge) -> Vec<ButtonEvent> {
-        let presses = self.advance(edge.at);
-        if edge.pressed != self.level {
-            self.level = edge.pressed;
-            self.since = edge.at;
-            // An edge back to the settled level does not forget the first departure: the button
-            // may still be bouncing, and has to rest first.
-            if edge.pressed != self.settled() {
-                self.left.get_or_insert(edge.at);
+        let events = self.advance(edge.at);
+        if edge.is_pressed != self.level {
+            self.level = edge.is_pressed;
+            self.changed = edge.at;
+            // An edge back to the settled level keeps the first departure: the button may still be
+            // bouncing.
+            if edge.is_pressed != self.settled_level() {
+                self.departed.get_or_insert(edge.at);
             }
         }
-        presses
+        events
     }
 
-    /// Says what has come to pass up to `now` without a further edge.
+    /// Returns the events up to `now`, given that no further edge came.
     pub fn advance(&mut self, now: Duration) -> Vec<ButtonEvent> {
-        let mut presses = Vec::new();
-        if let Some(left) = self.left
-            && now >= self.since.saturating_add(self.debounce)
+        let mut events = Vec::new();
+        if let Some(departed) = self.departed
+            && now >= self.changed.saturating_add(self.debounce)
         {
-            self.left = None;
-            if self.level != self.settled() {
-                self.settle(left, &mut presses);
+            self.departed = None;
+            if self.level != self.settled_level() {
+                self.settle(departed, &mut events);
             }
         }
-        // A release under way stops the clock at its first edge.
-        self.hold_until(self.left.unwrap_or(now), &mut presses);
-        presses
+        // A release that has not settled yet ends the hold at its first edge.
+        self.hold_until(self.departed.unwrap_or(now), &mut events);
+        events
     }
 
-    /// When [`PressDetector::advance`] next has something to say, if nothing happens before.
+    /// Returns the time of the next event of [`PressDetector::advance`], if no edge comes before.
     pub fn deadline(&self) -> Option<Duration> {
-        let settles = self.left.map(|_| self.since.saturating_add(self.debounce));
+        let settles = self.departed.map(|_| self.changed.saturating_add(self.debounce));
         let holds = match self.state {
-            _ if self.left.is_some() => None,
-            State::Down { since } => Some(since.saturating_add(self.holding_after())),
+            _ if self.departed.is_some() => None,
+            State::Pressed { since } => Some(since.saturating_add(self.hold_warning_delay())),
             State::Holding { since } => Some(since.saturating_add(self.hold)),
-            State::Up | State::Held => None,
+            State::Released | State::Held => None,
         };
         settles.or(holds)
     }
 
-    fn holding_after(&self) -> Duration {
-        HOLDING_AFTER.min(self.hold)
+    /// Discards a press in progress, after edges were lost: a release that was not read must not become
+    /// a hold. Returns [`ButtonEvent::HoldAborted`] if the hold was reported as started.
+    pub fn reset(&mut self) -> Option<ButtonEvent> {
+        let is_holding = matches!(self.state, State::Holding { .. });
+        *self = Self::new(self.debounce, self.hold);
+        is_holding.then_some(ButtonEvent::HoldAborted)
     }
 
-    fn settled(&self) -> bool {
-        self.state != State::Up
+    /// Returns the time after which a press is reported as the start of a hold.
+    fn hold_warning_delay(&self) -> Duration {
+        HOLD_WARNING_DELAY.min(self.hold)
     }
 
-    /// The other level has rested; it was first reached at `at`.
-    fn settle(&mut self, at: Duration, presses: &mut Vec<ButtonEvent>) {
-        self.hold_until(at, presses);
+    /// Returns the settled level: true if pressed.
+    fn settled_level(&self) -> bool {
+        self.state != State::Released
+    }
+
+    /// Changes the settled level, which was left at `at`.
+    fn settle(&mut self, at: Duration, events: &mut Vec<ButtonEvent>) {
+        self.hold_until(at, events);
         self.state = match self.state {
-            State::Up => State::Down { since: at },
-            State::Down { .. } => {
-                presses.push(ButtonEvent::ShortPress);
-                State::Up
+            State::Released => State::Pressed { since: at },
+            State::Pressed { .. } => {
+                events.push(ButtonEvent::ShortPress);
+                State::Released
             }
             State::Holding { .. } => {
-                presses.extend([ButtonEvent::HoldAborted, ButtonEvent::ShortPress]);
-                State::Up
+                events.extend([ButtonEvent::HoldAborted, ButtonEvent::ShortPress]);
+                State::Released
             }
-            State::Held => State::Up,
+            State::Held => State::Released,
         };
     }
 
-    /// The button was certainly down until `now`, if it was down.
-    fn hold_until(&mut self, now: Duration, presses: &mut Vec<ButtonEvent>) {
-        if let State::Down { since } = self.state
-            && now >= since.saturating_add(self.holding_after())
+    /// Reports the progress of a hold, given that the button was pressed until `now`.
+    fn hold_until(&mut self, now: Duration, events: &mut Vec<ButtonEvent>) {
+        if let State::Pressed { since } = self.state
+            && now >= since.saturating_add(self.hold_warning_delay())
         {
-            presses.push(ButtonEvent::HoldStarted);
+            events.push(ButtonEvent::HoldStarted);
             self.state = State::Holding { since };
         }
         if let State::Holding { since } = self.state
             && now >= since.saturating_add(self.hold)
         {
-            presses.push(ButtonEvent::HoldCompleted);
+            events.push(ButtonEvent::HoldCompleted);
             self.state = State::Held;
         }
     }
@@ -165,25 +184,25 @@ mod tests {
         PressDetector::new(ms(20), ms(5_000))
     }
 
-    /// Feeds edges at alternating levels, beginning with a press, and lets `rest` pass.
+    /// Feeds edges at alternating levels, starting with a press, and advances by `rest`.
     fn play(edges: impl IntoIterator<Item = Duration>, rest: Duration) -> Vec<ButtonEvent> {
         let mut detector = detector();
-        let (mut presses, mut pressed, mut now) = (Vec::new(), true, Duration::ZERO);
+        let (mut events, mut is_pressed, mut now) = (Vec::new(), true, Duration::ZERO);
         for at in edges {
-            presses.extend(detector.edge(Edge { pressed, at }));
-            pressed = !pressed;
+            events.extend(detector.edge(Edge { is_pressed, at }));
+            is_pressed = !is_pressed;
             now = at;
         }
-        presses.extend(detector.advance(now + rest));
-        presses
+        events.extend(detector.advance(now + rest));
+        events
     }
 
     #[test]
-    fn a_short_press_is_reported_on_release() {
+    fn short_press_is_reported_on_release() {
         let mut detector = detector();
-        assert!(detector.edge(Edge { pressed: true, at: ms(100) }).is_empty());
+        assert!(detector.edge(Edge { is_pressed: true, at: ms(100) }).is_empty());
         assert!(detector.advance(ms(400)).is_empty());
-        assert!(detector.edge(Edge { pressed: false, at: ms(500) }).is_empty());
+        assert!(detector.edge(Edge { is_pressed: false, at: ms(500) }).is_empty());
         assert_eq!(detector.deadline(), Some(ms(520)));
         assert!(detector.advance(ms(519)).is_empty());
         assert_eq!(detector.advance(ms(520)), [ButtonEvent::ShortPress]);
@@ -191,47 +210,51 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_is_reported_while_the_button_is_down_and_only_once() {
+    fn hold_is_reported_once_while_the_button_is_pressed() {
         let mut detector = detector();
-        detector.edge(Edge { pressed: true, at: ms(100) });
+        detector.edge(Edge { is_pressed: true, at: ms(100) });
         assert_eq!(detector.advance(ms(120)), []);
         assert_eq!(detector.deadline(), Some(ms(1_100)));
         assert_eq!(detector.advance(ms(1_100)), [ButtonEvent::HoldStarted]);
         assert_eq!(detector.deadline(), Some(ms(5_100)));
         assert_eq!(detector.advance(ms(5_099)), []);
         assert_eq!(detector.advance(ms(5_100)), [ButtonEvent::HoldCompleted]);
-        assert_eq!(detector.edge(Edge { pressed: false, at: ms(7_000) }), []);
+        assert_eq!(detector.edge(Edge { is_pressed: false, at: ms(7_000) }), []);
         assert_eq!(detector.advance(ms(8_000)), []);
     }
 
     #[test]
-    fn the_limit_of_a_hold_is_kept_to_the_millisecond_though_both_ends_bounce() {
-        // 201 edges within 30 ms; what counts is the first.
+    fn hold_time_is_exact_to_the_millisecond_despite_bounces() {
+        // 201 edges within 30 ms; the first one counts.
         let storm = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
-        let let_go = [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress];
+        let aborted = [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress];
         let held = [ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted];
         for (for_ms, expected) in
-            [(4_900, &let_go[..]), (4_999, &let_go), (5_000, &held), (5_100, &held)]
+            [(4_900, &aborted[..]), (4_999, &aborted), (5_000, &held), (5_100, &held)]
         {
             assert_eq!(play([ms(100), ms(100 + for_ms)], ms(100)), expected, "{for_ms} ms");
             let bouncing = storm(100).chain(storm(100 + for_ms));
             assert_eq!(play(bouncing, ms(100)), expected, "{for_ms} ms, bouncing");
-            let begun_bouncing = storm(100).chain([ms(100 + for_ms)]);
-            assert_eq!(play(begun_bouncing, ms(100)), expected, "{for_ms} ms, bouncing at first");
+            let starts_bouncing = storm(100).chain([ms(100 + for_ms)]);
+            assert_eq!(
+                play(starts_bouncing, ms(100)),
+                expected,
+                "{for_ms} ms, bouncing at the start"
+            );
         }
     }
 
     #[test]
-    fn letting_go_after_the_warning_cancels_it() {
-        let presses = play([ms(100), ms(3_000)], ms(100));
+    fn release_after_hold_start_aborts_the_hold() {
+        let events = play([ms(100), ms(3_000)], ms(100));
         assert_eq!(
-            presses,
+            events,
             [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress]
         );
     }
 
     #[test]
-    fn two_hundred_bounces_in_thirty_milliseconds_are_one_press() {
+    fn two_hundred_bounces_in_30_ms_are_one_press() {
         let storm = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
         assert_eq!(play(storm(100).chain(storm(600)), ms(100)), [ButtonEvent::ShortPress]);
         assert_eq!(
@@ -241,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_is_no_press_and_a_dropout_is_no_release() {
+    fn spike_is_no_press_and_dropout_is_no_release() {
         assert_eq!(play([ms(100), ms(105)], ms(9_000)), []);
         assert_eq!(
             play([ms(100), ms(2_000), ms(2_010)], ms(4_000)),
@@ -250,8 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn a_release_that_rests_after_the_hold_time_came_before_it() {
-        // Let go 10 ms early, with the debounce time ending 10 ms late.
+    fn release_before_the_hold_time_counts_if_it_settles_after() {
+        // Released 10 ms before the hold time; the debounce time ends 10 ms after it.
         assert_eq!(
             play([ms(0), ms(4_990)], ms(20)),
             [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress]
@@ -259,25 +282,38 @@ mod tests {
     }
 
     #[test]
-    fn edges_that_were_read_late_count_by_their_stamps() {
+    fn edges_read_late_count_by_their_time_stamps() {
         let mut detector = detector();
-        let mut presses = detector.edge(Edge { pressed: true, at: ms(1_000) });
-        presses.extend(detector.edge(Edge { pressed: false, at: ms(1_300) }));
-        presses.extend(detector.advance(ms(60_000)));
-        assert_eq!(presses, [ButtonEvent::ShortPress]);
+        let mut events = detector.edge(Edge { is_pressed: true, at: ms(1_000) });
+        events.extend(detector.edge(Edge { is_pressed: false, at: ms(1_300) }));
+        events.extend(detector.advance(ms(60_000)));
+        assert_eq!(events, [ButtonEvent::ShortPress]);
     }
 
     #[test]
-    fn a_release_of_a_button_that_was_down_at_the_start_is_nothing() {
+    fn release_of_a_button_pressed_at_start_is_ignored() {
         let mut detector = detector();
-        assert_eq!(detector.edge(Edge { pressed: false, at: ms(50) }), []);
+        assert_eq!(detector.edge(Edge { is_pressed: false, at: ms(50) }), []);
         assert_eq!(detector.advance(ms(9_000)), []);
     }
 
+    #[test]
+    fn reset_discards_a_press_whose_release_was_lost() {
+        let mut detector = detector();
+        detector.edge(Edge { is_pressed: true, at: ms(100) });
+        assert_eq!(detector.reset(), None);
+        assert_eq!((detector.deadline(), detector.advance(ms(9_000))), (None, vec![]));
+
+        detector.edge(Edge { is_pressed: true, at: ms(10_000) });
+        assert_eq!(detector.advance(ms(12_000)), [ButtonEvent::HoldStarted]);
+        assert_eq!(detector.reset(), Some(ButtonEvent::HoldAborted));
+        assert_eq!(detector.advance(ms(90_000)), []);
+    }
+
     proptest! {
-        /// Clean presses with a storm at each edge are as many presses, each of its own kind.
+        /// Presses with bounces at each edge give the events of the same presses without bounces.
         #[test]
-        fn every_press_counts_once_however_it_bounces(
+        fn every_bouncing_press_counts_once(
             presses in prop::collection::vec((100u64..8_000, 100u64..3_000, 0usize..40, 1u64..700), 1..6),
         ) {
             let (mut edges, mut expected, mut now) = (Vec::new(), Vec::new(), ms(10));
@@ -298,9 +334,9 @@ mod tests {
             prop_assert_eq!(play(edges, ms(100)), expected);
         }
 
-        /// Whatever edges come, reports are well formed, and asking more often changes nothing.
+        /// Any edges give well-formed events, and frequent polling gives the same ones.
         #[test]
-        fn reports_do_not_depend_on_how_often_one_asks(
+        fn events_do_not_depend_on_the_polling_interval(
             gaps in prop::collection::vec(0u64..1_500, 0..60),
             step in 1u64..400,
         ) {
@@ -309,14 +345,14 @@ mod tests {
             let lazily = play(edges.iter().copied(), ms(7_000));
 
             let mut detector = detector();
-            let (mut eagerly, mut pressed, mut now) = (Vec::new(), true, Duration::ZERO);
+            let (mut eagerly, mut is_pressed, mut now) = (Vec::new(), true, Duration::ZERO);
             for at in edges {
                 while now + ms(step) < at {
                     now += ms(step);
                     eagerly.extend(detector.advance(now));
                 }
-                eagerly.extend(detector.edge(Edge { pressed, at }));
-                (pressed, now) = (!pressed, at);
+                eagerly.extend(detector.edge(Edge { is_pressed, at }));
+                (is_pressed, now) = (!is_pressed, at);
             }
             let end = now + ms(7_000);
             while let Some(deadline) = detector.deadline().filter(|d| *d <= end) {
@@ -324,14 +360,14 @@ mod tests {
             }
             prop_assert_eq!(&eagerly, &lazily);
 
-            let mut holding = false;
-            for press in lazily {
-                match press {
-                    ButtonEvent::HoldStarted => prop_assert!(!std::mem::replace(&mut holding, true)),
+            let mut is_holding = false;
+            for event in lazily {
+                match event {
+                    ButtonEvent::HoldStarted => prop_assert!(!std::mem::replace(&mut is_holding, true)),
                     ButtonEvent::HoldAborted | ButtonEvent::HoldCompleted => {
-                        prop_assert!(std::mem::replace(&mut holding, false));
+                        prop_assert!(std::mem::replace(&mut is_holding, false));
                     }
-                    ButtonEvent::ShortPress => prop_assert!(!holding),
+                    ButtonEvent::ShortPress => prop_assert!(!is_holding),
                 }
             }
         }

@@ -1,28 +1,23 @@
-//! Button and light on a Raspberry Pi's own pins.
+//! Driver for the registers of a Raspberry Pi.
 //!
-//! rppal gives pins back as inputs when they are dropped, which also puts the light out.
+//! rppal resets dropped pins to inputs, which also switches the LED off.
 
 use std::time::Duration;
 
 use rppal::gpio::{Error, Gpio, InputPin, OutputPin, Pin, Trigger};
-use rppal::system::DeviceInfo;
 
-use super::edge_clock::EdgeClock;
-use super::{Button, Edge, Panel, PanelError, Pull, Settings, StatusLed};
+use crate::edge_clock::EdgeClock;
+use crate::{Button, Edge, GpioLine, OpenPanel, PanelError, Pull, Role, Settings, StatusLed};
 
-/// How the chip is called in messages: rppal chooses it by itself.
-const CHIP: &str = "the Raspberry Pi";
+/// Name of the chip in messages; rppal selects the pin header's.
+const CHIP: &str = "of the Raspberry Pi (rppal)";
 
-/// Whether this machine is a Raspberry Pi that rppal knows.
-pub(super) fn is_raspberry_pi() -> bool {
-    DeviceInfo::new().is_ok()
-}
-
-pub(super) fn open(settings: &Settings) -> Result<Panel, PanelError> {
+/// Opens button and LED.
+pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
     let gpio = Gpio::new()
         .map_err(|err| PanelError::Chip { chip: CHIP.into(), reason: err.to_string() })?;
 
-    let pin = pin(&gpio, "button", settings.button_line)?;
+    let (pin, button_line) = pin(&gpio, Role::Button, &settings.button_line)?;
     let mut button = match settings.pull {
         Pull::Up => pin.into_input_pullup(),
         Pull::Down => pin.into_input_pulldown(),
@@ -31,30 +26,39 @@ pub(super) fn open(settings: &Settings) -> Result<Panel, PanelError> {
     let debounce = Duration::from_millis(settings.debounce_ms);
     button
         .set_interrupt(Trigger::Both, Some(debounce))
-        .map_err(|err| refused("button", settings.button_line, &err))?;
-    let light = self::pin(&gpio, "light", settings.light_line)?.into_output_low();
+        .map_err(|err| refused(Role::Button, &settings.button_line, &err))?;
+    let (pin, led_line) = self::pin(&gpio, Role::StatusLed, &settings.light_line)?;
+    let led = pin.into_output_low();
 
-    Ok((
-        Box::new(PiButton {
+    Ok(OpenPanel {
+        button: Box::new(PiButton {
             pin: button,
-            line: settings.button_line,
+            line: button_line,
             active_low: settings.active_low,
             clock: EdgeClock::start(),
         }),
-        Box::new(PiLight(light)),
-    ))
+        led: Box::new(PiLed(led)),
+        description: format!(
+            "pins {CHIP}: button on GPIO{button_line}, status LED on GPIO{led_line}"
+        ),
+    })
 }
 
-fn pin(gpio: &Gpio, role: &'static str, line: u32) -> Result<Pin, PanelError> {
-    // Lines beyond 255 do not exist; rppal says so for the last one.
-    let number = u8::try_from(line).unwrap_or(u8::MAX);
-    gpio.get(number).map_err(|err| refused(role, line, &err))
+/// Returns the pin of a line, and its BCM number.
+fn pin(gpio: &Gpio, role: Role, line: &GpioLine) -> Result<(Pin, u32), PanelError> {
+    let number = line.bcm_number().and_then(|number| u8::try_from(number).ok());
+    let number =
+        number.ok_or_else(|| PanelError::NoLine { chip: CHIP.into(), line: line.clone(), role })?;
+    let pin = gpio.get(number).map_err(|err| refused(role, line, &err))?;
+    Ok((pin, number.into()))
 }
 
-fn refused(role: &'static str, line: u32, err: &Error) -> PanelError {
-    PanelError::Line { chip: CHIP.into(), line, role, reason: err.to_string() }
+/// Returns the error of a line that cannot be used.
+fn refused(role: Role, line: &GpioLine, err: &Error) -> PanelError {
+    PanelError::Line { chip: CHIP.into(), line: line.clone(), role, reason: err.to_string() }
 }
 
+/// A button on a pin.
 struct PiButton {
     pin: InputPin,
     line: u32,
@@ -64,15 +68,16 @@ struct PiButton {
 
 impl Button for PiButton {
     fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, PanelError> {
-        // A signal ends the wait with an error, too. A line that is lost fails a second time.
+        // A signal interrupts the wait with an error, too. A lost line fails a second time.
         let event = self
             .pin
             .poll_interrupt(false, Some(timeout))
             .or_else(|_| self.pin.poll_interrupt(false, Some(Duration::ZERO)))
             .map_err(|err| PanelError::Read { line: self.line, reason: err.to_string() })?;
         Ok(event.map(|event| {
-            let rising = event.trigger == Trigger::RisingEdge;
-            Edge { pressed: rising != self.active_low, at: self.clock.place(event.timestamp) }
+            let is_rising = event.trigger == Trigger::RisingEdge;
+            let at = self.clock.convert(event.timestamp);
+            Edge { is_pressed: is_rising != self.active_low, at }
         }))
     }
 
@@ -81,11 +86,12 @@ impl Button for PiButton {
     }
 }
 
-struct PiLight(OutputPin);
+/// An LED on a pin.
+struct PiLed(OutputPin);
 
-impl StatusLed for PiLight {
-    fn set(&mut self, on: bool) -> Result<(), PanelError> {
-        self.0.write(on.into());
+impl StatusLed for PiLed {
+    fn set(&mut self, is_lit: bool) -> Result<(), PanelError> {
+        self.0.write(is_lit.into());
         Ok(())
     }
 }

@@ -1,28 +1,35 @@
-//! How button and light are wired.
+//! Settings of button and status LED.
 
 use serde::{Deserialize, Serialize};
 
-/// Button and light.
+use crate::GpioLine;
+
+/// Settings of button and status LED.
 #[derive(Debug, Clone, confique::Config, Serialize)]
 pub struct Settings {
-    /// How to reach them: "auto" (rppal on a Raspberry Pi, else gpiocdev), "rppal", "gpiocdev",
-    /// "simulated" (pressed by a program only), or "none" to run without.
+    /// Access to the GPIO lines: "auto" (same as "gpiocdev"), "gpiocdev" (the kernel's GPIO character
+    /// device, Linux 5.10 or later), "rppal" (the registers of a Raspberry Pi; no longer maintained by
+    /// its author), "simulated" (pressed by `instored button press`), or "none" to run without button
+    /// and status LED.
     #[config(default = "auto", env = "INSTORED_PANEL_DRIVER")]
     pub driver: Driver,
 
-    /// GPIO chip, for gpiocdev. rppal finds the Raspberry Pi's own.
-    #[config(default = "/dev/gpiochip0", env = "INSTORED_PANEL_CHIP")]
+    /// GPIO chip, for gpiocdev: "auto" (the pin header of a Raspberry Pi), a label from `gpiodetect`
+    /// such as "pinctrl-rp1", or a device such as "/dev/gpiochip0". The number of a device may change
+    /// with the kernel. rppal always uses the pin header.
+    #[config(default = "auto", env = "INSTORED_PANEL_CHIP")]
     pub chip: String,
 
-    /// Line of the button: on a Raspberry Pi the BCM number.
+    /// GPIO line of the button: a number (on a Raspberry Pi the BCM number), or a name from `gpioinfo`
+    /// such as "GPIO17".
     #[config(default = 17, env = "INSTORED_PANEL_BUTTON_LINE")]
-    pub button_line: u32,
+    pub button_line: GpioLine,
 
-    /// Line of the light, which is lit when the line is high.
+    /// GPIO line of the status LED, which is on while the line is high: a number or a name.
     #[config(default = 27, env = "INSTORED_PANEL_LIGHT_LINE")]
-    pub light_line: u32,
+    pub light_line: GpioLine,
 
-    /// Whether the pressed button pulls its line to ground.
+    /// True if the pressed button connects its line to ground.
     #[config(default = true, env = "INSTORED_PANEL_ACTIVE_LOW")]
     pub active_low: bool,
 
@@ -30,41 +37,87 @@ pub struct Settings {
     #[config(default = "up", env = "INSTORED_PANEL_PULL")]
     pub pull: Pull,
 
-    /// How long the button must rest before a change counts, in milliseconds, 0 to 1000.
+    /// Time without a further edge after which a new level of the button counts, in milliseconds,
+    /// 0 to 1000.
     #[config(default = 20, env = "INSTORED_PANEL_DEBOUNCE_MS")]
     #[config(validate(*debounce_ms <= 1000, "must be between 0 and 1000"))]
     pub debounce_ms: u64,
 
-    /// How long the button must be held to withdraw, in seconds, 1 to 60.
+    /// Time for which the button must be held to withdraw, in seconds, 1 to 60.
     #[config(default = 5.0, env = "INSTORED_PANEL_HOLD_SECONDS")]
     #[config(validate((1.0..=60.0).contains(hold_seconds), "must be between 1 and 60"))]
     pub hold_seconds: f64,
 }
 
-/// How button and light are reached.
+/// Access to the GPIO lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Driver {
-    /// rppal on a Raspberry Pi, else gpiocdev.
+    /// Same as [`Driver::Gpiocdev`].
     Auto,
-    /// The Raspberry Pi's registers.
+    /// Registers of a Raspberry Pi.
     Rppal,
-    /// The kernel's GPIO character device.
+    /// GPIO character device of the kernel.
     Gpiocdev,
-    /// Pressed by a program.
+    /// Simulated button and LED, pressed by `instored button press`.
     Simulated,
-    /// There are none.
+    /// Neither button nor LED.
     None,
 }
 
-/// The resistor at the button's line.
+/// Resistor at the line of the button.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pull {
-    /// To the supply.
+    /// To the supply voltage.
     Up,
     /// To ground.
     Down,
     /// None inside the chip.
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config;
+
+    use super::*;
+
+    fn load(toml: &str) -> Result<Settings, String> {
+        let layer: <Settings as Config>::Layer =
+            toml::from_str(toml).map_err(|err| err.to_string())?;
+        Settings::builder().preloaded(layer).load().map_err(|err| err.to_string())
+    }
+
+    #[test]
+    fn settings_are_read_from_toml() {
+        let read = load("driver = \"gpiocdev\"\npull = \"down\"\nactive_low = false\n").unwrap();
+        assert_eq!(
+            (read.driver, read.pull, read.active_low),
+            (Driver::Gpiocdev, Pull::Down, false)
+        );
+        assert_eq!(
+            (read.button_line, read.light_line),
+            (GpioLine::Number(17), GpioLine::Number(27))
+        );
+        assert!(load("hold_seconds = 0.2\n").unwrap_err().contains("between 1 and 60"));
+    }
+
+    #[test]
+    fn lines_are_numbers_or_names() {
+        for (value, expected) in [
+            ("5", GpioLine::Number(5)),
+            ("\"5\"", GpioLine::Number(5)),
+            ("\"GPIO5\"", GpioLine::Name("GPIO5".into())),
+        ] {
+            let read = load(&format!("chip = \"pinctrl-rp1\"\nbutton_line = {value}\n")).unwrap();
+            assert_eq!(read.button_line, expected);
+            assert_eq!(read.button_line.bcm_number(), Some(5));
+            let written = toml::to_string(&read).unwrap();
+            assert_eq!(load(&written).unwrap().button_line, expected);
+        }
+        for invalid in ["-1", "4294967296", "\"\"", "true"] {
+            assert!(load(&format!("button_line = {invalid}\n")).is_err(), "{invalid}");
+        }
+    }
 }

@@ -1,20 +1,20 @@
-//! The empty shop: a glass door, shelves to both sides, a tiled floor.
+//! Picture of the empty shop: a glass door, shelves on both sides, a tiled floor.
 
 use instored_imaging::Picture;
 
-use super::sensor_noise::Dice;
-
-/// Where the wall meets the floor, in heights.
+/// Upper edge of the floor, in picture heights.
 const FLOOR: f32 = 0.66;
-/// The door's sides, in widths.
+/// Sides of the door, in picture widths.
 const DOOR: (f32, f32) = (0.36, 0.62);
-/// The shelves' inner edges, in widths.
+/// Inner edges of the shelves, in picture widths.
 const SHELVES: (f32, f32) = (0.27, 0.74);
+/// Number of boards of a shelf.
 const BOARDS: usize = 5;
 
+/// Red, green and blue, 0 to 255.
 type Colour = [f32; 3];
 
-/// Paints the shop, slightly out of focus; goods on the shelves follow from the seed.
+/// Paints the shop, slightly out of focus. The goods on the shelves depend on the seed.
 pub(super) fn paint(width: u32, height: u32, seed: u64) -> Picture {
     let mut picture = Picture::filled(width, height, [0; 3]);
     let (w, h) = (picture.width() as usize, picture.height() as usize);
@@ -22,38 +22,41 @@ pub(super) fn paint(width: u32, height: u32, seed: u64) -> Picture {
     for (y, row) in picture.rgb_mut().chunks_exact_mut(w * 3).enumerate() {
         for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
             let (u, v) = ((x as f32 + 0.5) / w as f32, (y as f32 + 0.5) / h as f32);
-            let colour = look(u, v, w as f32 / h as f32, &goods);
+            let colour = colour_at(u, v, w as f32 / h as f32, &goods);
             for (level, value) in pixel.iter_mut().zip(colour) {
                 *level = value.clamp(0.0, 255.0) as u8;
             }
         }
     }
     for _ in 0..2 {
-        defocus(&mut picture, h / 160);
+        blur(&mut picture, h / 160);
     }
     picture
 }
 
-/// Goods on one board: where each ends, how tall it is, and its colour.
+/// Goods on one board: right edge, height and colour of each.
 type Board = Vec<(f32, f32, Colour)>;
 
+/// Returns random goods for one shelf.
 fn stock(seed: u64) -> [Board; BOARDS] {
-    let mut dice = Dice::new(seed);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut between = |low: f32, high: f32| low + (high - low) * random.f32();
     std::array::from_fn(|_| {
         let (mut at, mut board) = (0.0, Vec::new());
         while at < 1.0 {
-            at += dice.between(0.06, 0.16);
-            let shade = dice.between(70.0, 150.0);
-            let colour = [0; 3].map(|_: i32| shade + dice.between(-38.0, 38.0));
-            board.push((at, dice.between(0.5, 0.9), colour));
+            at += between(0.06, 0.16);
+            let shade = between(70.0, 150.0);
+            let colour = [0; 3].map(|_: i32| shade + between(-38.0, 38.0));
+            board.push((at, between(0.5, 0.9), colour));
         }
         board
     })
 }
 
-fn look(u: f32, v: f32, shape: f32, goods: &[[Board; BOARDS]; 2]) -> Colour {
+/// Returns the colour at a point in picture widths and heights.
+fn colour_at(u: f32, v: f32, aspect: f32, goods: &[[Board; BOARDS]; 2]) -> Colour {
     let colour = if v > FLOOR {
-        floor(u, v, shape)
+        floor(u, v, aspect)
     } else if u < SHELVES.0 {
         shelf(1.0 - u / SHELVES.0, v, &goods[0])
     } else if u > SHELVES.1 {
@@ -63,17 +66,19 @@ fn look(u: f32, v: f32, shape: f32, goods: &[[Board; BOARDS]; 2]) -> Colour {
     } else {
         wall(u, v)
     };
-    // The lamps hang over the middle; corners are darker.
-    let dark = 0.35 * ((u - 0.5).powi(2) + (v - 0.45).powi(2)) * 2.0;
-    colour.map(|c| c * (1.0 - dark))
+    // The lamps are above the middle; the corners are darker.
+    let shade = 0.35 * ((u - 0.5).powi(2) + (v - 0.45).powi(2)) * 2.0;
+    colour.map(|c| c * (1.0 - shade))
 }
 
+/// Returns the colour of the wall.
 fn wall(u: f32, v: f32) -> Colour {
     let lamp = (1.0 - v / FLOOR).powi(2) * 26.0;
     let skirting = if v > FLOOR - 0.02 { 0.72 } else { 1.0 };
     [172.0 + lamp, 164.0 + lamp, 150.0 + lamp * 0.8].map(|c| c * skirting - 8.0 * (u - 0.5).abs())
 }
 
+/// Returns the colour of the door, at a point in its widths and heights.
 fn door(u: f32, v: f32) -> Colour {
     let is_frame =
         !(0.04..=0.96).contains(&u) || (u - 0.5).abs() < 0.015 || !(0.04..=0.97).contains(&v);
@@ -83,7 +88,7 @@ fn door(u: f32, v: f32) -> Colour {
     } else if is_handle {
         [150.0, 152.0, 155.0]
     } else if v < 0.62 {
-        // Sky, over the houses across the street.
+        // The sky above the houses across the street.
         let house = 0.34 + 0.1 * ((u * 5.0).floor() * 2.4).sin();
         if v < house { [206.0, 218.0, 230.0] } else { [158.0, 150.0, 143.0] }
     } else {
@@ -92,6 +97,7 @@ fn door(u: f32, v: f32) -> Colour {
     }
 }
 
+/// Returns the colour of a shelf, at a point in its widths and picture heights.
 fn shelf(u: f32, v: f32, goods: &[Board; BOARDS]) -> Colour {
     let down = (v - 0.08) / (FLOOR - 0.08) * BOARDS as f32;
     if down < 0.0 {
@@ -101,35 +107,36 @@ fn shelf(u: f32, v: f32, goods: &[Board; BOARDS]) -> Colour {
     if within > 0.9 {
         return [196.0, 190.0, 180.0];
     }
-    let Some(&(end, tall, colour)) = goods[board].iter().find(|(end, ..)| u < *end) else {
+    let Some(&(end, height, colour)) = goods[board].iter().find(|(end, ..)| u < *end) else {
         return [58.0, 54.0, 50.0];
     };
-    if within < 0.9 - 0.8 * tall || end - u < 0.008 {
+    if within < 0.9 - 0.8 * height || end - u < 0.008 {
         [62.0, 58.0, 54.0]
     } else {
         // A label across the middle.
-        let label = if ((0.9 - within) / (0.8 * tall) - 0.5).abs() < 0.14 { 45.0 } else { 0.0 };
+        let label = if ((0.9 - within) / (0.8 * height) - 0.5).abs() < 0.14 { 45.0 } else { 0.0 };
         colour.map(|c| c + label)
     }
 }
 
-fn floor(u: f32, v: f32, shape: f32) -> Colour {
-    // Tiles in perspective, whose lines meet above the wall's foot.
+/// Returns the colour of the floor.
+fn floor(u: f32, v: f32, aspect: f32) -> Colour {
+    // Tiles in perspective; the vanishing point is above the lower edge of the wall.
     let depth = 1.0 / (v - FLOOR + 0.16);
-    let across = (u - 0.5) * shape * depth * 1.4;
+    let across = (u - 0.5) * aspect * depth * 1.4;
     let is_gap = (across - across.round()).abs() < 0.025 || (depth * 2.0).fract() < 0.06;
-    let odd = (across.round() as i32 + (depth * 2.0) as i32) % 2 != 0;
+    let is_odd = (across.round() as i32 + (depth * 2.0) as i32) % 2 != 0;
     let near = (v - FLOOR) / (1.0 - FLOOR);
-    // Daylight falls in through the door.
+    // Daylight from the door.
     let spread = 0.13 + 0.2 * near;
     let daylight = 34.0 * (1.0 - ((u - 0.49).abs() / spread).powi(2)).max(0.0) * (1.0 - 0.5 * near);
-    let tile = 138.0 - 22.0 * near + daylight - if odd { 7.0 } else { 0.0 };
+    let tile = 138.0 - 22.0 * near + daylight - if is_odd { 7.0 } else { 0.0 };
     let tile = if is_gap { tile - 24.0 } else { tile };
     [tile, tile * 0.97, tile * 0.92]
 }
 
-/// Averages each pixel with those up to `radius` away, first along rows, then along columns.
-fn defocus(picture: &mut Picture, radius: usize) {
+/// Replaces each pixel by the mean of those up to `radius` away, along rows and then along columns.
+fn blur(picture: &mut Picture, radius: usize) {
     let (w, h) = (picture.width() as usize, picture.height() as usize);
     let rgb = picture.rgb_mut();
     for (count, length, along, across) in [(h, w, 3, w * 3), (w, h, w * 3, 3)] {
@@ -151,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shop_is_not_plain_in_any_corner() {
+    fn every_region_of_the_shop_has_texture() {
         let shop = paint(640, 480, 1);
         for (left, top) in [(0, 0), (430, 0), (230, 60), (100, 330)] {
             let levels: Vec<_> = (0..100 * 200)
@@ -171,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn another_seed_is_another_shop() {
+    fn picture_depends_on_the_seed() {
         assert_eq!(paint(160, 120, 1), paint(160, 120, 1));
         assert_ne!(paint(160, 120, 1), paint(160, 120, 2));
     }

@@ -1,8 +1,17 @@
 //! Simulated entrance camera and simulated button, for the demo and the tests.
 //!
+//! | module | contents |
+//! |---|---|
+//! | `scene` | camera that looks at a simulated shop entrance, and its controller |
+//! | `visit_loop` | camera with one person who enters and leaves repeatedly |
+//! | `background`, `sensor_noise` | picture of the empty shop, exposure and noise |
+//! | `sprite`, `matte`, `movement` | people cut out of portraits, and their movements |
+//! | [`panel`] | button and status LED |
+//! | [`portraits`] | portraits of people |
+//!
 //! Rules:
-//! 1. A picture depends only on the portraits, the seed and the frame number; the same directions at
-//!    the same frames give the same pictures.
+//! 1. A picture depends only on the portraits, the seed and the frame number; the same commands at the
+//!    same frames give the same pictures.
 //! 2. The simulated button delivers edges exactly as they were requested, without bounce.
 
 #![forbid(unsafe_code)]

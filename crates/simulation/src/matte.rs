@@ -1,49 +1,52 @@
-//! What of a portrait is backdrop.
+//! Separation of a person from the backdrop of a portrait.
 //!
-//! The backdrop is what can be reached from the portrait's upper edges without crossing a contour.
-//! A plain wall goes away so; a busy one stays, and only the soft cut around the person hides it.
+//! The backdrop is the area that a flood fill reaches from the upper edges without crossing a contour. It
+//! removes a plain wall. A textured wall stays, and only the silhouette around the person hides it.
 
-/// Where the head is in a portrait, in its widths and heights.
+/// Position of the head in a portrait, in portrait widths and heights.
 pub(super) const HEAD: (f32, f32) = (0.5, 0.42);
-/// Cells across and down.
+/// Number of cells, horizontal and vertical.
 const GRID: (usize, usize) = (160, 200);
-/// Down to where the portrait's sides show backdrop only, in portrait heights: below, sleeves may.
-const SIDES: f32 = 0.6;
-/// Down to where there is backdrop at all.
-const LOWEST: f32 = 0.85;
-/// Largest step in colour within a backdrop, from cell to cell, and from its edge to anywhere.
-const STEP: f32 = 9.0;
-const DRIFT: f32 = 60.0;
+/// Lower end of the sides from which the fill starts, in portrait heights; sleeves may be below.
+const SIDE_END: f32 = 0.6;
+/// Lower end of the backdrop, in portrait heights.
+const BACKDROP_END: f32 = 0.85;
+/// Largest difference in colour between neighbouring cells of a backdrop.
+const STEP_MAX: f32 = 9.0;
+/// Largest difference in colour between a cell of the backdrop and the edge cell of its fill.
+const DRIFT_MAX: f32 = 60.0;
 
-/// How much of each part of a portrait is person.
+/// Opacity of the person in each cell of a portrait.
 pub(super) struct Matte {
     person: Vec<f32>,
 }
 
 impl Matte {
-    /// The matte of a portrait of `width` x `height` pixels.
+    /// Computes the matte of a portrait of `width` x `height` pixels.
     pub(super) fn of(rgb: &[[u8; 3]], width: usize, height: usize) -> Self {
         let cells = shrunk(rgb, width, height);
         let mut backdrop = vec![false; GRID.0 * GRID.1];
-        let mut reached: Vec<(usize, usize, [f32; 3])> = Vec::new();
-        let [sides, lowest] = [SIDES, LOWEST].map(|v| (v * GRID.1 as f32) as usize);
-        let edge =
-            (0..GRID.0).map(|x| (x, 0)).chain((0..sides).flat_map(|y| [(0, y), (GRID.0 - 1, y)]));
+        let mut queue: Vec<(usize, usize, [f32; 3])> = Vec::new();
+        let [side_end, backdrop_end] =
+            [SIDE_END, BACKDROP_END].map(|v| (v * GRID.1 as f32) as usize);
+        let edge = (0..GRID.0)
+            .map(|x| (x, 0))
+            .chain((0..side_end).flat_map(|y| [(0, y), (GRID.0 - 1, y)]));
         for (x, y) in edge {
             let at = y * GRID.0 + x;
             if !std::mem::replace(&mut backdrop[at], true) {
-                reached.push((x, y, cells[at]));
+                queue.push((x, y, cells[at]));
             }
-            // Filled from each edge cell in turn, so that a backdrop may have several colours.
-            while let Some((x, y, origin)) = reached.pop() {
+            // One fill for each edge cell, so that a backdrop may have several colours.
+            while let Some((x, y, origin)) = queue.pop() {
                 let here = cells[y * GRID.0 + x];
-                for (x, y) in beside(x, y) {
+                for (x, y) in neighbours(x, y) {
                     let at = y * GRID.0 + x;
-                    let is_same =
-                        distance(cells[at], here) < STEP && distance(cells[at], origin) < DRIFT;
-                    if is_same && y < lowest && !backdrop[at] && !is_face(x, y) {
+                    let is_same = distance(cells[at], here) < STEP_MAX
+                        && distance(cells[at], origin) < DRIFT_MAX;
+                    if is_same && y < backdrop_end && !backdrop[at] && !is_face(x, y) {
                         backdrop[at] = true;
-                        reached.push((x, y, origin));
+                        queue.push((x, y, origin));
                     }
                 }
             }
@@ -51,37 +54,39 @@ impl Matte {
         Self { person: softened(&backdrop) }
     }
 
-    /// How much is person, 0 to 1, at a point in the portrait's widths and heights.
+    /// Returns the opacity of the person, 0 to 1, at a point in portrait widths and heights.
     pub(super) fn person(&self, u: f32, v: f32) -> f32 {
         let at = |of: f32, cells: usize| (of * cells as f32 - 0.5).clamp(0.0, (cells - 1) as f32);
         let (x, y) = (at(u, GRID.0), at(v, GRID.1));
         let (left, top) = (x as usize, y as usize);
-        let (right, foot) = ((left + 1).min(GRID.0 - 1), (top + 1).min(GRID.1 - 1));
+        let (right, bottom) = ((left + 1).min(GRID.0 - 1), (top + 1).min(GRID.1 - 1));
         let (fx, fy) = (x.fract(), y.fract());
         let across = |y: usize| {
             let row = &self.person[y * GRID.0..][..GRID.0];
             row[left] + (row[right] - row[left]) * fx
         };
-        across(top) + (across(foot) - across(top)) * fy
+        across(top) + (across(bottom) - across(top)) * fy
     }
 }
 
-/// The face itself is never backdrop, however pale.
+/// Returns true inside the face, which is never backdrop.
 fn is_face(x: usize, y: usize) -> bool {
     let (u, v) = (x as f32 / GRID.0 as f32, y as f32 / GRID.1 as f32);
     ((u - HEAD.0) / 0.2).hypot((v - HEAD.1) / 0.28) < 1.0
 }
 
-fn beside(x: usize, y: usize) -> impl Iterator<Item = (usize, usize)> {
+/// Returns the cells to the left, right, above and below.
+fn neighbours(x: usize, y: usize) -> impl Iterator<Item = (usize, usize)> {
     let steps = [(x.wrapping_sub(1), y), (x + 1, y), (x, y.wrapping_sub(1)), (x, y + 1)];
     steps.into_iter().filter(|(x, y)| *x < GRID.0 && *y < GRID.1)
 }
 
+/// Returns the largest difference of a channel.
 fn distance(a: [f32; 3], b: [f32; 3]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// The portrait in cells, each the mean of its pixels.
+/// Reduces the portrait to cells, each the mean of its pixels.
 fn shrunk(rgb: &[[u8; 3]], width: usize, height: usize) -> Vec<[f32; 3]> {
     let part = |i: usize, cells: usize, of: usize| {
         let from = i * of / cells;
@@ -105,9 +110,9 @@ fn shrunk(rgb: &[[u8; 3]], width: usize, height: usize) -> Vec<[f32; 3]> {
     cells
 }
 
-/// A soft edge, which lies a little inside the person so that no rim of backdrop is left.
+/// Softens the edge, slightly inside the person so that no rim of backdrop remains.
 fn softened(backdrop: &[bool]) -> Vec<f32> {
-    let share = |x: usize, y: usize| {
+    let backdrop_share = |x: usize, y: usize| {
         let (columns, rows) =
             (x.saturating_sub(2)..(x + 3).min(GRID.0), y.saturating_sub(2)..(y + 3).min(GRID.1));
         let count = (columns.len() * rows.len()) as f32;
@@ -119,7 +124,7 @@ fn softened(backdrop: &[bool]) -> Vec<f32> {
     };
     (0..GRID.1)
         .flat_map(|y| (0..GRID.0).map(move |x| (x, y)))
-        .map(|(x, y)| (1.0 - 1.6 * share(x, y)).max(0.0))
+        .map(|(x, y)| (1.0 - 1.6 * backdrop_share(x, y)).max(0.0))
         .collect()
 }
 
@@ -129,7 +134,7 @@ mod tests {
 
     const SIZE: (usize, usize) = (300, 400);
 
-    /// A dark person before a wall of a colour that follows from the place.
+    /// Returns the matte of a dark person in front of a wall with these colours.
     fn matte(wall: impl Fn(usize, usize) -> [u8; 3]) -> Matte {
         let (width, height) = SIZE;
         let pixel = |x: usize, y: usize| {
@@ -142,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_that_gets_darker_goes_away_and_the_person_stays() {
+    fn wall_with_a_gradient_is_removed_and_the_person_stays() {
         let matte = matte(|_, y| [(230 - y / 6) as u8; 3]);
         for (u, v) in [(0.02, 0.02), (0.9, 0.3), (0.5, 0.05), (0.1, 0.7)] {
             assert!(matte.person(u, v) < 0.01, "{u} {v}");
@@ -153,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_wall_takes_nothing_of_the_person_with_it() {
+    fn textured_wall_does_not_remove_the_person() {
         let matte = matte(|x, y| if (x / 30 + y / 30) % 2 == 0 { [250; 3] } else { [150, 90, 60] });
         assert!(matte.person(0.5, 0.42) > 0.99 && matte.person(0.5, 0.9) > 0.99);
     }

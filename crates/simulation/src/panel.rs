@@ -1,6 +1,4 @@
-//! A button that a program presses, and lights without a lamp.
-//!
-//! The demonstration and the tests are made of these.
+//! Simulated button and status LED, controlled by a [`PanelHandle`].
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use instored_panel::{Button, Edge, PanelError, StatusLed};
 
-/// The time a simulated button lives in.
+/// Time source of a simulated button.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(Time);
 
+/// Real or simulated time.
 #[derive(Clone, Copy, Debug)]
 enum Time {
     Real(Instant),
@@ -19,17 +18,18 @@ enum Time {
 }
 
 impl Clock {
-    /// Time as it passes.
+    /// Creates a clock of real time.
     pub fn real() -> Self {
         Self(Time::Real(Instant::now()))
     }
 
-    /// Time that passes only while somebody waits for the button or calls [`PanelHandle::pass`], and
-    /// then at once.
+    /// Creates a clock that advances only during [`Button::wait`] and [`PanelHandle::advance`], and then
+    /// without delay.
     pub fn stepped() -> Self {
         Self(Time::Stepped(Duration::ZERO))
     }
 
+    /// Returns the time since the start.
     fn now(self) -> Duration {
         match self.0 {
             Time::Real(started) => started.elapsed(),
@@ -38,14 +38,18 @@ impl Clock {
     }
 }
 
+/// State that button, LED and handle share.
 #[derive(Debug)]
 struct State {
     clock: Clock,
-    pressed: bool,
+    is_pressed: bool,
+    /// Edges that were not delivered yet; some may lie in the future.
     edges: VecDeque<Edge>,
-    light: Vec<(Duration, bool)>,
+    /// Changes of the LED: time and new level.
+    led_changes: Vec<(Duration, bool)>,
 }
 
+/// Shared state with a signal for its changes.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
@@ -53,46 +57,47 @@ struct Shared {
 }
 
 impl Shared {
+    /// Locks the state.
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change of the state is one step, so it is whole even if a thread panicked.
+        // Each change of the state is a single step, so it is complete even if a thread panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A button, its light, and the handle that presses and sees them.
+/// Creates a button, its LED, and the handle that controls them.
 pub fn panel(clock: Clock) -> (SimulatedButton, SimulatedLed, PanelHandle) {
-    let state = State { clock, pressed: false, edges: VecDeque::new(), light: Vec::new() };
+    let state = State { clock, is_pressed: false, edges: VecDeque::new(), led_changes: Vec::new() };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
     (SimulatedButton(shared.clone()), SimulatedLed(shared.clone()), PanelHandle(shared))
 }
 
-/// Presses a [`SimulatedButton`] and sees a [`SimulatedLed`], from any thread.
+/// Presses a [`SimulatedButton`] and reads a [`SimulatedLed`], from any thread.
 #[derive(Clone, Debug)]
 pub struct PanelHandle(Arc<Shared>);
 
 impl PanelHandle {
-    /// Presses the button and keeps it down.
+    /// Presses the button until [`PanelHandle::release`].
     pub fn press(&self) {
-        self.turn(true);
+        self.set_level(true);
     }
 
-    /// Lets the button go.
+    /// Releases the button.
     pub fn release(&self) {
-        self.turn(false);
+        self.set_level(false);
     }
 
-    /// Presses the button now, and lets it go after `length`, without waiting for it.
+    /// Presses the button now, and releases it after `length`; returns at once.
     pub fn hold(&self, length: Duration) {
         let mut state = self.0.lock();
         let at = state.clock.now();
-        state.edges.push_back(Edge { pressed: true, at });
-        state.edges.push_back(Edge { pressed: false, at: at.saturating_add(length) });
-        state.pressed = false;
+        state.edges.push_back(Edge { is_pressed: true, at });
+        state.edges.push_back(Edge { is_pressed: false, at: at.saturating_add(length) });
+        state.is_pressed = false;
         self.0.changed.notify_all();
     }
 
-    /// Lets stepped time pass. Real time passes by itself.
-    pub fn pass(&self, length: Duration) {
+    /// Advances a stepped clock; has no effect on real time.
+    pub fn advance(&self, length: Duration) {
         let mut state = self.0.lock();
         if let Clock(Time::Stepped(now)) = &mut state.clock {
             *now = now.saturating_add(length);
@@ -100,28 +105,29 @@ impl PanelHandle {
         self.0.changed.notify_all();
     }
 
-    /// Whether the light is on.
+    /// Returns true if the LED is on.
     pub fn is_lit(&self) -> bool {
-        self.0.lock().light.last().is_some_and(|(_, on)| *on)
+        self.0.lock().led_changes.last().is_some_and(|(_, is_lit)| *is_lit)
     }
 
-    /// Every change of the light so far, with its time on the button's clock.
-    pub fn light(&self) -> Vec<(Duration, bool)> {
-        self.0.lock().light.clone()
+    /// Returns all changes of the LED, each with its time on the button's clock.
+    pub fn led_changes(&self) -> Vec<(Duration, bool)> {
+        self.0.lock().led_changes.clone()
     }
 
-    fn turn(&self, pressed: bool) {
+    /// Sets the level of the button; adds an edge if it changes.
+    fn set_level(&self, is_pressed: bool) {
         let mut state = self.0.lock();
-        if state.pressed != pressed {
-            state.pressed = pressed;
+        if state.is_pressed != is_pressed {
+            state.is_pressed = is_pressed;
             let at = state.clock.now();
-            state.edges.push_back(Edge { pressed, at });
+            state.edges.push_back(Edge { is_pressed, at });
             self.0.changed.notify_all();
         }
     }
 }
 
-/// A button that a [`PanelHandle`] presses.
+/// Button that a [`PanelHandle`] presses.
 #[derive(Debug)]
 pub struct SimulatedButton(Arc<Shared>);
 
@@ -157,16 +163,16 @@ impl Button for SimulatedButton {
     }
 }
 
-/// A light that a [`PanelHandle`] sees.
+/// LED that a [`PanelHandle`] reads.
 #[derive(Debug)]
 pub struct SimulatedLed(Arc<Shared>);
 
 impl StatusLed for SimulatedLed {
-    fn set(&mut self, on: bool) -> Result<(), PanelError> {
+    fn set(&mut self, is_lit: bool) -> Result<(), PanelError> {
         let mut state = self.0.lock();
         let now = state.clock.now();
-        if state.light.last().map_or(on, |(_, was)| *was != on) {
-            state.light.push((now, on));
+        if state.led_changes.last().map_or(is_lit, |(_, was_lit)| *was_lit != is_lit) {
+            state.led_changes.push((now, is_lit));
         }
         Ok(())
     }
@@ -178,62 +184,62 @@ mod tests {
 
     use super::*;
 
-    fn presses(mut button: SimulatedButton, length: Duration) -> Vec<ButtonEvent> {
+    fn button_events(mut button: SimulatedButton, length: Duration) -> Vec<ButtonEvent> {
         let mut detector = PressDetector::new(Duration::from_millis(20), Duration::from_secs(5));
-        let (mut presses, end) = (Vec::new(), button.now() + length);
+        let (mut events, end) = (Vec::new(), button.now() + length);
         while button.now() < end {
             let next = detector.deadline().unwrap_or(end).min(end);
             match button.wait(next.saturating_sub(button.now())).unwrap() {
-                Some(edge) => presses.extend(detector.edge(edge)),
-                None => presses.extend(detector.advance(button.now())),
+                Some(edge) => events.extend(detector.edge(edge)),
+                None => events.extend(detector.advance(button.now())),
             }
         }
-        presses
+        events
     }
 
     #[test]
-    fn a_stepped_button_is_held_for_five_seconds_at_once() {
+    fn stepped_button_is_held_without_delay() {
         let (button, _, handle) = panel(Clock::stepped());
         handle.hold(Duration::from_millis(200));
-        handle.pass(Duration::from_secs(1));
+        handle.advance(Duration::from_secs(1));
         handle.hold(Duration::from_secs(6));
-        let seen = presses(button, Duration::from_secs(10));
+        let events = button_events(button, Duration::from_secs(10));
         assert_eq!(
-            seen,
+            events,
             [ButtonEvent::ShortPress, ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted]
         );
     }
 
     #[test]
-    fn a_waiting_thread_hears_a_press() {
+    fn press_wakes_a_waiting_thread() {
         let (mut button, _, handle) = panel(Clock::real());
         let waiting = std::thread::spawn(move || button.wait(Duration::from_secs(30)));
         handle.press();
         let edge = waiting.join().unwrap().unwrap();
-        assert!(edge.is_some_and(|edge| edge.pressed));
+        assert!(edge.is_some_and(|edge| edge.is_pressed));
     }
 
     #[test]
-    fn pressing_twice_is_one_edge() {
+    fn repeated_press_is_one_edge() {
         let (mut button, _, handle) = panel(Clock::stepped());
         handle.press();
         handle.press();
         handle.release();
-        let pressed: Vec<_> = std::iter::from_fn(|| button.wait(Duration::ZERO).unwrap())
-            .map(|e| e.pressed)
+        let levels: Vec<_> = std::iter::from_fn(|| button.wait(Duration::ZERO).unwrap())
+            .map(|edge| edge.is_pressed)
             .collect();
-        assert_eq!(pressed, [true, false]);
+        assert_eq!(levels, [true, false]);
     }
 
     #[test]
-    fn the_light_remembers_what_it_showed() {
-        let (_, mut light, handle) = panel(Clock::stepped());
-        for (on, length) in [(false, 1), (true, 2), (true, 3), (false, 1)] {
-            light.set(on).unwrap();
-            handle.pass(Duration::from_secs(length));
+    fn led_changes_are_recorded_with_their_times() {
+        let (_, mut led, handle) = panel(Clock::stepped());
+        for (is_lit, length) in [(false, 1), (true, 2), (true, 3), (false, 1)] {
+            led.set(is_lit).unwrap();
+            handle.advance(Duration::from_secs(length));
         }
         let at = Duration::from_secs;
-        assert_eq!(handle.light(), [(at(1), true), (at(6), false)]);
+        assert_eq!(handle.led_changes(), [(at(1), true), (at(6), false)]);
         assert!(!handle.is_lit());
     }
 }

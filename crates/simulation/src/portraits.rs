@@ -1,6 +1,6 @@
 //! Portraits of people who may be shown in the demo and the tests; credits in `portraits/CREDITS.md`.
 
-/// An image file, as it lies in `portraits/`.
+/// An image file of the folder `portraits`.
 #[derive(Clone, Copy, Debug)]
 pub struct Portrait {
     /// The file's name.
@@ -9,6 +9,7 @@ pub struct Portrait {
     pub bytes: &'static [u8],
 }
 
+/// Includes an image file of the folder `portraits`.
 macro_rules! portrait {
     ($file:literal) => {
         Portrait { file: $file, bytes: include_bytes!(concat!("../portraits/", $file)) }
@@ -23,7 +24,7 @@ pub const PERSON_A_2: Portrait = portrait!("person_a_2.jpg");
 pub const PERSON_B_1: Portrait = portrait!("person_b_1.jpg");
 /// Person B in 2022.
 pub const PERSON_B_2: Portrait = portrait!("person_b_2.jpg");
-/// A person who is in no other portrait.
+/// A person without a further portrait.
 pub const IMPOSTOR_1: Portrait = portrait!("impostor_1.jpg");
-/// Another person who is in no other portrait.
+/// Another person without a further portrait.
 pub const IMPOSTOR_2: Portrait = portrait!("impostor_2.jpg");

@@ -1,8 +1,6 @@
-//! A shop entrance that never was: people walk in, look around and leave.
+//! Simulated shop entrance: people enter, turn aside, change places and leave.
 //!
-//! `instored demo` and the tests are made of this. A [`SceneCamera`] is a camera; its [`SceneController`] sends
-//! portraits in and out from another thread. Everything is drawn from the portrait, the seed and
-//! the frame's number, so the same directions at the same frames give the same pictures.
+//! A [`SceneCamera`] delivers the frames; its [`SceneController`] commands the people from any thread.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,212 +8,214 @@ use std::time::{Duration, Instant};
 use instored_camera::{Camera, CameraError, FrameClock, Pacing};
 use instored_imaging::{Frame, Picture};
 
-use super::background;
-use super::movement::{self, Act, Place};
-use super::sensor_noise::Noise;
-use super::sprite::Sprite;
+use crate::background;
+use crate::movement::{Movement, Place, Pose};
+use crate::sensor_noise::SensorNoise;
+use crate::sprite::Sprite;
 
-/// Who is on the stage; never given twice.
+/// Identifier of a person in a scene; each is used once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct PersonId(u64);
 
-/// A camera that looks at the played entrance.
+/// A camera that looks at a simulated entrance.
 pub struct SceneCamera {
-    cast: Arc<Cast>,
-    ticker: FrameClock,
-    shop: Picture,
-    noise: Noise,
+    scene: Arc<Scene>,
+    clock: FrameClock,
+    background: Picture,
+    noise: SensorNoise,
     seed: u64,
 }
 
-/// Directs a [`SceneCamera`] from any thread. Directions hold from the stage's next frame on.
+/// Controller of a scene, usable from any thread. Commands take effect with the next frame.
 #[derive(Clone)]
-pub struct SceneController(Arc<Cast>);
+pub struct SceneController(Arc<Scene>);
 
+/// State of a scene with a signal for its changes.
 #[derive(Default)]
-struct Cast {
-    troupe: Mutex<Troupe>,
+struct Scene {
+    state: Mutex<SceneState>,
     changed: Condvar,
 }
 
-/// Everyone on the stage or at its door.
+/// The people in the scene.
 #[derive(Default)]
-struct Troupe {
-    actors: Vec<Actor>,
-    /// How many ever came.
+struct SceneState {
+    /// Everyone in the frame, on the way, or waiting for a place.
+    people: Vec<Person>,
+    /// Number of people who ever entered.
     entered: u64,
-    /// The time of the latest frame.
+    /// Time of the latest frame.
     now: Duration,
 }
 
-struct Actor {
+/// A person in the scene.
+struct Person {
     id: PersonId,
     sprite: Arc<Sprite>,
-    act: Act,
-    /// Where this actor stands; `None` while waiting at the door for a free place.
+    movement: Movement,
+    /// Place to stand; `None` while all places are taken.
     place: Option<Place>,
 }
 
-impl Cast {
-    fn lock(&self) -> MutexGuard<'_, Troupe> {
-        // A troupe is whole between any two of its changes, so a panic elsewhere is no harm.
-        self.troupe.lock().unwrap_or_else(PoisonError::into_inner)
+impl Scene {
+    /// Locks the state.
+    fn lock(&self) -> MutexGuard<'_, SceneState> {
+        // Each change of the state is complete before anything can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SceneCamera {
-    /// An empty stage of `width` x `height` pixels, seen `fps` times a second.
+    /// Creates an empty scene of `width` x `height` pixels at `fps` frames per second.
     pub fn new(
         width: u32,
         height: u32,
         fps: u32,
-        pace: Pacing,
+        pacing: Pacing,
         seed: u64,
     ) -> (Self, SceneController) {
-        let cast = Arc::new(Cast::default());
-        let stage = Self {
-            cast: cast.clone(),
-            ticker: FrameClock::new(fps, pace),
-            shop: background::paint(width, height, seed),
-            noise: Noise::new(seed),
+        let scene = Arc::new(Scene::default());
+        let camera = Self {
+            scene: Arc::clone(&scene),
+            clock: FrameClock::new(fps, pacing),
+            background: background::paint(width, height, seed),
+            noise: SensorNoise::new(seed),
             seed,
         };
-        (stage, SceneController(cast))
+        (camera, SceneController(scene))
     }
 
-    /// Moves everybody on by a `step` to `now`, and returns how they look, those behind first.
-    fn play(&self, now: Duration, step: Duration) -> Vec<(Arc<Sprite>, movement::Pose)> {
-        let mut troupe = self.cast.lock();
-        for i in 0..troupe.actors.len() {
-            if troupe.actors[i].place.is_none() {
-                let taken: Vec<_> = troupe.actors.iter().filter_map(|a| a.place).collect();
-                troupe.actors[i].place = Place::ALL.into_iter().find(|p| !taken.contains(p));
+    /// Returns the time between two frames.
+    pub(super) fn period(&self) -> Duration {
+        self.clock.period()
+    }
+
+    /// Advances everyone by `step` to `now`; returns sprites and poses, the farthest first.
+    fn advance(&self, now: Duration, step: Duration) -> Vec<(Arc<Sprite>, Pose)> {
+        let mut state = self.scene.lock();
+        for i in 0..state.people.len() {
+            if state.people[i].place.is_none() {
+                let taken: Vec<_> = state.people.iter().filter_map(|person| person.place).collect();
+                state.people[i].place = Place::ALL.into_iter().find(|p| !taken.contains(p));
             } else {
-                troupe.actors[i].act.advance(step);
+                state.people[i].movement.advance(step);
             }
         }
-        troupe.actors.retain(|actor| !actor.act.is_over());
-        troupe.now = now;
-        let mut seen: Vec<_> = troupe
-            .actors
+        state.people.retain(|person| !person.movement.is_over());
+        state.now = now;
+        let mut poses: Vec<_> = state
+            .people
             .iter()
-            .filter_map(|actor| {
-                let pose = actor.act.pose(actor.place?, self.seed ^ actor.id.0);
-                Some((actor.sprite.clone(), pose))
+            .filter_map(|person| {
+                let pose = person.movement.pose(person.place?, self.seed ^ person.id.0);
+                Some((Arc::clone(&person.sprite), pose))
             })
             .collect();
-        drop(troupe);
-        self.cast.changed.notify_all();
-        seen.sort_by(|(_, a), (_, b)| a.scale.total_cmp(&b.scale));
-        seen
-    }
-}
-
-impl SceneCamera {
-    /// The time between two frames.
-    pub(super) fn period(&self) -> Duration {
-        self.ticker.period()
+        drop(state);
+        self.scene.changed.notify_all();
+        poses.sort_by(|(_, a), (_, b)| a.scale.total_cmp(&b.scale));
+        poses
     }
 }
 
 impl Camera for SceneCamera {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
-        let taken = self.ticker.tick();
-        let frame = self.ticker.ticked() - 1;
-        let actors = self.play(taken, self.ticker.period());
-        let mut picture = self.shop.clone();
-        for (sprite, pose) in &actors {
+        let captured_at = self.clock.next_frame_time();
+        let frame = self.clock.frames() - 1;
+        let mut picture = self.background.clone();
+        for (sprite, pose) in &self.advance(captured_at, self.clock.period()) {
             sprite.draw(&mut picture, pose);
         }
-        // The light outside changes slowly, as behind clouds.
-        let light = 1.0 + 0.03 * (taken.as_secs_f32() * 0.21 + (self.seed % 7) as f32).sin();
-        self.noise.expose(&mut picture, light, frame);
-        Ok(Frame { picture, captured_at: taken })
+        // The daylight changes slowly, as behind clouds.
+        let gain = 1.0 + 0.03 * (captured_at.as_secs_f32() * 0.21 + (self.seed % 7) as f32).sin();
+        self.noise.expose(&mut picture, gain, frame);
+        Ok(Frame { picture, captured_at })
     }
 
     fn describe(&self) -> String {
-        let (width, height) = (self.shop.width(), self.shop.height());
-        format!("a played scene of {width}x{height} at {}/s", self.ticker.fps())
+        let (width, height) = (self.background.width(), self.background.height());
+        format!("a simulated entrance of {width}x{height} at {}/s", self.clock.fps())
     }
 }
 
 impl SceneController {
-    /// Sends in the person of a portrait: head and shoulders, facing the camera. They walk in for
-    /// two seconds and then stand. A fourth person waits until one of three places is free.
+    /// Lets the person of a portrait enter: head and shoulders, facing the camera. The person walks for
+    /// two seconds and then stands. A fourth person waits until one of three places is free.
     pub fn enter(&self, portrait: &Picture) -> PersonId {
         let sprite = Arc::new(Sprite::cut(portrait));
-        let mut troupe = self.0.lock();
-        let id = PersonId(troupe.entered);
-        troupe.entered += 1;
-        troupe.actors.push(Actor { id, sprite, act: Act::new(), place: None });
+        let mut state = self.0.lock();
+        let id = PersonId(state.entered);
+        state.entered += 1;
+        state.people.push(Person { id, sprite, movement: Movement::new(), place: None });
         id
     }
 
-    /// Sends somebody out; they are gone after two seconds. Whoever is not there is not missed.
+    /// Lets a person leave, which takes two seconds. Has no effect on a person who has left.
     pub fn leave(&self, id: PersonId) {
-        let mut troupe = self.0.lock();
-        troupe.actors.retain(|actor| actor.id != id || actor.place.is_some());
-        if let Some(actor) = troupe.actors.iter_mut().find(|actor| actor.id == id) {
-            actor.act.leave();
+        let mut state = self.0.lock();
+        state.people.retain(|person| person.id != id || person.place.is_some());
+        if let Some(person) = state.people.iter_mut().find(|person| person.id == id) {
+            person.movement.leave();
         }
-        drop(troupe);
+        drop(state);
         self.0.changed.notify_all();
     }
 
-    /// Has somebody turn aside for two seconds, and back.
+    /// Lets a person turn aside for two seconds, and back.
     pub fn turn_aside(&self, id: PersonId) {
-        if let Some(actor) = self.0.lock().actors.iter_mut().find(|actor| actor.id == id) {
-            actor.act.turn();
+        if let Some(person) = self.0.lock().people.iter_mut().find(|person| person.id == id) {
+            person.movement.turn_aside();
         }
     }
 
-    /// Has two people who stand there change their places, so that one hides the other on the way.
+    /// Lets two standing people change places, so that one hides the other on the way.
     pub fn swap_places(&self, first: PersonId, second: PersonId) {
-        let mut troupe = self.0.lock();
-        let find = |id| troupe.actors.iter().position(|actor| actor.id == id);
+        let mut state = self.0.lock();
+        let find = |id| state.people.iter().position(|person| person.id == id);
         let (Some(first), Some(second)) = (find(first), find(second)) else { return };
-        let places = [first, second].map(|i| troupe.actors[i].place);
-        let [Some(of_first), Some(of_second)] = places else { return };
-        for (actor, from, to) in [(first, of_first, of_second), (second, of_second, of_first)] {
-            let actor = &mut troupe.actors[actor];
-            actor.place = Some(to);
-            actor.act.move_from(from);
+        let places = [first, second].map(|i| state.people[i].place);
+        let [Some(first_place), Some(second_place)] = places else { return };
+        for (i, from, to) in
+            [(first, first_place, second_place), (second, second_place, first_place)]
+        {
+            let person = &mut state.people[i];
+            person.place = Some(to);
+            person.movement.move_from(from);
         }
     }
 
-    /// How many are on the stage or on their way.
+    /// Returns the number of people in the scene, including those who wait for a place.
     pub fn person_count(&self) -> usize {
-        self.0.lock().actors.len()
+        self.0.lock().people.len()
     }
 
-    /// The stage's own time: that of its latest frame.
+    /// Returns the time of the latest frame.
     pub fn now(&self) -> Duration {
         self.0.lock().now
     }
 
-    /// Waits until nobody is on the stage or on their way; `false` when it took longer
-    /// than `timeout`.
+    /// Waits until nobody is in the scene; returns false after `timeout`.
     pub fn wait_until_empty(&self, timeout: Duration) -> bool {
-        self.wait_until(timeout, |troupe| troupe.actors.is_empty())
+        self.wait_until(timeout, |state| state.people.is_empty())
     }
 
-    /// Waits until somebody stands at their place; `false` when it took longer than `timeout` or
-    /// they are not there.
+    /// Waits until a person stands at their place; returns false after `timeout`.
     pub fn wait_until_standing(&self, id: PersonId, timeout: Duration) -> bool {
-        let standing = |actor: &Actor| actor.id == id && actor.act.is_standing();
-        self.wait_until(timeout, |troupe| troupe.actors.iter().any(standing))
+        let is_standing = |person: &Person| person.id == id && person.movement.is_standing();
+        self.wait_until(timeout, |state| state.people.iter().any(is_standing))
     }
 
-    fn wait_until(&self, timeout: Duration, met: impl Fn(&Troupe) -> bool) -> bool {
+    /// Waits until the condition is true; returns false after `timeout`.
+    fn wait_until(&self, timeout: Duration, is_met: impl Fn(&SceneState) -> bool) -> bool {
         let deadline = Instant::now() + timeout;
-        let mut troupe = self.0.lock();
-        while !met(&troupe) {
+        let mut state = self.0.lock();
+        while !is_met(&state) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            let changed = self.0.changed.wait_timeout(troupe, left);
-            troupe = changed.unwrap_or_else(PoisonError::into_inner).0;
+            let changed = self.0.changed.wait_timeout(state, left);
+            state = changed.unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }

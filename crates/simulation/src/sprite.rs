@@ -1,27 +1,28 @@
-//! A person cut out of a portrait, and drawn into a frame.
+//! A person who is cut out of a portrait and drawn into frames.
 
 use instored_imaging::Picture;
 
-use super::matte::{HEAD, Matte};
-use super::movement::Pose;
+use crate::matte::{HEAD, Matte};
+use crate::movement::{Pose, smoothstep};
 
-/// A portrait's height in frame heights, at scale 1.
-const TALL: f32 = 5.0 / 6.0;
-/// How far the coat goes on below the portrait, in portrait heights.
-const COAT: f32 = 1.5;
-/// Portraits taller than this are halved first: no frame shows more of them.
+/// Height of a portrait in frame heights, at scale 1.
+const PORTRAIT_HEIGHT: f32 = 5.0 / 6.0;
+/// Length of the coat below the portrait, in portrait heights.
+const COAT_LENGTH: f32 = 1.5;
+/// Largest height of a portrait in pixels; taller ones are halved first.
 const MAX_HEIGHT: u32 = 1_000;
 
-/// Head, shoulders and a coat, with soft edges, in sizes from whole to small.
+/// Head, shoulders and a coat with soft edges, as a mipmap.
 pub(super) struct Sprite {
-    /// Each half as large as the one before.
+    /// Images, each half as large as the previous one.
     levels: Vec<Level>,
-    /// Of the portrait, without the coat, in pixels of the first level.
+    /// Width of the portrait in pixels of the first level.
     width: f32,
+    /// Height of the portrait without the coat, in the same pixels.
     height: f32,
 }
 
-/// Premultiplied RGBA.
+/// One image of the mipmap, in premultiplied RGBA.
 struct Level {
     width: usize,
     height: usize,
@@ -29,25 +30,25 @@ struct Level {
 }
 
 impl Sprite {
-    /// Cuts a person out of a portrait, and dresses them in a coat of the colours at its foot.
+    /// Cuts a person out of a portrait, and adds a coat in the colours of its lower edge.
     pub(super) fn cut(portrait: &Picture) -> Self {
         let mut portrait = Rgb::of(portrait);
         while portrait.height as u32 > MAX_HEIGHT {
             portrait = portrait.halved();
         }
         let (width, height) = (portrait.width, portrait.height);
-        let whole = height + (height as f32 * COAT) as usize;
+        let full_height = height + (height as f32 * COAT_LENGTH) as usize;
         let coat = coat(&portrait);
         let matte = Matte::of(&portrait.rgb, width, height);
-        let mut rgba = Vec::with_capacity(width * whole);
-        for y in 0..whole {
+        let mut rgba = Vec::with_capacity(width * full_height);
+        for y in 0..full_height {
             for x in 0..width {
                 let (u, v) = ((x as f32 + 0.5) / width as f32, (y as f32 + 0.5) / height as f32);
                 let colour = if y < height {
                     portrait.rgb[y * width + x].map(f32::from)
                 } else {
-                    // Fold by fold darker, and of one colour farther down.
-                    let down = ((v - 1.0) / COAT).min(1.0);
+                    // Darker and more uniform towards the lower end.
+                    let down = ((v - 1.0) / COAT_LENGTH).min(1.0);
                     let mix = (down * 4.0).min(1.0);
                     let own = coat.row[x];
                     std::array::from_fn(|c| {
@@ -59,7 +60,7 @@ impl Sprite {
                 rgba.push([r, g, b, (alpha * 255.0) as u8]);
             }
         }
-        let mut levels = vec![Level { width, height: whole, rgba }];
+        let mut levels = vec![Level { width, height: full_height, rgba }];
         while let Some(last) = levels.last()
             && last.width >= 32
             && last.height >= 32
@@ -73,26 +74,27 @@ impl Sprite {
     /// Draws the person over the picture.
     pub(super) fn draw(&self, picture: &mut Picture, pose: &Pose) {
         let (w, h) = (picture.width() as f32, picture.height() as f32);
-        // Pixels of the frame for one of the portrait, across and down.
-        let down = pose.scale * TALL * h / self.height;
+        // Frame pixels per portrait pixel, vertical and horizontal.
+        let down = pose.scale * PORTRAIT_HEIGHT * h / self.height;
         let across = down * pose.aspect;
         if !(down > 0.0 && across > 0.0) {
             return;
         }
-        let wanted = (1.0 / down).log2() + 0.4 + if pose.blurred { 1.0 } else { 0.0 };
-        let nth = (wanted.max(0.0) as usize).min(self.levels.len() - 1);
-        let level = &self.levels[nth];
-        let fine = (1u32 << nth) as f32;
+        let detail = (1.0 / down).log2() + 0.4 + if pose.is_blurred { 1.0 } else { 0.0 };
+        let index = (detail.max(0.0) as usize).min(self.levels.len() - 1);
+        let level = &self.levels[index];
+        let reduction = (1u32 << index) as f32;
 
         let (sin, cos) = pose.tilt.sin_cos();
         let (head_x, head_y) = (pose.x * w, pose.y * h);
-        // From the frame to the level: step for one pixel to the right and one down.
-        let right = (cos / across / fine, -sin / down / fine);
-        let below = (sin / across / fine, cos / down / fine);
-        let origin = (HEAD.0 * self.width / fine, HEAD.1 * self.height / fine);
+        // Step in the level for one frame pixel to the right, and for one down.
+        let right = (cos / across / reduction, -sin / down / reduction);
+        let below = (sin / across / reduction, cos / down / reduction);
+        let origin = (HEAD.0 * self.width / reduction, HEAD.1 * self.height / reduction);
 
-        // Nobody is wider than this, however tilted.
-        let reach = self.width * across * 0.5 + (sin.abs() * (1.0 + COAT)) * self.height * down;
+        // Upper bound of half the width for any tilt.
+        let reach =
+            self.width * across * 0.5 + (sin.abs() * (1.0 + COAT_LENGTH)) * self.height * down;
         let first = (head_x - reach).clamp(0.0, w) as usize;
         let last = (head_x + reach).ceil().clamp(0.0, w) as usize;
         let top = (head_y - HEAD.1 * self.height * down - reach * sin.abs()).clamp(0.0, h) as usize;
@@ -104,9 +106,9 @@ impl Sprite {
             let mut v = origin.1 + dx * right.1 + dy * below.1 - 0.5;
             for pixel in row[first * 3..last * 3].chunks_exact_mut(3) {
                 if let Some([r, g, b, alpha]) = level.sample(u, v) {
-                    let through = 1.0 - alpha * (1.0 / 255.0);
+                    let transmission = 1.0 - alpha * (1.0 / 255.0);
                     for (level, value) in pixel.iter_mut().zip([r, g, b]) {
-                        *level = (f32::from(*level) * through + value * pose.light) as u8;
+                        *level = (f32::from(*level) * transmission + value * pose.brightness) as u8;
                     }
                 }
                 u += right.0;
@@ -117,7 +119,7 @@ impl Sprite {
 }
 
 impl Level {
-    /// The colour between the four pixels around a point; `None` outside.
+    /// Interpolates between the four pixels around a point; returns `None` outside.
     #[inline]
     fn sample(&self, u: f32, v: f32) -> Option<[f32; 4]> {
         if !(u >= 0.0 && v >= 0.0) {
@@ -133,11 +135,12 @@ impl Level {
         Some(std::array::from_fn(|c| {
             let [a, b] = [above[0][c], above[1][c]].map(f32::from);
             let [d, e] = [below[0][c], below[1][c]].map(f32::from);
-            let (top, foot) = (a + (b - a) * fx, d + (e - d) * fx);
-            top + (foot - top) * fy
+            let (top, bottom) = (a + (b - a) * fx, d + (e - d) * fx);
+            top + (bottom - top) * fy
         }))
     }
 
+    /// Returns the level at half the size.
     fn halved(&self) -> Self {
         let (width, height) = (self.width / 2, self.height / 2);
         let rgba = halve(&self.rgba, self.width, width, height);
@@ -145,6 +148,7 @@ impl Level {
     }
 }
 
+/// A portrait as RGB pixels.
 struct Rgb {
     width: usize,
     height: usize,
@@ -152,18 +156,20 @@ struct Rgb {
 }
 
 impl Rgb {
+    /// Copies the pixels of a picture.
     fn of(picture: &Picture) -> Self {
         let rgb = picture.rgb().chunks_exact(3).map(|p| [p[0], p[1], p[2]]).collect();
         Self { width: picture.width() as usize, height: picture.height() as usize, rgb }
     }
 
+    /// Returns the portrait at half the size.
     fn halved(&self) -> Self {
         let (width, height) = ((self.width / 2).max(1), self.height / 2);
         Self { width, height, rgb: halve(&self.rgb, self.width, width, height) }
     }
 }
 
-/// The mean of every four pixels.
+/// Averages each 2 x 2 pixels.
 fn halve<const N: usize>(
     pixels: &[[u8; N]],
     stride: usize,
@@ -183,13 +189,14 @@ fn halve<const N: usize>(
     half
 }
 
+/// Colours of a coat.
 struct Coat {
-    /// Colours across.
+    /// Colours from left to right.
     row: Vec<[f32; 3]>,
     mean: [f32; 3],
 }
 
-/// The colours at a portrait's foot, softened across.
+/// Returns the colours at the lower edge of a portrait, smoothed horizontally.
 fn coat(portrait: &Rgb) -> Coat {
     let (width, height) = (portrait.width, portrait.height);
     let rows = (height / 20).max(1);
@@ -204,24 +211,24 @@ fn coat(portrait: &Rgb) -> Coat {
         }
         sum.map(|sum| sum / (rows * (to - from)) as f32)
     };
-    let soft = width / 40;
-    let row =
-        (0..width).map(|x| mean_of(x.saturating_sub(soft), (x + soft + 1).min(width))).collect();
+    let radius = width / 40;
+    let row = (0..width)
+        .map(|x| mean_of(x.saturating_sub(radius), (x + radius + 1).min(width)))
+        .collect();
     Coat { row, mean: mean_of(0, width) }
 }
 
-/// How much of the portrait is the person, 0 to 1, at a point in its widths and heights.
+/// Returns the opacity of a silhouette, 0 to 1, at a point in portrait widths and heights.
 fn alpha(u: f32, v: f32) -> f32 {
-    let aside = (u - 0.5).abs();
+    let offset = (u - 0.5).abs();
     let head = ((u - HEAD.0) / 0.36).hypot((v - HEAD.1) / 0.42);
     let head = step(1.0, 0.8, head);
     let shoulders = 0.5 * step(0.58, 0.8, v) - 0.1 * (v - 1.0).max(0.0);
-    let body = step(shoulders, shoulders - 0.09, aside);
+    let body = step(shoulders, shoulders - 0.09, offset);
     head.max(body)
 }
 
-/// Rises smoothly from 0 at `from` to 1 at `to`.
+/// Returns a smooth step from 0 at `from` to 1 at `to`.
 fn step(from: f32, to: f32, at: f32) -> f32 {
-    let t = ((at - from) / (to - from)).clamp(0.0, 1.0);
-    t * t * (3.0 - 2.0 * t)
+    smoothstep(((at - from) / (to - from)).clamp(0.0, 1.0))
 }

@@ -1,61 +1,67 @@
-//! One person who comes in and leaves again and again: the camera behind `scene:/portrait.jpg`.
+//! Camera with one person who enters and leaves repeatedly (`scene:/portrait.jpg`).
 
 use std::time::Duration;
 
 use instored_camera::{Camera, CameraError, Pacing, Settings};
 use instored_imaging::{Frame, Picture};
 
-use super::{PersonId, SceneCamera, SceneController};
+use crate::{PersonId, SceneCamera, SceneController};
 
+/// Seed of the scene.
 const SEED: u64 = 1;
-/// From one visit to the next: two seconds in, six there, two out, four empty.
-const VISIT: Duration = Duration::from_secs(14);
+/// Time from one visit to the next: two seconds to enter, six inside, two to leave, four empty.
+const VISIT_PERIOD: Duration = Duration::from_secs(14);
 
-/// What happens in a visit, and when.
-const CUES: [(Duration, Cue); 3] = [
-    (Duration::ZERO, Cue::Enter),
-    (Duration::from_secs(5), Cue::Turn),
-    (Duration::from_secs(8), Cue::Leave),
+/// Actions of a visit with their times.
+const ACTIONS: [(Duration, Action); 3] = [
+    (Duration::ZERO, Action::Enter),
+    (Duration::from_secs(5), Action::TurnAside),
+    (Duration::from_secs(8), Action::Leave),
 ];
 
+/// An action of the visitor.
 #[derive(Clone, Copy, Debug)]
-enum Cue {
+enum Action {
     Enter,
-    Turn,
+    TurnAside,
     Leave,
 }
 
-/// A stage with one visitor.
+/// A scene with one visitor.
 pub struct VisitLoop {
-    stage: SceneCamera,
-    director: SceneController,
+    camera: SceneCamera,
+    controller: SceneController,
     portrait: Picture,
-    actor: Option<PersonId>,
-    cue: usize,
+    visitor: Option<PersonId>,
+    /// Index of the next action.
+    action: usize,
+    /// Number of the visit.
     visit: u32,
-    /// When the next frame will be taken.
+    /// Time of the next frame.
     now: Duration,
 }
 
 impl VisitLoop {
-    /// VisitLoop of the person on `portrait`, in frames as configured.
-    pub fn new(settings: &Settings, portrait: Picture, pace: Pacing) -> Self {
-        let (stage, director) =
-            SceneCamera::new(settings.width, settings.height, settings.fps, pace, SEED);
-        Self { stage, director, portrait, actor: None, cue: 0, visit: 0, now: Duration::ZERO }
+    /// Creates the visits of the person in `portrait`, with the configured size and rate.
+    pub fn new(settings: &Settings, portrait: Picture, pacing: Pacing) -> Self {
+        let (camera, controller) =
+            SceneCamera::new(settings.width, settings.height, settings.fps, pacing, SEED);
+        let now = Duration::ZERO;
+        Self { camera, controller, portrait, visitor: None, action: 0, visit: 0, now }
     }
 
-    fn direct(&mut self) {
-        while self.now >= VISIT * self.visit + CUES[self.cue].0 {
-            match (CUES[self.cue].1, self.actor) {
-                (Cue::Enter, _) => self.actor = Some(self.director.enter(&self.portrait)),
-                (Cue::Turn, Some(actor)) => self.director.turn_aside(actor),
-                (Cue::Leave, Some(actor)) => self.director.leave(actor),
-                (Cue::Turn | Cue::Leave, None) => {}
+    /// Starts the actions that are due.
+    fn start_due_actions(&mut self) {
+        while self.now >= VISIT_PERIOD * self.visit + ACTIONS[self.action].0 {
+            match (ACTIONS[self.action].1, self.visitor) {
+                (Action::Enter, _) => self.visitor = Some(self.controller.enter(&self.portrait)),
+                (Action::TurnAside, Some(visitor)) => self.controller.turn_aside(visitor),
+                (Action::Leave, Some(visitor)) => self.controller.leave(visitor),
+                (Action::TurnAside | Action::Leave, None) => {}
             }
-            self.cue += 1;
-            if self.cue == CUES.len() {
-                (self.cue, self.visit) = (0, self.visit + 1);
+            self.action += 1;
+            if self.action == ACTIONS.len() {
+                (self.action, self.visit) = (0, self.visit + 1);
             }
         }
     }
@@ -63,14 +69,14 @@ impl VisitLoop {
 
 impl Camera for VisitLoop {
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
-        self.direct();
-        let frame = self.stage.next_frame()?;
-        self.now = frame.captured_at + self.stage.period();
+        self.start_due_actions();
+        let frame = self.camera.next_frame()?;
+        self.now = frame.captured_at + self.camera.period();
         Ok(frame)
     }
 
     fn describe(&self) -> String {
-        format!("{}: one visitor, again and again", self.stage.describe())
+        format!("{} with one visitor, repeated", self.camera.describe())
     }
 }
 
@@ -81,19 +87,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_visitor_comes_goes_and_comes_again() {
+    fn visitor_enters_and_leaves_repeatedly() {
         let settings = Settings { fps: 5, ..Settings::builder().load().unwrap() };
         let portrait = Picture::filled(60, 80, [200, 150, 120]);
         let mut visits = VisitLoop::new(&settings, portrait, Pacing::Unlimited);
-        let mut there = Vec::new();
+        let mut counts = Vec::new();
         for _ in 0..28 * 5 {
             visits.next_frame().unwrap();
-            there.push(visits.director.person_count());
+            counts.push(visits.controller.person_count());
         }
-        let (first, second) = there.split_at(14 * 5);
-        for visit in [first, second] {
-            let stays = visit.iter().filter(|there| **there == 1).count();
-            assert!((9 * 5..=11 * 5).contains(&stays), "{stays}");
+        for visit in counts.chunks(14 * 5) {
+            let frames = visit.iter().filter(|count| **count == 1).count();
+            assert!((9 * 5..=11 * 5).contains(&frames), "{frames}");
             assert_eq!(visit[14 * 5 - 1], 0);
         }
     }

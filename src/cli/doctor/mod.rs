@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
         finding("models", models(config)),
         finding("vault", vault(config)),
         finding("camera", if running { held() } else { camera::look(config) }),
-        finding("panel", if running { held() } else { panel(config) }),
+        finding("panel", instored_panel::check(&config.panel, running).map_err(Into::into)),
         finding("broker", broker(config)),
         finding("disk", machine::disk(&config.state_dir)),
         finding("memory", machine::memory()),
@@ -84,11 +84,6 @@ fn vault(config: &Config) -> anyhow::Result<String> {
     };
     anyhow::ensure!(rejected.is_empty(), "{}", rejected.join("; "));
     Ok(format!("{} customers", customers.len()))
-}
-
-fn panel(config: &Config) -> anyhow::Result<String> {
-    instored_panel::open(&config.panel)?;
-    Ok(format!("driver {:?} opens button and light", config.panel.driver).to_lowercase())
 }
 
 fn broker(config: &Config) -> anyhow::Result<String> {

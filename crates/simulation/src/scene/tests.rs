@@ -1,23 +1,25 @@
-//! What a stage shows, and when.
+//! Tests of the scene.
 
 use super::*;
 
-const SECOND: usize = 10;
+/// Frames per second, and so the number of frames of one second.
+const FPS: usize = 10;
 
-fn stage(seed: u64) -> (SceneCamera, SceneController) {
-    SceneCamera::new(320, 240, SECOND as u32, Pacing::Unlimited, seed)
+fn scene(seed: u64) -> (SceneCamera, SceneController) {
+    SceneCamera::new(320, 240, FPS as u32, Pacing::Unlimited, seed)
 }
 
 fn portrait() -> Picture {
     Picture::filled(140, 180, [220, 60, 60])
 }
 
-fn show(stage: &mut SceneCamera, frames: usize) -> Frame {
-    (1..frames).for_each(|_| drop(stage.next_frame().unwrap()));
-    stage.next_frame().unwrap()
+/// Returns the last of the next `frames` frames.
+fn advance(camera: &mut SceneCamera, frames: usize) -> Frame {
+    (1..frames).for_each(|_| drop(camera.next_frame().unwrap()));
+    camera.next_frame().unwrap()
 }
 
-/// Whether the portrait's colour is seen in the columns of one third of the frame.
+/// Returns true if one third of the frame shows the portrait's colour.
 fn is_red(frame: &Frame, third: usize) -> bool {
     let columns = 320 / 3 * third..320 / 3 * (third + 1);
     let pixels = frame.picture.rgb().chunks_exact(3).enumerate();
@@ -32,86 +34,86 @@ fn thirds(frame: &Frame) -> [bool; 3] {
 }
 
 #[test]
-fn the_same_directions_give_the_same_pictures() {
-    let play = |seed| {
-        let (mut stage, director) = stage(seed);
-        let mut frames = vec![show(&mut stage, 3)];
-        let id = director.enter(&portrait());
-        frames.push(show(&mut stage, 3 * SECOND));
-        director.turn_aside(id);
-        frames.push(show(&mut stage, SECOND));
-        director.leave(id);
-        frames.push(show(&mut stage, SECOND));
+fn same_commands_give_the_same_pictures() {
+    let record = |seed| {
+        let (mut camera, controller) = scene(seed);
+        let mut frames = vec![advance(&mut camera, 3)];
+        let id = controller.enter(&portrait());
+        frames.push(advance(&mut camera, 3 * FPS));
+        controller.turn_aside(id);
+        frames.push(advance(&mut camera, FPS));
+        controller.leave(id);
+        frames.push(advance(&mut camera, FPS));
         frames.into_iter().map(|frame| (frame.captured_at, frame.picture)).collect::<Vec<_>>()
     };
-    assert_eq!(play(5), play(5));
-    assert_ne!(play(5), play(6));
+    assert_eq!(record(5), record(5));
+    assert_ne!(record(5), record(6));
 }
 
 #[test]
-fn an_empty_stage_shows_nobody_and_is_never_quite_still() {
-    let (mut stage, director) = stage(1);
-    let (first, second) = (show(&mut stage, 1), show(&mut stage, 1));
+fn empty_scene_has_noise_and_no_people() {
+    let (mut camera, controller) = scene(1);
+    let (first, second) = (advance(&mut camera, 1), advance(&mut camera, 1));
     assert_eq!(thirds(&first), [false; 3]);
     assert_ne!(first.picture, second.picture);
-    assert_eq!(director.person_count(), 0);
+    assert_eq!(controller.person_count(), 0);
 }
 
 #[test]
-fn somebody_comes_stands_in_the_middle_and_goes() {
-    let (mut stage, director) = stage(1);
-    let id = director.enter(&portrait());
-    assert_eq!(thirds(&show(&mut stage, 1)), [false; 3], "nobody pops up");
-    let standing = show(&mut stage, 3 * SECOND);
-    assert!(is_red(&standing, 1) && director.wait_until_standing(id, Duration::ZERO));
-    director.leave(id);
-    assert!(!director.wait_until_empty(Duration::ZERO));
-    let left = show(&mut stage, 2 * SECOND + 1);
-    assert_eq!((thirds(&left), director.person_count()), ([false; 3], 0));
-    assert!(director.wait_until_empty(Duration::ZERO));
+fn person_enters_stands_in_the_middle_and_leaves() {
+    let (mut camera, controller) = scene(1);
+    let id = controller.enter(&portrait());
+    assert_eq!(thirds(&advance(&mut camera, 1)), [false; 3], "nobody appears suddenly");
+    let standing = advance(&mut camera, 3 * FPS);
+    assert!(is_red(&standing, 1) && controller.wait_until_standing(id, Duration::ZERO));
+    controller.leave(id);
+    assert!(!controller.wait_until_empty(Duration::ZERO));
+    let left = advance(&mut camera, 2 * FPS + 1);
+    assert_eq!((thirds(&left), controller.person_count()), ([false; 3], 0));
+    assert!(controller.wait_until_empty(Duration::ZERO));
 }
 
 #[test]
-fn three_stand_side_by_side_and_a_fourth_waits_for_a_place() {
-    let (mut stage, director) = stage(1);
-    let ids = [0; 4].map(|_| director.enter(&portrait()));
-    let full = show(&mut stage, 4 * SECOND);
-    assert_eq!((thirds(&full), director.person_count()), ([true; 3], 4));
-    assert!(!director.wait_until_standing(ids[3], Duration::ZERO));
-    director.leave(ids[1]);
-    show(&mut stage, 5 * SECOND);
-    assert!(director.wait_until_standing(ids[3], Duration::ZERO));
-    assert_eq!(director.person_count(), 3);
+fn fourth_person_waits_for_one_of_three_places() {
+    let (mut camera, controller) = scene(1);
+    let ids = [0; 4].map(|_| controller.enter(&portrait()));
+    let full = advance(&mut camera, 4 * FPS);
+    assert_eq!((thirds(&full), controller.person_count()), ([true; 3], 4));
+    assert!(!controller.wait_until_standing(ids[3], Duration::ZERO));
+    controller.leave(ids[1]);
+    advance(&mut camera, 5 * FPS);
+    assert!(controller.wait_until_standing(ids[3], Duration::ZERO));
+    assert_eq!(controller.person_count(), 3);
 }
 
 #[test]
-fn whoever_waits_at_the_door_can_be_sent_away() {
-    let (mut stage, director) = stage(1);
-    let id = director.enter(&portrait());
-    director.leave(id);
-    assert!(director.wait_until_empty(Duration::ZERO));
-    director.leave(id);
-    director.turn_aside(id);
-    assert_eq!(thirds(&show(&mut stage, SECOND)), [false; 3]);
+fn waiting_person_can_leave() {
+    let (mut camera, controller) = scene(1);
+    let id = controller.enter(&portrait());
+    controller.leave(id);
+    assert!(controller.wait_until_empty(Duration::ZERO));
+    controller.leave(id);
+    controller.turn_aside(id);
+    assert_eq!(thirds(&advance(&mut camera, FPS)), [false; 3]);
 }
 
 #[test]
-fn a_director_in_another_thread_hears_of_the_empty_stage() {
-    let (mut stage, director) = stage(1);
-    let id = director.enter(&portrait());
-    show(&mut stage, SECOND);
-    director.leave(id);
-    let waiting = std::thread::spawn(move || director.wait_until_empty(Duration::from_secs(30)));
-    show(&mut stage, 2 * SECOND);
+fn empty_scene_wakes_a_waiting_thread() {
+    let (mut camera, controller) = scene(1);
+    let id = controller.enter(&portrait());
+    advance(&mut camera, FPS);
+    controller.leave(id);
+    let waiting = std::thread::spawn(move || controller.wait_until_empty(Duration::from_secs(30)));
+    advance(&mut camera, 2 * FPS);
     assert!(waiting.join().unwrap());
 }
 
 #[test]
-fn the_smallest_portrait_on_the_smallest_stage_is_drawn() {
+fn smallest_portrait_in_smallest_scene_is_drawn() {
     for (side, portrait) in [(1, 1), (64, 1), (1, 64)] {
-        let (mut stage, director) = SceneCamera::new(side, side, 1, Pacing::Unlimited, 0);
-        director.enter(&Picture::filled(portrait, portrait * 3, [9; 3]));
-        let frame = show(&mut stage, 5);
+        let (mut camera, controller) = SceneCamera::new(side, side, 1, Pacing::Unlimited, 0);
+        controller.enter(&Picture::filled(portrait, portrait * 3, [9; 3]));
+        let frame = advance(&mut camera, 5);
         assert_eq!((frame.picture.width(), frame.captured_at), (side, Duration::from_secs(4)));
     }
 }
