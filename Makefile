@@ -96,9 +96,10 @@ screenshots: demo-packages build
 	@./.ci/packages chromium chromium-driver
 	tests/screenshots $(BIN) docs/images
 
-# The commented example file, made from the configuration's structs.
+# Generates the commented example file and the reference from the configuration's structs.
 config: build
 	$(BIN) config example > config/instored.toml
+	$(BIN) config reference > docs/configuration.md
 
 # Makes the shipped models anew from the registries' packages, and compares.
 models:

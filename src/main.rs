@@ -1,4 +1,4 @@
-//! The `instored` program.
+//! Program `instored`: the command line, the daemon, the demo and the configuration.
 
 #![forbid(unsafe_code)]
 
@@ -7,9 +7,11 @@ mod config;
 mod daemon;
 mod demo;
 mod hardware;
+mod output;
 
 use std::process::ExitCode;
 
+/// Runs the command line.
 fn main() -> ExitCode {
     cli::main()
 }

@@ -1,30 +1,29 @@
-//! `instored bench`: what a frame costs on this machine.
+//! `instored bench`: processing time of a camera frame on this machine.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use instored_evaluate::speed::{self, Speed};
 use instored_imaging::{decode_picture, read_picture};
 use instored_simulation::portraits;
 
-use super::print_json;
+use super::table::{left, right, table};
 use crate::config::Config;
+use crate::output::{print, print_json};
 
-/// What to measure, and how to say it.
+/// Arguments of the measurement.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// A picture with a face [default: one of the demonstration's]
+    /// Picture with a face [default: a picture of the demo]
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
-    /// Embedder: a shipped model's name or the path of a card [default: the configured one]
+    /// Embedder: the name of a shipped model or the path of a model manifest [default: as configured]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
     /// Customers in the gallery
     #[arg(long, value_name = "N", default_value_t = 1000)]
     customers: usize,
-    /// Times that each stage is run
+    /// Runs of each stage
     #[arg(long, value_name = "N", default_value_t = 100)]
     runs: usize,
     /// Print JSON
@@ -32,6 +31,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// Measures, and prints the results.
 pub(super) fn run(arguments: &Arguments, mut config: Config) -> anyhow::Result<ExitCode> {
     if let Some(model) = &arguments.model {
         config.vision.embedder.clone_from(model);
@@ -42,32 +42,26 @@ pub(super) fn run(arguments: &Arguments, mut config: Config) -> anyhow::Result<E
     };
     let Arguments { customers, runs, .. } = *arguments;
     let speed = speed::measure(&config.vision, &picture, customers, runs)?;
-    if arguments.json {
-        print_json(&speed)?;
-    } else {
-        tell(&speed).context("the table could not be printed")?;
-    }
+    if arguments.json { print_json(&speed)? } else { print(text(&speed))? }
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(speed: &Speed) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+/// Formats the results for a terminal.
+fn text(speed: &Speed) -> String {
     let [width, height] = speed.picture;
     let [detect_width, detect_height] = speed.detector;
-    let kernels = speed.processor.unwrap_or("tract's");
-    writeln!(
-        out,
-        "{} on a picture of {width}x{height}, faces looked for at {detect_width}x{detect_height}, \
-         {} customers; kernels: {kernels}",
+    let kernels = speed.processor.unwrap_or("tract");
+    let milliseconds = |us: f64| format!("{:.3} ms", us / 1e3);
+    let stages = speed.stages.iter().map(|stage| {
+        [stage.name.to_owned(), milliseconds(stage.median_us), milliseconds(stage.p95_us)]
+    });
+    let stages = table([left("stage"), right("median"), right("95th percentile")], stages);
+    let memory = speed.resident_bytes.map_or(String::new(), |bytes| {
+        format!("resident memory: {:.0} MB\n", bytes as f64 / 1e6)
+    });
+    format!(
+        "{}: picture of {width}x{height}, detector input {detect_width}x{detect_height}, \
+         {} customers; kernels: {kernels}; CPU time of one thread\n{stages}{memory}",
         speed.model, speed.customers
-    )?;
-    writeln!(out, "{:10} {:>12} {:>12}   CPU time, one thread", "", "median", "95 of 100")?;
-    for stage in &speed.stages {
-        let (median, p95) = (stage.median_us / 1e3, stage.p95_us / 1e3);
-        writeln!(out, "{:10} {median:9.3} ms {p95:9.3} ms", stage.name)?;
-    }
-    if let Some(bytes) = speed.resident_bytes {
-        writeln!(out, "{:.0} MB resident", bytes as f64 / 1e6)?;
-    }
-    Ok(())
+    )
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::customers::UNEXPECTED;
+use super::vault_client::UNEXPECTED_RESPONSE;
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
 use crate::daemon::send_admin_request;
@@ -15,7 +15,7 @@ const PRESS_DURATION: Duration = Duration::from_millis(250);
 /// Accepted durations of `instored button hold`, in seconds.
 const HOLD_SECONDS: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 
-/// Press or hold.
+/// Actions of the simulated button.
 #[derive(clap::Subcommand)]
 pub(super) enum Action {
     /// Press the button once: opt in, or ask to be recognised
@@ -48,11 +48,11 @@ pub(super) fn run(action: &Action, config: &Config) -> anyhow::Result<ExitCode> 
             std::thread::sleep(duration);
             Ok(ExitCode::SUCCESS)
         }
-        Some(Ok(_)) => bail!(UNEXPECTED),
+        Some(Ok(_)) => bail!(UNEXPECTED_RESPONSE),
         Some(Err(failure)) => Err(failure.into()),
         None => bail!(
-            "no daemon runs at {}: start `instored run` with panel.driver = \"simulated\"; is \
-             runtime_dir right?",
+            "no daemon runs at {}: start `instored run` with panel.driver = \"simulated\", or check \
+             runtime_dir",
             socket.display()
         ),
     }

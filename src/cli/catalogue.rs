@@ -1,4 +1,4 @@
-//! `instored catalogue`: what the shop sells.
+//! `instored catalogue`: products of the shop.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,37 +6,39 @@ use std::process::ExitCode;
 use anyhow::bail;
 use instored_domain::{Allergen, CatalogueChange, Product};
 
-use super::customers::UNEXPECTED;
-use super::files::{self, LeftOut};
-use super::receipt::Table;
-use super::{office, print_json};
+use super::import::{self, RejectedLines};
+use super::table::{left, table};
+use super::vault_client::{self, UNEXPECTED_RESPONSE};
+use super::{exit, print_record_errors};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
+use crate::output::{print, print_json, print_line};
 
-/// What to do.
+/// Actions on the catalogue.
 #[derive(clap::Subcommand)]
 pub(super) enum Action {
-    /// Take in a file of products; those that it does not name stay as they are
+    /// Import a file of products; products that the file does not contain stay unchanged
     ///
-    /// CSV has the columns sku, name and, if known, category, available, age_restricted (true or
-    /// false) and allergens (such as gluten;nuts). JSON lines have a product a line.
+    /// A CSV file has the columns sku and name, and optionally category, available,
+    /// age_restricted (true or false) and allergens (such as gluten;nuts). A JSON lines file has one
+    /// product per line.
     Import {
-        /// A .csv, .jsonl or .ndjson file, or - for JSON lines from standard input
+        /// File in .csv, .jsonl or .ndjson, or - for JSON lines from standard input
         file: PathBuf,
-        /// Read and check the file only
+        /// Only read and check the file
         #[arg(long)]
         dry_run: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Take products out
+    /// Remove products
     Remove {
-        /// Their article numbers
+        /// Article numbers (SKUs) of the products
         #[arg(required = true)]
         skus: Vec<String>,
     },
-    /// List the products
+    /// List all products
     List {
         /// Print JSON
         #[arg(long)]
@@ -44,88 +46,87 @@ pub(super) enum Action {
     },
 }
 
+/// Runs `instored catalogue`.
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
         Action::Import { file, dry_run, json } => import(config, &file, dry_run, json),
         Action::Remove { skus } => {
             let removed = change(config, Request::RemoveProducts { skus })?.removed;
-            println!("{removed} products removed");
+            print_line(format_args!("{removed} products removed"))?;
             Ok(ExitCode::SUCCESS)
         }
         Action::List { json } => {
-            let Response::Products { products, rejected } = office::ask(config, Request::Products)?
+            let Response::Products { products, rejected } =
+                vault_client::send(config, Request::Products)?
             else {
-                bail!(UNEXPECTED);
+                bail!(UNEXPECTED_RESPONSE);
             };
-            if json {
-                print_json(&products)?
-            } else {
-                print(&products)
-            }
-            for rejected in &rejected {
-                eprintln!("instored: {rejected}");
-            }
-            Ok(ExitCode::from(u8::from(!rejected.is_empty())))
+            if json { print_json(&products)? } else { print(list(&products))? }
+            print_record_errors(&rejected);
+            Ok(exit::success_if(rejected.is_empty()))
         }
     }
 }
 
+/// Imports a file in batches, and prints a summary.
 fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let (mut read, mut total, mut left_out) = (0, CatalogueChange::default(), LeftOut::default());
-    let doing = if dry_run { "checking" } else { "taking in" };
-    files::in_batches(file, doing, instored_orders::read_products, |batch, bar| {
-        read += batch.good.len();
-        if !dry_run && !batch.good.is_empty() {
-            let products = batch.good.into_iter().map(|(product, _)| product).collect();
-            let put = change(config, Request::PutProducts { products })?;
-            total.added += put.added;
-            total.changed += put.changed;
-            total.unchanged += put.unchanged;
+    let mut read = 0;
+    let mut total = CatalogueChange::default();
+    let mut rejected = RejectedLines::default();
+    let label = if dry_run { "checking" } else { "importing" };
+    import::in_batches(file, label, instored_orders::read_products, |batch, bar| {
+        read += batch.accepted.len();
+        if !dry_run && !batch.accepted.is_empty() {
+            let products = batch.accepted.into_iter().map(|(product, _)| product).collect();
+            let changed = change(config, Request::PutProducts { products })?;
+            total.added += changed.added;
+            total.changed += changed.changed;
+            total.unchanged += changed.unchanged;
         }
-        left_out.add(batch.rejected, bar, json);
+        rejected.add(batch.rejected, bar, json);
         Ok(())
     })?;
     let CatalogueChange { added, changed, unchanged, .. } = total;
+    let count = rejected.count;
     if json {
         print_json(&serde_json::json!({
             "products": read, "added": added, "changed": changed, "unchanged": unchanged,
-            "left_out": left_out.count, "rejected": left_out.as_json(),
+            "left_out": count, "rejected": rejected.to_json(),
         }))?;
     } else {
-        let what = if dry_run { "that could be read" } else { "read" };
-        let left_out = left_out.count;
-        println!(
-            "products {what}: {read}, {added} added, {changed} changed, {unchanged} as before, \
-             {left_out} lines left out"
-        );
+        print_line(format_args!(
+            "products read: {read}, {added} added, {changed} changed, {unchanged} unchanged, \
+             {count} lines rejected"
+        ))?;
     }
-    Ok(ExitCode::from(u8::from(left_out.count > 0)))
+    Ok(exit::success_if(count == 0))
 }
 
+/// Changes the catalogue.
 fn change(config: &Config, request: Request) -> anyhow::Result<CatalogueChange> {
-    match office::ask(config, request)? {
+    match vault_client::send(config, request)? {
         Response::Catalogue(change) => Ok(change),
-        _ => bail!(UNEXPECTED),
+        _ => bail!(UNEXPECTED_RESPONSE),
     }
 }
 
-fn print(products: &[Product]) {
-    let mut table = Table::new(["sku", "product", "category", "", "allergens"]);
-    for product in products {
+/// Formats the products as a table.
+fn list(products: &[Product]) -> String {
+    let rows = products.iter().map(|product| {
         let restriction = match (product.is_available, product.is_age_restricted) {
             (false, _) => "not available",
             (true, true) => "age-restricted",
             (true, false) => "",
         };
         let allergens: Vec<_> = product.allergens.iter().map(Allergen::to_string).collect();
-        table.row([
+        [
             product.sku.clone(),
             product.name.clone(),
             product.category.clone().unwrap_or_default(),
             restriction.to_owned(),
             allergens.join(", "),
-        ]);
-    }
-    print!("{table}");
-    println!("{} products", products.len());
+        ]
+    });
+    let columns = ["sku", "product", "category", "", "allergens"].map(left);
+    format!("{}{} products\n", table(columns, rows), products.len())
 }

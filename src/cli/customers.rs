@@ -1,18 +1,21 @@
-//! `instored customers`: who is enrolled.
+//! `instored customers`: enrolled customers.
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 use instored_domain::{ConsentReceipt, Customer, CustomerId, CustomerName};
 
-use super::{office, print_json};
+use super::table::{left, right, table};
+use super::vault_client::{self, UNEXPECTED_RESPONSE};
+use super::{exit, print_record_errors};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
+use crate::output::{print, print_json, print_line};
 
-/// What to do.
+/// Actions on customers.
 #[derive(clap::Subcommand)]
 pub(super) enum Action {
-    /// List everyone who is enrolled
+    /// List all enrolled customers
     List {
         /// Print JSON
         #[arg(long)]
@@ -20,108 +23,122 @@ pub(super) enum Action {
     },
     /// Show one customer
     Show {
-        /// The customer's id, or the receipt of their consent
-        #[arg(value_parser = whom)]
-        customer: Whom,
+        /// Customer id, or the consent receipt of the customer (such as K7QM-3DXV)
+        #[arg(value_parser = parse_selector)]
+        customer: CustomerSelector,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Call a customer by another name
+    /// Change or remove the name of a customer
     Rename {
-        /// The customer's id
+        /// Customer id
         customer: CustomerId,
-        /// The name; leave it out to take it away
+        /// New name; omit it to remove the name
         name: Option<CustomerName>,
     },
-    /// Print everything held about a customer, templates included, as JSON
+    /// Print all data stored about a customer as JSON, including face templates
     Export {
-        /// The customer's id
+        /// Customer id
         customer: CustomerId,
     },
-    /// Forget a customer: templates, consents, orders, everything
+    /// Delete a customer with all data: templates, consents and orders
     Forget {
-        /// The customer's id
+        /// Customer id
         customer: CustomerId,
     },
 }
 
-/// How a customer is named.
+/// Argument that selects a customer.
 #[derive(Clone)]
-pub(super) enum Whom {
+pub(super) enum CustomerSelector {
+    /// Customer id.
     Id(CustomerId),
+    /// Receipt of the customer's consent.
     Receipt(ConsentReceipt),
 }
 
-fn whom(text: &str) -> Result<Whom, String> {
-    let id = text.parse().map(Whom::Id);
-    id.or_else(|_| text.parse().map(Whom::Receipt))
-        .map_err(|_| "neither an id nor a receipt such as K7QM-3DXV".to_owned())
+/// Parses a customer id or a receipt.
+fn parse_selector(text: &str) -> Result<CustomerSelector, String> {
+    let id = text.parse().map(CustomerSelector::Id);
+    id.or_else(|_| text.parse().map(CustomerSelector::Receipt)).map_err(|_| {
+        "this is neither a customer id nor a receipt; use an id of `instored customers list`, or a \
+         receipt such as K7QM-3DXV"
+            .to_owned()
+    })
 }
 
+/// Runs `instored customers`.
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
-        Action::List { json } => {
-            let Response::Customers { customers, rejected } =
-                office::ask(config, Request::Customers)?
-            else {
-                bail!(UNEXPECTED);
-            };
-            if json {
-                print_json(&customers)?;
-            } else {
-                println!("{:36}  {:20}  {:>6}  last visit", "id", "name", "visits");
-                customers.iter().for_each(print);
-                println!("{} enrolled", customers.len());
-            }
-            for rejected in &rejected {
-                eprintln!("instored: {rejected}");
-            }
-            return Ok(ExitCode::from(u8::from(!rejected.is_empty())));
-        }
+        Action::List { json } => return list(config, json),
         Action::Show { customer, json } => {
             let request = match customer {
-                Whom::Id(customer) => Request::Customer { customer },
-                Whom::Receipt(receipt) => Request::CustomerByReceipt { receipt },
+                CustomerSelector::Id(customer) => Request::Customer { customer },
+                CustomerSelector::Receipt(receipt) => Request::CustomerByReceipt { receipt },
             };
-            let Response::Customer(customer) = office::ask(config, request)? else {
-                bail!(UNEXPECTED);
+            let Response::Customer(customer) = vault_client::send(config, request)? else {
+                bail!(UNEXPECTED_RESPONSE);
             };
-            if json { print_json(&customer)? } else { print(&customer) }
+            if json { print_json(&customer)? } else { print(customer_table(&[customer]))? }
         }
         Action::Rename { customer, name } => {
             let Response::Customer(customer) =
-                office::ask(config, Request::Rename { customer, name })?
+                vault_client::send(config, Request::Rename { customer, name })?
             else {
-                bail!(UNEXPECTED);
+                bail!(UNEXPECTED_RESPONSE);
             };
-            print(&customer);
+            print(customer_table(&[customer]))?;
         }
         Action::Export { customer } => {
-            let Response::Export(export) = office::ask(config, Request::Export { customer })?
+            let Response::Export(export) =
+                vault_client::send(config, Request::Export { customer })?
             else {
-                bail!(UNEXPECTED);
+                bail!(UNEXPECTED_RESPONSE);
             };
-            println!("{}", serde_json::to_string_pretty(&export)?);
+            print_line(serde_json::to_string_pretty(&export)?)?;
         }
         Action::Forget { customer } => {
             let Response::Forgotten { templates, orders } =
-                office::ask(config, Request::Forget { customer })?
+                vault_client::send(config, Request::Forget { customer })?
             else {
-                bail!(UNEXPECTED);
+                bail!(UNEXPECTED_RESPONSE);
             };
-            println!("forgotten: {templates} templates, {orders} orders");
+            print_line(format_args!(
+                "customer deleted, with {templates} templates and {orders} orders"
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Daemon and command line are one program: only a mix of versions gets here.
-pub(super) const UNEXPECTED: &str =
-    "the daemon answers something else; it runs another version: restart it";
+/// Prints all customers, and the errors of records that could not be read.
+fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let Response::Customers { customers, rejected } =
+        vault_client::send(config, Request::Customers)?
+    else {
+        bail!(UNEXPECTED_RESPONSE);
+    };
+    if json {
+        print_json(&customers)?;
+    } else {
+        print(customer_table(&customers))?;
+        print_line(format_args!("{} enrolled", customers.len()))?;
+    }
+    print_record_errors(&rejected);
+    Ok(exit::success_if(rejected.is_empty()))
+}
 
-fn print(customer: &Customer) {
-    let name = customer.name.as_ref().map_or("-", CustomerName::as_str);
-    let last = customer.last_visit.map_or("-".to_owned(), |t| t.strftime("%F %R").to_string());
-    println!("{}  {name:20}  {:>6}  {last}", customer.id, customer.visits);
+/// Formats customers as a table.
+fn customer_table(customers: &[Customer]) -> String {
+    let rows = customers.iter().map(|customer| {
+        let last_visit = customer.last_visit.map(|time| time.strftime("%F %R").to_string());
+        [
+            customer.id.to_string(),
+            customer.name.as_ref().map_or("-", CustomerName::as_str).to_owned(),
+            customer.visits.to_string(),
+            last_visit.unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    table([left("id"), left("name"), right("visits"), left("last visit")], rows)
 }

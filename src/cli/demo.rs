@@ -1,4 +1,4 @@
-//! `instored demo`: the whole story without any hardware.
+//! `instored demo`: the whole system without any hardware.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -7,20 +7,21 @@ use super::run::{runtime, stop_signal};
 use crate::config::Config;
 use crate::demo::{self, Options};
 
-/// How to play it.
+/// Arguments of the demo.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Play it once, as fast as it goes, without the page; fail if anything is missing
+    /// Run once at full speed, without the web page, and fail if an expected event is missing
     #[arg(long)]
     once: bool,
-    /// Print every message of the bus as a line of JSON
+    /// Print every MQTT message as one line of JSON
     #[arg(long)]
     json: bool,
-    /// Where the page is served [default: display.listen of the configuration]
+    /// Address of the web page [default: display.listen of the configuration]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }
 
+/// Runs `instored demo`.
 pub(super) fn run(arguments: &Arguments, mut config: Config) -> anyhow::Result<ExitCode> {
     if let Some(listen) = arguments.listen {
         config.display.listen = listen;

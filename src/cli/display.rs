@@ -1,4 +1,4 @@
-//! `instored display`: the page that people look at.
+//! `instored display`: web page of the customer display.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -10,21 +10,22 @@ use super::run::{runtime, stop_signal};
 use crate::config::Config;
 use crate::daemon::display_bridge;
 
-/// What to show, and where.
+/// Arguments of the display.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Where the page is served [default: display.listen of the configuration]
+    /// Address of the web page [default: display.listen of the configuration]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// The box to show [default: box_name of the configuration]
+    /// Box whose customers are shown [default: box_name of the configuration]
     #[arg(long = "box", value_name = "NAME")]
     box_id: Option<BoxId>,
-    /// The box's public key, as `instored keys show` prints it there; without it the first key that
-    /// the box publishes is believed
+    /// Public key of the box, as `instored keys show` prints it; without it, the display trusts the
+    /// first key that the box publishes
     #[arg(long, value_name = "KEY")]
     key: Option<PublicKey>,
 }
 
+/// Runs `instored display`.
 pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<ExitCode> {
     let mut settings = config.display.clone();
     settings.listen = arguments.listen.unwrap_or(settings.listen);

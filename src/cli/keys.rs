@@ -1,4 +1,4 @@
-//! `instored keys`: by which key displays know the box, and another in its place.
+//! `instored keys`: the keys of the box.
 
 use std::process::ExitCode;
 
@@ -6,63 +6,71 @@ use anyhow::bail;
 use instored_mqtt::PublicKeyAnnouncement;
 use serde_json::json;
 
-use super::customers::UNEXPECTED;
-use super::{office, print_json};
+use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
+use crate::output::{print_json, print_line};
 
-/// What to do.
+/// Actions on the keys.
 #[derive(clap::Subcommand)]
 pub(super) enum Action {
-    /// Print the public key with which this box signs
+    /// Print the public key that verifies the messages of this box
     Show {
-        /// Print JSON, as the topic `key` carries it
+        /// Print JSON in the format of the MQTT topic `key`
         #[arg(long)]
         json: bool,
         /// Print a JSON Web Key (RFC 8037)
         #[arg(long, conflicts_with = "json")]
         jwk: bool,
     },
-    /// Replace the signing key, the vault key and every customer's key; the box goes on meanwhile
+    /// Replace the signing key, the vault key and every customer key, while the box keeps running
     ///
-    /// Displays that were told the old key have to be told the new one. Keys that come from systemd
-    /// credentials are replaced by the credentials of the same name with `.next` behind it.
+    /// A display that was started with `--key` needs the new key afterwards. Keys from systemd
+    /// credentials are replaced by the credentials with the same name and the suffix `.next`.
     Rotate,
 }
 
+/// Runs `instored keys`.
 pub(super) fn run(action: &Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
         Action::Show { json, jwk } => {
-            let Response::Key(note) = office::ask(config, Request::Key)? else { bail!(UNEXPECTED) };
+            let Response::Key(key) = vault_client::send(config, Request::Key)? else {
+                bail!(UNEXPECTED_RESPONSE);
+            };
             if *json {
-                print_json(&note)?;
+                print_json(&key)?;
             } else if *jwk {
-                print_json(&web_key(&note))?;
+                print_json(&web_key(&key))?;
             } else {
-                println!("{}  (id {})", note.ed25519, note.key_id);
+                print_line(format_args!("{}  (id {})", key.ed25519, key.key_id))?;
             }
         }
         Action::Rotate => {
-            let Response::Rotated(rotated) = office::ask(config, Request::RotateKeys)? else {
-                bail!(UNEXPECTED);
+            let Response::Rotated(rotated) = vault_client::send(config, Request::RotateKeys)?
+            else {
+                bail!(UNEXPECTED_RESPONSE);
             };
-            println!("new keys; signed and sealed again: {} customers", rotated.customers);
+            print_line(format_args!(
+                "keys replaced; {} customers signed and encrypted again",
+                rotated.customers
+            ))?;
             for name in &rotated.replace_credentials {
-                println!("put the credential {name}.next in the place of {name} now");
+                print_line(format_args!("now replace the credential {name} with {name}.next"))?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn web_key(note: &PublicKeyAnnouncement) -> serde_json::Value {
+/// Returns the key as a JSON Web Key of type OKP (RFC 8037, section 2).
+fn web_key(key: &PublicKeyAnnouncement) -> serde_json::Value {
     json!({
         "kty": "OKP",
         "crv": "Ed25519",
         "alg": "EdDSA",
         "use": "sig",
-        "kid": note.key_id,
-        "x": note.ed25519,
+        "kid": key.key_id,
+        "x": key.ed25519,
     })
 }
 
@@ -71,14 +79,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_web_key_is_written_as_rfc_8037_does() {
-        // Appendix A.2.
+    fn web_key_has_fields_of_rfc_8037() {
+        // RFC 8037, appendix A.2.
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let note = PublicKeyAnnouncement {
-            key_id: "21fe31dfa154a261".into(),
-            ed25519: x.parse().unwrap(),
-        };
-        let key = web_key(&note);
+        let key = PublicKeyAnnouncement { key_id: "21fe31dfa154a261".into(), ed25519: x.parse().unwrap() };
+        let key = web_key(&key);
         assert_eq!((&key["kty"], &key["crv"]), (&json!("OKP"), &json!("Ed25519")));
         assert_eq!((&key["x"], &key["kid"]), (&json!(x), &json!("21fe31dfa154a261")));
     }

@@ -1,4 +1,4 @@
-//! Where the log goes.
+//! Output and filter of the log.
 
 use std::io::IsTerminal;
 
@@ -8,13 +8,13 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Says what is logged, such as `warn,instored::bus=debug`.
-const VARIABLE: &str = "INSTORED_LOG";
+/// Environment variable with the log filter, such as `warn,instored_mqtt=debug`.
+const FILTER_VARIABLE: &str = "INSTORED_LOG";
 
-/// Logs to the journal, each value a field of its own, when systemd connected standard error with
-/// it; else to standard error.
+/// Starts logging: to the journal, with each value in a field of its own, if systemd connected
+/// standard error to it; else to standard error.
 pub(super) fn start() {
-    let (filter, fault) = filter(&std::env::var(VARIABLE).unwrap_or_default());
+    let (filter, error) = filter(&std::env::var(FILTER_VARIABLE).unwrap_or_default());
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
     let journal = journal.map(|layer| layer.with_field_prefix(Some("INSTORED".into())));
     let lines = journal.is_none().then(|| {
@@ -24,21 +24,23 @@ pub(super) fn start() {
             .with_writer(std::io::stderr)
     });
     tracing_subscriber::registry().with(filter).with(journal).with(lines).init();
-    if let Some(fault) = fault {
-        tracing::warn!("{VARIABLE} is not a list such as `warn,instored=debug`: {fault}");
+    if let Some(error) = error {
+        tracing::warn!(
+            "{FILTER_VARIABLE} is not a valid filter: {error}; use a list such as \
+             `warn,instored=debug`; the default filter applies"
+        );
     }
 }
 
-/// What `wanted` lets into the log, and what is wrong with it. Nothing, or nothing that can be read,
-/// wants the usual.
-fn filter(wanted: &str) -> (Targets, Option<ParseError>) {
-    let usual = Targets::new().with_default(Level::WARN).with_target("instored", Level::INFO);
-    if wanted.is_empty() {
-        return (usual, None);
+/// Parses a filter. An empty or invalid filter results in the default filter.
+fn filter(text: &str) -> (Targets, Option<ParseError>) {
+    let default = Targets::new().with_default(Level::WARN).with_target("instored", Level::INFO);
+    if text.is_empty() {
+        return (default, None);
     }
-    match wanted.parse() {
+    match text.parse() {
         Ok(targets) => (targets, None),
-        Err(fault) => (usual, Some(fault)),
+        Err(error) => (default, Some(error)),
     }
 }
 
@@ -47,17 +49,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_log_says_what_is_wanted_or_the_usual() {
-        for (wanted, info, trace, is_wrong) in [
+    fn filter_applies_or_default_replaces_it() {
+        for (text, has_info, has_trace, is_invalid) in [
             ("", true, false, false),
-            ("warn,instored::bus=trace", false, true, false),
+            ("warn,instored_mqtt=trace", false, true, false),
             ("instored=loud", true, false, true),
         ] {
-            let (filter, fault) = filter(wanted);
-            assert_eq!(filter.would_enable("instored::vault", &Level::INFO), info, "{wanted}");
-            assert_eq!(filter.would_enable("instored::bus", &Level::TRACE), trace, "{wanted}");
-            assert_eq!(fault.is_some(), is_wrong, "{wanted}");
-            assert!(!filter.would_enable("rumqttc", &Level::INFO), "{wanted}");
+            let (filter, error) = filter(text);
+            assert_eq!(filter.would_enable("instored_vault", &Level::INFO), has_info, "{text}");
+            assert_eq!(filter.would_enable("instored_mqtt", &Level::TRACE), has_trace, "{text}");
+            assert_eq!(error.is_some(), is_invalid, "{text}");
+            assert!(!filter.would_enable("rumqttc", &Level::INFO), "{text}");
         }
     }
 }

@@ -1,25 +1,33 @@
-//! The command line: arguments and exit codes; one thin file a subcommand.
+//! Command line: arguments, and one module per subcommand.
 //!
-//! Exit codes: 0 good, 1 it failed, 2 usage or configuration.
+//! | Modules | Content |
+//! |---|---|
+//! | `run`, `demo`, `display` | long-running commands |
+//! | `customers`, `orders`, `catalogue`, `keys`, `vault` | commands on the vault, through `vault_client` |
+//! | `button` | presses of the simulated button |
+//! | `doctor`, `evaluate`, `bench` | checks and measurements |
+//! | `config`, `manual` | generated configuration, documentation and completions |
+//! | `exit`, `import`, `log`, `table` | shared by several commands |
 
 mod bench;
 mod button;
 mod catalogue;
+mod config;
 mod customers;
 mod demo;
 mod display;
 mod doctor;
 mod evaluate;
-mod files;
+mod exit;
+mod import;
 mod keys;
 mod log;
 mod manual;
-mod office;
 mod orders;
-mod receipt;
 mod run;
-mod settings;
+mod table;
 mod vault;
+mod vault_client;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,16 +35,17 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
+use crate::output::print_error;
 
-/// Greets shop customers who asked for it.
+/// Recognises shop customers who opted in, and greets them with their past orders.
 ///
-/// Customers opt in with a button; from then on the camera at the entrance recognises them, and
-/// their past orders and recommendations appear on the display. Nothing is kept of anyone else.
+/// Customers opt in with a button at the entrance. From then on the camera recognises them, and
+/// the display shows their past orders and recommendations. Nothing is stored about anyone else.
 #[derive(Parser)]
-#[command(name = "instored", version, max_term_width = 100)]
+#[command(name = "instored", version, max_term_width = 100, after_help = exit::HELP)]
 struct Arguments {
-    /// Configuration file [default: /etc/instored/instored.toml, when it is there]
+    /// Configuration file [default: /etc/instored/instored.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE", env = "INSTORED_CONFIG")]
     config: Option<PathBuf>,
 
@@ -44,39 +53,17 @@ struct Arguments {
     command: Command,
 }
 
+/// Subcommands, in the order of `--help`.
 #[derive(Subcommand)]
 enum Command {
-    /// Run the box: camera, button, recognition, MQTT
+    /// Run the box: recognise customers at the entrance and publish them over MQTT
     Run,
-    /// Play the whole story without any hardware, with a page to watch it on
+    /// Show the whole system without any hardware, with a web page to watch
     Demo(demo::Arguments),
-    /// Serve the page that people look at
+    /// Serve the web page of the customer display
     Display(Box<display::Arguments>),
-    /// Check camera, button, broker, vault and models, and say what to mend
+    /// Check camera, button, broker, vault and models, and print what to fix
     Doctor(doctor::Arguments),
-    /// Who is enrolled
-    #[command(subcommand)]
-    Customers(customers::Action),
-    /// What they bought
-    #[command(subcommand)]
-    Orders(orders::Action),
-    /// What the shop sells
-    #[command(subcommand)]
-    Catalogue(catalogue::Action),
-    /// The vault: check it, back it up, bring it back
-    #[command(subcommand)]
-    Vault(vault::Action),
-    /// How often is it right?
-    #[command(subcommand)]
-    Evaluate(evaluate::Action),
-    /// What does a frame cost on this machine?
-    Bench(bench::Arguments),
-    /// The configuration
-    #[command(subcommand)]
-    Config(settings::Action),
-    /// The box's keys
-    #[command(subcommand)]
-    Keys(keys::Action),
     /// Press the button of a running box with panel.driver = "simulated"
     ///
     /// To try a box without hardware, set camera.device = "scene:/path/to/portrait.jpg" and
@@ -84,29 +71,51 @@ enum Command {
     /// press`. `instored button hold 6` withdraws while the visitor is greeted.
     #[command(subcommand)]
     Button(button::Action),
-    /// Write the manual pages and the shells' completions, for a package
+    /// List, show, rename, export or delete enrolled customers
+    #[command(subcommand)]
+    Customers(customers::Action),
+    /// Import, add, void or list the orders of customers
+    #[command(subcommand)]
+    Orders(orders::Action),
+    /// Import, remove or list the products of the shop
+    #[command(subcommand)]
+    Catalogue(catalogue::Action),
+    /// Check, back up or restore the encrypted customer data, and show its audit log
+    #[command(subcommand)]
+    Vault(vault::Action),
+    /// Measure the accuracy of recognition and recommendations on your own data
+    #[command(subcommand)]
+    Evaluate(evaluate::Action),
+    /// Measure the processing time of a camera frame on this machine
+    Bench(bench::Arguments),
+    /// Show the configuration, and print examples and references
+    #[command(subcommand)]
+    Config(config::Action),
+    /// Show or replace the cryptographic keys of the box
+    #[command(subcommand)]
+    Keys(keys::Action),
+    /// Write the manual pages and shell completions for a package
     #[command(hide = true)]
     Manual(manual::Arguments),
 }
 
-/// Where the package puts the configuration.
+/// Configuration file of the package.
 const DEFAULT_CONFIG: &str = "/etc/instored/instored.toml";
 
-/// Runs the program.
+/// Runs the program and returns its exit code.
 pub fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
     log::start();
-    // A core would hold faces and keys. On a kernel that cannot be told so the unit's limit holds.
+    // A core dump would contain faces and keys. If the kernel refuses, the limit of the systemd
+    // unit still prevents it.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    match dispatch(config, command) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("instored: {error:#}");
-            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
-        }
-    }
+    dispatch(config, command).unwrap_or_else(|error| {
+        print_error(format_args!("instored: {error:#}"));
+        exit::of_error(&error)
+    })
 }
 
+/// Runs one subcommand.
 fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode> {
     let load = move || {
         let default = PathBuf::from(DEFAULT_CONFIG);
@@ -117,23 +126,34 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
         Command::Demo(arguments) => demo::run(&arguments, load()?),
         Command::Display(arguments) => display::run(&arguments, &load()?),
         Command::Doctor(arguments) => doctor::run(&arguments, &load()?),
+        Command::Button(action) => button::run(&action, &load()?),
         Command::Customers(action) => customers::run(action, &load()?),
         Command::Orders(action) => orders::run(action, &load()?),
         Command::Catalogue(action) => catalogue::run(action, &load()?),
         Command::Vault(action) => vault::run(action, &load()?),
         Command::Evaluate(action) => evaluate::run(&action, load()?),
         Command::Bench(arguments) => bench::run(&arguments, load()?),
-        Command::Config(settings::Action::Example) => settings::example(),
-        Command::Config(settings::Action::Asyncapi) => settings::asyncapi(),
-        Command::Config(settings::Action::Show) => settings::show(&load()?),
+        Command::Config(action) => config::run(&action, load),
         Command::Keys(action) => keys::run(&action, &load()?),
-        Command::Button(action) => button::run(&action, &load()?),
         Command::Manual(arguments) => manual::run::<Arguments>(&arguments),
     }
 }
 
-/// Prints a line of JSON.
-fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(value)?);
-    Ok(())
+/// Prints one error per vault record that could not be read.
+fn print_record_errors(errors: &[String]) {
+    for error in errors {
+        print_error(format_args!("instored: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_have_no_conflicts() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -1,4 +1,4 @@
-//! `instored orders`: what customers bought.
+//! `instored orders`: orders of customers.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,56 +9,57 @@ use instored_orders::{OrderRules, RejectedLine};
 use instored_vault::AddOrderOutcome;
 use jiff::Timestamp;
 
-use super::customers::UNEXPECTED;
-use super::files::{self, LeftOut};
-use super::receipt::{self, Table};
-use super::{office, print_json};
+use super::import::{self, Batch, RejectedLines};
+use super::table::{self, left, right, table};
+use super::vault_client::{self, UNEXPECTED_RESPONSE};
+use super::{exit, print_record_errors};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response, order_rejection};
+use crate::output::{print, print_json, print_line};
 
-/// What to do.
+/// Actions on orders.
 #[derive(clap::Subcommand)]
 pub(super) enum Action {
-    /// Take in a file of orders; bad lines are named and left out, known orders change nothing
+    /// Import a file of orders; invalid lines are reported and skipped, known orders stay unchanged
     ///
-    /// CSV has a line a product and the columns customer, order, placed, currency, sku, name,
-    /// quantity, unit_price (in minor units) and, if known, unit, void, total, till, replaces. JSON
-    /// lines have an order a line.
+    /// A CSV file has one line per line item, with the columns customer, order, placed, currency,
+    /// sku, name, quantity and unit_price (in minor units), and optionally unit, void, total, till
+    /// and replaces. A JSON lines file has one order per line.
     Import {
-        /// A .csv, .jsonl or .ndjson file, or - for JSON lines from standard input
+        /// File in .csv, .jsonl or .ndjson, or - for JSON lines from standard input
         file: PathBuf,
-        /// Read and check the file only
+        /// Only read and check the file
         #[arg(long)]
         dry_run: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Take in one order, as JSON
+    /// Add one order, given as JSON
     Add {
-        /// The order, such as {"id":"T2-77","customer":"…","placed":"2026-03-29T09:15:00+02:00",
+        /// Order, such as {"id":"T2-77","customer":"…","placed":"2026-03-29T09:15:00+02:00",
         /// "currency":"EUR","lines":[{"sku":"4002","name":"Oat milk","quantity":2,"unit_price":199}],
         /// "total":398}
         order: String,
     },
-    /// Make an order void, as if it had never been placed
+    /// Void an order, as if it had never been placed
     Void {
-        /// The customer's id
+        /// Customer id
         customer: CustomerId,
-        /// The order's id
+        /// Order id
         order: OrderId,
     },
-    /// Look back on what a customer bought
+    /// List the purchases of a customer
     List {
-        /// The customer's id
+        /// Customer id
         customer: CustomerId,
-        /// Orders by time, products by what was spent, or what is bought again and again
+        /// Grouping and sorting of the list
         #[arg(long, value_enum, default_value_t = By::Time)]
         by: By,
-        /// Which page, from 1
+        /// Page number, from 1
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         page: u32,
-        /// Entries a page
+        /// Entries per page
         #[arg(long, default_value_t = 20,
               value_parser = clap::value_parser!(u32).range(1..=i64::from(Page::MAX_LIMIT)))]
         limit: u32,
@@ -68,14 +69,14 @@ pub(super) enum Action {
     },
 }
 
-/// How to look back.
+/// Grouping and sorting of purchases.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(super) enum By {
-    /// Order by order, the newest first
+    /// Orders, newest first
     Time,
-    /// Product by product, the one most was spent on first
+    /// Products, highest spending first
     Product,
-    /// What was bought more than once, the most frequent first
+    /// Products bought more than once, most frequent first
     Again,
 }
 
@@ -89,112 +90,120 @@ impl From<By> for HistoryView {
     }
 }
 
+/// Runs `instored orders`.
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
         Action::Import { file, dry_run, json } => import(config, &file, dry_run, json),
         Action::Add { order } => {
-            let order: Order = serde_json::from_str(&order).context("this is no order")?;
+            let order: Order = serde_json::from_str(&order).context("this is not a valid order")?;
             match send(config, Request::AddOrders { orders: vec![order.clone()] })?[..] {
-                [AddOrderOutcome::Added] => println!("order {} added", order.id),
-                [AddOrderOutcome::AlreadyKnown] => println!("order {} was known", order.id),
+                [AddOrderOutcome::Added] => print_line(format_args!("order {} added", order.id))?,
+                [AddOrderOutcome::AlreadyKnown] => {
+                    print_line(format_args!("order {} is known already", order.id))?;
+                }
                 [outcome] => bail!(order_rejection(&order, outcome)),
-                _ => bail!(UNEXPECTED),
+                _ => bail!(UNEXPECTED_RESPONSE),
             }
             Ok(ExitCode::SUCCESS)
         }
         Action::Void { customer, order } => {
             let void = Request::VoidOrder { customer, order: order.clone() };
             match send(config, void)?[..] {
-                [AddOrderOutcome::Added] => println!("order {order} is void"),
-                _ => bail!("order {order} changed meanwhile, or has been made void before"),
+                [AddOrderOutcome::Added] => print_line(format_args!("order {order} is void"))?,
+                _ => bail!("order {order} was changed at the same time, or is void already"),
             }
             Ok(ExitCode::SUCCESS)
         }
         Action::List { customer, by, page, limit, json } => {
-            let (by, page) = (by.into(), Page { page, limit });
+            let (view, page) = (by.into(), Page { page, limit });
             let Response::History { history, rejected } =
-                office::ask(config, Request::History { customer, view: by, page })?
+                vault_client::send(config, Request::History { customer, view, page })?
             else {
-                bail!(UNEXPECTED);
+                bail!(UNEXPECTED_RESPONSE);
             };
-            if json {
-                list_as_json(history)?
-            } else {
-                print(&history)
-            }
-            for rejected in &rejected {
-                eprintln!("instored: {rejected}");
-            }
-            Ok(ExitCode::from(u8::from(!rejected.is_empty())))
+            if json { print_entries_as_json(history)? } else { print(history_text(&history))? }
+            print_record_errors(&rejected);
+            Ok(exit::success_if(rejected.is_empty()))
         }
     }
 }
 
-/// What an import comes to.
+/// Counts of an import.
 #[derive(Default)]
-struct Report {
+struct Summary {
     orders: u64,
     added: u64,
     known: u64,
-    left_out: LeftOut,
+    rejected: RejectedLines,
 }
 
+/// Imports a file in batches, and prints a summary.
 fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
     let rules = OrderRules { now: Timestamp::now(), currency: config.shop.currency };
-    if files::is_table(file) && !dry_run {
-        // An order whose lines stand too far apart is found out before half of it is stored.
-        let read = |input, format| instored_orders::read_orders(input, format, rules);
-        files::in_batches(file, "checking", read, |_, _| Ok(()))?;
-    }
-    let doing = if dry_run { "checking" } else { "taking in" };
-    let mut report = Report::default();
     let read = |input, format| instored_orders::read_orders(input, format, rules);
-    files::in_batches(file, doing, read, |batch, bar| {
-        let mut rejected = batch.rejected;
-        report.orders += batch.good.len() as u64;
-        if !dry_run && !batch.good.is_empty() {
-            let (orders, lines): (Vec<_>, Vec<_>) = batch.good.into_iter().unzip();
-            let outcomes = send(config, Request::AddOrders { orders: orders.clone() })?;
-            for ((order, lines), outcome) in orders.iter().zip(lines).zip(outcomes) {
-                match outcome {
-                    AddOrderOutcome::Added => report.added += 1,
-                    AddOrderOutcome::AlreadyKnown => report.known += 1,
-                    outcome => {
-                        let reason = order_rejection(order, outcome);
-                        let line = |line| RejectedLine { line, reason: reason.clone() };
-                        rejected.extend(lines.into_iter().map(line));
-                    }
-                }
-            }
+    if import::is_csv(file) && !dry_run {
+        // A first pass detects an order whose lines are too far apart, before half of it is stored.
+        import::in_batches(file, "checking", read, |_, _| Ok(()))?;
+    }
+    let label = if dry_run { "checking" } else { "importing" };
+    let mut summary = Summary::default();
+    import::in_batches(file, label, read, |mut batch, bar| {
+        let mut rejected = std::mem::take(&mut batch.rejected);
+        summary.orders += batch.accepted.len() as u64;
+        if !dry_run && !batch.accepted.is_empty() {
+            add_batch(config, batch, &mut summary, &mut rejected)?;
         }
-        report.left_out.add(rejected, bar, json);
+        summary.rejected.add(rejected, bar, json);
         Ok(())
     })?;
-    let Report { orders, added, known, left_out } = report;
+    let Summary { orders, added, known, rejected } = summary;
+    let count = rejected.count;
     if json {
         print_json(&serde_json::json!({
             "orders": orders, "added": added, "already_known": known,
-            "left_out": left_out.count, "rejected": left_out.as_json(),
+            "left_out": count, "rejected": rejected.to_json(),
         }))?;
     } else {
-        let what = if dry_run { "that could be read" } else { "read" };
-        let left_out = left_out.count;
-        println!(
-            "orders {what}: {orders}, {added} added, {known} known before, {left_out} lines left out"
-        );
+        print_line(format_args!(
+            "orders read: {orders}, {added} added, {known} known already, {count} lines rejected"
+        ))?;
     }
-    Ok(ExitCode::from(u8::from(left_out.count > 0)))
+    Ok(exit::success_if(count == 0))
 }
 
+/// Adds a batch of orders to the vault, and collects the lines of those that it rejects.
+fn add_batch(
+    config: &Config,
+    batch: Batch<Order>,
+    summary: &mut Summary,
+    rejected: &mut Vec<RejectedLine>,
+) -> anyhow::Result<()> {
+    let (orders, lines): (Vec<_>, Vec<_>) = batch.accepted.into_iter().unzip();
+    let outcomes = send(config, Request::AddOrders { orders: orders.clone() })?;
+    for ((order, lines), outcome) in orders.iter().zip(lines).zip(outcomes) {
+        match outcome {
+            AddOrderOutcome::Added => summary.added += 1,
+            AddOrderOutcome::AlreadyKnown => summary.known += 1,
+            outcome => {
+                let reason = order_rejection(order, outcome);
+                let line = |line| RejectedLine { line, reason: reason.clone() };
+                rejected.extend(lines.into_iter().map(line));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sends a request that adds orders, and returns one outcome per order.
 fn send(config: &Config, request: Request) -> anyhow::Result<Vec<AddOrderOutcome>> {
-    match office::ask(config, request)? {
+    match vault_client::send(config, request)? {
         Response::Added(outcomes) => Ok(outcomes),
-        _ => bail!(UNEXPECTED),
+        _ => bail!(UNEXPECTED_RESPONSE),
     }
 }
 
-/// The entries alone, as a list.
-fn list_as_json(history: History) -> anyhow::Result<()> {
+/// Prints the entries of a page as a JSON list.
+fn print_entries_as_json(history: History) -> anyhow::Result<()> {
     match history.entries {
         HistoryEntries::Orders(orders) => {
             let of = |order: instored_domain::TillOrder| order.with_customer(history.customer);
@@ -205,39 +214,53 @@ fn list_as_json(history: History) -> anyhow::Result<()> {
     }
 }
 
-fn print(history: &History) {
-    match &history.entries {
-        HistoryEntries::Orders(orders) => orders.iter().for_each(receipt::print),
+/// Formats a page of purchases.
+fn history_text(history: &History) -> String {
+    let entries = match &history.entries {
+        HistoryEntries::Orders(orders) => orders.iter().map(table::order).collect(),
         HistoryEntries::Products(products) => {
-            let mut table = Table::new(["product", "sku", ">bought", ">orders", ">spent", "last"]);
-            for p in products {
-                table.row([
+            let columns = [
+                left("product"),
+                left("sku"),
+                right("bought"),
+                right("orders"),
+                right("spent"),
+                left("last"),
+            ];
+            let rows = products.iter().map(|p| {
+                [
                     p.name.clone(),
                     p.sku.clone(),
-                    receipt::quantity(p.quantity, p.unit),
+                    table::quantity(p.quantity, p.unit),
                     p.orders.to_string(),
                     p.currency.display(p.spent).to_string(),
                     p.last.strftime("%F").to_string(),
-                ]);
-            }
-            print!("{table}");
+                ]
+            });
+            table(columns, rows)
         }
         HistoryEntries::Repeats(products) => {
-            let mut table =
-                Table::new(["product", "sku", ">usually", ">orders", ">every", ">days ago"]);
-            for p in products {
-                table.row([
+            let columns = [
+                left("product"),
+                left("sku"),
+                right("usual quantity"),
+                right("orders"),
+                right("interval"),
+                right("days ago"),
+            ];
+            let rows = products.iter().map(|p| {
+                [
                     p.name.clone(),
                     p.sku.clone(),
-                    receipt::quantity(p.quantity, p.unit),
+                    table::quantity(p.quantity, p.unit),
                     p.orders.to_string(),
                     p.every_days.map_or("-".to_owned(), |days| format!("{days} days")),
                     p.days_since.to_string(),
-                ]);
-            }
-            print!("{table}");
+                ]
+            });
+            table(columns, rows)
         }
-    }
+    };
     let History { page, pages, entry_count, .. } = history;
-    println!("page {page} of {pages}, {entry_count} in all");
+    format!("{entries}page {page} of {pages}, {entry_count} entries\n")
 }

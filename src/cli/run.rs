@@ -1,4 +1,4 @@
-//! `instored run`: the box itself.
+//! `instored run`: the daemon.
 
 use std::process::ExitCode;
 
@@ -10,13 +10,13 @@ use crate::config::{Config, ConfigError, Shop};
 use crate::daemon::{self, Delivery, Parts};
 use crate::hardware;
 
-/// Runs the box, with the configuration that `load` reads now, and again at every SIGHUP.
+/// Runs the daemon. `load` reads the configuration at start and again at every SIGHUP.
 pub(super) fn run(
     load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
 ) -> anyhow::Result<ExitCode> {
     let config = load()?;
     let runtime = runtime()?;
-    let ended = runtime.block_on(async {
+    let result = runtime.block_on(async {
         let stop = stop_signal()?;
         let shop_updates = reload_on_hangup(config.clone(), load)?;
         let (panel, simulated_panel) = hardware::open_panel(&config.panel);
@@ -31,21 +31,21 @@ pub(super) fn run(
         daemon::run(&config, parts, stop).await?;
         Ok(ExitCode::SUCCESS)
     });
-    // Background work that has not ended by now is abandoned: the vault is consistent at any time.
+    // Tasks that are still running had their time to end. The vault is consistent at any moment.
     runtime.shutdown_background();
-    ended
+    result
 }
 
-/// Two workers: one for what waits for the disk, one for everything else.
+/// Creates the async runtime: one worker for tasks that wait for the disk, one for all others.
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .context("cannot start the runtime")
+        .context("cannot start the async runtime")
 }
 
-/// Comes true when the program is asked to stop.
+/// Returns a future that is ready after SIGTERM or SIGINT.
 pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -57,31 +57,35 @@ pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Reads the configuration at each SIGHUP and sends the settings that can change while the box runs.
+/// Reads the configuration again at every SIGHUP, and sends on `[shop]`, the section that can change
+/// while the daemon runs.
 fn reload_on_hangup(
-    mut known: Config,
+    mut current: Config,
     load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
 ) -> anyhow::Result<mpsc::UnboundedReceiver<Shop>> {
     let mut hangup = signal(SignalKind::hangup())?;
-    let (tell, shop) = mpsc::unbounded_channel();
+    let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            let reread = match load() {
-                Ok(reread) => reread,
+            let reloaded = match load() {
+                Ok(reloaded) => reloaded,
                 Err(error) => {
-                    tracing::error!("{error}; the box goes on with what it knows");
+                    tracing::error!("{error}; the previous configuration stays in force");
                     continue;
                 }
             };
-            let waiting = reread.changed_but_for_shop(&known);
-            if !waiting.is_empty() {
-                tracing::warn!("{} changed: restart the box for that", waiting.join(", "));
+            let unapplied = reloaded.sections_changed_besides_shop(&current);
+            if !unapplied.is_empty() {
+                tracing::warn!(
+                    "{} changed: restart the daemon to apply this",
+                    unapplied.join(", ")
+                );
             }
-            known = reread;
-            if tell.send(known.shop.clone()).is_err() {
+            current = reloaded;
+            if sender.send(current.shop.clone()).is_err() {
                 return;
             }
         }
     });
-    Ok(shop)
+    Ok(receiver)
 }

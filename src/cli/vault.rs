@@ -1,4 +1,4 @@
-//! `instored vault`: whether it holds, its backups, what was done to it.
+//! `instored vault`: verification, backups and audit log of the vault.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read};
@@ -7,50 +7,49 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use instored_vault::{
-    Actor, AuditContext, AuditEntry, BackupSummary, Passphrase, VerificationReport,
-};
-use jiff::Timestamp;
+use instored_vault::{AuditEntry, BackupSummary, Passphrase, VerificationReport};
 
-use super::customers::UNEXPECTED;
-use super::{office, print_json};
+use super::table::{left, right, table};
+use super::vault_client::{self, UNEXPECTED_RESPONSE, operator_context};
+use super::{exit, print_record_errors};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
 use crate::daemon::{open_vault, send_admin_request};
+use crate::output::{print, print_json, print_line};
 
-/// What to do.
+/// Actions on the vault.
 #[derive(clap::Subcommand)]
 pub(super) enum Action {
-    /// Check every record, signature and index, and name what does not hold
+    /// Check every record, signature and index, and list the faults
     Verify {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Write everything into a file that opens with a passphrase; the box goes on meanwhile
+    /// Write all data into a file encrypted with a passphrase, while the box keeps running
     Backup {
-        /// The file to make
+        /// File to create
         file: PathBuf,
         #[command(flatten)]
         passphrase: PassphraseSource,
     },
-    /// Bring back the customers of a backup, but not those who were forgotten since
+    /// Restore the customers of a backup, except those deleted since
     ///
-    /// The daemon has to be stopped. Customers who are in the vault stay as they are.
+    /// Stop the daemon first. Customers who are in the vault stay unchanged.
     Restore {
-        /// The backup
+        /// Backup file
         file: PathBuf,
-        /// Believe a backup that this key signed, by its id, such as an old box's
+        /// Accept a backup signed with this key id, such as the key of a replaced box
         #[arg(long, value_name = "KEY_ID")]
         trust: Option<String>,
         #[command(flatten)]
         passphrase: PassphraseSource,
     },
-    /// Write the vault's file anew, without what was deleted; the daemon does so by itself
+    /// Rewrite the vault file without deleted data; the daemon does this regularly
     Compact,
-    /// Show what was done to the vault, oldest first
+    /// Show the audit log, oldest entry first
     Log {
-        /// At most so many of the newest
+        /// Maximum number of entries; the newest are shown
         #[arg(long, default_value_t = 100)]
         limit: usize,
         /// Print JSON
@@ -59,133 +58,74 @@ pub(super) enum Action {
     },
 }
 
-/// Where the passphrase of a backup comes from.
+/// Source of the passphrase of a backup.
 #[derive(clap::Args)]
 pub(super) struct PassphraseSource {
-    /// File whose first line is the passphrase, or - for standard input
+    /// File with the passphrase in its first line, or - for standard input
     #[arg(long, value_name = "FILE", env = "INSTORED_PASSPHRASE_FILE")]
     passphrase_file: PathBuf,
 }
 
-/// Longer than any passphrase.
-const LONGEST_PASSPHRASE: u64 = 4096;
+/// Bytes that are read of a passphrase file.
+const PASSPHRASE_FILE_BYTES_MAX: u64 = 4096;
 
 impl PassphraseSource {
+    /// Reads the passphrase.
     fn read(&self) -> anyhow::Result<Passphrase> {
         let mut text = String::new();
         if self.passphrase_file == Path::new("-") {
-            io::stdin().lock().take(LONGEST_PASSPHRASE).read_to_string(&mut text)?;
+            io::stdin().lock().take(PASSPHRASE_FILE_BYTES_MAX).read_to_string(&mut text)?;
         } else {
             let path = self.passphrase_file.display();
             File::open(&self.passphrase_file)
-                .and_then(|file| file.take(LONGEST_PASSPHRASE).read_to_string(&mut text))
-                .with_context(|| format!("cannot read the passphrase in {path}"))?;
+                .and_then(|file| file.take(PASSPHRASE_FILE_BYTES_MAX).read_to_string(&mut text))
+                .with_context(|| format!("cannot read the passphrase file {path}"))?;
         }
         Ok(Passphrase::new(text.lines().next().unwrap_or_default().to_owned())?)
     }
 }
 
+/// Runs `instored vault`.
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
-        Action::Verify { json } => {
-            let Response::Verified(verified) = office::ask(config, Request::Verify)? else {
-                bail!(UNEXPECTED);
-            };
-            if json {
-                print_json(&verified)?
-            } else {
-                print_verified(&verified)
-            }
-            return Ok(ExitCode::from(u8::from(!verified.faults.is_empty())));
-        }
-        Action::Backup { file, passphrase } => {
-            let made = backup(config, &file, passphrase.read()?)?;
-            println!(
-                "{}: {} customers, {} records, {} bytes",
-                file.display(),
-                made.customers,
-                made.records,
-                made.bytes
-            );
-            for left_out in &made.left_out {
-                eprintln!("instored: not in the backup: {left_out}");
-            }
-            return Ok(ExitCode::from(u8::from(!made.left_out.is_empty())));
-        }
+        Action::Verify { json } => verify(config, json),
+        Action::Backup { file, passphrase } => backup(config, &file, passphrase.read()?),
         Action::Restore { file, trust, passphrase } => {
-            let passphrase = passphrase.read()?;
-            let from = File::open(&file)
-                .with_context(|| format!("cannot open the backup {}", file.display()))?;
-            let restored = open_vault(config)?.restore(
-                BufReader::new(from),
-                &passphrase,
-                trust.as_deref(),
-                now(),
-            )?;
-            println!(
-                "back: {} customers, {} orders, {} products; left as they were: {} customers; \
-                 forgotten since, and not brought back: {}",
-                restored.customers,
-                restored.orders,
-                restored.products,
-                restored.present,
-                restored.forgotten
-            );
-            if restored.taken > 0 {
-                println!(
-                    "left out, being somebody else's now: {} orders and codes",
-                    restored.taken
-                );
-            }
+            restore(config, &file, trust.as_deref(), &passphrase.read()?)
         }
-        Action::Compact => {
-            let Response::Compacted = office::ask(config, Request::Compact)? else {
-                bail!(UNEXPECTED);
-            };
-        }
+        Action::Compact => match vault_client::send(config, Request::Compact)? {
+            Response::Compacted => Ok(ExitCode::SUCCESS),
+            _ => bail!(UNEXPECTED_RESPONSE),
+        },
         Action::Log { limit, json } => {
-            let Response::AuditLog(entries) = office::ask(config, Request::AuditLog { limit })?
-            else {
-                bail!(UNEXPECTED);
+            let request = Request::AuditLog { limit };
+            let Response::AuditLog(entries) = vault_client::send(config, request)? else {
+                bail!(UNEXPECTED_RESPONSE);
             };
-            if json { print_json(&entries)? } else { entries.iter().for_each(print_entry) }
+            if json { print_json(&entries)? } else { print(audit_table(&entries))? }
+            Ok(ExitCode::SUCCESS)
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// The daemon may write into the state folder alone: it makes the file there, and this puts it
-/// where the operator wants it.
-fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Result<BackupSummary> {
-    let cannot = || format!("cannot write the backup {}", file.display());
-    let mut to = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .with_context(cannot)?;
-    let request = Request::Backup { passphrase: passphrase.clone() };
-    let made = match send_admin_request(&config.socket_path(), &request)? {
-        Some(answer) => {
-            let Response::BackedUp { file: made, backup } = answer? else { bail!(UNEXPECTED) };
-            let copied = File::open(&made).and_then(|mut from| io::copy(&mut from, &mut to));
-            let removed = fs::remove_file(&made);
-            copied
-                .and(removed)
-                .with_context(|| format!("cannot take the backup from {}", made.display()))?;
-            backup
-        }
-        None => office::existing_vault(config)?.backup(&mut to, &passphrase, now())?,
+/// Verifies the vault, and prints counts and faults.
+fn verify(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let Response::Verified(verified) = vault_client::send(config, Request::Verify)? else {
+        bail!(UNEXPECTED_RESPONSE);
     };
-    to.sync_all().with_context(cannot)?;
-    Ok(made)
+    let is_valid = verified.faults.is_empty();
+    if json {
+        print_json(&verified)?;
+    } else {
+        print_line(counts(&verified))?;
+        print_record_errors(&verified.faults);
+        print_line(if is_valid { "the vault is valid" } else { "the vault has faults" })?;
+    }
+    Ok(exit::success_if(is_valid))
 }
 
-fn now() -> AuditContext {
-    AuditContext { at: Timestamp::now(), actor: Actor::Operator }
-}
-
-fn print_verified(verified: &VerificationReport) {
+/// Formats the counts of a verification.
+fn counts(verified: &VerificationReport) -> String {
     let VerificationReport {
         customers,
         consents,
@@ -196,22 +136,114 @@ fn print_verified(verified: &VerificationReport) {
         forgotten,
         audit_entries,
         changes,
-        faults,
+        faults: _,
     } = verified;
-    println!(
+    format!(
         "{customers} customers, {consents} consents, {templates} templates, {orders} orders, \
-         {claim_codes} claim codes, {products} products; {forgotten} forgotten; {audit_entries} \
-         entries in the log; {changes} changes"
-    );
-    for fault in faults {
-        eprintln!("instored: {fault}");
-    }
-    println!("{}", if faults.is_empty() { "everything holds" } else { "not everything holds" });
+         {claim_codes} claim codes, {products} products; {forgotten} deleted customers; \
+         {audit_entries} entries in the audit log; {changes} changes"
+    )
 }
 
-fn print_entry(entry: &AuditEntry) {
-    let when = entry.context.at.strftime("%F %T");
-    let customer = entry.customer_tag.as_deref().unwrap_or("-");
-    let AuditEntry { number, context, action, records, .. } = entry;
-    println!("{number:>6}  {when}  {:10}  {:15}  {records:>6}  {customer}", context.actor, action);
+/// Writes a backup, and prints a summary and the records that it lacks.
+fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Result<ExitCode> {
+    let BackupSummary { customers, records, bytes, left_out } =
+        write_backup(config, file, passphrase)?;
+    print_line(format_args!(
+        "{}: {customers} customers, {records} records, {bytes} bytes",
+        file.display()
+    ))?;
+    let missing: Vec<_> =
+        left_out.iter().map(|record| format!("not in the backup: {record}")).collect();
+    print_record_errors(&missing);
+    Ok(exit::success_if(missing.is_empty()))
+}
+
+/// Writes a backup to a new file. A running daemon can write to its state folder only: it creates
+/// the backup there, and this function moves it to `file`.
+fn write_backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Result<BackupSummary> {
+    let cannot_write = || format!("cannot write the backup {}", file.display());
+    let mut target = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .with_context(cannot_write)?;
+    let request = Request::Backup { passphrase: passphrase.clone() };
+    let backup = match send_admin_request(&config.socket_path(), &request)? {
+        Some(response) => {
+            let Response::BackedUp { file: source, backup } = response? else {
+                bail!(UNEXPECTED_RESPONSE)
+            };
+            let copied =
+                File::open(&source).and_then(|mut source| io::copy(&mut source, &mut target));
+            let removed = fs::remove_file(&source);
+            copied
+                .and(removed)
+                .with_context(|| format!("cannot move the backup from {}", source.display()))?;
+            backup
+        }
+        None => {
+            let vault = vault_client::existing_vault(config)?;
+            vault.backup(&mut target, &passphrase, operator_context())?
+        }
+    };
+    target.sync_all().with_context(cannot_write)?;
+    Ok(backup)
+}
+
+/// Restores a backup, and prints a summary.
+fn restore(
+    config: &Config,
+    file: &Path,
+    trusted_key_id: Option<&str>,
+    passphrase: &Passphrase,
+) -> anyhow::Result<ExitCode> {
+    let source =
+        File::open(file).with_context(|| format!("cannot open the backup {}", file.display()))?;
+    let restored = open_vault(config)?.restore(
+        BufReader::new(source),
+        passphrase,
+        trusted_key_id,
+        operator_context(),
+    )?;
+    print_line(format_args!(
+        "restored: {} customers, {} orders, {} products; unchanged: {} customers; not restored \
+         because deleted since: {}",
+        restored.customers,
+        restored.orders,
+        restored.products,
+        restored.present,
+        restored.forgotten
+    ))?;
+    if restored.taken > 0 {
+        print_line(format_args!(
+            "not restored because they belong to another customer now: {} orders and claim codes",
+            restored.taken
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Formats audit entries as a table.
+fn audit_table(entries: &[AuditEntry]) -> String {
+    let columns = [
+        right("number"),
+        left("time"),
+        left("actor"),
+        left("action"),
+        right("records"),
+        left("customer"),
+    ];
+    let rows = entries.iter().map(|entry| {
+        [
+            entry.number.to_string(),
+            entry.context.at.strftime("%F %T").to_string(),
+            entry.context.actor.to_string(),
+            entry.action.to_string(),
+            entry.records.to_string(),
+            entry.customer_tag.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    table(columns, rows)
 }

@@ -1,16 +1,14 @@
-//! Fits the relation of gallery size, FPIR and threshold to pictures of many people.
+//! Calibration: threshold by gallery size and target FPIR, fitted to pictures of many people.
 //!
-//! Everybody is a stranger to everybody else: each picture is compared with the gallery entry of
-//! every other person who has pictures enough for one. If c of a stranger's M comparisons reach a
-//! threshold, the chance that a gallery of N, drawn at random from the M people, holds one of them is
-//! 1 − C(M−c, N) / C(M, N). Its mean over the strangers is FPIR(N, threshold), averaged over all
-//! galleries that could be drawn. Other than 1 − (1 − FMR)^N this does not take a stranger's
-//! comparisons as independent: some strangers resemble many people.
+//! Each picture is compared with the gallery entry of every other person. If c of the M comparisons
+//! of a picture reach a threshold, the chance that a gallery of N people, drawn at random from the M,
+//! contains one of those c is 1 − C(M−c, N) / C(M, N). The mean over all people is FPIR(N, threshold),
+//! averaged over all possible galleries. Unlike 1 − (1 − FMR)^N, this does not assume that the
+//! comparisons of a person are independent: some people resemble many others.
 //!
-//! Where fewer than `STEADY` comparisons reach a threshold, chance and people who are in the
-//! pictures under two names decide. From there on the threshold follows an exponential tail, which is
-//! heavier than that of a bounded or a normal distribution and so errs towards greeting fewer
-//! strangers.
+//! A threshold that fewer than [`COMPARISONS_MIN`] comparisons reach depends on chance, and on people
+//! who occur under two names. There the threshold follows an exponential tail. This tail is heavier
+//! than that of a bounded or a normal distribution, so that the real FPIR is below the target.
 
 use instored_domain::Embedding;
 use instored_recognition::mean;
@@ -18,257 +16,292 @@ use instored_vision::Calibration;
 use serde::Serialize;
 
 use super::EvaluateError;
-use super::cross::scores_of_each;
+use super::all_pairs::non_mated_scores;
 use super::metrics::Proportion;
-use super::report::{Table, percent};
+use super::report::{Table, percent_with_interval};
 
-/// Gallery sizes of the table, as far as there are people enough.
-const CUSTOMERS: [u32; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
+/// Gallery sizes of the calibration, as far as there are enough people.
+const GALLERY_SIZES: [u32; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
 
-/// Rates of the table.
+/// Target FPIRs of the calibration.
 const FPIR: [f64; 9] = [0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001];
 
-/// Comparisons on which an entry of the table rests, at the least; a stranger's pictures share one.
-/// Twenty give a rate to a fifth or so.
-const STEADY: f64 = 20.0;
+/// Least number of comparisons for a measured threshold; the pictures of a person share one. The
+/// relative standard error of a rate that rests on 20 comparisons is about a fifth.
+const COMPARISONS_MIN: f64 = 20.0;
 
-/// By this factor in comparisons the beginning of the tail lies lower than its end.
-const TAIL: f64 = 10.0;
+/// Ratio of the comparisons at the start of the tail to those at its end.
+const TAIL_RATIO: f64 = 10.0;
 
-/// Pictures that make a person's entry. Means of several templates are more like everybody than a
-/// single template is, so that entries of one picture would give thresholds that are too low.
-const VIEWS: std::ops::RangeInclusive<usize> = 2..=5;
+/// Pictures of a gallery entry. The mean of several templates is more similar to other people than a
+/// single template, so that entries of one picture would give too low thresholds.
+const ENTRY_PICTURES: std::ops::RangeInclusive<usize> = 2..=5;
 
-/// Fewer entries say nothing about galleries; half of the people must have so many.
-const FEWEST_ENTRIES: usize = 50;
+/// Least number of gallery entries in each half of the people.
+const ENTRIES_MIN: usize = 50;
 
-/// Gallery sizes and rates that are tried on people who were not fitted to.
-const CHECKED: ([usize; 3], [f64; 3]) = ([20, 100, 250], [0.01, 0.003, 0.001]);
+/// Gallery sizes of the checks.
+const CHECKED_GALLERY_SIZES: [usize; 3] = [20, 100, 250];
+/// Target FPIRs of the checks.
+const CHECKED_FPIR: [f64; 3] = [0.01, 0.003, 0.001];
 
-/// A person: the templates of their pictures, those without a face left out.
+/// Templates of a person's pictures, without those that show no face.
 pub type Person = Vec<Embedding>;
 
-/// A calibration with what it promises on other people than it was fitted to.
+/// Calibration with its checks.
 #[derive(Debug, Serialize)]
 pub struct Calibrated {
-    /// Fitted to everybody.
+    /// Calibration, fitted to all people.
     pub calibration: Calibration,
-    /// Fitted to one half of the people and tried on the other, both ways, together.
+    /// Checks of calibrations that are fitted to one half of the people and measured on the other, in
+    /// both directions.
     pub checks: Vec<Check>,
 }
 
-/// One setting, on people the calibration had not seen.
+/// FPIR measured on people that the calibration was not fitted to.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Check {
     /// Gallery size.
     pub customers: usize,
-    /// The rate that was set.
-    pub wanted: f64,
-    /// The rate that was measured, a trial a person.
+    /// Target FPIR.
+    #[serde(rename = "wanted")]
+    pub target_fpir: f64,
+    /// Measured FPIR, with one trial per person.
     pub fpir: Proportion,
-    /// Whether the rate that was set lies in the interval.
-    pub holds: bool,
+    /// True if the interval of the measured FPIR contains the target.
+    #[serde(rename = "holds")]
+    pub has_target_in_interval: bool,
 }
 
-/// A person among others.
+/// Person of the data set.
 #[derive(Clone)]
-struct Someone<'a> {
+struct Subject<'a> {
     id: usize,
     templates: &'a [Embedding],
-    /// What a gallery would hold of them, if there are pictures enough.
+    /// Gallery entry, if there are enough pictures.
     entry: Option<Embedding>,
+}
+
+impl<'a> Subject<'a> {
+    /// Returns the person with a gallery entry, if there are enough pictures.
+    fn new(id: usize, templates: &'a [Embedding]) -> Self {
+        let has_enough = templates.len() >= *ENTRY_PICTURES.start();
+        let pictures = &templates[..templates.len().min(*ENTRY_PICTURES.end())];
+        Self { id, templates, entry: has_enough.then(|| mean(pictures)).flatten() }
+    }
 }
 
 /// Fits a calibration and checks it.
 ///
 /// # Errors
-/// When there are too few people, or templates of different lengths.
+/// If there are too few people, or templates have different lengths.
 pub fn calibrate(people: &[Person], threads: usize) -> Result<Calibrated, EvaluateError> {
-    let entry = |person: &Person| {
-        let views = person.len() >= *VIEWS.start();
-        views.then(|| mean(&person[..person.len().min(*VIEWS.end())])).flatten()
-    };
-    let people: Vec<Someone<'_>> = people
+    let subjects: Vec<Subject<'_>> = people
         .iter()
         .enumerate()
-        .filter(|(_, person)| !person.is_empty())
-        .map(|(id, person)| Someone { id, templates: person, entry: entry(person) })
+        .filter(|(_, templates)| !templates.is_empty())
+        .map(|(id, templates)| Subject::new(id, templates))
         .collect();
-    let halves: [Vec<_>; 2] =
-        [0, 1].map(|half| people.iter().skip(half).step_by(2).cloned().collect());
-    let fitted = [fit(&halves[0], threads)?, fit(&halves[1], threads)?];
-    let (sizes, rates) = CHECKED;
-    let checks = sizes
-        .into_iter()
-        .flat_map(|customers| rates.map(|wanted| (customers, wanted)))
-        .filter_map(|(customers, wanted)| {
-            let tried = [0, 1].map(|half| {
-                let threshold = fitted[half].threshold(wanted, customers);
-                greeted(&halves[1 - half], customers, threshold)
-            });
-            let fpir = Proportion::of(tried[0].0 + tried[1].0, tried[0].1 + tried[1].1)?;
-            let holds = (fpir.low..=fpir.high).contains(&wanted);
-            Some(Check { customers, wanted, fpir, holds })
-        })
-        .collect();
-    Ok(Calibrated { calibration: fit(&people, threads)?, checks })
+    Ok(Calibrated {
+        checks: checks(&subjects, threads)?,
+        calibration: fit(&subjects, threads)?,
+    })
 }
 
-/// The checks.
+/// Fits calibrations to each half of the people, and measures them on the other half.
+fn checks(subjects: &[Subject<'_>], threads: usize) -> Result<Vec<Check>, EvaluateError> {
+    let halves: [Vec<_>; 2] =
+        [0, 1].map(|half| subjects.iter().skip(half).step_by(2).cloned().collect());
+    let fitted = [fit(&halves[0], threads)?, fit(&halves[1], threads)?];
+    let settings = CHECKED_GALLERY_SIZES
+        .into_iter()
+        .flat_map(|customers| CHECKED_FPIR.map(|target_fpir| (customers, target_fpir)));
+    let check = |(customers, target_fpir)| {
+        let [first, second] = [0, 1].map(|half| {
+            let threshold = fitted[half].threshold(target_fpir, customers);
+            false_positives(&halves[1 - half], customers, threshold)
+        });
+        let fpir = Proportion::of(first.0 + second.0, first.1 + second.1)?;
+        let has_target_in_interval = (fpir.low..=fpir.high).contains(&target_fpir);
+        Some(Check { customers, target_fpir, fpir, has_target_in_interval })
+    };
+    Ok(settings.filter_map(check).collect())
+}
+
+/// Returns the table of the checks.
 pub fn table(calibrated: &Calibrated) -> Table {
-    let mut table = Table::new(["customers", "FPIR set", "FPIR measured (95 % interval)", "holds"]);
-    for Check { customers, wanted, fpir, holds } in &calibrated.checks {
-        let holds = if *holds { "yes" } else { "no" }.to_owned();
-        let wanted = format!("{:.1} %", wanted * 100.0);
-        table.row([customers.to_string(), wanted, percent(fpir), holds]);
+    let mut table = Table::new([
+        "customers",
+        "target FPIR",
+        "measured FPIR (95 % interval)",
+        "target in interval",
+    ]);
+    for Check { customers, target_fpir, fpir, has_target_in_interval } in &calibrated.checks {
+        table.row([
+            customers.to_string(),
+            format!("{:.1} %", target_fpir * 100.0),
+            percent_with_interval(fpir),
+            if *has_target_in_interval { "yes" } else { "no" }.to_owned(),
+        ]);
     }
     table
 }
 
-/// How many of the people are taken for somebody else, and how many were tried: each by their first
-/// picture, at a gallery that begins at another place for each.
-fn greeted(people: &[Someone<'_>], customers: usize, threshold: f32) -> (u64, u64) {
-    let entries = entries(people);
-    // Nobody is compared with themselves.
+/// Returns the number of people who are identified as somebody else, and the number of trials.
+///
+/// Each person is tried once, by the first picture, in a gallery of other people that starts at a
+/// different entry for each person.
+fn false_positives(subjects: &[Subject<'_>], customers: usize, threshold: f32) -> (u64, u64) {
+    let entries = entries(subjects);
+    // The gallery must not contain the probe's own entry.
     if customers >= entries.len() {
         return (0, 0);
     }
-    let is_greeted = |(place, stranger): &(usize, &Someone<'_>)| {
-        let start = place * entries.len() / people.len();
-        let others = entries.iter().cycle().skip(start).filter(|(id, _)| *id != stranger.id);
-        let mut cosines = others.take(customers).map(|(_, e)| e.cosine(&stranger.templates[0]));
+    let is_positive = |(index, probe): &(usize, &Subject<'_>)| {
+        let start = index * entries.len() / subjects.len();
+        let others = entries.iter().cycle().skip(start).filter(|(id, _)| *id != probe.id);
+        let mut cosines = others.take(customers).map(|(_, e)| e.cosine(&probe.templates[0]));
         cosines.any(|cosine| cosine >= threshold)
     };
-    (people.iter().enumerate().filter(is_greeted).count() as u64, people.len() as u64)
+    let positives = subjects.iter().enumerate().filter(is_positive).count();
+    (positives as u64, subjects.len() as u64)
 }
 
-fn entries<'a>(people: &'a [Someone<'_>]) -> Vec<(usize, &'a Embedding)> {
-    people.iter().filter_map(|person| Some((person.id, person.entry.as_ref()?))).collect()
+/// Returns the gallery entries with the ids of their people.
+fn entries<'a>(subjects: &'a [Subject<'_>]) -> Vec<(usize, &'a Embedding)> {
+    subjects.iter().filter_map(|subject| Some((subject.id, subject.entry.as_ref()?))).collect()
 }
 
-fn fit(people: &[Someone<'_>], threads: usize) -> Result<Calibration, EvaluateError> {
-    let strangers = Strangers::among(people, threads)?;
+/// Fits a calibration to people.
+fn fit(subjects: &[Subject<'_>], threads: usize) -> Result<Calibration, EvaluateError> {
+    let scores = NonMatedScores::of(subjects, threads)?;
     let customers: Vec<u32> =
-        CUSTOMERS.into_iter().filter(|c| *c as usize <= strangers.entries).collect();
-    let tail = [STEADY, STEADY * TAIL].map(|count| strangers.reached_by(count));
+        GALLERY_SIZES.into_iter().filter(|c| *c as usize <= scores.entries).collect();
+    let tail = [COMPARISONS_MIN, COMPARISONS_MIN * TAIL_RATIO]
+        .map(|comparisons| scores.threshold_reached_by(comparisons));
     let mut thresholds: Vec<Vec<f32>> = Vec::new();
     for size in &customers {
-        let gallery = strangers.at_gallery(*size as usize, tail);
+        let gallery = scores.with_gallery(*size as usize, tail);
         let mut lowest = -1.0f32;
-        let row = FPIR.iter().enumerate().map(|(column, rate)| {
-            // Rounded upwards, and never below its neighbours: chance must not make a larger gallery
-            // or a lower rate the more lenient one.
-            let rounded = (gallery.threshold(*rate) * 1e4).ceil() / 1e4;
-            let smaller = thresholds.last().map_or(-1.0, |row| row[column]);
-            lowest = (rounded as f32).min(1.0).max(smaller).max(lowest);
+        let row = FPIR.iter().enumerate().map(|(column, fpir)| {
+            // Rounded upwards, and never below the neighbours: chance must not make the threshold
+            // of a larger gallery or of a lower FPIR less strict.
+            let rounded = (gallery.threshold(*fpir) * 1e4).ceil() / 1e4;
+            let of_smaller_gallery = thresholds.last().map_or(-1.0, |row| row[column]);
+            lowest = (rounded as f32).min(1.0).max(of_smaller_gallery).max(lowest);
             lowest
         });
         let row = row.collect();
         thresholds.push(row);
     }
-    let people = people.len() as u32;
-    Calibration::new(people, customers, FPIR.to_vec(), thresholds)
+    Calibration::new(subjects.len() as u32, customers, FPIR.to_vec(), thresholds)
         .map_err(|e| EvaluateError::TooLittle(e.to_string()))
 }
 
-/// The cosines of everybody with everybody else's entries.
-struct Strangers {
-    /// For each picture, highest first.
+/// Scores of each picture with the entries of all other people.
+struct NonMatedScores {
+    /// For each picture, in descending order.
     scores: Vec<Vec<f32>>,
-    /// What each picture counts for; together 1.
+    /// Weight of each picture; the sum is 1.
     weights: Vec<f64>,
-    /// People.
+    /// Number of people.
     people: usize,
-    /// People who have an entry. One's own counts as one that one does not reach.
+    /// Number of people with an entry. A person's own entry counts as one below the threshold.
     entries: usize,
 }
 
-impl Strangers {
-    fn among(people: &[Someone<'_>], threads: usize) -> Result<Self, EvaluateError> {
-        let entries = entries(people);
-        if entries.len() < FEWEST_ENTRIES {
+impl NonMatedScores {
+    /// Compares all people.
+    fn of(subjects: &[Subject<'_>], threads: usize) -> Result<Self, EvaluateError> {
+        let entries = entries(subjects);
+        if entries.len() < ENTRIES_MIN {
             return Err(EvaluateError::TooLittle(format!(
-                "half of the people have {} with {} pictures that show a face, {FEWEST_ENTRIES} are \
-                 needed",
+                "one half of the people has {} people with at least {} pictures that show a face, \
+                 {ENTRIES_MIN} are needed",
                 entries.len(),
-                VIEWS.start()
+                ENTRY_PICTURES.start()
             )));
         }
         let (mut probes, mut weights) = (Vec::new(), Vec::new());
-        for Someone { id, templates, .. } in people {
+        for Subject { id, templates, .. } in subjects {
             probes.extend(templates.iter().map(|template| (*id, template)));
-            // A stranger is a person, however many pictures there are of them.
-            let weight = 1.0 / (people.len() * templates.len()) as f64;
+            // All people have the same weight, independent of the number of their pictures.
+            let weight = 1.0 / (subjects.len() * templates.len()) as f64;
             weights.extend(templates.iter().map(|_| weight));
         }
-        let scores = scores_of_each(&probes, &entries, threads)?;
-        Ok(Self { scores, weights, people: people.len(), entries: entries.len() })
+        let scores = non_mated_scores(&probes, &entries, threads)?;
+        Ok(Self { scores, weights, people: subjects.len(), entries: entries.len() })
     }
 
-    /// The threshold that `count` comparisons reach, where a stranger's pictures share one.
-    fn reached_by(&self, count: f64) -> f64 {
+    /// Returns the threshold that this number of comparisons reaches, where the pictures of a person
+    /// share one comparison.
+    fn threshold_reached_by(&self, comparisons: f64) -> f64 {
         let people = self.people as f64;
-        lowest_where(|t| self.mean(|scores| above(scores, t) as f64) * people <= count)
+        lowest_threshold(|t| {
+            self.mean(|scores| count_at_least(scores, t) as f64) * people <= comparisons
+        })
     }
 
-    /// The mean over strangers.
+    /// Returns the weighted mean of a value over all pictures.
     fn mean(&self, of: impl Fn(&[f32]) -> f64) -> f64 {
         self.scores.iter().zip(&self.weights).map(|(scores, weight)| weight * of(scores)).sum()
     }
 
-    /// These strangers before galleries of so many, with the tail measured between two thresholds.
-    fn at_gallery(&self, customers: usize, tail: [f64; 2]) -> GalleryOf<'_> {
-        let mut nobody = vec![1.0];
+    /// Returns the model of a gallery size, with the tail measured between two thresholds.
+    fn with_gallery(&self, customers: usize, tail: [f64; 2]) -> GalleryModel<'_> {
+        let mut no_hit = vec![1.0];
         for c in 0..self.entries {
             let left = self.entries - c;
-            nobody.push(nobody[c] * (left.saturating_sub(customers)) as f64 / left as f64);
+            no_hit.push(no_hit[c] * (left.saturating_sub(customers)) as f64 / left as f64);
         }
-        let mut gallery = GalleryOf { strangers: self, nobody, tail: [(0.0, 0.0); 2] };
+        let mut gallery = GalleryModel { scores: self, no_hit, tail: [(0.0, 0.0); 2] };
         gallery.tail = tail.map(|threshold| (threshold, gallery.fpir(threshold)));
         gallery
     }
 }
 
-/// Strangers before galleries of one size.
-struct GalleryOf<'a> {
-    strangers: &'a Strangers,
-    /// By the number of people who reach the threshold, the chance that none of them is enrolled.
-    nobody: Vec<f64>,
-    /// End and beginning of what the tail is measured on: thresholds with their rates.
+/// FPIR of galleries of one size.
+struct GalleryModel<'a> {
+    scores: &'a NonMatedScores,
+    /// Probability that none of c people is enrolled, by c.
+    no_hit: Vec<f64>,
+    /// End and start of the range that the tail is measured on: thresholds with their FPIR.
     tail: [(f64, f64); 2],
 }
 
-impl GalleryOf<'_> {
+impl GalleryModel<'_> {
+    /// Returns the FPIR at a threshold.
     fn fpir(&self, threshold: f64) -> f64 {
-        self.strangers.mean(|scores| 1.0 - self.nobody[above(scores, threshold)])
+        self.scores.mean(|scores| 1.0 - self.no_hit[count_at_least(scores, threshold)])
     }
 
-    fn threshold(&self, rate: f64) -> f64 {
-        let [(end, at_end), (beginning, at_beginning)] = self.tail;
-        if rate >= at_end {
-            return lowest_where(|t| self.fpir(t) <= rate);
+    /// Returns the threshold of an FPIR: measured, or on the exponential tail.
+    fn threshold(&self, fpir: f64) -> f64 {
+        let [(end, fpir_at_end), (start, fpir_at_start)] = self.tail;
+        if fpir >= fpir_at_end {
+            return lowest_threshold(|t| self.fpir(t) <= fpir);
         }
-        let fall = (at_beginning / at_end).ln();
-        let slope = if fall > 0.0 { (end - beginning) / fall } else { 0.0 };
-        end + slope * (at_end / rate).ln()
+        let fall = (fpir_at_start / fpir_at_end).ln();
+        let slope = if fall > 0.0 { (end - start) / fall } else { 0.0 };
+        end + slope * (fpir_at_end / fpir).ln()
     }
 }
 
-/// How many of the descending scores reach a threshold.
-fn above(scores: &[f32], threshold: f64) -> usize {
+/// Returns the number of scores, in descending order, that reach a threshold.
+fn count_at_least(scores: &[f32], threshold: f64) -> usize {
     scores.partition_point(|s| f64::from(*s) >= threshold)
 }
 
-/// The lowest cosine at which something holds that, once it holds, holds for all higher ones.
-fn lowest_where(holds: impl Fn(f64) -> bool) -> f64 {
-    // Steps of 0.00003, finer than thresholds are kept.
-    const HALVINGS: u32 = 16;
-    let (mut fails, mut holding) = (-1.0, 1.0 + 1e-6);
-    for _ in 0..HALVINGS {
-        let middle = f64::midpoint(fails, holding);
-        if holds(middle) { holding = middle } else { fails = middle }
+/// Returns the lowest threshold that satisfies a monotonic condition, by bisection.
+fn lowest_threshold(is_satisfied: impl Fn(f64) -> bool) -> f64 {
+    // The last step is 0.00003, below the rounding of the thresholds.
+    const BISECTIONS: u32 = 16;
+    let (mut low, mut high) = (-1.0, 1.0 + 1e-6);
+    for _ in 0..BISECTIONS {
+        let middle = f64::midpoint(low, high);
+        if is_satisfied(middle) { high = middle } else { low = middle }
     }
-    holding
+    high
 }
 
 #[cfg(test)]

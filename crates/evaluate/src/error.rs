@@ -1,31 +1,68 @@
-//! What can go wrong in a measurement.
+//! Error of a measurement.
 
 use std::path::PathBuf;
 
 use instored_vision::VisionError;
 
-/// A protocol that cannot be read, a picture that cannot be looked at, or scores that say nothing.
+/// Error of a measurement.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum EvaluateError {
+    /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        /// File.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
     #[error("cannot write {path}: {source}")]
-    Write { path: PathBuf, source: std::io::Error },
+    Write {
+        /// File.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: std::io::Error,
+    },
+    /// A CSV file does not follow its format.
     #[error("{path}: {reason}")]
-    Protocol { path: PathBuf, reason: String },
-    #[error("{path} is no picture that can be read: {reason}")]
-    Picture { path: PathBuf, reason: String },
-    #[error("{path}: {source}")]
-    Looking { path: PathBuf, source: VisionError },
-    #[error("the models cannot be used: {0}")]
+    Protocol {
+        /// File.
+        path: PathBuf,
+        /// Line and reason.
+        reason: String,
+    },
+    /// A picture cannot be decoded.
+    #[error("cannot decode the picture {path}: {reason}")]
+    Picture {
+        /// Picture.
+        path: PathBuf,
+        /// Error of the decoder.
+        reason: String,
+    },
+    /// A model cannot process a picture.
+    #[error("cannot process the picture {path}: {source}")]
+    Extraction {
+        /// Picture.
+        path: PathBuf,
+        /// Error of the model.
+        source: VisionError,
+    },
+    /// A model cannot be loaded.
+    #[error("cannot use the models: {0}")]
     Models(#[from] VisionError),
-    #[error("--cross needs pictures in a folder a person; {path} is in none")]
-    NoFolder { path: PathBuf },
+    /// A picture is in no person's folder.
+    #[error("--cross needs one folder per person, but {path} is in no folder")]
+    NoFolder {
+        /// Picture.
+        path: PathBuf,
+    },
+    /// Templates come from different models.
     #[error("the templates have different lengths, {0} and {1} values: use one model for all")]
     Lengths(usize, usize),
-    #[error("the {0} finds no face in the picture; take one with a face that is clear to see")]
+    /// A stage finds no face in the picture of a speed measurement.
+    #[error("the {0} finds no face in the picture: use a picture with one clearly visible face")]
     NoFace(&'static str),
-    #[error("too little to calibrate with: {0}")]
+    /// The data is too small for a measurement or a calibration.
+    #[error("not enough data: {0}")]
     TooLittle(String),
 }

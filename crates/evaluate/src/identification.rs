@@ -1,4 +1,4 @@
-//! Who of those enrolled is it, if anyone? FNIR at FPIR, one picture a probe.
+//! Open-set identification with one picture per probe: FNIR at FPIR.
 
 mod report;
 #[cfg(test)]
@@ -11,200 +11,224 @@ use instored_recognition::{Gallery, PadMode};
 use instored_vision::Calibration;
 use serde::Serialize;
 
-use super::liveness::{ByGate, GATES, lets_pass};
+use super::liveness::{ByPadMode, PAD_MODES, is_accepted};
 use super::metrics::{ByRate, DetPoint, Histogram, OperatingPoint, Outcomes, Proportion, Scores};
 use super::protocol::{Split, Trial};
 
-/// FPIRs at which the FNIR is given, as far as the strangers reach.
+/// FPIRs at which the FNIR is given, if there are enough non-mated probes.
 pub const FPIR: [f64; 4] = [0.01, 0.003, 0.0025, 0.001];
 
-/// FPIRs that the calibration is asked for.
+/// FPIRs at which the calibration is measured.
 const CALIBRATED_FPIR: [f64; 2] = [0.01, 0.001];
 
-/// What was measured, over all trials together.
+/// Results of an identification, over all trials.
 #[derive(Debug, Serialize)]
 pub struct Identification {
-    /// Galleries.
+    /// Number of trials.
     pub trials: usize,
-    /// People enrolled in a trial; where trials differ, in the largest.
-    pub gallery: usize,
-    /// Probes of people who are enrolled.
-    pub known: u64,
-    /// Probes of people who are not.
-    pub strangers: u64,
-    /// Attacks with the likeness of people who are.
-    pub spoofs: u64,
-    /// Different pictures without a face. As a probe it is greeted by no name; a person with no other
-    /// picture is enrolled in vain.
+    /// People in the largest gallery.
+    #[serde(rename = "gallery")]
+    pub gallery_size: usize,
+    /// Number of probes of enrolled people.
+    #[serde(rename = "known")]
+    pub mated: u64,
+    /// Number of probes of people who are not enrolled.
+    #[serde(rename = "strangers")]
+    pub non_mated: u64,
+    /// Number of attacks that show enrolled people.
+    #[serde(rename = "spoofs")]
+    pub attacks: u64,
+    /// Different pictures without a face. Such a probe matches nobody; an enrolled person with no
+    /// other picture is never found.
     pub failures_to_detect: usize,
-    /// FNIR by FPIR: the threshold is taken from these strangers themselves. A known probe is missed
-    /// if it stays below, and also if it is taken for somebody else.
+    /// FNIR by FPIR, with the threshold taken from the non-mated probes. A mated probe counts as
+    /// rejected if its score is below the threshold, or if it is misidentified.
     pub fnir_at_fpir: ByRate<OperatingPoint>,
-    /// What happens at the threshold that the box would set by its calibration for such a gallery, by
-    /// the FPIR that is set and by the liveness gate.
+    /// Rates at the thresholds of the calibration, by target FPIR and mode.
     #[serde(skip_serializing_if = "ByRate::is_empty")]
-    pub calibrated: ByRate<ByGate<Decided>>,
-    /// For plots and lists, not for machines.
+    pub calibrated: ByRate<ByPadMode<CalibratedRates>>,
+    /// Data for plots and lists of failures.
     #[serde(skip)]
     pub detail: Detail,
 }
 
-/// Shares at a threshold that was set beforehand.
+/// Rates at a threshold that the calibration sets beforehand.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Decided {
-    /// The lowest score that is greeted; where trials differ, in the largest gallery.
+pub struct CalibratedRates {
+    /// Lowest accepted score, for the largest gallery.
     pub threshold: f32,
-    /// Known probes that are not greeted by their name.
+    /// Share of mated probes that are rejected or misidentified.
     pub fnir: Option<Proportion>,
-    /// Strangers who are greeted.
+    /// Share of non-mated probes that are accepted.
     pub fpir: Option<Proportion>,
-    /// Attacks that are greeted.
-    pub spoofs_greeted: Option<Proportion>,
+    /// Share of attacks that are accepted.
+    #[serde(rename = "spoofs_greeted")]
+    pub attacks_accepted: Option<Proportion>,
 }
 
-/// What plots and lists of failures need.
+/// Data for plots and lists of failures.
 #[derive(Debug)]
 pub struct Detail {
     /// FPIR and FNIR.
     pub det: Vec<DetPoint>,
-    /// Highest scores of known probes.
-    pub known: Histogram,
-    /// Highest scores of strangers.
-    pub strangers: Histogram,
-    /// Rate and threshold at which the failures failed, if the strangers reach so far.
-    pub failing: Option<(f64, OperatingPoint)>,
-    /// Known probes that were missed, by their places among the pictures.
-    pub missed: Vec<usize>,
-    /// Strangers that were greeted, by their places among the pictures.
-    pub greeted: Vec<usize>,
+    /// Highest scores of mated probes.
+    pub mated: Histogram,
+    /// Highest scores of non-mated probes.
+    pub non_mated: Histogram,
+    /// FPIR and operating point of the failures, if there are enough non-mated probes.
+    pub failure_point: Option<(f64, OperatingPoint)>,
+    /// Pictures of mated probes that are rejected or misidentified.
+    pub false_negatives: Vec<usize>,
+    /// Pictures of non-mated probes that are accepted.
+    pub false_positives: Vec<usize>,
 }
 
-/// What is known of the pictures, by their places in the protocol.
-pub struct Seen<'a> {
-    /// The template; `None` when no face was found.
+/// Data extracted from the pictures of the protocol, by their indices.
+pub struct Extracted<'a> {
+    /// Templates; `None` stands for a picture without a face.
     pub templates: &'a [Option<Embedding>],
-    /// How probable it is that the face is live; empty when nobody looked.
+    /// Probabilities that the face is live; empty if they are not measured.
     pub liveness: &'a [Option<f32>],
-    /// Probability from which a face passes as live.
-    pub live_from: f32,
+    /// Least probability at which a face counts as live.
+    pub liveness_threshold: f32,
 }
 
-/// One probe.
+/// Result of one probe.
 #[derive(Clone, Copy)]
 struct Probe {
     picture: usize,
-    /// The highest score in the gallery; minus infinity without a face or without a gallery.
+    /// Highest score in the gallery; minus infinity without a face or with an empty gallery.
     score: f32,
-    /// Whether that is who it is; for strangers, never.
-    named_rightly: bool,
-    /// People enrolled in its trial.
-    gallery: usize,
+    /// True if the person with the highest score is the person of the probe.
+    is_correct: bool,
+    /// People in the gallery of the trial.
+    gallery_size: usize,
 }
 
-/// Identifies the probes of each trial in the box's own gallery, one picture a probe; the margin that
-/// the box wants between the first customer and the second is not asked for. `rates` are FPIRs
-/// besides [`FPIR`].
+/// Results of all probes.
+#[derive(Default)]
+struct Probes {
+    mated: Vec<Probe>,
+    non_mated: Vec<Probe>,
+    attacks: Vec<Probe>,
+}
+
+/// Identifies the probes of each trial in the box's gallery, with one picture per probe and without
+/// the margin between the first and the second customer. `rates` are FPIRs besides [`FPIR`].
 pub fn measure(
     split: &Split,
-    seen: &Seen<'_>,
+    extracted: &Extracted<'_>,
     rates: &[f64],
     calibration: Option<&Calibration>,
 ) -> Identification {
-    let (mut known, mut strangers, mut spoofs) = (Vec::new(), Vec::new(), Vec::new());
-    for trial in &split.trials {
-        let gallery = enrolled(trial, seen.templates);
-        let probe = |picture: usize, person: Option<usize>| {
-            let best = seen.templates[picture].as_ref().and_then(|face| gallery.rank(face).first);
-            Probe {
-                picture,
-                score: best.map_or(f32::NEG_INFINITY, |(_, score)| score),
-                named_rightly: best.is_some_and(|(named, _)| Some(named) == person.map(customer)),
-                gallery: trial.gallery.len(),
-            }
-        };
-        known.extend(trial.known.iter().map(|(person, picture)| probe(*picture, Some(*person))));
-        strangers.extend(trial.strangers.iter().map(|picture| probe(*picture, None)));
-        spoofs.extend(trial.spoofs.iter().map(|picture| probe(*picture, None)));
-    }
+    let probes = Probes::identify(split, extracted.templates);
     let outcomes = Outcomes {
-        genuine: Scores::new(known.iter().map(|p| p.named_rightly.then_some(p.score))),
-        impostor: Scores::new(strangers.iter().map(|p| Some(p.score))),
+        mated: Scores::new(probes.mated.iter().map(|p| p.is_correct.then_some(p.score))),
+        non_mated: Scores::new(probes.non_mated.iter().map(|p| Some(p.score))),
     };
     let rates: Vec<f64> = FPIR.iter().chain(rates).copied().collect();
-    let failing = rates.iter().rev().find_map(|r| Some((*r, outcomes.refused_at(*r)?)));
-    let failures = |probes: &[Probe], fails: &dyn Fn(&Probe, f32) -> bool| {
-        let Some((_, point)) = failing else { return Vec::new() };
-        probes.iter().filter(|p| fails(p, point.threshold)).map(|p| p.picture).collect()
+    let failure_point = rates.iter().rev().find_map(|r| Some((*r, outcomes.fnir_at_fpir(*r)?)));
+    let failures = |probes: &[Probe], is_failure: &dyn Fn(&Probe, f32) -> bool| {
+        let Some((_, point)) = failure_point else { return Vec::new() };
+        probes.iter().filter(|p| is_failure(p, point.threshold)).map(|p| p.picture).collect()
     };
     let histogram = |probes: &[Probe]| {
-        Histogram::of_cosines().with(&probes.iter().map(|p| p.score).collect::<Vec<_>>())
+        Histogram::of_cosines().with_scores(&probes.iter().map(|p| p.score).collect::<Vec<_>>())
     };
-    let decide = |calibration: &Calibration| {
-        let at = |rate: f64| decided(&known, &strangers, &spoofs, seen, calibration, rate);
-        CALIBRATED_FPIR.into_iter().map(|rate| (rate.to_string(), at(rate))).collect()
+    let calibrated = |calibration: &Calibration| {
+        let rates = |fpir: f64| calibrated_rates(&probes, extracted, calibration, fpir);
+        CALIBRATED_FPIR.into_iter().map(|fpir| (fpir.to_string(), rates(fpir))).collect()
     };
     Identification {
         trials: split.trials.len(),
-        gallery: split.trials.iter().map(|t| t.gallery.len()).max().unwrap_or(0),
-        known: known.len() as u64,
-        strangers: strangers.len() as u64,
-        spoofs: spoofs.len() as u64,
-        failures_to_detect: seen.templates.iter().filter(|t| t.is_none()).count(),
-        fnir_at_fpir: outcomes.by_rate(&rates, Outcomes::refused_at),
-        calibrated: calibration.map(decide).unwrap_or_default(),
+        gallery_size: split.trials.iter().map(|t| t.gallery.len()).max().unwrap_or(0),
+        mated: probes.mated.len() as u64,
+        non_mated: probes.non_mated.len() as u64,
+        attacks: probes.attacks.len() as u64,
+        failures_to_detect: extracted.templates.iter().filter(|t| t.is_none()).count(),
+        fnir_at_fpir: outcomes.by_rate(&rates, Outcomes::fnir_at_fpir),
+        calibrated: calibration.map(calibrated).unwrap_or_default(),
         detail: Detail {
             det: outcomes.det(),
-            known: histogram(&known),
-            strangers: histogram(&strangers),
-            failing,
-            missed: failures(&known, &|p, t| !(p.named_rightly && p.score >= t)),
-            greeted: failures(&strangers, &|p, t| p.score >= t),
+            mated: histogram(&probes.mated),
+            non_mated: histogram(&probes.non_mated),
+            failure_point,
+            false_negatives: failures(&probes.mated, &|p, t| !(p.is_correct && p.score >= t)),
+            false_positives: failures(&probes.non_mated, &|p, t| p.score >= t),
         },
     }
 }
 
-fn enrolled(trial: &Trial, templates: &[Option<Embedding>]) -> Gallery {
+impl Probes {
+    /// Identifies the probes of each trial in the gallery of the trial.
+    fn identify(split: &Split, templates: &[Option<Embedding>]) -> Self {
+        let mut probes = Self::default();
+        for trial in &split.trials {
+            let gallery = gallery(trial, templates);
+            let probe = |picture: usize, person: Option<usize>| {
+                let best = templates[picture].as_ref().and_then(|face| gallery.rank(face).first);
+                Probe {
+                    picture,
+                    score: best.map_or(f32::NEG_INFINITY, |(_, score)| score),
+                    is_correct: best.is_some_and(|(id, _)| Some(id) == person.map(customer_id)),
+                    gallery_size: trial.gallery.len(),
+                }
+            };
+            let mated = trial.mated.iter().map(|(person, picture)| probe(*picture, Some(*person)));
+            probes.mated.extend(mated);
+            probes.non_mated.extend(trial.non_mated.iter().map(|picture| probe(*picture, None)));
+            probes.attacks.extend(trial.attacks.iter().map(|picture| probe(*picture, None)));
+        }
+        probes
+    }
+}
+
+/// Enrols the gallery of a trial.
+fn gallery(trial: &Trial, templates: &[Option<Embedding>]) -> Gallery {
     let mut gallery = Gallery::default();
-    for (place, person) in trial.gallery.iter().enumerate() {
+    for (index, person) in trial.gallery.iter().enumerate() {
         let found = person.pictures.iter().filter_map(|picture| templates[*picture].as_ref());
-        gallery.insert(customer(place), found);
+        gallery.insert(customer_id(index), found);
     }
     gallery
 }
 
-/// A person as the gallery knows customers.
-fn customer(place: usize) -> CustomerId {
-    CustomerId(uuid::Uuid::from_u128(place as u128))
+/// Returns the customer id of a person in the gallery.
+fn customer_id(index: usize) -> CustomerId {
+    CustomerId(uuid::Uuid::from_u128(index as u128))
 }
 
-fn decided(
-    known: &[Probe],
-    strangers: &[Probe],
-    spoofs: &[Probe],
-    seen: &Seen<'_>,
+/// Returns the rates at the threshold that the box would set for a target FPIR, by mode.
+fn calibrated_rates(
+    probes: &Probes,
+    extracted: &Extracted<'_>,
     calibration: &Calibration,
-    rate: f64,
-) -> ByGate<Decided> {
-    let decide = |gate: PadMode| {
-        let greeted = |p: &Probe| {
-            let live = || lets_pass(gate, seen.liveness[p.picture], seen.live_from);
-            p.score >= calibration.gallery_threshold(rate, p.gallery)
-                && (gate == PadMode::Off || live())
+    fpir: f64,
+) -> ByPadMode<CalibratedRates> {
+    let rates = |mode: PadMode| {
+        let is_positive = |p: &Probe| {
+            let is_live = || {
+                let probability = extracted.liveness[p.picture];
+                is_accepted(mode, probability, extracted.liveness_threshold)
+            };
+            p.score >= calibration.gallery_threshold(fpir, p.gallery_size)
+                && (mode == PadMode::Off || is_live())
         };
-        let share = |probes: &[Probe], hit: &dyn Fn(&Probe) -> bool| {
-            Proportion::of(probes.iter().filter(|p| hit(p)).count() as u64, probes.len() as u64)
+        let share = |probes: &[Probe], is_counted: &dyn Fn(&Probe) -> bool| {
+            let count = probes.iter().filter(|p| is_counted(p)).count();
+            Proportion::of(count as u64, probes.len() as u64)
         };
-        let probes = known.iter().chain(strangers).chain(spoofs);
-        let largest = probes.map(|p| p.gallery).max().unwrap_or(0);
-        Decided {
-            threshold: calibration.gallery_threshold(rate, largest),
-            fnir: share(known, &|p| !(p.named_rightly && greeted(p))),
-            fpir: share(strangers, &greeted),
-            spoofs_greeted: share(spoofs, &greeted),
+        let all = probes.mated.iter().chain(&probes.non_mated).chain(&probes.attacks);
+        let largest = all.map(|p| p.gallery_size).max().unwrap_or(0);
+        CalibratedRates {
+            threshold: calibration.gallery_threshold(fpir, largest),
+            fnir: share(&probes.mated, &|p| !(p.is_correct && is_positive(p))),
+            fpir: share(&probes.non_mated, &is_positive),
+            attacks_accepted: share(&probes.attacks, &is_positive),
         }
     };
-    // Where nobody looked at liveness, nothing can be said of the gates that do.
-    let looked = |gate: &PadMode| *gate == PadMode::Off || !seen.liveness.is_empty();
-    let gates = GATES.into_iter().filter(|(_, gate)| looked(gate));
-    gates.map(|(name, gate)| (name, decide(gate))).collect()
+    // Modes other than `off` need the measured probabilities.
+    let is_measured = |mode: &PadMode| *mode == PadMode::Off || !extracted.liveness.is_empty();
+    let modes = PAD_MODES.into_iter().filter(|(_, mode)| is_measured(mode));
+    modes.map(|(name, mode)| (name, rates(mode))).collect()
 }

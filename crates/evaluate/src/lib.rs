@@ -1,21 +1,35 @@
-//! Measures, on pictures that the operator brings, how often the box is right: verification,
-//! open-set identification, liveness; and fits the calibration of thresholds.
+//! Measurements of accuracy and speed, on data that the operator provides.
 //!
-//! Protocols say what is compared with what, [`Extract`] is the box's own way from a picture to a
-//! template, and everything after it is counting. Results are counts, shares and thresholds: they
-//! hold nobody's face or name. Only failures that were asked for bring pictures into a report.
+//! | Module | Content |
+//! |---|---|
+//! | [`verification`] | mated and non-mated comparisons: TMR at FMR |
+//! | [`identification`] | open-set identification: FNIR at FPIR |
+//! | [`liveness`] | presentation attack detection: APCER and BPCER |
+//! | [`calibration`] | thresholds by gallery size and target FPIR |
+//! | [`baskets`] | next-basket recommendation: Recall, NDCG and PHR |
+//! | [`speed`] | CPU time of each stage of a frame |
+//! | [`protocol`] | CSV files that define the comparisons |
+//! | [`metrics`] | rates, intervals and histograms of scores |
+//! | [`report`] | HTML pages with tables and plots |
+//!
+//! Invariants:
+//! 1. Terms and counting follow ISO/IEC 19795-1 and ISO/IEC 30107-3.
+//! 2. Templates and probabilities come from the models and rules of the box ([`Extractor`]).
+//! 3. Results contain counts, rates and thresholds only. A report contains pictures only if the
+//!    operator requests thumbnails.
+//! 4. Results do not depend on the number of threads.
 
 #![forbid(unsafe_code)]
 
+mod all_pairs;
 pub mod baskets;
 pub mod calibration;
-mod cross;
 mod error;
-pub mod extract;
+mod extractor;
 pub mod identification;
 pub mod liveness;
 pub mod metrics;
-mod pictures;
+mod parallel;
 mod progress;
 pub mod protocol;
 pub mod report;
@@ -23,5 +37,6 @@ pub mod speed;
 pub mod verification;
 
 pub use error::EvaluateError;
-pub use pictures::{Extract, look_at_all};
+pub use extractor::{Extractor, thumbnail};
+pub use parallel::map_pictures;
 pub use progress::Progress;

@@ -1,4 +1,5 @@
-//! Is the face live? APCER and BPCER by ISO/IEC 30107-3, for one kind of attack: that of the list.
+//! Presentation attack detection: APCER and BPCER by ISO/IEC 30107-3, for the attack type of the
+//! list.
 
 mod report;
 #[cfg(test)]
@@ -12,105 +13,111 @@ use instored_recognition::PadMode;
 use serde::Serialize;
 
 use super::metrics::{DetPoint, Histogram, Outcomes, Proportion, Scores};
-use super::protocol::{Frames, LiveFrame};
+use super::protocol::{Frames, LabelledFrame};
 
-/// What the box may do with its finding, by the name it has in results.
-pub const GATES: [(&str, PadMode); 3] =
+/// Modes of presentation attack detection, with their names in results.
+pub const PAD_MODES: [(&str, PadMode); 3] =
     [("off", PadMode::Off), ("observe", PadMode::Observe), ("enforce", PadMode::Enforce)];
 
-/// Figures by the name of the gate.
-pub type ByGate<T> = BTreeMap<&'static str, T>;
+/// Values by name of the mode.
+pub type ByPadMode<T> = BTreeMap<&'static str, T>;
 
-/// Whether a face with this probability of being live is let pass. Where no face was found, nothing
-/// is.
-pub(super) fn lets_pass(gate: PadMode, live: Option<f32>, live_from: f32) -> bool {
-    match gate {
-        PadMode::Off | PadMode::Observe => live.is_some(),
-        PadMode::Enforce => live.is_some_and(|live| live >= live_from),
+/// Returns true if the mode accepts a face with this probability of being live. A presentation
+/// without a face is never accepted.
+pub(super) fn is_accepted(mode: PadMode, probability: Option<f32>, threshold: f32) -> bool {
+    match mode {
+        PadMode::Off | PadMode::Observe => probability.is_some(),
+        PadMode::Enforce => probability.is_some_and(|probability| probability >= threshold),
     }
 }
 
-/// What was measured.
+/// Results of a measurement.
 #[derive(Debug, Serialize)]
 pub struct Liveness {
-    /// Presentations of live faces: frames, or tracks of several.
+    /// Number of bona fide presentations.
     pub bona_fide: usize,
-    /// Presentations of attacks.
+    /// Number of attack presentations.
     pub attacks: usize,
-    /// Frames to a presentation.
-    pub frames: usize,
-    /// Probability from which a face passes as live.
+    /// Frames per presentation.
+    #[serde(rename = "frames")]
+    pub frames_per_presentation: usize,
+    /// Least probability at which a face counts as live.
     pub threshold: f32,
-    /// Frames without a face. A presentation without any face is refused.
+    /// Frames without a face. A presentation with no other frames counts as rejected.
     pub failures_to_detect: usize,
-    /// Share of attacks that pass, by gate.
-    pub apcer: ByGate<Option<Proportion>>,
-    /// Share of live faces that do not.
-    pub bpcer: ByGate<Option<Proportion>>,
-    /// For plots and lists, not for machines.
+    /// Share of accepted attack presentations, by mode.
+    pub apcer: ByPadMode<Option<Proportion>>,
+    /// Share of rejected bona fide presentations, by mode.
+    pub bpcer: ByPadMode<Option<Proportion>>,
+    /// Data for plots and lists of failures.
     #[serde(skip)]
     pub detail: Detail,
 }
 
-/// What plots and lists of failures need.
+/// Data for plots and lists of failures.
 #[derive(Debug)]
 pub struct Detail {
-    /// APCER and BPCER as the threshold moves.
+    /// APCER and BPCER by threshold.
     pub det: Vec<DetPoint>,
-    /// Probabilities of live faces.
+    /// Probabilities of bona fide presentations.
     pub bona_fide: Histogram,
-    /// Probabilities of attacks.
+    /// Probabilities of attack presentations.
     pub attacks: Histogram,
-    /// First frames of live faces that were refused with [`PadMode::Enforce`], by their places.
-    pub refused: Vec<usize>,
-    /// First frames of attacks that passed.
-    pub passed: Vec<usize>,
+    /// First pictures of bona fide presentations that [`PadMode::Enforce`] rejects.
+    pub rejected_bona_fide: Vec<usize>,
+    /// First pictures of attack presentations that [`PadMode::Enforce`] accepts.
+    pub accepted_attacks: Vec<usize>,
 }
 
-/// Judges every frame by its probability of being live (`None`: no face was found). With `length`
-/// above 1, tracks of so many frames are judged, each by the mean of its frames with a face.
+/// Presentation: its first picture and its probability of being live.
+type Presentation = (usize, Option<f32>);
+
+/// Judges presentations of `track_length` frames, each by the mean probability of its frames with a
+/// face. `probabilities` belong to the pictures; `None` stands for a picture without a face.
 pub fn measure(
     frames: &Frames,
-    liveness: &[Option<f32>],
-    live_from: f32,
-    length: usize,
+    probabilities: &[Option<f32>],
+    threshold: f32,
+    track_length: usize,
 ) -> Liveness {
-    let tracks = frames.tracks(length);
     let (mut bona_fide, mut attacks) = (Vec::new(), Vec::new());
-    for track in &tracks {
-        let list = if track[0].live { &mut bona_fide } else { &mut attacks };
-        list.push((track[0].picture, mean(track, liveness)));
+    for track in &frames.tracks(track_length) {
+        let list = if track[0].is_live { &mut bona_fide } else { &mut attacks };
+        list.push((track[0].picture, mean(track, probabilities)));
     }
-    type Presentation = (usize, Option<f32>);
-    let passes = |gate| move |p: &&Presentation| lets_pass(gate, p.1, live_from);
-    let share = |list: &[Presentation], gate| {
-        Proportion::of(list.iter().filter(passes(gate)).count() as u64, list.len() as u64)
+    let accepted_by = |mode| move |p: &&Presentation| is_accepted(mode, p.1, threshold);
+    let accepted_share = |list: &[Presentation], mode| {
+        let accepted = list.iter().filter(accepted_by(mode)).count();
+        Proportion::of(accepted as u64, list.len() as u64)
     };
     let scores = |list: &[Presentation]| Scores::new(list.iter().map(|p| p.1));
-    let outcomes = Outcomes { genuine: scores(&bona_fide), impostor: scores(&attacks) };
-    let histogram = |scores: &Scores| Histogram::of_probabilities().with(scores.listed());
-    let enforced = passes(PadMode::Enforce);
+    let outcomes = Outcomes { mated: scores(&bona_fide), non_mated: scores(&attacks) };
+    let histogram = |scores: &Scores| Histogram::of_probabilities().with_scores(scores.listed());
+    let is_enforced = accepted_by(PadMode::Enforce);
     Liveness {
         bona_fide: bona_fide.len(),
         attacks: attacks.len(),
-        frames: length,
-        threshold: live_from,
-        failures_to_detect: liveness.iter().filter(|l| l.is_none()).count(),
-        apcer: GATES.map(|(name, gate)| (name, share(&attacks, gate))).into(),
-        bpcer: GATES
-            .map(|(name, gate)| (name, share(&bona_fide, gate).map(Proportion::complement)))
+        frames_per_presentation: track_length,
+        threshold,
+        failures_to_detect: probabilities.iter().filter(|p| p.is_none()).count(),
+        apcer: PAD_MODES.map(|(name, mode)| (name, accepted_share(&attacks, mode))).into(),
+        bpcer: PAD_MODES
+            .map(|(name, mode)| {
+                (name, accepted_share(&bona_fide, mode).map(Proportion::complement))
+            })
             .into(),
         detail: Detail {
             det: outcomes.det(),
-            bona_fide: histogram(&outcomes.genuine),
-            attacks: histogram(&outcomes.impostor),
-            refused: bona_fide.iter().filter(|p| !enforced(p)).map(|p| p.0).collect(),
-            passed: attacks.iter().filter(|p| enforced(p)).map(|p| p.0).collect(),
+            bona_fide: histogram(&outcomes.mated),
+            attacks: histogram(&outcomes.non_mated),
+            rejected_bona_fide: bona_fide.iter().filter(|p| !is_enforced(p)).map(|p| p.0).collect(),
+            accepted_attacks: attacks.iter().filter(|p| is_enforced(p)).map(|p| p.0).collect(),
         },
     }
 }
 
-fn mean(track: &[&LiveFrame], liveness: &[Option<f32>]) -> Option<f32> {
-    let found: Vec<f32> = track.iter().filter_map(|f| liveness[f.picture]).collect();
+/// Returns the mean probability of the frames with a face.
+fn mean(track: &[&LabelledFrame], probabilities: &[Option<f32>]) -> Option<f32> {
+    let found: Vec<f32> = track.iter().filter_map(|frame| probabilities[frame.picture]).collect();
     (!found.is_empty()).then(|| found.iter().sum::<f32>() / found.len() as f32)
 }

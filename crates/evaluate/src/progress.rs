@@ -1,26 +1,28 @@
-//! How far a long measurement has come: a bar on a terminal, silence anywhere else.
+//! Progress bar of a long measurement.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar on standard error while it exists.
+/// Interval at which the bar is redrawn.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Progress bar on standard error; drawn on a terminal only, and removed when it is dropped.
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar that is full at `total`. Drawn only when standard error is a terminal.
-    pub fn new(what: &'static str, total: usize) -> Self {
-        // The bar draws nothing by itself where standard error is no terminal.
-        let bar = ProgressBar::new(total as u64).with_message(what);
-        let style = "{msg} {wide_bar} {pos}/{len}, {eta} left";
+    /// Returns a bar with `total` steps.
+    pub fn new(label: &'static str, total: usize) -> Self {
+        let bar = ProgressBar::new(total as u64).with_message(label);
+        let template = "{msg} {wide_bar} {pos}/{len}, {eta} left";
         bar.set_style(
-            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
         );
-        bar.enable_steady_tick(Duration::from_millis(500));
+        bar.enable_steady_tick(REDRAW_INTERVAL);
         Self(bar)
     }
 
-    /// One more is done.
+    /// Adds one step.
     pub fn advance(&self) {
         self.0.inc(1);
     }

@@ -1,4 +1,5 @@
-//! Are two pictures of one person? TMR at FMR, and accuracy where there are folds.
+//! Verification: mated and non-mated comparisons of two pictures, TMR at FMR, and accuracy over
+//! folds.
 
 mod report;
 #[cfg(test)]
@@ -10,68 +11,76 @@ use instored_domain::Embedding;
 use serde::Serialize;
 
 use super::EvaluateError;
-use super::cross::{Compared, cross};
+use super::all_pairs::{Comparison, compare_all};
 use super::metrics::{
-    ByRate, DetPoint, FoldAccuracy, Histogram, OperatingPoint, Outcomes, Scores, Verdict,
+    ByRate, DetPoint, FoldAccuracy, FoldComparison, Histogram, OperatingPoint, Outcomes, Scores,
     fold_accuracy,
 };
 use super::protocol::Pairs;
 
-/// FMRs at which the TMR is given, as far as the impostors reach.
+/// FMRs at which the TMR is given, if there are enough non-mated comparisons.
 pub const FMR: [f64; 5] = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
 
-/// The rate whose threshold tells failures.
-const FAILURES_AT: f64 = 1e-3;
+/// FMR of the threshold for the lists of failures.
+const FAILURES_FMR: f64 = 1e-3;
 
-/// Failures of each kind that are listed.
-const FAILURES_LISTED: usize = 60;
+/// Maximum number of listed failures of each kind.
+const LISTED_FAILURES_MAX: usize = 60;
 
-/// The share of cross comparisons whose scores are kept: all that the highest FMR asks for.
+/// Share of cross comparisons whose scores are kept: those that the highest FMR needs.
 const KEPT_SHARE: f64 = 0.011;
 
-/// What was measured.
+/// Results of a verification.
 #[derive(Debug, Serialize)]
 pub struct Verification {
-    /// Different pictures.
+    /// Number of different pictures.
     pub pictures: usize,
-    /// Pictures without a face; every comparison with one is a comparison without a match.
+    /// Pictures without a face; every comparison with one counts as rejected.
     pub failures_to_detect: usize,
-    /// Comparisons of one person's pictures.
-    pub genuine: u64,
-    /// Comparisons of two people's pictures.
-    pub impostor: u64,
-    /// Over the pairs of the protocol, where they have folds.
+    /// Number of mated comparisons.
+    #[serde(rename = "genuine")]
+    pub mated: u64,
+    /// Number of non-mated comparisons.
+    #[serde(rename = "impostor")]
+    pub non_mated: u64,
+    /// Accuracy over the folds of the protocol, if it has any.
     pub accuracy_10fold: Option<FoldAccuracy>,
     /// TMR by FMR.
     pub tmr_at_fmr: ByRate<OperatingPoint>,
-    /// For plots and lists, not for machines.
+    /// Data for plots and lists of failures.
     #[serde(skip)]
     pub detail: Detail,
 }
 
-/// What plots and lists of failures need.
+/// Data for plots and lists of failures.
 #[derive(Debug)]
 pub struct Detail {
     /// FMR and FNMR.
     pub det: Vec<DetPoint>,
-    /// Scores of genuine comparisons.
-    pub genuine: Histogram,
-    /// Scores of impostor comparisons.
-    pub impostor: Histogram,
-    /// The rate and the threshold at which the failures failed, if the impostors reach so far.
-    pub failing: Option<(f64, OperatingPoint)>,
-    /// Genuine pairs below it, the least alike first, those without a face before.
-    pub false_non_matches: Vec<Compared>,
-    /// Impostor pairs that reach it, the most alike first.
-    pub false_matches: Vec<Compared>,
+    /// Scores of mated comparisons.
+    pub mated: Histogram,
+    /// Scores of non-mated comparisons.
+    pub non_mated: Histogram,
+    /// FMR and operating point of the failures, if there are enough non-mated comparisons.
+    pub failure_point: Option<(f64, OperatingPoint)>,
+    /// Mated comparisons below the threshold, by ascending score.
+    pub false_non_matches: Vec<Comparison>,
+    /// Non-mated comparisons at or above the threshold, by descending score.
+    pub false_matches: Vec<Comparison>,
 }
 
-/// Compares the pairs, by the templates of their pictures (`None`: no face was found). With `cross`,
-/// impostors are all pairs of the pictures that show different people, in place of those of the
-/// protocol.
+/// Scores of non-mated comparisons: the highest in full, all in the histogram.
+struct NonMated {
+    highest: Vec<Comparison>,
+    scores: Scores,
+    histogram: Histogram,
+}
+
+/// Compares the pairs by the templates of their pictures; `None` stands for a picture without a face.
+/// With `with_cross`, all pictures of different people are compared instead of the non-mated pairs.
 ///
 /// # Errors
-/// When templates have different lengths, or with `cross` a picture lies in no person's folder.
+/// If templates have different lengths, or with `with_cross` a picture is in no person's folder.
 pub fn measure(
     pairs: &Pairs,
     templates: &[Option<Embedding>],
@@ -80,59 +89,80 @@ pub fn measure(
 ) -> Result<Verification, EvaluateError> {
     let score = |[a, b]: [usize; 2]| Some(templates[a].as_ref()?.cosine(templates[b].as_ref()?));
     let scored: Vec<_> = pairs.pairs.iter().map(|pair| (pair, score(pair.pictures))).collect();
-    let compared = |same: bool| {
-        scored.iter().filter(move |(pair, _)| pair.same == same).map(|(pair, score)| Compared {
-            score: score.unwrap_or(f32::NEG_INFINITY),
-            pictures: pair.pictures,
-        })
+    let comparisons = |is_mated: bool| -> Vec<Comparison> {
+        let pairs = scored.iter().filter(|(pair, _)| pair.is_mated == is_mated);
+        pairs
+            .map(|(pair, score)| Comparison {
+                score: score.unwrap_or(f32::NEG_INFINITY),
+                pictures: pair.pictures,
+            })
+            .collect()
     };
-    let mut genuine: Vec<Compared> = compared(true).collect();
-    genuine.sort_by(|a, b| a.score.total_cmp(&b.score));
-    let (impostors, impostor, impostor_histogram) = if with_cross {
-        let cross = cross(templates, &pairs.people()?, KEPT_SHARE, threads)?;
-        let scores = Scores::highest_of(of(&cross.highest), cross.total);
-        (cross.highest, scores, cross.histogram)
+    let mut mated = comparisons(true);
+    mated.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let non_mated = if with_cross {
+        NonMated::of_all_pictures(pairs, templates, threads)?
     } else {
-        let mut impostors: Vec<Compared> = compared(false).collect();
-        impostors.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let scores = Scores::highest_of(of(&impostors), impostors.len() as u64);
-        let histogram = Histogram::of_cosines().with(scores.listed());
-        (impostors, scores, histogram)
+        NonMated::of_pairs(comparisons(false))
     };
-    let verdicts: Option<Vec<Verdict<'_>>> = scored
+    let folds: Option<Vec<FoldComparison<'_>>> = scored
         .iter()
         .map(|(pair, score)| {
-            Some(Verdict { fold: pair.fold.as_deref()?, score: *score, same: pair.same })
+            let fold = pair.fold.as_deref()?;
+            Some(FoldComparison { fold, score: *score, is_mated: pair.is_mated })
         })
         .collect();
-    let genuine_scores = Scores::highest_of(of(&genuine), genuine.len() as u64);
-    let histogram = Histogram::of_cosines().with(genuine_scores.listed());
-    let outcomes = Outcomes { genuine: genuine_scores, impostor };
-    let failing = [FAILURES_AT, FMR[0]]
+    let mated_scores = Scores::top_of(scores_of(&mated), mated.len() as u64);
+    let mated_histogram = Histogram::of_cosines().with_scores(mated_scores.listed());
+    let outcomes = Outcomes { mated: mated_scores, non_mated: non_mated.scores };
+    let failure_point = [FAILURES_FMR, FMR[0]]
         .into_iter()
-        .find_map(|rate| Some((rate, outcomes.accepted_at(rate)?)));
-    let threshold = failing.map(|(_, point)| point.threshold);
-    let some = |list: &[Compared], fails: &dyn Fn(f32) -> bool| {
-        list.iter().take_while(|c| fails(c.score)).take(FAILURES_LISTED).copied().collect()
+        .find_map(|rate| Some((rate, outcomes.tmr_at_fmr(rate)?)));
+    let threshold = failure_point.map(|(_, point)| point.threshold);
+    let failures = |list: &[Comparison], is_failure: &dyn Fn(f32) -> bool| {
+        let failures = list.iter().take_while(|c| is_failure(c.score));
+        failures.take(LISTED_FAILURES_MAX).copied().collect()
     };
     Ok(Verification {
         pictures: pairs.pictures.len(),
         failures_to_detect: templates.iter().filter(|t| t.is_none()).count(),
-        genuine: outcomes.genuine.total(),
-        impostor: outcomes.impostor.total(),
-        accuracy_10fold: verdicts.and_then(|verdicts| fold_accuracy(&verdicts)),
-        tmr_at_fmr: outcomes.by_rate(&FMR, Outcomes::accepted_at),
+        mated: outcomes.mated.total(),
+        non_mated: outcomes.non_mated.total(),
+        accuracy_10fold: folds.and_then(|folds| fold_accuracy(&folds)),
+        tmr_at_fmr: outcomes.by_rate(&FMR, Outcomes::tmr_at_fmr),
         detail: Detail {
             det: outcomes.det(),
-            genuine: histogram,
-            impostor: impostor_histogram,
-            failing,
-            false_non_matches: some(&genuine, &|s| threshold.is_some_and(|t| s < t)),
-            false_matches: some(&impostors, &|s| threshold.is_some_and(|t| s >= t)),
+            mated: mated_histogram,
+            non_mated: non_mated.histogram,
+            failure_point,
+            false_non_matches: failures(&mated, &|s| threshold.is_some_and(|t| s < t)),
+            false_matches: failures(&non_mated.highest, &|s| threshold.is_some_and(|t| s >= t)),
         },
     })
 }
 
-fn of(compared: &[Compared]) -> Vec<f32> {
-    compared.iter().map(|c| c.score).collect()
+impl NonMated {
+    /// Takes the non-mated pairs of the protocol.
+    fn of_pairs(mut comparisons: Vec<Comparison>) -> Self {
+        comparisons.sort_by(|a, b| b.score.total_cmp(&a.score));
+        let scores = Scores::top_of(scores_of(&comparisons), comparisons.len() as u64);
+        let histogram = Histogram::of_cosines().with_scores(scores.listed());
+        Self { highest: comparisons, scores, histogram }
+    }
+
+    /// Compares all pictures of different people.
+    fn of_all_pictures(
+        pairs: &Pairs,
+        templates: &[Option<Embedding>],
+        threads: usize,
+    ) -> Result<Self, EvaluateError> {
+        let all = compare_all(templates, &pairs.people()?, KEPT_SHARE, threads)?;
+        let scores = Scores::top_of(scores_of(&all.highest), all.total);
+        Ok(Self { highest: all.highest, scores, histogram: all.histogram })
+    }
+}
+
+/// Returns the scores of comparisons.
+fn scores_of(comparisons: &[Comparison]) -> Vec<f32> {
+    comparisons.iter().map(|c| c.score).collect()
 }

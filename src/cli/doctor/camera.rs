@@ -1,33 +1,34 @@
-//! Does the camera deliver, and is there anything to be seen?
+//! Check of the camera: it delivers frames that are lit and sharp.
 
-use super::picture::{brightness, sharpness};
+use super::exposure::{brightness, sharpness};
 use crate::config::Config;
 use crate::hardware;
 
-/// Frames until a camera has set its exposure.
-const WARM_UP: usize = 5;
-/// Means of a picture, of 255, between which there is light, and not too much of it.
-const LIT: std::ops::RangeInclusive<u64> = 20..=235;
-/// Below it a picture shows nothing: a lens that is covered, or far out of focus.
-const SHARP: f64 = 1.0;
+/// Frames that a camera needs to adjust its exposure.
+const WARM_UP_FRAMES: usize = 5;
+/// Accepted mean pixel values, of 0 to 255; beyond them a frame is too dark or too bright.
+const BRIGHTNESS: std::ops::RangeInclusive<u64> = 20..=235;
+/// Minimum sharpness; a covered lens, or one far out of focus, stays below it.
+const SHARPNESS_MIN: f64 = 1.0;
 
-pub(super) fn look(config: &Config) -> anyhow::Result<String> {
+/// Opens the camera and judges a frame.
+pub(super) fn check(config: &Config) -> anyhow::Result<String> {
     let mut camera = hardware::camera_opener(config.camera.clone())()?;
     let mut frame = camera.next_frame()?;
-    for _ in 1..WARM_UP {
+    for _ in 1..WARM_UP_FRAMES {
         frame = camera.next_frame()?;
     }
     let (brightness, sharpness) = (brightness(&frame.picture), sharpness(&frame.picture));
-    let what = camera.describe();
+    let camera = camera.describe();
     anyhow::ensure!(
-        LIT.contains(&brightness),
-        "{what} delivers, but the picture's mean is {brightness} of 255: mend the light, or take off \
-         the lens cap"
+        BRIGHTNESS.contains(&brightness),
+        "{camera} delivers frames, but their mean brightness is {brightness} of 255: change the \
+         light, or remove the lens cap"
     );
     anyhow::ensure!(
-        sharpness >= SHARP,
-        "{what} delivers, but the picture has no edges (sharpness {sharpness:.1}): uncover the lens, \
-         clean it, or set its focus"
+        sharpness >= SHARPNESS_MIN,
+        "{camera} delivers frames, but they have no edges (sharpness {sharpness:.1}): uncover the \
+         lens, clean it, or adjust its focus"
     );
-    Ok(format!("{what}, brightness {brightness} of 255, sharpness {sharpness:.1}"))
+    Ok(format!("{camera}, brightness {brightness} of 255, sharpness {sharpness:.1}"))
 }

@@ -1,8 +1,8 @@
-//! `instored doctor`: is everything there, and what is to be mended?
+//! `instored doctor`: checks of the installation, each with a remedy if it fails.
 
 mod camera;
+mod exposure;
 mod machine;
-mod picture;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,13 +11,15 @@ use instored_mqtt::{BoxEvent, Trust};
 use instored_recognition::Recogniser;
 use serde::Serialize;
 
+use super::exit;
 use super::run::runtime;
-use super::{office, print_json};
+use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use crate::config::Config;
-use crate::daemon::admin_api::Request;
 use crate::daemon::send_admin_request;
+use crate::daemon::admin_api::{Request, Response};
+use crate::output::{print_json, print_line};
 
-/// How to say it.
+/// Arguments of the checks.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Print JSON
@@ -25,27 +27,32 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Serialize)]
 struct Finding {
-    what: &'static str,
-    good: bool,
-    /// What was found, or what to mend.
-    says: String,
+    /// Name of the check.
+    #[serde(rename = "what")]
+    check: &'static str,
+    /// True if nothing has to be fixed.
+    #[serde(rename = "good")]
+    is_good: bool,
+    /// Observation, with the remedy if something has to be fixed.
+    #[serde(rename = "says")]
+    message: String,
 }
 
-/// How long the broker may take to let us in.
-const BROKER_PATIENCE: Duration = Duration::from_secs(5);
+/// Time for the connection to the broker.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Runs all checks, and prints one line for each.
 pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<ExitCode> {
-    let running =
-        send_admin_request(&config.socket_path(), &Request::Customers).is_ok_and(|a| a.is_some());
-    let held = || Ok("in use by the running daemon; its state says how it is".to_owned());
+    let is_running = send_admin_request(&config.socket_path(), &Request::Customers)
+        .is_ok_and(|response| response.is_some());
     let findings = [
         finding("models", models(config)),
         finding("vault", vault(config)),
-        finding("camera", if running { held() } else { camera::look(config) }),
-        finding("panel", instored_panel::check(&config.panel, running).map_err(Into::into)),
+        finding("camera", camera(config, is_running)),
+        finding("panel", instored_panel::check(&config.panel, is_running).map_err(Into::into)),
         finding("broker", broker(config)),
         finding("disk", machine::disk(&config.state_dir)),
         finding("memory", machine::memory()),
@@ -55,55 +62,68 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     if arguments.json {
         print_json(&findings)?;
     } else {
-        for Finding { what, good, says } in &findings {
-            println!("{what:8} {}  {says}", if *good { "good    " } else { "fix this" });
+        for Finding { check, is_good, message } in &findings {
+            let verdict = if *is_good { "good" } else { "fix this" };
+            print_line(format_args!("{check:8} {verdict:8}  {message}"))?;
         }
     }
-    Ok(ExitCode::from(u8::from(findings.iter().any(|f| !f.good))))
+    Ok(exit::success_if(findings.iter().all(|finding| finding.is_good)))
 }
 
-fn finding(what: &'static str, found: anyhow::Result<String>) -> Finding {
-    match found {
-        Ok(says) => Finding { what, good: true, says },
-        Err(error) => Finding { what, good: false, says: format!("{error:#}") },
+/// Converts the result of a check.
+fn finding(check: &'static str, result: anyhow::Result<String>) -> Finding {
+    match result {
+        Ok(message) => Finding { check, is_good: true, message },
+        Err(error) => Finding { check, is_good: false, message: format!("{error:#}") },
     }
 }
 
+/// Loads the models.
 fn models(config: &Config) -> anyhow::Result<String> {
     let recogniser = Recogniser::new(&config.vision, &config.recognition)?;
     Ok(format!("{} is loaded", recogniser.model()))
 }
 
+/// Reads the customers in the vault.
 fn vault(config: &Config) -> anyhow::Result<String> {
     if !config.vault_path().try_exists()? {
-        return Ok(format!("none yet; the first start makes {}", config.vault_path().display()));
+        return Ok(format!("not created yet; `instored run` creates {}", config.vault_path().display()));
     }
-    let answer = office::ask(config, Request::Customers)?;
-    let crate::daemon::admin_api::Response::Customers { customers, rejected } = answer else {
-        anyhow::bail!(super::customers::UNEXPECTED);
+    let response = vault_client::send(config, Request::Customers)?;
+    let Response::Customers { customers, rejected } = response else {
+        anyhow::bail!(UNEXPECTED_RESPONSE);
     };
     anyhow::ensure!(rejected.is_empty(), "{}", rejected.join("; "));
     Ok(format!("{} customers", customers.len()))
 }
 
+/// Checks the camera, unless the daemon uses it.
+fn camera(config: &Config, is_running: bool) -> anyhow::Result<String> {
+    if is_running {
+        return Ok("in use by the running daemon, which publishes its state".to_owned());
+    }
+    camera::check(config)
+}
+
+/// Connects to the broker.
 fn broker(config: &Config) -> anyhow::Result<String> {
     let address = format!("{}:{}", config.mqtt.host, config.mqtt.port);
-    let linked = runtime()?.block_on(async {
-        let (mut heard, _caller, connection) =
+    let is_connected = runtime()?.block_on(async {
+        let (mut events, _caller, connection) =
             instored_mqtt::subscribe(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
-        let link = async {
-            while !matches!(heard.recv().await, Some(BoxEvent::BrokerConnection(true)) | None) {}
-        };
-        let linked = tokio::select! {
+        let connected =
+            async { while !matches!(events.recv().await, Some(BoxEvent::BrokerConnection(true)) | None) {} };
+        let is_connected = tokio::select! {
             () = connection.run(std::future::pending()) => false,
-            up = tokio::time::timeout(BROKER_PATIENCE, link) => up.is_ok(),
+            result = tokio::time::timeout(BROKER_TIMEOUT, connected) => result.is_ok(),
         };
-        anyhow::Ok(linked)
+        anyhow::Ok(is_connected)
     })?;
     anyhow::ensure!(
-        linked,
-        "no connection to {address} within {BROKER_PATIENCE:?}: does the broker run, and are [mqtt] \
-         host, port, username and tls right? The log above says what it answered"
+        is_connected,
+        "no connection to {address} within {} seconds; the log above contains the reason: start the \
+         broker, or correct host, port, username and tls in [mqtt]",
+        BROKER_TIMEOUT.as_secs()
     );
-    Ok(format!("{address} lets this box in"))
+    Ok(format!("connected to {address}"))
 }

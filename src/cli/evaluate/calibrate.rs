@@ -3,50 +3,51 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use instored_evaluate::Extract;
+use instored_evaluate::Extractor;
 use instored_evaluate::calibration::{self, Person};
 use instored_evaluate::protocol::People;
 use instored_vision::Calibration;
 use serde::Serialize;
 
-use super::Looking;
-use crate::cli::print_json;
+use super::{PictureArguments, text};
 use crate::config::Config;
+use crate::output::{print, print_error, print_json};
 
-/// Which pictures to learn from.
+/// Arguments of the calibration.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    looking: Looking,
-    /// Pictures of people, with the columns person and image: two pictures at the least of a hundred
-    /// people at the least, the more the better
+    pictures: PictureArguments,
+    /// Pictures of people, with the columns person and image: at least two pictures each of at least
+    /// a hundred people; more people give a better calibration
     #[arg(long, value_name = "CSV")]
     people: PathBuf,
 }
 
-/// As a card has it.
+/// Section of a model manifest.
 #[derive(Serialize)]
 struct Section<'a> {
     calibration: &'a Calibration,
 }
 
+/// Calibrates, and prints the section on standard output and the checks on standard error, so that
+/// the section can be redirected to a file.
 pub(super) fn run(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
-    let Arguments { looking, people: path } = arguments;
-    let config = looking.configured(config);
+    let Arguments { pictures: arguments, people: path } = arguments;
+    let config = arguments.apply(config);
     let People { pictures, people } = People::read(path)?;
-    let templates = looking.look_at(&pictures, &config, Extract::template)?;
+    let templates = arguments.extract(&pictures, &config, Extractor::template)?;
     let people: Vec<Person> = people
         .iter()
-        .map(|places| places.iter().filter_map(|place| templates[*place].clone()).collect())
+        .map(|pictures| pictures.iter().filter_map(|index| templates[*index].clone()).collect())
         .collect();
-    let calibrated = calibration::calibrate(&people, looking.threads())?;
-    if looking.json {
+    let calibrated = calibration::calibrate(&people, arguments.threads())?;
+    if arguments.json {
         return print_json(&calibrated);
     }
     let section = Section { calibration: &calibrated.calibration };
-    print!("{}", toml::to_string(&section).context("the calibration is no TOML")?);
-    // Apart from the section, so that that can go into a file as it is.
-    eprintln!("\nFitted to one half of the people and tried on the other, both ways:");
-    eprint!("{}", calibration::table(&calibrated).to_text());
+    print(toml::to_string(&section).context("the calibration has no TOML form")?)?;
+    print_error("\nFitted to one half of the people and checked on the other, in both directions:");
+    print_error(text(&calibration::table(&calibrated)));
     Ok(())
 }

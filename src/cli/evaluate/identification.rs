@@ -3,69 +3,73 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use instored_evaluate::Extract;
-use instored_evaluate::extract::Eyes;
-use instored_evaluate::identification::{self, Seen};
+use instored_evaluate::Extractor;
+use instored_evaluate::identification::{self, Extracted};
 use instored_evaluate::protocol::Split;
 
-use super::{Looking, Telling};
-use crate::cli::print_json;
+use super::{PictureArguments, ReportArguments, text};
 use crate::config::Config;
+use crate::output::{print, print_json, print_line};
 
-/// Who is enrolled and who comes by.
+/// Arguments of the measurement.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    looking: Looking,
-    /// Who is enrolled and who comes by, with the columns role (enrol, probe_known, probe_unknown,
-    /// probe_spoof), person, image and, if you like, trial
+    pictures: PictureArguments,
+    /// Enrolled people and probes, with the columns role (enrol, probe_known, probe_unknown,
+    /// probe_spoof), person, image and, optionally, trial
     #[arg(long, value_name = "CSV")]
     split: PathBuf,
-    /// Enrol only the first so many people; the others become strangers
+    /// Enrol only the first N people; the probes of all others become unknown
     #[arg(long, value_name = "N")]
     enrolled: Option<usize>,
-    /// Besides 1 %, 0.3 %, 0.25 % and 0.1 %, give the FNIR at this FPIR, such as 0.02; may be
-    /// repeated
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    /// Additional FPIR at which the FNIR is given, such as 0.02; may be repeated. The FNIR at 1 %,
+    /// 0.3 %, 0.25 % and 0.1 % is always given
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     fpir: Vec<f64>,
     #[command(flatten)]
-    telling: Telling,
+    report: ReportArguments,
 }
 
+/// Measures, and prints the results.
 pub(super) fn run(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
-    let Arguments { looking, split: path, enrolled, fpir, telling } = arguments;
-    let config = looking.configured(config);
+    let Arguments { pictures: arguments, split: path, enrolled, fpir, report } = arguments;
+    let config = arguments.apply(config);
     let mut split = Split::read(path)?;
     if let Some(people) = enrolled {
         split.shrink(*people);
     }
-    let templates = looking.look_at(&split.pictures, &config, Extract::template)?;
-    let liveness = if split.has_spoofs() {
-        looking.look_at(&split.pictures, &config, Extract::liveness)?
+    let templates = arguments.extract(&split.pictures, &config, Extractor::template)?;
+    let liveness = if split.has_attacks() {
+        arguments.extract(&split.pictures, &config, Extractor::liveness)?
     } else {
         Vec::new()
     };
-    let eyes = Eyes::open(&config.vision)?;
-    let seen = Seen { templates: &templates, liveness: &liveness, live_from: eyes.live_from() };
-    let calibration = eyes.embedder().calibration();
-    let measured = identification::measure(&split, &seen, fpir, calibration);
-    telling.tell(&looking.images, |thumbnail| {
-        identification::report(&measured, &split, &looking.source(path, &config), thumbnail)
+    let extractor = Extractor::load(&config.vision)?;
+    let extracted = Extracted {
+        templates: &templates,
+        liveness: &liveness,
+        liveness_threshold: extractor.liveness_threshold(),
+    };
+    let calibration = extractor.embedder().calibration();
+    let results = identification::measure(&split, &extracted, fpir, calibration);
+    report.write(&arguments.images, |thumbnail| {
+        identification::report(&results, &split, &arguments.source(path, &config), thumbnail)
     })?;
-    if looking.json {
-        return print_json(&measured);
+    if arguments.json {
+        return print_json(&results);
     }
-    print!("{}", identification::table(&measured).to_text());
-    if let Some(calibrated) = identification::calibrated_table(&measured) {
-        print!("\n{}", calibrated.to_text());
+    print(text(&identification::table(&results)))?;
+    if let Some(calibrated) = identification::calibrated_table(&results) {
+        print(format_args!("\n{}", text(&calibrated)))?;
     }
-    println!("{} pictures without a face", measured.failures_to_detect);
-    Ok(())
+    print_line(format_args!("{} pictures without a face", results.failures_to_detect))
 }
 
-fn share(text: &str) -> anyhow::Result<f64> {
+/// Parses a share between 0 and 1.
+fn parse_share(text: &str) -> anyhow::Result<f64> {
     match text.parse() {
         Ok(share) if share > 0.0 && share < 1.0 => Ok(share),
-        _ => bail!("a share lies between 0 and 1, such as 0.003 for 0.3 %"),
+        _ => bail!("the share must be between 0 and 1, such as 0.003 for 0.3 %"),
     }
 }

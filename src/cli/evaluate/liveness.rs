@@ -3,43 +3,42 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use instored_evaluate::extract::Eyes;
 use instored_evaluate::protocol::Frames;
-use instored_evaluate::{Extract, liveness};
+use instored_evaluate::{Extractor, liveness};
 
-use super::{Looking, Telling};
-use crate::cli::print_json;
+use super::{PictureArguments, ReportArguments, text};
 use crate::config::Config;
+use crate::output::{print, print_json, print_line};
 
-/// Which frames to judge.
+/// Arguments of the measurement.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    looking: Looking,
-    /// Frames, with the columns image, live (1 or 0) and, if you like, person and session
+    pictures: PictureArguments,
+    /// Frames, with the columns image, live (1 or 0) and, optionally, person and session
     #[arg(long, value_name = "CSV")]
     list: PathBuf,
-    /// Judge tracks of so many frames of one person and session, each by the mean of its frames
+    /// Frames of one person and session that form a track; a track is judged by its mean
     #[arg(long, value_name = "N", default_value = "1")]
     frames: NonZeroUsize,
     #[command(flatten)]
-    telling: Telling,
+    report: ReportArguments,
 }
 
+/// Measures, and prints the results.
 pub(super) fn run(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
-    let Arguments { looking, list: path, frames: length, telling } = arguments;
-    let config = looking.configured(config);
+    let Arguments { pictures: arguments, list: path, frames: track_length, report } = arguments;
+    let config = arguments.apply(config);
     let frames = Frames::read(path)?;
-    let seen = looking.look_at(&frames.pictures, &config, Extract::liveness)?;
-    let live_from = Eyes::open(&config.vision)?.live_from();
-    let measured = liveness::measure(&frames, &seen, live_from, length.get());
-    telling.tell(&looking.images, |thumbnail| {
-        liveness::report(&measured, &frames, &looking.source(path, &config), thumbnail)
+    let probabilities = arguments.extract(&frames.pictures, &config, Extractor::liveness)?;
+    let threshold = Extractor::load(&config.vision)?.liveness_threshold();
+    let results = liveness::measure(&frames, &probabilities, threshold, track_length.get());
+    report.write(&arguments.images, |thumbnail| {
+        liveness::report(&results, &frames, &arguments.source(path, &config), thumbnail)
     })?;
-    if looking.json {
-        return print_json(&measured);
+    if arguments.json {
+        return print_json(&results);
     }
-    print!("{}", liveness::table(&measured).to_text());
-    println!("{} frames without a face", measured.failures_to_detect);
-    Ok(())
+    print(text(&liveness::table(&results)))?;
+    print_line(format_args!("{} frames without a face", results.failures_to_detect))
 }

@@ -1,4 +1,4 @@
-//! `instored evaluate`: how often is it right?
+//! `instored evaluate`: accuracy of recognition and recommendations on the operator's own data.
 
 mod baskets;
 mod calibrate;
@@ -12,27 +12,28 @@ use std::process::ExitCode;
 use std::thread;
 
 use anyhow::Context;
-use instored_evaluate::extract::{self, Eyes};
-use instored_evaluate::report::{Report, Thumbnail};
-use instored_evaluate::{EvaluateError, Progress, look_at_all};
+use instored_evaluate::report::{Report, Table, Thumbnail};
+use instored_evaluate::{EvaluateError, Extractor, Progress, map_pictures, thumbnail};
 
+use super::table::{left, right, table};
 use crate::config::Config;
 
-/// What to measure.
+/// Measurements.
 #[derive(clap::Subcommand)]
 pub(in crate::cli) enum Action {
-    /// Are two pictures of one person? TMR at FMR, and accuracy where there are folds
+    /// Measure whether two pictures show the same person: TMR at FMR, and accuracy over folds
     Verification(verification::Arguments),
-    /// Who of those enrolled is it, if anyone? FNIR at FPIR
+    /// Measure whether a person is found among the enrolled, or is unknown: FNIR at FPIR
     Identification(identification::Arguments),
-    /// Is the face live? APCER and BPCER
+    /// Measure whether photographs held to the camera are detected: APCER and BPCER
     Liveness(liveness::Arguments),
-    /// What will a customer buy next? Recall, NDCG and PHR beside known methods
+    /// Measure whether the next purchase is predicted: Recall, NDCG and PHR, with known methods
     Baskets(baskets::Arguments),
-    /// Fit the thresholds that follow the gallery, for a model's card
+    /// Fit the threshold to the number of customers, for a model manifest
     Calibrate(calibrate::Arguments),
 }
 
+/// Runs `instored evaluate`.
 pub(super) fn run(action: &Action, config: Config) -> anyhow::Result<ExitCode> {
     match action {
         Action::Verification(arguments) => verification::run(arguments, config)?,
@@ -44,16 +45,16 @@ pub(super) fn run(action: &Action, config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where the pictures are and how they are looked at.
+/// Arguments of measurements on pictures.
 #[derive(clap::Args)]
-struct Looking {
-    /// The folder that the pictures' names in the CSV are relative to
+struct PictureArguments {
+    /// Folder of the pictures; file names in the CSV are relative to it
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
-    /// Embedder: a shipped model's name or the path of a card [default: the configured one]
+    /// Embedder: the name of a shipped model or the path of a model manifest [default: as configured]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// Threads that look at pictures, each with models of its own [default: one a processor]
+    /// Threads, each with its own copy of the models [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
     /// Print JSON
@@ -61,60 +62,70 @@ struct Looking {
     json: bool,
 }
 
-/// A page with plots.
+/// Arguments of the HTML report.
 #[derive(clap::Args)]
-struct Telling {
-    /// Write a page with tables and plots
+struct ReportArguments {
+    /// Write an HTML page with tables and plots
     #[arg(long, value_name = "FILE.html")]
     report: Option<PathBuf>,
-    /// Show the failures in the report: faces, which are for nobody's eyes but yours
+    /// Include pictures of the failures in the report; it then contains faces and must stay private
     #[arg(long, requires = "report")]
     thumbnails: bool,
 }
 
-impl Looking {
-    /// The configuration with what the arguments change.
-    fn configured(&self, mut config: Config) -> Config {
+impl PictureArguments {
+    /// Returns the configuration with the embedder of the arguments.
+    fn apply(&self, mut config: Config) -> Config {
         if let Some(model) = &self.model {
             config.vision.embedder.clone_from(model);
         }
         config
     }
 
+    /// Returns the number of threads.
     fn threads(&self) -> usize {
         self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
 
-    /// What `look` says of each picture.
-    fn look_at<T: Send>(
+    /// Extracts a value from each picture, in their order.
+    fn extract<T: Send>(
         &self,
         pictures: &[PathBuf],
         config: &Config,
-        look: impl Fn(&mut Eyes, &Path) -> Result<T, EvaluateError> + Sync,
+        extract: impl Fn(&mut Extractor, &Path) -> Result<T, EvaluateError> + Sync,
     ) -> anyhow::Result<Vec<T>> {
-        let progress = Progress::new("looking at pictures", pictures.len());
+        let progress = Progress::new("processing pictures", pictures.len());
         let paths: Vec<PathBuf> = pictures.iter().map(|p| self.images.join(p)).collect();
-        let make = || Ok(Eyes::open(&config.vision)?);
-        Ok(look_at_all(&paths, self.threads(), make, look, &progress)?)
+        let load = || Ok(Extractor::load(&config.vision)?);
+        Ok(map_pictures(&paths, self.threads(), load, extract, &progress)?)
     }
 
-    /// What a report says that it is about.
+    /// Returns the description of the data and the model for a report.
     fn source(&self, protocol: &Path, config: &Config) -> String {
         let name = protocol.file_name().unwrap_or(protocol.as_os_str());
         format!("{} with {}", name.to_string_lossy(), config.vision.embedder)
     }
 }
 
-impl Telling {
-    /// Writes the report that `make` makes, if one was asked for. `make` is given a way to make
-    /// thumbnails of pictures in `images`, if those were.
-    fn tell(
+impl ReportArguments {
+    /// Writes the report of `create`, if one is requested. `create` receives a function that reads
+    /// thumbnails of pictures in `images`, if those are requested.
+    fn write(
         &self,
         images: &Path,
-        make: impl FnOnce(Option<Thumbnail<'_>>) -> Report,
+        create: impl FnOnce(Option<Thumbnail<'_>>) -> Report,
     ) -> anyhow::Result<()> {
         let Some(file) = &self.report else { return Ok(()) };
-        let thumbnail = |picture: &Path| extract::thumbnail(&images.join(picture));
-        make(self.thumbnails.then_some(&thumbnail)).write(file).context("the report is not there")
+        let thumbnail = |picture: &Path| thumbnail(&images.join(picture));
+        create(self.thumbnails.then_some(&thumbnail))
+            .write(file)
+            .context("the report was not written")
     }
+}
+
+/// Formats a table of results for a terminal.
+fn text(results: &Table) -> String {
+    let (first, figures) = results.header.split_at(1);
+    let columns = first.iter().map(|name| left(name)).chain(figures.iter().map(|name| right(name)));
+    table(columns, results.rows.iter().cloned())
 }

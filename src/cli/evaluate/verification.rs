@@ -3,41 +3,42 @@
 use std::path::PathBuf;
 
 use instored_evaluate::protocol::Pairs;
-use instored_evaluate::{Extract, verification};
+use instored_evaluate::{Extractor, verification};
 
-use super::{Looking, Telling};
-use crate::cli::print_json;
+use super::{PictureArguments, ReportArguments, text};
 use crate::config::Config;
+use crate::output::{print, print_json, print_line};
 
-/// Which pictures to compare.
+/// Arguments of the measurement.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    looking: Looking,
-    /// Pairs of pictures, with the columns image_a, image_b, same (1 or 0) and, if you like, fold
+    pictures: PictureArguments,
+    /// Pairs of pictures, with the columns image_a, image_b, same (1 or 0) and, optionally, fold
     #[arg(long, value_name = "CSV")]
     pairs: PathBuf,
-    /// Take all pairs of these pictures that show different people as the impostors; a person is the
-    /// folder that a picture lies in
+    /// Compare all pictures of different people instead of the pairs with same = 0; each person's
+    /// pictures must be in a folder of their own
     #[arg(long)]
     cross: bool,
     #[command(flatten)]
-    telling: Telling,
+    report: ReportArguments,
 }
 
+/// Measures, and prints the results.
 pub(super) fn run(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
-    let Arguments { looking, pairs: path, cross, telling } = arguments;
-    let config = looking.configured(config);
+    let Arguments { pictures: arguments, pairs: path, cross, report } = arguments;
+    let config = arguments.apply(config);
     let pairs = Pairs::read(path)?;
-    let templates = looking.look_at(&pairs.pictures, &config, Extract::template)?;
-    let measured = verification::measure(&pairs, &templates, *cross, looking.threads())?;
-    telling.tell(&looking.images, |thumbnail| {
-        verification::report(&measured, &pairs, &looking.source(path, &config), thumbnail)
+    let templates = arguments.extract(&pairs.pictures, &config, Extractor::template)?;
+    let results = verification::measure(&pairs, &templates, *cross, arguments.threads())?;
+    report.write(&arguments.images, |thumbnail| {
+        verification::report(&results, &pairs, &arguments.source(path, &config), thumbnail)
     })?;
-    if looking.json {
-        return print_json(&measured);
+    if arguments.json {
+        return print_json(&results);
     }
-    print!("{}", verification::table(&measured).to_text());
-    println!("{} of {} pictures without a face", measured.failures_to_detect, measured.pictures);
-    Ok(())
+    print(text(&verification::table(&results)))?;
+    let (failures, pictures) = (results.failures_to_detect, results.pictures);
+    print_line(format_args!("{failures} of {pictures} pictures without a face"))
 }

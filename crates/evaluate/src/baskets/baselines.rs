@@ -1,24 +1,25 @@
-//! The methods that the shipped one is measured against, with the settings that their authors
-//! publish. Each ranks the products for one customer, the likeliest first.
+//! Baseline methods with the settings that their authors publish. Each ranks the products for one
+//! customer, most likely first.
 
 use std::collections::HashMap;
 
-use super::split::{Past, Split};
+use super::split::{Basket, Split};
 
-/// Products by how likely they are.
+/// Scores of products.
 type Scores = HashMap<u32, f64>;
 
-/// The `limit` most likely. Equals by what the shop sells more of, then by the product's number.
-fn best(scores: Scores, popularity: &[u32], limit: usize) -> Vec<u32> {
+/// Returns the `limit` products with the highest positive scores. Equal scores are ordered by
+/// popularity, then by the index of the product.
+fn top_products(scores: Scores, popularity: &[u32], limit: usize) -> Vec<u32> {
     let mut scores: Vec<_> = scores.into_iter().filter(|(_, score)| *score > 0.0).collect();
     scores.sort_unstable_by(|a, b| {
-        let sold = |product: u32| popularity[product as usize];
-        b.1.total_cmp(&a.1).then_with(|| sold(b.0).cmp(&sold(a.0))).then(a.0.cmp(&b.0))
+        let baskets = |product: u32| popularity[product as usize];
+        b.1.total_cmp(&a.1).then_with(|| baskets(b.0).cmp(&baskets(a.0))).then(a.0.cmp(&b.0))
     });
     scores.into_iter().take(limit).map(|(product, _)| product).collect()
 }
 
-/// Baskets of all histories that hold each product.
+/// Returns the number of baskets of all histories that contain each product.
 pub(super) fn popularity(split: &Split) -> Vec<u32> {
     let mut popularity = vec![0; split.products.len()];
     let baskets = split.trials.iter().flat_map(|trial| &trial.history);
@@ -28,24 +29,24 @@ pub(super) fn popularity(split: &Split) -> Vec<u32> {
     popularity
 }
 
-/// What the shop sells most.
+/// Ranks products by their popularity.
 pub(super) fn most_popular(popularity: &[u32], limit: usize) -> Vec<u32> {
     let scores = popularity.iter().zip(0..).map(|(count, product)| (product, f64::from(*count)));
-    best(scores.collect(), popularity, limit)
+    top_products(scores.collect(), popularity, limit)
 }
 
-/// What the customer buys most (P-TopFreq), in the last `recent` baskets.
+/// Ranks products by their frequency in the last `recent` baskets of the customer (P-TopFreq).
 pub(super) fn frequency(
-    history: &[Past],
+    history: &[Basket],
     recent: usize,
     popularity: &[u32],
     limit: usize,
 ) -> Vec<u32> {
-    best(shares(history, recent), popularity, limit)
+    top_products(basket_shares(history, recent), popularity, limit)
 }
 
-/// Share of the last `recent` baskets that hold each product.
-fn shares(history: &[Past], recent: usize) -> Scores {
+/// Returns the share of the last `recent` baskets that contain each product.
+fn basket_shares(history: &[Basket], recent: usize) -> Scores {
     let baskets = &history[history.len().saturating_sub(recent)..];
     let mut shares = Scores::new();
     for product in baskets.iter().flat_map(|basket| &basket.products) {
@@ -54,14 +55,16 @@ fn shares(history: &[Past], recent: usize) -> Scores {
     shares
 }
 
-/// Sparse vectors of all customers, and which of them have what.
-struct Vectors {
+/// Sparse matrix of customers and products, by rows and by columns.
+struct SparseMatrix {
+    /// By customer: products and their values.
     rows: Vec<Vec<(u32, f64)>>,
     /// By product: customers and their values.
     columns: Vec<Vec<(u32, f64)>>,
 }
 
-impl Vectors {
+impl SparseMatrix {
+    /// Builds the matrix from its rows.
     fn new(rows: impl Iterator<Item = Scores>, products: usize) -> Self {
         let rows: Vec<Vec<_>> = rows
             .map(|row| {
@@ -79,96 +82,111 @@ impl Vectors {
         Self { rows, columns }
     }
 
-    /// Products of one row with all.
-    fn dots(&self, row: usize) -> Vec<f64> {
-        let mut dots = vec![0.0; self.rows.len()];
+    /// Returns the dot products of one row with all rows.
+    fn dot_products(&self, row: usize) -> Vec<f64> {
+        let mut dot_products = vec![0.0; self.rows.len()];
         for (product, value) in &self.rows[row] {
-            for (customer, theirs) in &self.columns[*product as usize] {
-                dots[*customer as usize] += value * theirs;
+            for (customer, other) in &self.columns[*product as usize] {
+                dot_products[*customer as usize] += value * other;
             }
         }
-        dots
+        dot_products
     }
 }
 
-/// UP-CF (Faggioli, Polato, Aiolli, UMAP 2020): the recent shares of customers who buy alike, with
-/// the defaults of the published program: 10 recent baskets, asymmetry 0.75, locality 10, 100
-/// neighbours, and everyone most like themselves.
+/// UP-CF (Faggioli, Polato, Aiolli, UMAP 2020): recent basket shares of similar customers, with the
+/// defaults of the published program. Each customer is the most similar to themselves.
 pub(super) struct UpCf {
-    bought: Vectors,
+    /// Purchased products, with a value of 1.
+    bought: SparseMatrix,
+    /// Shares in the recent baskets, by customer.
     recent: Vec<Scores>,
 }
 
 impl UpCf {
+    /// Recent baskets.
     const RECENT: usize = 10;
+    /// Asymmetry of the similarity.
     const ASYMMETRY: f64 = 0.75;
+    /// Exponent of the similarity.
     const LOCALITY: i32 = 10;
+    /// Number of neighbours.
     const NEIGHBOURS: usize = 100;
 
+    /// Prepares the method for a split.
     pub fn new(split: &Split) -> Self {
         let histories = || split.trials.iter().map(|trial| trial.history.as_slice());
         let bought = histories().map(|history| {
-            shares(history, usize::MAX).into_keys().map(|product| (product, 1.0)).collect()
+            basket_shares(history, usize::MAX).into_keys().map(|product| (product, 1.0)).collect()
         });
         Self {
-            bought: Vectors::new(bought, split.products.len()),
-            recent: histories().map(|history| shares(history, Self::RECENT)).collect(),
+            bought: SparseMatrix::new(bought, split.products.len()),
+            recent: histories().map(|history| basket_shares(history, Self::RECENT)).collect(),
         }
     }
 
+    /// Ranks the products for a customer.
     pub fn rank(&self, customer: usize, popularity: &[u32], limit: usize) -> Vec<u32> {
         let size = |customer: usize| self.bought.rows[customer].len() as f64;
-        let mine = size(customer).powf(Self::ASYMMETRY);
-        let alike = |(other, common): (usize, f64)| {
-            let likeness = common / (mine * size(other).powf(1.0 - Self::ASYMMETRY));
-            (if other == customer { f64::INFINITY } else { likeness }, other)
+        let own_size = size(customer).powf(Self::ASYMMETRY);
+        let similarity_of = |(other, common): (usize, f64)| {
+            let similarity = common / (own_size * size(other).powf(1.0 - Self::ASYMMETRY));
+            (if other == customer { f64::INFINITY } else { similarity }, other)
         };
-        let dots = self.bought.dots(customer).into_iter().enumerate();
-        let mut neighbours: Vec<_> = dots.filter(|(_, common)| *common > 0.0).map(alike).collect();
+        let dot_products = self.bought.dot_products(customer).into_iter().enumerate();
+        let mut neighbours: Vec<_> = dot_products.filter(|(_, common)| *common > 0.0).map(similarity_of).collect();
         neighbours.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let mut scores = Scores::new();
-        for (likeness, other) in neighbours.into_iter().take(Self::NEIGHBOURS + 1) {
-            let weight = likeness.min(1.0).powi(Self::LOCALITY);
+        for (similarity, other) in neighbours.into_iter().take(Self::NEIGHBOURS + 1) {
+            let weight = similarity.min(1.0).powi(Self::LOCALITY);
             for (product, share) in &self.recent[other] {
                 *scores.entry(*product).or_default() += weight * share;
             }
         }
-        best(scores, popularity, limit)
+        top_products(scores, popularity, limit)
     }
 }
 
-/// TIFU-KNN (Hu et al., SIGIR 2020) with the settings that its authors publish for Ta-Feng: 7
-/// groups, decays 0.9 within and 0.7 between them, 300 neighbours, 0.7 of oneself.
+/// TIFU-KNN (Hu et al., SIGIR 2020) with the settings that its authors publish for Ta-Feng.
 pub(super) struct TifuKnn {
-    vectors: Vectors,
+    /// Customer vectors.
+    vectors: SparseMatrix,
+    /// Squared norms of the customer vectors.
     squares: Vec<f64>,
 }
 
 impl TifuKnn {
+    /// Groups of adjacent baskets.
     const GROUPS: usize = 7;
-    const WITHIN: f64 = 0.9;
-    const BETWEEN: f64 = 0.7;
+    /// Decay within a group.
+    const DECAY_WITHIN: f64 = 0.9;
+    /// Decay between groups.
+    const DECAY_BETWEEN: f64 = 0.7;
+    /// Number of neighbours.
     const NEIGHBOURS: usize = 300;
-    const OWN: f64 = 0.7;
+    /// Weight of the customer's own vector.
+    const OWN_WEIGHT: f64 = 0.7;
 
+    /// Prepares the method for a split.
     pub fn new(split: &Split) -> Self {
         let rows = split.trials.iter().map(|trial| Self::vector(&trial.history));
-        let vectors = Vectors::new(rows, split.products.len());
+        let vectors = SparseMatrix::new(rows, split.products.len());
         let square = |row: &Vec<(u32, f64)>| row.iter().map(|(_, value)| value * value).sum();
         let squares = vectors.rows.iter().map(square).collect();
         Self { vectors, squares }
     }
 
-    /// A history as one vector: the mean over groups of neighbouring baskets, older ones less.
-    fn vector(history: &[Past]) -> Scores {
+    /// Returns a history as one vector: the mean over groups of adjacent baskets, with decays for
+    /// older baskets and groups.
+    fn vector(history: &[Basket]) -> Scores {
         let groups = Self::GROUPS.min(history.len());
         let mut vector = Scores::new();
         for group in 0..groups {
             let end = |group: usize| group * history.len() / groups;
             let baskets = &history[end(group)..end(group + 1)];
-            let between = Self::BETWEEN.powi((groups - 1 - group) as i32);
-            for (place, basket) in baskets.iter().enumerate() {
-                let within = Self::WITHIN.powi((baskets.len() - 1 - place) as i32);
+            let between = Self::DECAY_BETWEEN.powi((groups - 1 - group) as i32);
+            for (index, basket) in baskets.iter().enumerate() {
+                let within = Self::DECAY_WITHIN.powi((baskets.len() - 1 - index) as i32);
                 for product in &basket.products {
                     *vector.entry(*product).or_default() +=
                         between * within / (baskets.len() * groups) as f64;
@@ -178,21 +196,22 @@ impl TifuKnn {
         vector
     }
 
+    /// Ranks the products for a customer.
     pub fn rank(&self, customer: usize, popularity: &[u32], limit: usize) -> Vec<u32> {
-        let dots = self.vectors.dots(customer);
-        // Nearest by Euclid; one's own square is the same for all.
-        let far = |other: &usize| self.squares[*other] - 2.0 * dots[*other];
-        let mut others: Vec<_> = (0..dots.len()).filter(|other| *other != customer).collect();
-        others.sort_unstable_by(|a, b| far(a).total_cmp(&far(b)).then(a.cmp(b)));
+        let dot_products = self.vectors.dot_products(customer);
+        // Euclidean distance without the customer's own norm, which is the same for all others.
+        let distance = |other: &usize| self.squares[*other] - 2.0 * dot_products[*other];
+        let mut others: Vec<_> = (0..dot_products.len()).filter(|other| *other != customer).collect();
+        others.sort_unstable_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.cmp(b)));
         others.truncate(Self::NEIGHBOURS);
         let mut scores = Scores::new();
         for (product, value) in &self.vectors.rows[customer] {
-            *scores.entry(*product).or_default() += Self::OWN * value;
+            *scores.entry(*product).or_default() += Self::OWN_WEIGHT * value;
         }
-        let each = (1.0 - Self::OWN) / others.len().max(1) as f64;
+        let weight = (1.0 - Self::OWN_WEIGHT) / others.len().max(1) as f64;
         for (product, value) in others.into_iter().flat_map(|other| &self.vectors.rows[other]) {
-            *scores.entry(*product).or_default() += each * value;
+            *scores.entry(*product).or_default() += weight * value;
         }
-        best(scores, popularity, limit)
+        top_products(scores, popularity, limit)
     }
 }

@@ -1,5 +1,5 @@
-//! How well next baskets are foretold, on a shop's own purchases: the shipped recommender beside
-//! the methods of the literature.
+//! Next-basket recommendation on the purchases of a shop: the shipped recommender and the methods of
+//! the literature.
 
 mod baselines;
 mod measures;
@@ -18,49 +18,50 @@ pub use purchases::Purchases;
 pub use split::Protocol;
 
 use baselines::{TifuKnn, UpCf, frequency, most_popular, popularity};
-use measures::figures;
-use shipped::Shipped;
+use measures::values;
+use shipped::ShippedRecommender;
 use split::Split;
 
 use super::{EvaluateError, Progress};
 
-/// The most products that are asked for.
-const LIMIT: usize = CUTOFFS[CUTOFFS.len() - 1];
+/// Length of a ranking: the largest cutoff.
+const RANKING_LENGTH: usize = CUTOFFS[CUTOFFS.len() - 1];
 
-/// What was measured.
+/// Results of all methods.
 #[derive(Serialize)]
 pub struct Results {
-    /// On what.
+    /// Description of the data.
     pub data: Data,
-    /// A section a method, under its name; the shipped one, `instored`, is the last.
-    #[serde(flatten, serialize_with = "by_name")]
+    /// Methods, each as a section of its own; the shipped one, `instored`, is the last.
+    #[serde(flatten, serialize_with = "serialize_by_name")]
     pub methods: Vec<Method>,
 }
 
-/// What was measured on.
+/// Description of the data.
 #[derive(Serialize)]
 pub struct Data {
-    /// How baskets were chosen.
+    /// Selection of the baskets.
     pub protocol: Protocol,
-    /// Customers, a basket to foretell each.
+    /// Number of customers, with one basket to predict each.
     pub customers: usize,
-    /// Products.
+    /// Number of products.
     pub products: usize,
-    /// Baskets that were known.
+    /// Number of baskets in the histories.
     pub baskets: usize,
-    /// Lines of the file that were not understood.
-    pub refused_lines: usize,
+    /// Number of invalid lines of the file.
+    #[serde(rename = "refused_lines")]
+    pub rejected_lines: usize,
 }
 
-/// How well one method does.
+/// Results of one method.
 pub struct Method {
-    /// Its name, as a key: `most_popular`.
+    /// Name in results, such as `most_popular`.
     pub name: &'static str,
-    /// On the whole basket.
+    /// Means on whole baskets.
     pub all: Means,
-    /// On the products of it that the customer had bought before.
+    /// Means on the products that the customer had bought before.
     pub repeat: Means,
-    /// On those that they had not.
+    /// Means on the products that are new to the customer.
     pub explore: Means,
 }
 
@@ -74,55 +75,62 @@ impl Serialize for Method {
     }
 }
 
-fn by_name<S: Serializer>(methods: &[Method], serializer: S) -> Result<S::Ok, S::Error> {
+/// Serialises methods as a map by their names.
+fn serialize_by_name<S: Serializer>(methods: &[Method], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(methods.iter().map(|method| (method.name, method)))
 }
 
 /// Measures all methods.
 ///
 /// # Errors
-/// When no customer has enough baskets.
+/// If no customer has enough baskets.
 pub fn evaluate(purchases: &Purchases, protocol: &Protocol) -> Result<Results, EvaluateError> {
     let split = Split::new(purchases, protocol);
     if split.trials.is_empty() {
         return Err(EvaluateError::TooLittle(format!(
-            "no customer has {} baskets of products that are in {} baskets",
+            "no customer has {} baskets of products that occur in at least {} baskets",
             protocol.min_baskets, protocol.min_product_baskets
         )));
     }
-    let popularity = popularity(&split);
-    let history = |customer: usize| split.trials[customer].history.as_slice();
-    let favourites = most_popular(&popularity, LIMIT);
-    let methods = vec![
-        measure(&split, "most_popular", |_| favourites.clone()),
-        measure(&split, "personal_frequency", |customer| {
-            frequency(history(customer), usize::MAX, &popularity, LIMIT)
-        }),
-        measure(&split, "personal_frequency_25", |customer| {
-            frequency(history(customer), 25, &popularity, LIMIT)
-        }),
-        {
-            let up_cf = UpCf::new(&split);
-            measure(&split, "up_cf", |customer| up_cf.rank(customer, &popularity, LIMIT))
-        },
-        {
-            let tifu_knn = TifuKnn::new(&split);
-            measure(&split, "tifu_knn", |customer| tifu_knn.rank(customer, &popularity, LIMIT))
-        },
-        {
-            let shipped = Shipped::new(&split, purchases);
-            measure(&split, "instored", |customer| shipped.rank(customer, LIMIT))
-        },
-    ];
     let baskets = split.trials.iter().map(|trial| trial.history.len()).sum();
     let data = Data {
         protocol: *protocol,
         customers: split.trials.len(),
         products: split.products.len(),
         baskets,
-        refused_lines: purchases.refused.len(),
+        rejected_lines: purchases.rejected.len(),
     };
-    Ok(Results { data, methods })
+    Ok(Results { data, methods: methods(&split, purchases) })
+}
+
+/// Measures the baselines and the shipped recommender.
+fn methods(split: &Split, purchases: &Purchases) -> Vec<Method> {
+    let popularity = popularity(split);
+    let history = |customer: usize| split.trials[customer].history.as_slice();
+    let most_popular = most_popular(&popularity, RANKING_LENGTH);
+    vec![
+        measure(split, "most_popular", |_| most_popular.clone()),
+        measure(split, "personal_frequency", |customer| {
+            frequency(history(customer), usize::MAX, &popularity, RANKING_LENGTH)
+        }),
+        measure(split, "personal_frequency_25", |customer| {
+            frequency(history(customer), 25, &popularity, RANKING_LENGTH)
+        }),
+        {
+            let up_cf = UpCf::new(split);
+            measure(split, "up_cf", |customer| up_cf.rank(customer, &popularity, RANKING_LENGTH))
+        },
+        {
+            let tifu_knn = TifuKnn::new(split);
+            measure(split, "tifu_knn", |customer| {
+                tifu_knn.rank(customer, &popularity, RANKING_LENGTH)
+            })
+        },
+        {
+            let shipped = ShippedRecommender::new(split, purchases);
+            measure(split, "instored", |customer| shipped.rank(customer, RANKING_LENGTH))
+        },
+    ]
 }
 
 /// Measures one method, which ranks the products for a customer.
@@ -134,13 +142,13 @@ fn measure(split: &Split, name: &'static str, rank: impl Fn(usize) -> Vec<u32>) 
         let mut known: Vec<u32> =
             trial.history.iter().flat_map(|basket| basket.products.iter().copied()).collect();
         known.sort_unstable();
-        let (old, new): (Vec<u32>, Vec<u32>) =
-            trial.next.products.iter().partition(|product| known.binary_search(product).is_ok());
-        for (list, wanted) in
-            [(&mut all, &trial.next.products), (&mut repeat, &old), (&mut explore, &new)]
+        let (repeated, new): (Vec<u32>, Vec<u32>) =
+            trial.target.products.iter().partition(|product| known.binary_search(product).is_ok());
+        for (list, positives) in
+            [(&mut all, &trial.target.products), (&mut repeat, &repeated), (&mut explore, &new)]
         {
-            let is_wanted = |product| wanted.binary_search(&product).is_ok();
-            list.extend(figures(&ranking, is_wanted, wanted.len()));
+            let is_positive = |product| positives.binary_search(&product).is_ok();
+            list.extend(values(&ranking, is_positive, positives.len()));
         }
         progress.advance();
     }

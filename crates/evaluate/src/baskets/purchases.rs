@@ -1,4 +1,4 @@
-//! Reads a shop's purchases: who bought what in which order and when.
+//! Purchases of a shop, read from CSV or JSON lines.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,76 +12,78 @@ use serde::Deserialize;
 
 use crate::EvaluateError;
 
-/// Purchases as they stand in a file.
+/// Purchases of a shop.
 #[derive(Default)]
 pub struct Purchases {
     customers: Names,
     orders: Names,
     products: Names,
-    /// Each line that was understood.
+    /// Valid lines.
     pub(super) lines: Vec<Line>,
-    /// Lines that were not: their number, from 1, and why.
-    pub refused: Vec<(u64, String)>,
+    /// Invalid lines: number, from 1, and reason.
+    pub rejected: Vec<(u64, String)>,
 }
 
-/// One product of an order.
+/// Product of an order.
 #[derive(Clone, Copy)]
 pub(super) struct Line {
     pub customer: u32,
     pub order: u32,
     pub product: u32,
-    pub when: When,
+    pub time: PurchaseTime,
 }
 
-/// A moment as exact as the file tells it.
+/// Time of a purchase, with the precision of the file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct When {
+pub(super) struct PurchaseTime {
     /// Seconds since 1970, UTC.
-    pub second: i64,
-    /// What the shop's clock is ahead of UTC, in seconds.
-    pub ahead: i32,
-    /// Whether the time of the day is known.
-    pub exact: bool,
+    pub epoch_seconds: i64,
+    /// Offset of the shop's clock from UTC in seconds.
+    pub utc_offset_seconds: i32,
+    /// True if the file contains the time of day.
+    pub has_time_of_day: bool,
 }
 
-/// Texts by number.
+/// Names with their indices.
 #[derive(Default)]
 struct Names {
-    numbers: HashMap<Box<str>, u32>,
-    texts: Vec<Box<str>>,
+    indices: HashMap<Box<str>, u32>,
+    names: Vec<Box<str>>,
 }
 
 impl Names {
-    fn number(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.numbers.get(text) {
-            return *number;
+    /// Returns the index of a name, which is added if it is new.
+    fn index_of(&mut self, name: &str) -> u32 {
+        if let Some(index) = self.indices.get(name) {
+            return *index;
         }
-        let number = u32::try_from(self.texts.len()).expect("no file names 2^32 things");
-        self.numbers.insert(text.into(), number);
-        self.texts.push(text.into());
-        number
+        let index = u32::try_from(self.names.len()).expect("a file has fewer than 2^32 names");
+        self.indices.insert(name.into(), index);
+        self.names.push(name.into());
+        index
     }
 }
 
-/// A line of a file of JSON lines; other fields are left alone.
+/// Line of a JSON lines file; other fields are ignored.
 #[derive(Deserialize)]
-struct Fields {
-    customer: Field,
-    order: Option<Field>,
-    time: Field,
-    product: Field,
+struct JsonLine {
+    customer: JsonField,
+    order: Option<JsonField>,
+    time: JsonField,
+    product: JsonField,
 }
 
-/// A field that may be written as a number.
+/// Field that may be a number.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Field {
+enum JsonField {
     Text(String),
     Number(serde_json::Number),
 }
 
-impl Field {
-    fn text(self) -> String {
+impl JsonField {
+    /// Returns the field as text.
+    fn into_text(self) -> String {
         match self {
             Self::Text(text) => text,
             Self::Number(number) => number.to_string(),
@@ -89,19 +91,23 @@ impl Field {
     }
 }
 
+/// Read buffer in bytes.
+const READ_BUFFER: usize = 1 << 18;
+
 impl Purchases {
-    /// Reads a file: JSON lines if it is called so (`.jsonl`, `.ndjson`, `.json`), else CSV with a
-    /// header. Columns: `customer`, `order`, `time`, `product`; others are left alone. Without
-    /// `order`, what a customer bought at one time is an order.
+    /// Reads a file: JSON lines if it ends in `.jsonl`, `.ndjson` or `.json`, else CSV with a header.
+    ///
+    /// The columns are `customer`, `order`, `time` and `product`; others are ignored. Without
+    /// `order`, the purchases of a customer at one time form an order.
     ///
     /// # Errors
-    /// When the file cannot be read or lacks a column. Lines that cannot be understood are
-    /// [refused](Self::refused) and left out.
+    /// If the file cannot be read or lacks a column. Invalid lines are
+    /// [rejected](Self::rejected) and skipped.
     pub fn read(path: &Path) -> Result<Self, EvaluateError> {
         let failed = |source| EvaluateError::Read { path: path.to_owned(), source };
-        let file = BufReader::with_capacity(1 << 18, File::open(path).map_err(failed)?);
-        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        if matches!(ending, "jsonl" | "ndjson" | "json") {
+        let file = BufReader::with_capacity(READ_BUFFER, File::open(path).map_err(failed)?);
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if matches!(extension, Some("jsonl" | "ndjson" | "json")) {
             Self::json_lines(file).map_err(failed)
         } else {
             Self::csv(file)
@@ -109,6 +115,7 @@ impl Purchases {
         }
     }
 
+    /// Reads JSON lines.
     pub(super) fn json_lines(mut file: impl BufRead) -> std::io::Result<Self> {
         let mut purchases = Self::default();
         let mut line = Vec::new();
@@ -121,18 +128,21 @@ impl Purchases {
                 continue;
             }
             let added = serde_json::from_slice(&line).map_err(|e| e.to_string()).and_then(
-                |Fields { customer, order, time, product }| {
-                    let order = order.map(Field::text);
-                    purchases.add(&customer.text(), order.as_deref(), &time.text(), &product.text())
+                |JsonLine { customer, order, time, product }| {
+                    let order = order.map(JsonField::into_text);
+                    let [customer, time, product] =
+                        [customer, time, product].map(JsonField::into_text);
+                    purchases.add(&customer, order.as_deref(), &time, &product)
                 },
             );
             if let Err(reason) = added {
-                purchases.refused.push((number, reason));
+                purchases.rejected.push((number, reason));
             }
         }
         Ok(purchases)
     }
 
+    /// Reads CSV.
     pub(super) fn csv(file: impl Read) -> Result<Self, String> {
         let mut purchases = Self::default();
         let mut reader =
@@ -145,8 +155,8 @@ impl Purchases {
         let order = column("order");
         let mut record = csv::ByteRecord::new();
         while reader.read_byte_record(&mut record).map_err(|e| e.to_string())? {
-            let field = |place: usize, name: &str| {
-                let bytes = record.get(place).ok_or_else(|| format!("has no `{name}`"))?;
+            let field = |index: usize, name: &str| {
+                let bytes = record.get(index).ok_or_else(|| format!("`{name}` is missing"))?;
                 std::str::from_utf8(bytes).map_err(|_| format!("`{name}` is not UTF-8"))
             };
             let added = (|| {
@@ -160,12 +170,13 @@ impl Purchases {
             })();
             if let Err(reason) = added {
                 let line = record.position().map_or(0, csv::Position::line);
-                purchases.refused.push((line, reason));
+                purchases.rejected.push((line, reason));
             }
         }
         Ok(purchases)
     }
 
+    /// Adds a line.
     fn add(
         &mut self,
         customer: &str,
@@ -179,79 +190,92 @@ impl Purchases {
                 return Err(format!("`{name}` is empty"));
             }
         }
-        let when = when(time)?;
+        let time = parse_time(time)?;
         self.lines.push(Line {
-            customer: self.customers.number(customer),
-            order: self.orders.number(order),
-            product: self.products.number(product),
-            when,
+            customer: self.customers.index_of(customer),
+            order: self.orders.index_of(order),
+            product: self.products.index_of(product),
+            time,
         });
         Ok(())
     }
 
-    /// What the file calls an order.
+    /// Returns the name of an order in the file.
     pub(super) fn order(&self, order: u32) -> &str {
-        &self.orders.texts[order as usize]
+        &self.orders.names[order as usize]
     }
 
-    /// What the file calls a product.
+    /// Returns the name of a product in the file.
     pub(super) fn product(&self, product: u32) -> &str {
-        &self.products.texts[product as usize]
+        &self.products.names[product as usize]
     }
 }
 
-impl When {
-    /// The moment on the shop's clock.
+impl PurchaseTime {
+    /// Returns the time on the shop's clock.
     pub fn zoned(self) -> Zoned {
-        let offset = jiff::tz::Offset::from_seconds(self.ahead).unwrap_or(jiff::tz::Offset::UTC);
-        let timestamp = Timestamp::from_second(self.second).unwrap_or(Timestamp::UNIX_EPOCH);
-        timestamp.to_zoned(TimeZone::fixed(offset))
+        let offset = jiff::tz::Offset::from_seconds(self.utc_offset_seconds);
+        let timestamp = Timestamp::from_second(self.epoch_seconds);
+        let zone = TimeZone::fixed(offset.unwrap_or(jiff::tz::Offset::UTC));
+        timestamp.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone)
     }
 }
 
-/// Seconds of a day and of half of one.
-const DAY: i64 = 86_400;
-const NOON: i64 = DAY / 2;
-/// Numbers from here on are seconds since 1970, from the second one on milliseconds; smaller ones
-/// number a customer's orders.
-const SECONDS: i64 = 100_000_000;
-const MILLISECONDS: i64 = 100_000_000_000;
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
+/// Least number that is a time in seconds; smaller numbers are sequence numbers of orders.
+const EPOCH_SECONDS_MIN: i64 = 100_000_000;
+/// Least number that is a time in milliseconds.
+const EPOCH_MILLISECONDS_MIN: i64 = 100_000_000_000;
+/// Characters of an invalid time in its error.
+const QUOTED_CHARACTERS_MAX: usize = 40;
+/// Characters of a date without a time.
+const DATE_LENGTH: usize = 10;
 
-/// Understands a time: with a zone's offset, without one (then on a clock in UTC), a date, seconds
-/// or milliseconds since 1970, or the number of the order, as if the customer came once a week.
-fn when(text: &str) -> Result<When, String> {
-    let wrong = || {
-        let start: String = text.chars().take(40).collect();
+/// Parses a time: with an offset, without one (in UTC), a date, seconds or milliseconds since 1970, or
+/// the sequence number of the order, which stands for weekly visits.
+fn parse_time(text: &str) -> Result<PurchaseTime, String> {
+    let invalid = || {
+        let start: String = text.chars().take(QUOTED_CHARACTERS_MAX).collect();
         format!(
-            "`{start}` is no time: use 2026-03-29T09:15:00+02:00, 2026-03-29 09:15:00, \
-             2026-03-29, seconds since 1970 or the number of the order"
+            "`{start}` is not a time: use 2026-03-29T09:15:00+02:00, 2026-03-29 09:15:00, \
+             2026-03-29, seconds since 1970, or the sequence number of the order"
         )
     };
-    let utc = |second, exact| When { second, ahead: 0, exact };
+    let utc = |epoch_seconds, has_time_of_day| PurchaseTime {
+        epoch_seconds,
+        utc_offset_seconds: 0,
+        has_time_of_day,
+    };
     if let Ok(number) = text.parse::<i64>() {
         return match number {
-            MILLISECONDS.. => Timestamp::from_millisecond(number).map(|t| utc(t.as_second(), true)),
-            SECONDS.. => Ok(utc(number, true)),
-            0.. => Ok(utc(number * 7 * DAY + NOON, false)),
-            _ => return Err(wrong()),
-        }
-        .map_err(|_| wrong());
+            EPOCH_MILLISECONDS_MIN.. => Timestamp::from_millisecond(number)
+                .map(|t| utc(t.as_second(), true))
+                .map_err(|_| invalid()),
+            EPOCH_SECONDS_MIN.. => Ok(utc(number, true)),
+            0.. => Ok(utc(number * 7 * DAY_SECONDS + DAY_SECONDS / 2, false)),
+            _ => Err(invalid()),
+        };
     }
     if let Ok(pieces) = jiff::fmt::temporal::Pieces::parse(text)
         && let Some(offset) = pieces.to_numeric_offset()
     {
-        let timestamp: Timestamp = text.parse().map_err(|_| wrong())?;
-        // `Z` says nothing of the shop's clock; UTC is as good as any.
-        return Ok(When { second: timestamp.as_second(), ahead: offset.seconds(), exact: true });
+        // The suffix `Z` leaves the offset of the shop unknown; UTC is used.
+        let timestamp: Timestamp = text.parse().map_err(|_| invalid())?;
+        return Ok(PurchaseTime {
+            epoch_seconds: timestamp.as_second(),
+            utc_offset_seconds: offset.seconds(),
+            has_time_of_day: true,
+        });
     }
-    let on_clock = |time: DateTime, exact| {
-        let zoned = time.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
-        Ok(utc(zoned.timestamp().as_second(), exact))
+    let on_utc_clock = |time: DateTime, has_time_of_day| {
+        let zoned = time.to_zoned(TimeZone::UTC).map_err(|_| invalid())?;
+        Ok(utc(zoned.timestamp().as_second(), has_time_of_day))
     };
-    // A date alone would be understood as one at midnight.
-    if text.len() <= 10 {
-        let date: Date = text.parse().map_err(|_| wrong())?;
-        return on_clock(date.at(12, 0, 0, 0), false);
+    // `DateTime` would parse a date as midnight; a date without a time is noon.
+    if text.len() <= DATE_LENGTH {
+        let date: Date = text.parse().map_err(|_| invalid())?;
+        return on_utc_clock(date.at(12, 0, 0, 0), false);
     }
-    on_clock(text.parse::<DateTime>().map_err(|_| wrong())?, true)
+    on_utc_clock(text.parse::<DateTime>().map_err(|_| invalid())?, true)
 }

@@ -1,28 +1,29 @@
-//! The results as a table for a terminal and as a report.
+//! Table and HTML report of the methods.
 
-use crate::report::{BarChart, BarGroup, Report, Table, percent};
+use crate::report::{BarChart, BarGroup, Report, Table, percent_with_interval};
 
 use super::{CUTOFFS, MEASURES, Means, Method, Results};
 
-/// What is told of a basket: all of it, the products bought before, those that are new.
+/// Part of the baskets: its heading and its means.
 type Part = (&'static str, fn(&Method) -> &Means);
 
+/// Parts of the report.
 const PARTS: [Part; 3] = [
     ("All products", |method| &method.all),
     ("Repeat: products bought before", |method| &method.repeat),
     ("Explore: products new to the customer", |method| &method.explore),
 ];
-/// The cutoff at which the short table and the charts look: 10.
-const USUAL: usize = 1;
+/// Index of the cutoff of the short table: 10 products shown.
+const TABLE_CUTOFF: usize = 1;
 
 impl Results {
-    /// What was measured, in a sentence.
+    /// Returns the description of the data.
     pub fn summary(&self) -> String {
         let data = &self.data;
         format!(
-            "The {} of {} customers, foretold from {} baskets of {} products. Products in fewer \
-             than {} baskets were left out, then customers with fewer than {} baskets. Intervals \
-             are 95 %, by bootstrap over customers.",
+            "Prediction of the {} of {} customers from {} baskets with {} products. Products in \
+             fewer than {} baskets and then customers with fewer than {} baskets are dropped. \
+             Intervals are 95 %, by bootstrap over customers.",
             if data.protocol.validation { "basket before the last" } else { "last basket" },
             data.customers,
             data.baskets,
@@ -32,30 +33,30 @@ impl Results {
         )
     }
 
-    /// The figures at 10 for a terminal.
-    pub fn to_text(&self) -> String {
-        let cutoff = CUTOFFS[USUAL];
+    /// Returns the measures at 10 products shown.
+    pub fn table(&self) -> Table {
+        let cutoff = CUTOFFS[TABLE_CUTOFF];
         let mut table = Table::new(["method", "recall", "ndcg", "phr", "repeat", "explore"]);
         table.header[1..4].iter_mut().for_each(|name| name.push_str(&format!("@{cutoff}")));
         table.header[4..].iter_mut().for_each(|name| name.push_str(&format!(" recall@{cutoff}")));
         for method in &self.methods {
-            let figure = |means: &Means, measure| {
-                let mean = means.get(USUAL, measure);
+            let mean = |means: &Means, measure| {
+                let mean = means.get(TABLE_CUTOFF, measure);
                 format!("{:.4} ({:.4} to {:.4})", mean.value, mean.low, mean.high)
             };
             table.row([
                 method.name.to_owned(),
-                figure(&method.all, 0),
-                figure(&method.all, 1),
-                figure(&method.all, 2),
-                figure(&method.repeat, 0),
-                figure(&method.explore, 0),
+                mean(&method.all, 0),
+                mean(&method.all, 1),
+                mean(&method.all, 2),
+                mean(&method.repeat, 0),
+                mean(&method.explore, 0),
             ]);
         }
-        table.to_text()
+        table
     }
 
-    /// A page with plots and tables.
+    /// Returns the HTML report.
     pub fn report(&self) -> Report {
         let mut report = Report::new("Next baskets", self.summary());
         for (heading, means) in PARTS {
@@ -79,19 +80,19 @@ impl Results {
                 table.header.extend(MEASURES.map(|measure| format!("{measure}@{cutoff}")));
             }
             for method in &self.methods {
-                let figures = (0..CUTOFFS.len())
+                let values = (0..CUTOFFS.len())
                     .flat_map(|cutoff| (0..MEASURES.len()).map(move |measure| (cutoff, measure)))
-                    .map(|(cutoff, measure)| percent(&means(method).get(cutoff, measure)));
-                table.rows.push(std::iter::once(method.name.to_owned()).chain(figures).collect());
+                    .map(|(cutoff, measure)| percent_with_interval(&means(method).get(cutoff, measure)));
+                table.rows.push(std::iter::once(method.name.to_owned()).chain(values).collect());
             }
             report.section(heading, &note, &table);
         }
         report
     }
 
-    /// The methods that are drawn: as many as a chart tells apart, and the shipped one.
+    /// Returns the methods in the charts: the first and the last three, as charts have four colours.
     fn charted(&self) -> impl Iterator<Item = &Method> {
-        let most = self.methods.len().saturating_sub(4);
-        self.methods[..1].iter().chain(&self.methods[(most + 1).min(self.methods.len())..])
+        let excess = self.methods.len().saturating_sub(4);
+        self.methods[..1].iter().chain(&self.methods[(excess + 1).min(self.methods.len())..])
     }
 }

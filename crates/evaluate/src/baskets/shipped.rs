@@ -1,4 +1,4 @@
-//! The recommender that ships, asked as the box asks it.
+//! The shipped recommender, used as the daemon uses it.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,18 @@ use instored_recommend::{Catalogue, Recommender};
 use uuid::Uuid;
 
 use super::purchases::Purchases;
-use super::split::{Past, Split};
+use super::split::{Basket, Split};
 
-/// The recommender with the histories of a shop.
-pub(super) struct Shipped<'a> {
+/// Shipped recommender with the histories of a shop.
+pub(super) struct ShippedRecommender<'a> {
     split: &'a Split,
     recommender: Recommender,
-    numbers: HashMap<&'a str, u32>,
+    /// Indices of products by name.
+    indices: HashMap<&'a str, u32>,
 }
 
-impl<'a> Shipped<'a> {
-    /// Takes all histories in and learns from them.
+impl<'a> ShippedRecommender<'a> {
+    /// Adds all histories and trains the ranker.
     pub fn new(split: &'a Split, purchases: &Purchases) -> Self {
         let mut recommender = Recommender::default();
         for (customer, trial) in split.trials.iter().enumerate() {
@@ -26,30 +27,31 @@ impl<'a> Shipped<'a> {
             }
         }
         recommender.set_ranker(recommender.train());
-        let numbers = split.products.iter().map(String::as_str).zip(0..).collect();
-        Self { split, recommender, numbers }
+        let indices = split.products.iter().map(String::as_str).zip(0..).collect();
+        Self { split, recommender, indices }
     }
 
-    /// The products shown to a customer at the moment of the basket to foretell.
+    /// Ranks the products for a customer at the time of the target basket.
     pub fn rank(&self, customer: usize, limit: usize) -> Vec<u32> {
-        let now = self.split.trials[customer].next.when.zoned();
-        let shown = self.recommender.recommend(
-            id(customer),
+        let now = self.split.trials[customer].target.time.zoned();
+        let recommendations = self.recommender.recommend(
+            customer_id(customer),
             &now,
             limit,
             &Preferences::default(),
             &Catalogue::default(),
         );
-        shown.iter().map(|shown| self.numbers[shown.sku.as_str()]).collect()
+        recommendations.iter().map(|r| self.indices[r.sku.as_str()]).collect()
     }
 }
 
-fn id(customer: usize) -> CustomerId {
+/// Returns the id of a customer.
+fn customer_id(customer: usize) -> CustomerId {
     CustomerId(Uuid::from_u128(customer as u128 + 1))
 }
 
-/// A basket as the till would have sent it. What things cost plays no part.
-fn order(split: &Split, purchases: &Purchases, customer: usize, basket: &Past) -> Order {
+/// Returns a basket as an order; prices do not affect recommendations.
+fn order(split: &Split, purchases: &Purchases, customer: usize, basket: &Basket) -> Order {
     let line = |product: &u32| LineItem {
         sku: split.products[*product as usize].clone(),
         name: split.products[*product as usize].clone(),
@@ -60,9 +62,9 @@ fn order(split: &Split, purchases: &Purchases, customer: usize, basket: &Past) -
     };
     Order {
         id: OrderId(purchases.order(basket.order).to_owned()),
-        customer: id(customer),
-        placed: basket.when.zoned(),
-        currency: "EUR".parse().expect("the euro is a currency"),
+        customer: customer_id(customer),
+        placed: basket.time.zoned(),
+        currency: "EUR".parse().expect("EUR is an ISO 4217 code"),
         lines: basket.products.iter().map(line).collect(),
         total: 0,
         till: None,

@@ -1,7 +1,7 @@
-//! What is read, what is foretold, and what the figures say of it.
+//! Reading of purchases, selection of baskets, and measures.
 
-use super::measures::Figures;
-use super::purchases::When;
+use super::measures::Values;
+use super::purchases::PurchaseTime;
 use super::*;
 
 fn csv(text: &str) -> Purchases {
@@ -14,33 +14,33 @@ fn everything() -> Protocol {
 
 fn splits(purchases: &Purchases, protocol: &Protocol) -> Vec<(Vec<Vec<String>>, Vec<String>)> {
     let split = Split::new(purchases, protocol);
-    let named = |basket: &split::Past| {
+    let named = |basket: &split::Basket| {
         basket.products.iter().map(|p| split.products[*p as usize].clone()).collect::<Vec<_>>()
     };
     let trial = |trial: &split::Trial| {
-        (trial.history.iter().map(named).collect::<Vec<_>>(), named(&trial.next))
+        (trial.history.iter().map(named).collect::<Vec<_>>(), named(&trial.target))
     };
     split.trials.iter().map(trial).collect()
 }
 
 #[test]
-fn columns_go_by_name_and_bad_lines_are_told_with_their_number() {
+fn columns_are_found_by_name_and_bad_lines_rejected() {
     let purchases = Purchases::csv(
         &b"Product,price,customer,time,order\nmilk,1,a,2026-01-01,1\n\xff,1,a,2026-01-01,1\n\
            milk,1,a,soon,1\nmilk,1,,2026-01-01,1\nmilk,1,a\ntea,1,a,2026-01-02,2\n"[..],
     )
     .unwrap();
     assert_eq!(purchases.lines.len(), 2);
-    let refused: Vec<_> = purchases.refused.iter().map(|(line, _)| *line).collect();
-    assert_eq!(refused, [3, 4, 5, 6]);
-    assert!(purchases.refused[0].1.contains("UTF-8"));
-    assert!(purchases.refused[1].1.contains("`soon` is no time"));
-    assert!(purchases.refused[2].1.contains("`customer` is empty"));
+    let rejected: Vec<_> = purchases.rejected.iter().map(|(line, _)| *line).collect();
+    assert_eq!(rejected, [3, 4, 5, 6]);
+    assert!(purchases.rejected[0].1.contains("UTF-8"));
+    assert!(purchases.rejected[1].1.contains("`soon` is not a time"));
+    assert!(purchases.rejected[2].1.contains("`customer` is empty"));
     assert!(Purchases::csv(&b"customer,order,time\n"[..]).is_err_and(|e| e.contains("`product`")));
 }
 
 #[test]
-fn json_lines_say_the_same_as_csv() {
+fn json_lines_and_csv_give_same_purchases() {
     let table = csv("customer,order,time,product\n1,7,2026-01-01 10:00:00,5\n1,8,2026-01-02,6\n");
     let lines = Purchases::json_lines(
         &br#"{"customer":1,"order":7,"time":"2026-01-01 10:00:00","product":5,"price":3}
@@ -52,33 +52,39 @@ fn json_lines_say_the_same_as_csv() {
     .unwrap();
     assert_eq!(splits(&table, &everything()), splits(&lines, &everything()));
     assert_eq!(splits(&lines, &everything()).len(), 1);
-    assert_eq!(lines.refused[0].0, 4);
+    assert_eq!(lines.rejected[0].0, 4);
 }
 
 #[test]
-fn times_are_understood_in_each_of_their_forms() {
-    let when = |time: &str| {
+fn times_are_parsed_in_all_forms() {
+    let time_of = |time: &str| {
         let purchases = csv(&format!("customer,time,product\na,{time},milk\n"));
-        purchases.lines.first().map(|line| line.when)
+        purchases.lines.first().map(|line| line.time)
     };
-    let utc = |second, exact| Some(When { second, ahead: 0, exact });
-    assert_eq!(when("2026-01-01 10:00:00"), utc(1_767_261_600, true));
-    assert_eq!(when("2026-01-01T10:00:00Z"), utc(1_767_261_600, true));
-    let ahead = When { second: 1_767_261_600, ahead: 7_200, exact: true };
-    assert_eq!(when("2026-01-01T12:00:00+02:00"), Some(ahead));
-    assert_eq!(ahead.zoned().hour(), 12);
-    assert_eq!(when("1767261600"), utc(1_767_261_600, true));
-    assert_eq!(when("1767261600000"), utc(1_767_261_600, true));
-    assert_eq!(when("2026-01-01"), utc(1_767_268_800, false));
-    assert!(when("2").unwrap().second > when("1").unwrap().second);
-    for wrong in ["", "-1", "01/02/2026", "2026-13-01", "2026-01-01 25:00:00"] {
-        assert_eq!(when(wrong), None, "{wrong}");
+    let utc = |epoch_seconds, has_time_of_day| {
+        Some(PurchaseTime { epoch_seconds, utc_offset_seconds: 0, has_time_of_day })
+    };
+    assert_eq!(time_of("2026-01-01 10:00:00"), utc(1_767_261_600, true));
+    assert_eq!(time_of("2026-01-01T10:00:00Z"), utc(1_767_261_600, true));
+    let with_offset = PurchaseTime {
+        epoch_seconds: 1_767_261_600,
+        utc_offset_seconds: 7_200,
+        has_time_of_day: true,
+    };
+    assert_eq!(time_of("2026-01-01T12:00:00+02:00"), Some(with_offset));
+    assert_eq!(with_offset.zoned().hour(), 12);
+    assert_eq!(time_of("1767261600"), utc(1_767_261_600, true));
+    assert_eq!(time_of("1767261600000"), utc(1_767_261_600, true));
+    assert_eq!(time_of("2026-01-01"), utc(1_767_268_800, false));
+    assert!(time_of("2").unwrap().epoch_seconds > time_of("1").unwrap().epoch_seconds);
+    for invalid in ["", "-1", "01/02/2026", "2026-13-01", "2026-01-01 25:00:00"] {
+        assert_eq!(time_of(invalid), None, "{invalid}");
     }
 }
 
 #[test]
-fn the_last_basket_is_foretold_and_with_validation_the_one_before() {
-    // Orders 9 and 10 are of one moment: the number decides. Lines of an order may be anywhere.
+fn target_is_last_basket_or_one_before_for_validation() {
+    // Orders 9 and 10 have the same time and are ordered by number. Lines of an order are scattered.
     let purchases = csv("customer,order,time,product\na,10,2026-01-03,tea\na,9,2026-01-03,milk\n\
                          a,1,2026-01-01,bread\na,10,2026-01-04,milk\na,9,2026-01-03,milk\n");
     let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
@@ -91,7 +97,7 @@ fn the_last_basket_is_foretold_and_with_validation_the_one_before() {
 }
 
 #[test]
-fn rare_products_go_first_and_then_customers_with_few_baskets() {
+fn rare_products_are_dropped_before_customers() {
     let purchases = csv("customer,order,time,product\na,1,1,milk\na,2,2,milk\na,3,3,rare\n\
                          b,4,1,milk\nb,5,2,milk\nb,6,3,milk\n");
     let protocol = Protocol { min_product_baskets: 2, min_baskets: 3, validation: false };
@@ -101,31 +107,31 @@ fn rare_products_go_first_and_then_customers_with_few_baskets() {
 }
 
 #[test]
-fn baskets_of_one_date_are_not_in_the_same_bag() {
+fn baskets_of_one_date_are_two_visits() {
     let purchases = csv("customer,order,time,product\na,1,2026-01-01,milk\na,2,2026-01-01,milk\n");
     let split = Split::new(&purchases, &everything());
     let trial = &split.trials[0];
-    assert!(trial.next.when.second - trial.history[0].when.second > 2 * 3_600);
+    assert!(trial.target.time.epoch_seconds - trial.history[0].time.epoch_seconds > 2 * 3_600);
 }
 
 #[test]
-fn figures_are_those_of_the_literature() {
-    // Two of four wanted products are shown, at ranks 1 and 3.
-    let figures = figures(&[1, 9, 2, 8, 7], |product| product <= 4, 4).unwrap();
+fn measures_match_literature() {
+    // Two of four products of the basket are shown, at ranks 1 and 3.
+    let values = values(&[1, 9, 2, 8, 7], |product| product <= 4, 4).unwrap();
     let gain = |rank: f64| 1.0 / (rank + 1.0).log2();
     let ideal = (1..=4).map(|rank| gain(f64::from(rank))).sum::<f64>();
-    assert_eq!(figures[0], 0.5);
-    assert!((figures[1] - (gain(1.0) + gain(3.0)) / ideal).abs() < 1e-12);
-    assert_eq!(figures[2], 1.0);
-    // Among more, the ideal is as long as the basket; nothing else changes.
-    assert_eq!(figures[3..6], figures[..3]);
-    assert_eq!(super::figures(&[1], |_| true, 0), None);
+    assert_eq!(values[0], 0.5);
+    assert!((values[1] - (gain(1.0) + gain(3.0)) / ideal).abs() < 1e-12);
+    assert_eq!(values[2], 1.0);
+    // The ideal ranking has the length of the basket, so that a larger cutoff changes nothing.
+    assert_eq!(values[3..6], values[..3]);
+    assert_eq!(super::values(&[1], |_| true, 0), None);
 }
 
 #[test]
-fn intervals_hold_the_mean_and_are_the_same_each_time() {
-    let figures: Vec<Figures> = (0..100).map(|n| [f64::from(n % 4) / 4.0; 9]).collect();
-    let (one, other) = (Means::new(&figures), Means::new(&figures));
+fn intervals_contain_mean_and_are_reproducible() {
+    let values: Vec<Values> = (0..100).map(|n| [f64::from(n % 4) / 4.0; 9]).collect();
+    let (one, other) = (Means::new(&values), Means::new(&values));
     let mean = one.get(1, 0);
     assert_eq!(mean, other.get(1, 0));
     assert_eq!(mean.value, 0.375);
@@ -133,7 +139,7 @@ fn intervals_hold_the_mean_and_are_the_same_each_time() {
     assert_eq!(Means::new(&[]).get(0, 0).value, 0.0);
 }
 
-/// A shop of people who buy the same two things each week and one of their own each other.
+/// Returns a shop whose customers buy the same two products each week, and a third that varies.
 fn shop() -> Purchases {
     let mut text = "customer,order,time,product\n".to_owned();
     for customer in 0..20 {
@@ -153,7 +159,7 @@ fn shop() -> Purchases {
 }
 
 #[test]
-fn all_methods_are_measured_and_find_what_everyone_buys() {
+fn all_methods_find_common_products() {
     let results = evaluate(&shop(), &Protocol::default()).unwrap();
     let names: Vec<_> = results.methods.iter().map(|method| method.name).collect();
     let named = ["most_popular", "personal_frequency", "personal_frequency_25", "up_cf"];
@@ -166,7 +172,7 @@ fn all_methods_are_measured_and_find_what_everyone_buys() {
 }
 
 #[test]
-fn results_are_told_as_json_text_and_page() {
+fn results_have_json_table_and_page() {
     let results = evaluate(&shop(), &Protocol::default()).unwrap();
     let json = serde_json::to_value(&results).unwrap();
     assert_eq!(json["data"]["customers"], 20);
@@ -181,13 +187,13 @@ fn results_are_told_as_json_text_and_page() {
             assert!(section["repeat"][key].is_f64() && section["explore"][key].is_f64());
         }
     }
-    assert!(results.to_text().lines().last().unwrap().starts_with("instored"));
+    assert!(results.table().rows.last().unwrap()[0] == "instored");
     let page = results.report().to_html();
     assert!(page.contains("instored") && page.contains("recall@20"));
 }
 
 #[test]
-fn too_few_baskets_are_an_error_that_says_so() {
+fn too_few_baskets_result_in_error() {
     let purchases = csv("customer,order,time,product\na,1,1,milk\n");
     let error = evaluate(&purchases, &Protocol::default()).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("4 baskets"), "{error}");

@@ -1,50 +1,49 @@
-//! How an identification is told to people.
+//! Tables and HTML report of an identification.
 
-use super::{Decided, Detail, Identification};
-use crate::liveness::GATES;
-use crate::metrics::{Histogram, Proportion};
+use super::{CalibratedRates, Detail, Identification};
+use crate::liveness::PAD_MODES;
+use crate::metrics::Histogram;
 use crate::protocol::Split;
 use crate::report::{
-    Curves, Distribution, Failures, Histograms, Report, Table, Thumbnail, percent,
-    picture_failures, rate_name,
+    Curves, Distribution, Failures, Histograms, Report, Table, Thumbnail,
+    optional_percent_with_interval, percent_with_interval, picture_failures, rate_in_percent,
 };
 
-/// FNIR at FPIR.
+/// Returns the table of FNIR at FPIR.
 pub fn table(i: &Identification) -> Table {
-    let mut table = Table::new(["", "FNIR (95 % interval)", "threshold", "strangers greeted"]);
-    for (rate, point) in i.fnir_at_fpir.iter().rev() {
-        let few = if point.is_steady() { "" } else { ", few" };
+    let mut table = Table::new(["", "FNIR (95 % interval)", "threshold", "false positives"]);
+    for (fpir, point) in i.fnir_at_fpir.iter().rev() {
+        let mark = if point.is_reliable() { "" } else { ", few" };
         table.row([
-            format!("at FPIR {}", rate_name(rate)),
-            percent(&point.share),
+            format!("at FPIR {}", rate_in_percent(fpir)),
+            percent_with_interval(&point.rate),
             format!("{:.3}", point.threshold),
-            format!("{} of {}{few}", point.impostors_accepted, i.strangers),
+            format!("{} of {}{mark}", point.false_positives, i.non_mated),
         ]);
     }
     table
 }
 
-/// What happens at thresholds that are set by the calibration; `None` without one.
+/// Returns the table of rates at the thresholds of the calibration, or `None` without a calibration.
 pub fn calibrated_table(i: &Identification) -> Option<Table> {
     let mut table =
-        Table::new(["FPIR set, liveness", "threshold", "FPIR", "FNIR", "spoofs greeted"]);
-    let share = |s: &Option<Proportion>| s.as_ref().map_or_else(|| "none tried".into(), percent);
-    for (rate, by_gate) in i.calibrated.iter().rev() {
-        let gates = GATES.iter().filter_map(|(name, _)| Some((name, by_gate.get(name)?)));
-        for (gate, Decided { threshold, fnir, fpir, spoofs_greeted }) in gates {
+        Table::new(["target FPIR, liveness", "threshold", "FPIR", "FNIR", "accepted attacks"]);
+    for (target, by_mode) in i.calibrated.iter().rev() {
+        let modes = PAD_MODES.iter().filter_map(|(name, _)| Some((name, by_mode.get(name)?)));
+        for (mode, CalibratedRates { threshold, fnir, fpir, attacks_accepted }) in modes {
             table.row([
-                format!("{}, {gate}", rate_name(rate)),
+                format!("{}, {mode}", rate_in_percent(target)),
                 format!("{threshold:.3}"),
-                share(fpir),
-                share(fnir),
-                share(spoofs_greeted),
+                optional_percent_with_interval(*fpir),
+                optional_percent_with_interval(*fnir),
+                optional_percent_with_interval(*attacks_accepted),
             ]);
         }
     }
     (!table.rows.is_empty()).then_some(table)
 }
 
-/// The page. With `thumbnail`, the failures are shown.
+/// Returns the HTML report. With `thumbnail`, it contains pictures of the failures.
 pub fn report(
     i: &Identification,
     split: &Split,
@@ -52,30 +51,33 @@ pub fn report(
     thumbnail: Option<Thumbnail<'_>>,
 ) -> Report {
     let summary = format!(
-        "{source}: {} enrolled, trials: {}; {} known probes, {} strangers, {} attacks; {} pictures \
-         without a face.",
-        i.gallery, i.trials, i.known, i.strangers, i.spoofs, i.failures_to_detect
+        "{source}: {} enrolled, {} trials; {} mated probes, {} non-mated probes, {} attacks; {} \
+         pictures without a face.",
+        i.gallery_size, i.trials, i.mated, i.non_mated, i.attacks, i.failures_to_detect
     );
     let mut report = Report::new("Open-set identification", summary);
     report.section(
-        "Missed customers",
-        "Share of known probes that are not named rightly (FNIR) where a share of the strangers is \
-         greeted (FPIR), with the threshold taken from these strangers. \"Few\" marks thresholds \
-         that rest on fewer than ten of them.",
+        "False negative identification rate",
+        "Share of mated probes that are rejected or misidentified (FNIR) at the share of non-mated \
+         probes that are accepted (FPIR), with the threshold taken from these non-mated probes. \
+         \"Few\" marks thresholds that rest on fewer than ten false positives.",
         &table(i),
     );
     if let Some(calibrated) = calibrated_table(i) {
         report.section(
-            "As the box would set it",
-            "With the threshold that the model's calibration gives for this gallery.",
+            "Rates with calibrated thresholds",
+            "Rates at the threshold that the box sets for this gallery by the calibration of the \
+             model.",
             &calibrated,
         );
     }
-    let Detail { det, known, strangers, failing, missed, greeted } = &i.detail;
+    let Detail { det, mated, non_mated, failure_point, false_negatives, false_positives } =
+        &i.detail;
     report.section(
         "Detection error trade-off",
-        "Known probes missed against strangers greeted; lower is better.",
-        Curves::trade_off(det, "FNIR", "FPIR"),
+        "Rejected or misidentified mated probes (FNIR) against accepted non-mated probes (FPIR); \
+         lower is better.",
+        Curves::det_plot(det, "FNIR", "FPIR"),
     );
     let distribution = |name: &str, histogram: &Histogram| Distribution {
         name: name.to_owned(),
@@ -83,21 +85,24 @@ pub fn report(
     };
     report.section(
         "Scores",
-        "Each probe's highest score in its gallery; the dashed line is the threshold by which \
-         failures are told.",
+        "Highest score of each probe in its gallery; the dashed line is the threshold for the \
+         failures.",
         Histograms {
-            title: "Histograms of the highest scores of known probes and strangers".into(),
+            title: "Histograms of the highest scores of mated and non-mated probes".into(),
             x_name: "score".into(),
-            distributions: vec![distribution("known", known), distribution("strangers", strangers)],
-            threshold: failing.map(|(_, point)| f64::from(point.threshold)),
+            distributions: vec![
+                distribution("mated", mated),
+                distribution("non-mated", non_mated),
+            ],
+            threshold: failure_point.map(|(_, point)| f64::from(point.threshold)),
         },
     );
-    if let (Some(thumbnail), Some((rate, _))) = (thumbnail, failing) {
-        let at = format!("At FPIR {}.", rate_name(&rate.to_string()));
-        let shown =
-            |places: &[usize]| Failures(picture_failures(places, &split.pictures, thumbnail));
-        report.section("Customers who were missed", &at, shown(missed));
-        report.section("Strangers who were greeted", &at, shown(greeted));
+    if let (Some(thumbnail), Some((fpir, _))) = (thumbnail, failure_point) {
+        let note = format!("At FPIR {}.", rate_in_percent(&fpir.to_string()));
+        let failures =
+            |indices: &[usize]| Failures(picture_failures(indices, &split.pictures, thumbnail));
+        report.section("False negatives", &note, failures(false_negatives));
+        report.section("False positives", &note, failures(false_positives));
     }
     report
 }

@@ -1,51 +1,51 @@
-//! How a measurement of liveness is told to people.
+//! Table and HTML report of a liveness measurement.
 
-use super::{Detail, GATES, Liveness};
-use crate::metrics::Proportion;
+use super::{Detail, Liveness, PAD_MODES};
 use crate::protocol::Frames;
 use crate::report::{
-    Curves, Distribution, Failures, Histograms, Report, Table, Thumbnail, percent, picture_failures,
+    Curves, Distribution, Failures, Histograms, Report, Table, Thumbnail,
+    optional_percent_with_interval, picture_failures,
 };
 
-/// APCER and BPCER by gate.
+/// Returns the table of APCER and BPCER by mode.
 pub fn table(l: &Liveness) -> Table {
     let mut table = Table::new(["liveness", "APCER (95 % interval)", "BPCER (95 % interval)"]);
-    let share = |s: Option<Proportion>| s.as_ref().map_or_else(|| "none tried".into(), percent);
-    for (name, _) in GATES {
-        table.row([name.to_owned(), share(l.apcer[name]), share(l.bpcer[name])]);
+    for (name, _) in PAD_MODES {
+        let rates = [l.apcer[name], l.bpcer[name]].map(optional_percent_with_interval);
+        let [apcer, bpcer] = rates;
+        table.row([name.to_owned(), apcer, bpcer]);
     }
     table
 }
 
-/// The page. With `thumbnail`, the failures are shown.
+/// Returns the HTML report. With `thumbnail`, it contains pictures of the failures.
 pub fn report(
     l: &Liveness,
     frames: &Frames,
     source: &str,
     thumbnail: Option<Thumbnail<'_>>,
 ) -> Report {
-    let what =
-        if l.frames == 1 { "frames".into() } else { format!("tracks of {} frames", l.frames) };
     let summary = format!(
-        "{source}: {} {what} of live faces and {} of attacks; {} frames without a face; threshold {}.",
-        l.bona_fide, l.attacks, l.failures_to_detect, l.threshold
+        "{source}: {} bona fide and {} attack presentations of {} frames each; {} frames without a \
+         face; threshold {}.",
+        l.bona_fide, l.attacks, l.frames_per_presentation, l.failures_to_detect, l.threshold
     );
     let mut report = Report::new("Liveness", summary);
     report.section(
-        "Errors",
-        "Share of attacks that pass (APCER) and of live faces that do not (BPCER). They hold for the \
-         kind of attack in the list and say nothing about others.",
+        "Error rates",
+        "Share of accepted attacks (APCER) and of rejected live faces (BPCER). The rates are valid \
+         for the attack type of the list, and not for others.",
         &table(l),
     );
-    let Detail { det, bona_fide, attacks, refused, passed } = &l.detail;
+    let Detail { det, bona_fide, attacks, rejected_bona_fide, accepted_attacks } = &l.detail;
     report.section(
         "Detection error trade-off",
-        "Live faces refused against attacks let pass, as the threshold moves; lower is better.",
-        Curves::trade_off(det, "BPCER", "APCER"),
+        "Rejected live faces (BPCER) against accepted attacks (APCER) by threshold; lower is better.",
+        Curves::det_plot(det, "BPCER", "APCER"),
     );
     report.section(
         "Probabilities",
-        "How probable it is that the face is live; the dashed line is the threshold.",
+        "Probability that the face is live; the dashed line is the threshold.",
         Histograms {
             title: "Histograms of the probabilities of live faces and attacks".into(),
             x_name: "probability".into(),
@@ -57,10 +57,10 @@ pub fn report(
         },
     );
     if let Some(thumbnail) = thumbnail {
-        let shown =
-            |places: &[usize]| Failures(picture_failures(places, &frames.pictures, thumbnail));
-        report.section("Live faces that were refused", "", shown(refused));
-        report.section("Attacks that passed", "", shown(passed));
+        let failures =
+            |indices: &[usize]| Failures(picture_failures(indices, &frames.pictures, thumbnail));
+        report.section("Rejected live faces", "", failures(rejected_bona_fide));
+        report.section("Accepted attacks", "", failures(accepted_attacks));
     }
     report
 }

@@ -1,11 +1,11 @@
-//! Small lists of frames.
+//! Rates of small lists of frames.
 
 use super::*;
 
 fn frames(kinds: &[bool]) -> Frames {
-    let frame = |(picture, live): (usize, &bool)| LiveFrame {
+    let frame = |(picture, live): (usize, &bool)| LabelledFrame {
         picture,
-        live: *live,
+        is_live: *live,
         person: Some("A".into()),
         session: Some("1".into()),
     };
@@ -16,43 +16,43 @@ fn frames(kinds: &[bool]) -> Frames {
 }
 
 #[test]
-fn attacks_that_pass_and_live_faces_that_do_not_are_counted_by_gate() {
+fn errors_are_counted_by_pad_mode() {
     let frames = frames(&[true, true, true, true, false, false, false, false, false]);
     let live = [0.9, 0.5, 0.49, 0.95, 0.1, 0.6, 0.2, 0.3, 0.4].map(Some);
     let found = measure(&frames, &live, 0.5, 1);
     assert_eq!((found.bona_fide, found.attacks), (4, 5));
-    for gate in ["off", "observe"] {
-        assert_eq!(found.apcer[gate].unwrap().value, 1.0, "{gate}");
-        assert_eq!(found.bpcer[gate].unwrap().value, 0.0, "{gate}");
+    for mode in ["off", "observe"] {
+        assert_eq!(found.apcer[mode].unwrap().value, 1.0, "{mode}");
+        assert_eq!(found.bpcer[mode].unwrap().value, 0.0, "{mode}");
     }
     assert_eq!(found.apcer["enforce"].unwrap().value, 0.2);
     assert_eq!(found.bpcer["enforce"].unwrap().value, 0.25);
-    assert_eq!((found.detail.refused, found.detail.passed), (vec![2], vec![5]));
+    assert_eq!((found.detail.rejected_bona_fide, found.detail.accepted_attacks), (vec![2], vec![5]));
 }
 
 #[test]
-fn a_frame_without_a_face_lets_nobody_pass() {
+fn presentation_without_face_is_rejected() {
     let frames = frames(&[true, true, false, false]);
     let found = measure(&frames, &[Some(0.9), None, Some(0.9), None], 0.5, 1);
     assert_eq!(found.failures_to_detect, 2);
-    for gate in ["off", "observe", "enforce"] {
-        assert_eq!(found.apcer[gate].unwrap().value, 0.5, "{gate}");
-        assert_eq!(found.bpcer[gate].unwrap().value, 0.5, "{gate}");
+    for mode in ["off", "observe", "enforce"] {
+        assert_eq!(found.apcer[mode].unwrap().value, 0.5, "{mode}");
+        assert_eq!(found.bpcer[mode].unwrap().value, 0.5, "{mode}");
     }
 }
 
 #[test]
-fn a_track_is_judged_by_the_mean_of_its_frames_with_a_face() {
+fn track_is_judged_by_mean_of_frames_with_face() {
     let frames = frames(&[true, true, true, true, false, false]);
     let live = [Some(0.2), Some(0.9), None, Some(0.6), Some(0.7), Some(0.1)];
     let found = measure(&frames, &live, 0.5, 2);
-    assert_eq!((found.bona_fide, found.attacks, found.frames), (2, 1, 2));
+    assert_eq!((found.bona_fide, found.attacks, found.frames_per_presentation), (2, 1, 2));
     assert_eq!(found.bpcer["enforce"].unwrap().value, 0.0);
     assert_eq!(found.apcer["enforce"].unwrap().value, 0.0);
 }
 
 #[test]
-fn a_kind_that_is_not_in_the_list_has_no_rate() {
+fn label_without_presentations_has_no_rate() {
     let found = measure(&frames(&[true]), &[Some(0.9)], 0.5, 1);
     let json = serde_json::to_value(&found).unwrap();
     assert!(json["apcer"]["enforce"].is_null());

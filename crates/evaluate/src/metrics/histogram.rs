@@ -1,6 +1,6 @@
-//! How scores lie.
+//! Histogram of scores.
 
-/// Counts of scores in equal steps.
+/// Counts of scores in bins of equal width.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Histogram {
     low: f32,
@@ -8,44 +8,62 @@ pub struct Histogram {
     counts: Vec<u64>,
 }
 
+/// Bin of a histogram.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Bin {
+    /// Lower bound.
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+    /// Share of all counted scores.
+    pub share: f64,
+}
+
 impl Histogram {
-    /// Nothing counted yet, from -1 to 1 in steps of a fiftieth.
+    /// Returns an empty histogram of -1 to 1 with bins of 0.02.
     pub fn of_cosines() -> Self {
         Self { low: -1.0, high: 1.0, counts: vec![0; 100] }
     }
 
-    /// Nothing counted yet, from 0 to 1 in steps of a fiftieth.
+    /// Returns an empty histogram of 0 to 1 with bins of 0.02.
     pub fn of_probabilities() -> Self {
         Self { low: 0.0, high: 1.0, counts: vec![0; 50] }
     }
 
-    /// Counts a score; one beyond an end counts in the last step there, minus infinity not at all.
-    pub fn count(&mut self, score: f32) {
+    /// Counts a score. A finite score out of range counts in the nearest bin; others are ignored.
+    pub fn add(&mut self, score: f32) {
         if score.is_finite() {
-            let steps = self.counts.len();
-            let step = (score - self.low) / (self.high - self.low) * steps as f32;
-            self.counts[(step.max(0.0) as usize).min(steps - 1)] += 1;
+            let count = self.counts.len();
+            let bin = (score - self.low) / (self.high - self.low) * count as f32;
+            self.counts[(bin.max(0.0) as usize).min(count - 1)] += 1;
         }
     }
 
-    /// Counts all of them.
-    pub fn with(mut self, scores: &[f32]) -> Self {
-        scores.iter().for_each(|score| self.count(*score));
+    /// Counts several scores.
+    pub fn with_scores(mut self, scores: &[f32]) -> Self {
+        scores.iter().for_each(|score| self.add(*score));
         self
     }
 
-    /// Takes over the counts of another of the same steps.
-    pub fn add(&mut self, other: &Self) {
+    /// Adds the counts of another histogram with the same bins.
+    pub fn merge(&mut self, other: &Self) {
         for (count, other) in self.counts.iter_mut().zip(&other.counts) {
             *count += other;
         }
     }
 
-    /// Each step's lower and upper end, with its share of everything counted.
-    pub fn shares(&self) -> Vec<(f64, f64, f64)> {
+    /// Returns all bins.
+    pub fn bins(&self) -> Vec<Bin> {
         let total = self.counts.iter().sum::<u64>().max(1) as f64;
-        let step = f64::from(self.high - self.low) / self.counts.len() as f64;
-        let at = |i: usize| f64::from(self.low) + step * i as f64;
-        self.counts.iter().enumerate().map(|(i, c)| (at(i), at(i + 1), *c as f64 / total)).collect()
+        let width = f64::from(self.high - self.low) / self.counts.len() as f64;
+        let bound = |i: usize| f64::from(self.low) + width * i as f64;
+        let counts = self.counts.iter().enumerate();
+        counts
+            .map(|(i, count)| Bin {
+                low: bound(i),
+                high: bound(i + 1),
+                share: *count as f64 / total,
+            })
+            .collect()
     }
 }

@@ -1,7 +1,10 @@
-//! A list of scores, ordered, that may be the top of a much longer one.
+//! Ordered scores, which may be the top of a longer list.
 
-/// Scores of comparisons, higher is more alike. A comparison that could not be made has the score of
-/// minus infinity, which no threshold lets through.
+/// Tolerance in comparisons: a rate such as 0.003 of 1,000 is 3 despite binary fractions.
+const ROUNDING_TOLERANCE: f64 = 1e-6;
+
+/// Scores of comparisons; higher is more similar. A comparison that cannot be made has a score of
+/// minus infinity, which no threshold accepts.
 #[derive(Clone, Debug)]
 pub struct Scores {
     descending: Vec<f32>,
@@ -9,15 +12,15 @@ pub struct Scores {
 }
 
 impl Scores {
-    /// All scores; `None` stands for a comparison that could not be made.
+    /// Orders scores; `None` stands for a comparison that cannot be made.
     pub fn new(scores: impl IntoIterator<Item = Option<f32>>) -> Self {
         let scores: Vec<f32> = scores.into_iter().map(|s| s.unwrap_or(f32::NEG_INFINITY)).collect();
         let total = scores.len() as u64;
-        Self::highest_of(scores, total)
+        Self::top_of(scores, total)
     }
 
-    /// The highest scores of `total`; no other score is above the lowest of these.
-    pub fn highest_of(mut highest: Vec<f32>, total: u64) -> Self {
+    /// Orders the highest scores of `total`; no other score is above the lowest of these.
+    pub fn top_of(mut highest: Vec<f32>, total: u64) -> Self {
         for score in &mut highest {
             if score.is_nan() {
                 *score = f32::NEG_INFINITY;
@@ -27,28 +30,27 @@ impl Scores {
         Self { descending: highest, total }
     }
 
-    /// Number of comparisons, those without a score and those below the list among them.
+    /// Returns the number of comparisons, including those without a score or below the list.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// The scores that are listed, highest first.
+    /// Returns the listed scores in descending order.
     pub fn listed(&self) -> &[f32] {
         &self.descending
     }
 
-    /// Comparisons with at least this score. Where only the highest are listed, true for thresholds
-    /// above the lowest of them.
-    pub fn at_least(&self, threshold: f32) -> u64 {
+    /// Returns the number of scores at or above a threshold. If only the highest scores are listed,
+    /// it is correct for thresholds above the lowest of them.
+    pub fn count_at_least(&self, threshold: f32) -> u64 {
         self.descending.partition_point(|s| *s >= threshold) as u64
     }
 
-    /// The lowest threshold that lets no more than this share through. `None` when the share is less
-    /// than one comparison, so that no threshold can be said to hold it, or below the list.
-    pub fn threshold_for(&self, share: f64) -> Option<f32> {
-        // A share such as 0.003 of 1,000 is 3, whatever binary fractions make of it.
-        let allowed = (share * self.total as f64 + 1e-6).floor() as usize;
-        let first_refused = self.descending.get(allowed)?;
-        (allowed > 0).then(|| first_refused.next_up())
+    /// Returns the lowest threshold that accepts at most this rate, or `None` if the rate is less
+    /// than one comparison or the threshold is below the list.
+    pub fn threshold_at(&self, rate: f64) -> Option<f32> {
+        let allowed = (rate * self.total as f64 + ROUNDING_TOLERANCE).floor() as usize;
+        let first_rejected = self.descending.get(allowed)?;
+        (allowed > 0).then(|| first_rejected.next_up())
     }
 }

@@ -1,57 +1,57 @@
-//! Liveness: frames of live faces and of attacks. Columns `image`, `live` (1 or 0) and, to bring the
-//! frames of one track together, `person` and `session`.
+//! Frames of bona fide and attack presentations.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Pictures, rows, yes_or_no};
+use super::{Pictures, bool_from_digit, read_rows};
 use crate::EvaluateError;
 
-/// Frames of live faces and of attacks.
+/// Frames of bona fide and attack presentations.
 #[derive(Debug)]
 pub struct Frames {
-    /// Every picture that occurs, once.
+    /// All pictures, each once.
     pub pictures: Vec<PathBuf>,
-    /// The frames, in the order of the file.
-    pub frames: Vec<LiveFrame>,
+    /// Frames in the order of the file.
+    pub frames: Vec<LabelledFrame>,
 }
 
-/// One frame.
+/// Frame with its label.
 #[derive(Debug)]
-pub struct LiveFrame {
-    /// Its place among the pictures.
+pub struct LabelledFrame {
+    /// Index of the picture.
     pub picture: usize,
-    /// A live face, or an attack.
-    pub live: bool,
-    /// Who is, or is shown, in it.
+    /// True for a live face, false for an attack.
+    pub is_live: bool,
+    /// Person in the frame, or shown by the attack.
     pub person: Option<String>,
-    /// When it was taken.
+    /// Recording session.
     pub session: Option<String>,
 }
 
+/// Line of the file.
 #[derive(Deserialize)]
 struct Row {
     image: PathBuf,
-    #[serde(deserialize_with = "yes_or_no")]
+    #[serde(deserialize_with = "bool_from_digit")]
     live: bool,
     person: Option<String>,
     session: Option<String>,
 }
 
 impl Frames {
-    /// Reads the list.
+    /// Reads the frames.
     ///
     /// # Errors
-    /// When the file cannot be read or a line is wrong; the message names the line.
+    /// If the file cannot be read or a line is invalid; the message names the line.
     pub fn read(path: &Path) -> Result<Self, EvaluateError> {
         let mut pictures = Pictures::default();
-        let frames = rows::<Row>(path)?
+        let frames = read_rows::<Row>(path)?
             .into_iter()
-            .map(|(_, Row { image, live, person, session })| LiveFrame {
-                picture: pictures.place(image),
-                live,
+            .map(|(_, Row { image, live, person, session })| LabelledFrame {
+                picture: pictures.index_of(image),
+                is_live: live,
                 person,
                 session,
             })
@@ -59,24 +59,24 @@ impl Frames {
         Ok(Self { pictures: pictures.paths, frames })
     }
 
-    /// The frames of one person, session and kind in the order of the file, cut into tracks of
-    /// `length` frames; what is left over at an end is a track too if it is at least half as long.
-    pub fn tracks(&self, length: usize) -> Vec<Vec<&LiveFrame>> {
-        let mut shots: Vec<Vec<&LiveFrame>> = Vec::new();
-        let mut places = HashMap::new();
+    /// Returns tracks of `length` frames of one person, session and label, in the order of the file.
+    /// A shorter track at the end counts if it has at least half of the length.
+    pub fn tracks(&self, length: usize) -> Vec<Vec<&LabelledFrame>> {
+        let mut groups: Vec<Vec<&LabelledFrame>> = Vec::new();
+        let mut indices = HashMap::new();
         for frame in &self.frames {
-            let place =
-                *places.entry((frame.live, &frame.person, &frame.session)).or_insert_with(|| {
-                    shots.push(Vec::new());
-                    shots.len() - 1
-                });
-            shots[place].push(frame);
+            let key = (frame.is_live, &frame.person, &frame.session);
+            let index = *indices.entry(key).or_insert_with(|| {
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
+            groups[index].push(frame);
         }
-        let whole = |track: &&[&LiveFrame]| track.len() * 2 >= length;
-        shots
+        let is_long_enough = |track: &&[&LabelledFrame]| track.len() * 2 >= length;
+        groups
             .iter()
-            .flat_map(|shot| shot.chunks(length.max(1)))
-            .filter(whole)
+            .flat_map(|group| group.chunks(length.max(1)))
+            .filter(is_long_enough)
             .map(<[_]>::to_vec)
             .collect()
     }

@@ -1,39 +1,39 @@
-//! Verification: pairs of pictures, of one person or of two. Columns `image_a`, `image_b`, `same`
-//! (1 or 0) and, if there are folds, `fold`.
+//! Pairs of pictures for verification.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Pictures, rows, yes_or_no};
+use super::{Pictures, bool_from_digit, read_rows};
 use crate::EvaluateError;
 
-/// Pairs to compare.
+/// Pairs of pictures.
 #[derive(Debug)]
 pub struct Pairs {
-    /// Every picture that occurs, once.
+    /// All pictures, each once.
     pub pictures: Vec<PathBuf>,
-    /// The pairs, in the order of the file.
+    /// Pairs in the order of the file.
     pub pairs: Vec<Pair>,
 }
 
-/// Two pictures.
+/// Pair of pictures with its label.
 #[derive(Debug)]
 pub struct Pair {
-    /// Which part of a cross-validation it belongs to, by name.
+    /// Fold of a cross-validation.
     pub fold: Option<String>,
-    /// Places among the pictures.
+    /// Indices of the pictures.
     pub pictures: [usize; 2],
-    /// Whether both show one person.
-    pub same: bool,
+    /// True if both pictures show the same person.
+    pub is_mated: bool,
 }
 
+/// Line of the file.
 #[derive(Deserialize)]
 struct Row {
     fold: Option<String>,
     image_a: PathBuf,
     image_b: PathBuf,
-    #[serde(deserialize_with = "yes_or_no")]
+    #[serde(deserialize_with = "bool_from_digit")]
     same: bool,
 }
 
@@ -41,24 +41,24 @@ impl Pairs {
     /// Reads the pairs.
     ///
     /// # Errors
-    /// When the file cannot be read or a line is wrong; the message names the line.
+    /// If the file cannot be read or a line is invalid; the message names the line.
     pub fn read(path: &Path) -> Result<Self, EvaluateError> {
         let mut pictures = Pictures::default();
-        let pairs = rows::<Row>(path)?
+        let pairs = read_rows::<Row>(path)?
             .into_iter()
             .map(|(_, Row { fold, image_a, image_b, same })| Pair {
                 fold,
-                pictures: [pictures.place(image_a), pictures.place(image_b)],
-                same,
+                pictures: [pictures.index_of(image_a), pictures.index_of(image_b)],
+                is_mated: same,
             })
             .collect();
         Ok(Self { pictures: pictures.paths, pairs })
     }
 
-    /// Whose each picture is: people are told apart by the folders that their pictures lie in.
+    /// Returns the person of each picture: the name of the picture's folder.
     ///
     /// # Errors
-    /// When a picture lies in no folder.
+    /// If a picture is in no folder.
     pub fn people(&self) -> Result<Vec<&str>, EvaluateError> {
         self.pictures
             .iter()

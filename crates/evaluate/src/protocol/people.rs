@@ -1,52 +1,56 @@
-//! Calibration: pictures of people, nothing more. Columns `person` and `image`, which the other
-//! protocols of identification and liveness have too; a picture that is named twice counts once.
+//! People and their pictures for a calibration.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Pictures, rows};
+use super::{Pictures, read_rows};
 use crate::EvaluateError;
 
 /// People and their pictures.
 #[derive(Debug)]
 pub struct People {
-    /// Every picture that occurs, once.
+    /// All pictures, each once.
     pub pictures: Vec<PathBuf>,
-    /// The places of each person's pictures; people in the order of the file.
+    /// Indices of each person's pictures, in the order of the file.
     pub people: Vec<Vec<usize>>,
 }
 
+/// Line of the file, which may be that of another protocol.
 #[derive(Deserialize)]
 struct Row {
     person: String,
     image: PathBuf,
-    /// An attack shows somebody, but nobody's face.
     role: Option<String>,
     live: Option<String>,
 }
 
+impl Row {
+    /// Returns true for an attack, which shows no real face.
+    fn is_attack(&self) -> bool {
+        self.role.as_deref() == Some("probe_spoof") || self.live.as_deref() == Some("0")
+    }
+}
+
 impl People {
-    /// Reads the people. Attacks (role probe_spoof, or live 0) are left out.
+    /// Reads the people. Attacks are skipped; a picture that occurs twice counts once.
     ///
     /// # Errors
-    /// When the file cannot be read or a line is wrong; the message names the line.
+    /// If the file cannot be read or a line is invalid; the message names the line.
     pub fn read(path: &Path) -> Result<Self, EvaluateError> {
         let mut pictures = Pictures::default();
         let mut people: Vec<Vec<usize>> = Vec::new();
-        let mut places = HashMap::new();
-        for (_, Row { person, image, role, live }) in rows::<Row>(path)? {
-            if role.as_deref() == Some("probe_spoof") || live.as_deref() == Some("0") {
-                continue;
-            }
-            let picture = pictures.place(image);
-            let place = *places.entry(person).or_insert_with(|| {
+        let mut indices = HashMap::new();
+        let rows = read_rows::<Row>(path)?.into_iter().map(|(_, row)| row);
+        for row in rows.filter(|row| !row.is_attack()) {
+            let picture = pictures.index_of(row.image);
+            let person = *indices.entry(row.person).or_insert_with(|| {
                 people.push(Vec::new());
                 people.len() - 1
             });
-            if !people[place].contains(&picture) {
-                people[place].push(picture);
+            if !people[person].contains(&picture) {
+                people[person].push(picture);
             }
         }
         Ok(Self { pictures: pictures.paths, people })

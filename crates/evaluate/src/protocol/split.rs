@@ -1,45 +1,45 @@
-//! Open-set identification: who is enrolled, and who comes by. Columns `role` (enrol, probe_known,
-//! probe_unknown or probe_spoof), `person`, `image` and, if there are several, `trial`.
+//! Galleries and probes for open-set identification.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Pictures, rows};
+use super::{Pictures, read_rows};
 use crate::EvaluateError;
 
-/// Trials, each with a gallery of its own.
+/// Trials with separate galleries.
 #[derive(Debug)]
 pub struct Split {
-    /// Every picture that occurs, once.
+    /// All pictures, each once.
     pub pictures: Vec<PathBuf>,
-    /// The trials, in the order in which the file names them first.
+    /// Trials in the order of their first line.
     pub trials: Vec<Trial>,
 }
 
-/// A gallery and those who come by. Pictures are given by their places.
+/// Gallery with its probes. Pictures are given by their indices.
 #[derive(Debug, Default)]
 pub struct Trial {
-    /// Who is enrolled.
+    /// Enrolled people.
     pub gallery: Vec<Enrolled>,
-    /// Pictures of people who are enrolled, each with the person's place in the gallery.
-    pub known: Vec<(usize, usize)>,
-    /// Pictures of people who are not enrolled.
-    pub strangers: Vec<usize>,
-    /// Attacks with the likeness of people who are enrolled.
-    pub spoofs: Vec<usize>,
+    /// Probes of enrolled people: index in the gallery, and picture.
+    pub mated: Vec<(usize, usize)>,
+    /// Probes of people who are not enrolled.
+    pub non_mated: Vec<usize>,
+    /// Attacks that show enrolled people.
+    pub attacks: Vec<usize>,
 }
 
-/// One person in the gallery.
+/// Enrolled person.
 #[derive(Debug)]
 pub struct Enrolled {
-    /// Their name in the protocol.
+    /// Name in the file.
     pub person: String,
-    /// The pictures they enrolled with.
+    /// Pictures of the enrolment.
     pub pictures: Vec<usize>,
 }
 
+/// Line of the file.
 #[derive(Deserialize)]
 struct Row {
     trial: Option<String>,
@@ -48,6 +48,7 @@ struct Row {
     image: PathBuf,
 }
 
+/// Role of a picture in its trial.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 enum Role {
@@ -61,68 +62,79 @@ impl Split {
     /// Reads the split.
     ///
     /// # Errors
-    /// When the file cannot be read, a line is wrong, a known probe is of a person who is not
-    /// enrolled in its trial, or an unknown one of a person who is; the message names the line.
+    /// If the file cannot be read, a line is invalid, or the role of a probe contradicts the gallery
+    /// of its trial; the message names the line.
     pub fn read(path: &Path) -> Result<Self, EvaluateError> {
-        let rows = rows::<Row>(path)?;
+        let rows = read_rows::<Row>(path)?;
         let mut split = Self { pictures: Vec::new(), trials: Vec::new() };
         let mut pictures = Pictures::default();
-        let mut trials = HashMap::new();
-        let mut places = HashMap::new();
+        let mut trial_indices = HashMap::new();
+        let mut person_indices = HashMap::new();
         for (_, row) in &rows {
-            let trial = *trials.entry(&row.trial).or_insert_with(|| {
+            let trial = *trial_indices.entry(&row.trial).or_insert_with(|| {
                 split.trials.push(Trial::default());
                 split.trials.len() - 1
             });
             if row.role == Role::Enrol {
                 let gallery = &mut split.trials[trial].gallery;
-                let place = *places.entry((trial, &row.person)).or_insert_with(|| {
+                let person = *person_indices.entry((trial, &row.person)).or_insert_with(|| {
                     gallery.push(Enrolled { person: row.person.clone(), pictures: Vec::new() });
                     gallery.len() - 1
                 });
-                gallery[place].pictures.push(pictures.place(row.image.clone()));
+                gallery[person].pictures.push(pictures.index_of(row.image.clone()));
             }
         }
         for (line, row) in &rows {
-            let wrong = |what: &str| EvaluateError::Protocol {
-                path: path.to_owned(),
-                reason: format!("line {line}: {} is {what} in this trial", row.person),
-            };
-            let place = trials[&row.trial];
-            let trial = &mut split.trials[place];
-            let enrolled = places.get(&(place, &row.person)).copied();
-            let picture = pictures.place(row.image.clone());
-            match (row.role, enrolled) {
-                (Role::Enrol, _) => {}
-                (Role::ProbeKnown, Some(person)) => trial.known.push((person, picture)),
-                (Role::ProbeUnknown, None) => trial.strangers.push(picture),
-                (Role::ProbeSpoof, Some(_)) => trial.spoofs.push(picture),
-                (Role::ProbeUnknown, Some(_)) => {
-                    return Err(wrong("no stranger: they are enrolled"));
+            let trial_index = trial_indices[&row.trial];
+            let person = person_indices.get(&(trial_index, &row.person)).copied();
+            let picture = pictures.index_of(row.image.clone());
+            let trial = &mut split.trials[trial_index];
+            trial.add_probe(row.role, person, picture).map_err(|fault| {
+                EvaluateError::Protocol {
+                    path: path.to_owned(),
+                    reason: format!("line {line}: {} is {fault} in this trial", row.person),
                 }
-                (_, None) => return Err(wrong("not enrolled")),
-            }
+            })?;
         }
         split.pictures = pictures.paths;
         Ok(split)
     }
 
-    /// The same people at a smaller box: only the first `people` of each gallery are enrolled, and
-    /// the known probes of all others become strangers. Spoofs are left out, because the protocol
-    /// does not say in which of them somebody is shown who still is enrolled.
+    /// Reduces each gallery to its first `people`; the mated probes of all others become non-mated.
+    /// Attacks are removed, because the protocol does not name the person that an attack shows.
     pub fn shrink(&mut self, people: usize) {
         for trial in &mut self.trials {
             trial.gallery.truncate(people);
-            trial.spoofs.clear();
-            let (known, strangers) = trial.known.iter().partition(|(person, _)| *person < people);
-            trial.known = known;
-            let strangers: Vec<(usize, usize)> = strangers;
-            trial.strangers.extend(strangers.into_iter().map(|(_, picture)| picture));
+            trial.attacks.clear();
+            let (mated, others): (Vec<_>, Vec<_>) =
+                trial.mated.iter().partition(|(person, _)| *person < people);
+            trial.mated = mated;
+            trial.non_mated.extend(others.into_iter().map(|(_, picture): (usize, _)| picture));
         }
     }
 
-    /// Whether there are attacks.
-    pub fn has_spoofs(&self) -> bool {
-        self.trials.iter().any(|trial| !trial.spoofs.is_empty())
+    /// Returns true if a trial has attacks.
+    pub fn has_attacks(&self) -> bool {
+        self.trials.iter().any(|trial| !trial.attacks.is_empty())
+    }
+}
+
+impl Trial {
+    /// Adds a probe, or returns the contradiction between its role and the gallery.
+    fn add_probe(
+        &mut self,
+        role: Role,
+        person: Option<usize>,
+        picture: usize,
+    ) -> Result<(), &'static str> {
+        match (role, person) {
+            (Role::Enrol, _) => {}
+            (Role::ProbeKnown, Some(person)) => self.mated.push((person, picture)),
+            (Role::ProbeUnknown, None) => self.non_mated.push(picture),
+            (Role::ProbeSpoof, Some(_)) => self.attacks.push(picture),
+            (Role::ProbeUnknown, Some(_)) => return Err("enrolled, so not unknown,"),
+            (Role::ProbeKnown | Role::ProbeSpoof, None) => return Err("not enrolled"),
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What the files may hold, and what is said where they are wrong.
+//! Valid files, and errors of invalid ones.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ fn message<T>(read: impl Fn(&Path) -> Result<T, EvaluateError>, text: &str) -> S
 }
 
 #[test]
-fn columns_go_by_their_names_in_any_order_and_others_are_ignored() {
+fn columns_are_found_by_name_and_others_ignored() {
     let (_dir, path) =
         file("same,image_b,note,fold,image_a\n1,b/2.jpg,x,7,b/1.jpg\n0,c/1.jpg,,7,b/1.jpg\n");
     let pairs = Pairs::read(&path).unwrap();
@@ -25,12 +25,12 @@ fn columns_go_by_their_names_in_any_order_and_others_are_ignored() {
     assert_eq!(names, ["b/1.jpg", "b/2.jpg", "c/1.jpg"]);
     assert_eq!(pairs.pairs[1].pictures, [0, 2]);
     assert_eq!(pairs.pairs[1].fold.as_deref(), Some("7"));
-    assert!(pairs.pairs[0].same && !pairs.pairs[1].same);
+    assert!(pairs.pairs[0].is_mated && !pairs.pairs[1].is_mated);
     assert_eq!(pairs.people().unwrap(), ["b", "b", "c"]);
 }
 
 #[test]
-fn folds_trials_and_sessions_may_be_missing() {
+fn fold_and_session_are_optional() {
     let (_dir, path) = file("image_a,image_b,same\na/1,a/2,1\n");
     assert_eq!(Pairs::read(&path).unwrap().pairs[0].fold, None);
     let (_dir, path) = file("image,live\na/1,1\n");
@@ -38,7 +38,7 @@ fn folds_trials_and_sessions_may_be_missing() {
 }
 
 #[test]
-fn a_wrong_line_is_named_with_what_is_wrong_in_it() {
+fn invalid_line_is_named_with_reason() {
     let error = message(Pairs::read, "image_a,image_b,same\na/1,a/2,1\na/1,a/2,yes\n");
     assert!(error.contains("protocol.csv: line 3") && error.contains("not `yes`"), "{error}");
     let error = message(Pairs::read, "image_a,same\na/1,1\n");
@@ -66,7 +66,7 @@ const SPLIT: &str = "trial,role,person,image
 ";
 
 #[test]
-fn each_trial_has_a_gallery_of_its_own() {
+fn each_trial_has_its_own_gallery() {
     let (_dir, path) = file(SPLIT);
     let split = Split::read(&path).unwrap();
     let [first, second] = &split.trials[..] else { panic!("two trials") };
@@ -76,16 +76,16 @@ fn each_trial_has_a_gallery_of_its_own() {
         [("A".into(), 2), ("B".into(), 1)]
     );
     let picture = |place: usize| split.pictures[place].to_str().unwrap();
-    let known: Vec<_> = first.known.iter().map(|(who, what)| (*who, picture(*what))).collect();
-    assert_eq!(known, [(0, "a/2"), (1, "b/2")]);
-    assert_eq!(picture(first.strangers[0]), "c/1");
-    assert_eq!(picture(first.spoofs[0]), "s/1");
-    assert_eq!((second.gallery.len(), picture(second.strangers[0])), (1, "a/1"));
-    assert!(split.has_spoofs());
+    let mated: Vec<_> = first.mated.iter().map(|(who, what)| (*who, picture(*what))).collect();
+    assert_eq!(mated, [(0, "a/2"), (1, "b/2")]);
+    assert_eq!(picture(first.non_mated[0]), "c/1");
+    assert_eq!(picture(first.attacks[0]), "s/1");
+    assert_eq!((second.gallery.len(), picture(second.non_mated[0])), (1, "a/1"));
+    assert!(split.has_attacks());
 }
 
 #[test]
-fn people_left_out_of_a_smaller_gallery_become_strangers() {
+fn probes_outside_smaller_gallery_become_non_mated() {
     let (_dir, path) = file(SPLIT);
     let mut split = Split::read(&path).unwrap();
     split.shrink(1);
@@ -93,20 +93,20 @@ fn people_left_out_of_a_smaller_gallery_become_strangers() {
     let names = |places: &[usize]| -> Vec<_> {
         places.iter().map(|p| split.pictures[*p].to_str().unwrap()).collect()
     };
-    assert_eq!((trial.gallery.len(), trial.known.len()), (1, 1));
-    assert_eq!(names(&trial.strangers), ["c/1", "b/2"]);
+    assert_eq!((trial.gallery.len(), trial.mated.len()), (1, 1));
+    assert_eq!(names(&trial.non_mated), ["c/1", "b/2"]);
 }
 
 #[test]
-fn a_probe_whose_role_contradicts_the_gallery_is_refused() {
+fn probe_role_that_contradicts_gallery_is_rejected() {
     let known = message(Split::read, "role,person,image\nenrol,A,a/1\nprobe_known,B,b/1\n");
     assert!(known.contains("line 3: B is not enrolled"), "{known}");
     let stranger = message(Split::read, "role,person,image\nprobe_unknown,A,a/2\nenrol,A,a/1\n");
-    assert!(stranger.contains("line 2: A is no stranger"), "{stranger}");
+    assert!(stranger.contains("line 2: A is enrolled, so not unknown"), "{stranger}");
 }
 
 #[test]
-fn tracks_are_frames_of_one_person_session_and_kind() {
+fn tracks_have_one_person_session_and_label() {
     let line = |i: usize, live: u8, person: &str, session: u8| {
         format!("{i}.jpg,{live},{person},{session}\n")
     };
@@ -121,11 +121,11 @@ fn tracks_are_frames_of_one_person_session_and_kind() {
     let lengths = |length| frames.tracks(length).iter().map(Vec::len).collect::<Vec<_>>();
     assert_eq!(lengths(1), [1; 15]);
     assert_eq!(lengths(4), [4, 3, 4, 3], "the single frame is less than half a track");
-    assert!(frames.tracks(4).iter().all(|t| t.iter().all(|f| f.live == t[0].live)));
+    assert!(frames.tracks(4).iter().all(|t| t.iter().all(|f| f.is_live == t[0].is_live)));
 }
 
 #[test]
-fn people_are_read_from_any_protocol_that_names_them_and_attacks_are_left_out() {
+fn people_are_read_from_other_protocols_without_attacks() {
     let (_dir, path) = file(SPLIT);
     let people = People::read(&path).unwrap();
     let sizes: Vec<_> = people.people.iter().map(Vec::len).collect();

@@ -1,48 +1,58 @@
-//! Bars with intervals, in groups.
+//! Grouped bar charts with intervals.
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, HEIGHT, colour, frame, legend, n};
+use super::axis::{Axis, HEIGHT, colour_class, coordinate, legend, plot};
 use crate::metrics::Proportion;
 
-/// Bars side by side.
+/// Group of adjacent bars.
 pub struct BarGroup {
-    /// Its name below the axis.
+    /// Name below the axis.
     pub name: String,
-    /// A bar a series: its height, with the interval that makes the whisker.
+    /// One bar per series, with its interval.
     pub bars: Vec<Proportion>,
 }
 
-/// A chart of bars.
+/// Grouped bar chart.
 pub struct BarChart {
-    /// For those who cannot see it.
+    /// Text alternative of the drawing.
     pub title: String,
     /// Name of the vertical axis.
     pub y_name: String,
-    /// What the bars of each group stand for, in their order; up to four.
+    /// Names of up to four series, in the order of the bars.
     pub series: Vec<String>,
-    /// From left to right.
+    /// Groups from left to right.
     pub groups: Vec<BarGroup>,
 }
+
+/// Width of a group as a share of the distance between groups.
+const GROUP_WIDTH: f64 = 0.8;
+/// Width of a bar as a share of its place in the group.
+const BAR_WIDTH: f64 = 0.9;
+/// Margin above the highest bar, as a factor.
+const HEADROOM: f64 = 1.05;
 
 impl From<BarChart> for Markup {
     fn from(chart: BarChart) -> Self {
         let BarChart { title, y_name, series, groups } = chart;
-        let highest = groups.iter().flat_map(|g| &g.bars).map(|b| b.high);
-        let y = Axis::Linear { low: 0.0, high: highest.fold(1e-6, f64::max) * 1.05 };
-        // Groups stand at whole numbers.
-        let x = Axis::Places(groups.len());
-        let width = 0.8 / series.len().max(1) as f64;
-        let inside = html! {
+        let highest = groups.iter().flat_map(|g| &g.bars).map(|b| b.high).fold(1e-6, f64::max);
+        let y = Axis::Linear { low: 0.0, high: highest * HEADROOM };
+        let x = Axis::Categories(groups.len());
+        let place = GROUP_WIDTH / series.len().max(1) as f64;
+        let width = place * BAR_WIDTH;
+        let content = html! {
             @for (i, group) in groups.iter().enumerate() {
-                text x=(n(x.x(i as f64))) y=(n(HEIGHT - 30.0)) text-anchor="middle" { (group.name) }
+                text x=(coordinate(x.x(i as f64))) y=(coordinate(HEIGHT - 30.0))
+                    text-anchor="middle" { (group.name) }
                 @for (j, bar) in group.bars.iter().enumerate() {
-                    @let left = i as f64 - 0.4 + width * (j as f64 + 0.05);
-                    @let middle = x.x(left + width * 0.45);
+                    @let left = i as f64 - GROUP_WIDTH / 2.0
+                        + place * (j as f64 + (1.0 - BAR_WIDTH) / 2.0);
+                    @let middle = x.x(left + width / 2.0);
                     @let [low, top, high] = [bar.low, bar.value, bar.high].map(|v| y.y(v));
-                    g class=(colour(j)) {
-                        rect.bar x=(n(x.x(left))) width=(n(x.x(left + width * 0.9) - x.x(left)))
-                            y=(n(top)) height=(n(y.y(0.0) - top)) {}
+                    g class=(colour_class(j)) {
+                        rect.bar x=(coordinate(x.x(left)))
+                            width=(coordinate(x.x(left + width) - x.x(left)))
+                            y=(coordinate(top)) height=(coordinate(y.y(0.0) - top)) {}
                         path.whisker d=(format!(
                             "M{0:.1} {low:.1}V{high:.1}m-4 0h8M{1:.1} {low:.1}h8", middle, middle - 4.0
                         )) {}
@@ -52,7 +62,7 @@ impl From<BarChart> for Markup {
         };
         html! {
             @if series.len() > 1 { (legend(series.iter().map(String::as_str))) }
-            (frame(&title, (&x, ""), (&y, &y_name), &inside))
+            (plot(&title, (&x, ""), (&y, &y_name), &content))
         }
     }
 }

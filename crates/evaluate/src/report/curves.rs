@@ -1,51 +1,55 @@
-//! Curves with a band around them.
+//! Curves with a band for the interval.
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, colour, frame, legend, n, points};
+use super::axis::{Axis, colour_class, coordinate, legend, plot, polygon_points};
 use crate::metrics::{DetPoint, Proportion};
 
-/// A point of a curve.
+/// Point of a curve.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct CurvePoint {
-    /// Along.
+    /// Horizontal value.
     pub x: f64,
-    /// Up, with the interval that makes the band.
+    /// Vertical value, with the interval of the band.
     pub y: Proportion,
 }
 
-/// A curve.
+/// Curve with its name.
 pub struct Curve {
-    /// Its name in the legend.
+    /// Name in the legend.
     pub name: String,
-    /// Its points, in order along x.
+    /// Points by rising x.
     pub points: Vec<CurvePoint>,
 }
 
-/// A chart of curves.
+/// Chart of curves.
 pub struct Curves {
-    /// For those who cannot see it.
+    /// Text alternative of the drawing.
     pub title: String,
-    /// The horizontal axis with its name.
+    /// Horizontal axis with its name.
     pub x: (Axis, String),
-    /// The vertical axis with its name.
+    /// Vertical axis with its name.
     pub y: (Axis, String),
-    /// Up to four.
+    /// Up to four curves.
     pub curves: Vec<Curve>,
 }
 
 impl Curves {
-    /// A detection error trade-off: the errors of the genuine against those of the impostors, by
-    /// their names.
-    pub fn trade_off(det: &[DetPoint], genuine: &str, impostors: &str) -> Self {
-        let ends = [det.first(), det.last()].map(|p| p.map_or(1.0, |p| p.impostors));
-        let high = 10f64.powf(ends[1].log10().ceil());
-        let points = det.iter().map(|p| CurvePoint { x: p.impostors, y: p.genuine }).collect();
+    /// Returns a detection error trade-off plot with the names of both error rates.
+    pub fn det_plot(det: &[DetPoint], false_negative_name: &str, false_positive_name: &str) -> Self {
+        let [first, last] =
+            [det.first(), det.last()].map(|p| p.map_or(1.0, |p| p.false_positive_rate));
+        let high = 10f64.powf(last.log10().ceil());
+        let point = |p: &DetPoint| CurvePoint { x: p.false_positive_rate, y: p.false_negative_rate };
+        let curve =
+            Curve { name: false_negative_name.to_owned(), points: det.iter().map(point).collect() };
         Self {
-            title: format!("{genuine} against {impostors}, with the 95 % interval"),
-            x: (Axis::Log { low: ends[0].min(high / 10.0), high }, impostors.to_owned()),
-            y: (Axis::Deviate { low: 1e-3, high: 0.4 }, genuine.to_owned()),
-            curves: vec![Curve { name: genuine.to_owned(), points }],
+            title: format!(
+                "{false_negative_name} against {false_positive_name}, with the 95 % interval"
+            ),
+            x: (Axis::Log { low: first.min(high / 10.0), high }, false_positive_name.to_owned()),
+            y: (Axis::Probit { low: 1e-3, high: 0.4 }, false_negative_name.to_owned()),
+            curves: vec![curve],
         }
     }
 }
@@ -53,28 +57,29 @@ impl Curves {
 impl From<Curves> for Markup {
     fn from(chart: Curves) -> Self {
         let Curves { title, x: (x, x_name), y: (y, y_name), curves } = chart;
-        let inside = html! {
+        let content = html! {
             @for (i, curve) in curves.iter().enumerate() {
-                g class=(colour(i)) { (drawn(curve, &x, &y)) }
+                g class=(colour_class(i)) { (curve_markup(curve, &x, &y)) }
             }
         };
         html! {
             (legend(curves.iter().map(|c| c.name.as_str())))
-            (frame(&title, (&x, &x_name), (&y, &y_name), &inside))
+            (plot(&title, (&x, &x_name), (&y, &y_name), &content))
         }
     }
 }
 
-fn drawn(curve: &Curve, x: &Axis, y: &Axis) -> Markup {
-    let at = |up: fn(&Proportion) -> f64| {
-        curve.points.iter().map(move |p| (x.x(p.x), y.y(up(&p.y)))).collect::<Vec<_>>()
+/// Draws a curve and its band; a curve with one point is drawn as a circle.
+fn curve_markup(curve: &Curve, x: &Axis, y: &Axis) -> Markup {
+    let line = |value: fn(&Proportion) -> f64| {
+        curve.points.iter().map(move |p| (x.x(p.x), y.y(value(&p.y)))).collect::<Vec<_>>()
     };
-    let band = at(|y| y.high).into_iter().chain(at(|y| y.low).into_iter().rev());
+    let band = line(|y| y.high).into_iter().chain(line(|y| y.low).into_iter().rev());
     html! {
-        polygon.band points=(points(band)) {}
-        polyline.curve points=(points(at(|y| y.value).into_iter())) {}
+        polygon.band points=(polygon_points(band)) {}
+        polyline.curve points=(polygon_points(line(|y| y.value).into_iter())) {}
         @if let [only] = curve.points[..] {
-            circle.bar cx=(n(x.x(only.x))) cy=(n(y.y(only.y.value))) r="4" {}
+            circle.bar cx=(coordinate(x.x(only.x))) cy=(coordinate(y.y(only.y.value))) r="4" {}
         }
     }
 }

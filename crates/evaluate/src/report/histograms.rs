@@ -1,59 +1,66 @@
-//! Histograms over each other.
+//! Overlaid histograms.
 
 use maud::{Markup, html};
 
-use super::axis::{Axis, colour, frame, legend, n, points};
-use crate::metrics::Histogram;
+use super::axis::{Axis, colour_class, coordinate, legend, plot, polygon_points};
+use crate::metrics::{Bin, Histogram};
 
-/// One of them.
+/// Histogram with its name.
 pub struct Distribution {
-    /// Its name in the legend.
+    /// Name in the legend.
     pub name: String,
-    /// Its counts; drawn as shares of its own total.
+    /// Counts, drawn as shares of their total.
     pub histogram: Histogram,
 }
 
-/// Histograms over each other, with a line at a threshold.
+/// Overlaid histograms with a line at a threshold.
 pub struct Histograms {
-    /// For those who cannot see it.
+    /// Text alternative of the drawing.
     pub title: String,
     /// Name of the horizontal axis.
     pub x_name: String,
-    /// Up to four, all with the same steps.
+    /// Up to four histograms with the same bins.
     pub distributions: Vec<Distribution>,
-    /// Where the line is.
+    /// Position of the line.
     pub threshold: Option<f64>,
 }
+
+/// Margin above the highest bin, as a factor.
+const HEADROOM: f64 = 1.05;
+/// Least height of the vertical axis, as a share.
+const HEIGHT_MIN: f64 = 0.01;
 
 impl From<Histograms> for Markup {
     fn from(chart: Histograms) -> Self {
         let Histograms { title, x_name, distributions, threshold } = chart;
-        let shares: Vec<_> = distributions.iter().map(|d| d.histogram.shares()).collect();
-        let seen = || shares.iter().flatten().filter(|(_, _, share)| *share > 0.0);
-        // As wide as there are scores, and a line for the threshold always inside.
-        let beyond = threshold.unwrap_or(f64::NAN);
-        let low = seen().map(|s| s.0).fold(f64::INFINITY, f64::min).min(beyond);
-        let high = seen().map(|s| s.1).fold(f64::NEG_INFINITY, f64::max).max(beyond);
+        let histograms: Vec<_> = distributions.iter().map(|d| d.histogram.bins()).collect();
+        let occupied = || histograms.iter().flatten().filter(|bin| bin.share > 0.0);
+        // The axis spans all scores and the threshold.
+        let threshold_or_nan = threshold.unwrap_or(f64::NAN);
+        let low = occupied().map(|bin| bin.low).fold(f64::INFINITY, f64::min);
+        let high = occupied().map(|bin| bin.high).fold(f64::NEG_INFINITY, f64::max);
+        let (low, high) = (low.min(threshold_or_nan), high.max(threshold_or_nan));
         let (low, high) = if low < high { (low, high) } else { (0.0, 1.0) };
-        let top = seen().map(|s| s.2).fold(0.01, f64::max) * 1.05;
+        let top = occupied().map(|bin| bin.share).fold(HEIGHT_MIN, f64::max) * HEADROOM;
         let (x, y) = (Axis::Linear { low, high }, Axis::Linear { low: 0.0, high: top });
-        let outline = |steps: &[(f64, f64, f64)]| {
-            let inside = steps.iter().filter(|s| s.0 >= low - 1e-9 && s.1 <= high + 1e-9);
-            let tops = inside.flat_map(|s| [(s.0, s.2), (s.1, s.2)]);
+        let outline = |bins: &[Bin]| {
+            let visible = bins.iter().filter(|bin| bin.low >= low - 1e-9 && bin.high <= high + 1e-9);
+            let tops = visible.flat_map(|bin| [(bin.low, bin.share), (bin.high, bin.share)]);
             let closed = [(low, 0.0)].into_iter().chain(tops).chain([(high, 0.0)]);
-            points(closed.map(|(value, share)| (x.x(value), y.y(share))))
+            polygon_points(closed.map(|(value, share)| (x.x(value), y.y(share))))
         };
-        let inside = html! {
-            @for (i, steps) in shares.iter().enumerate() {
-                g class=(colour(i)) { polygon.area points=(outline(steps)) {} }
+        let content = html! {
+            @for (i, bins) in histograms.iter().enumerate() {
+                g class=(colour_class(i)) { polygon.area points=(outline(bins)) {} }
             }
             @if let Some(t) = threshold {
-                line.mark x1=(n(x.x(t))) x2=(n(x.x(t))) y1=(n(y.y(0.0))) y2=(n(y.y(top))) {}
+                line.mark x1=(coordinate(x.x(t))) x2=(coordinate(x.x(t)))
+                    y1=(coordinate(y.y(0.0))) y2=(coordinate(y.y(top))) {}
             }
         };
         html! {
             (legend(distributions.iter().map(|d| d.name.as_str())))
-            (frame(&title, (&x, &x_name), (&y, "share of each"), &inside))
+            (plot(&title, (&x, &x_name), (&y, "share of each"), &content))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A report for people: one HTML file that loads nothing, runs nothing and looks right by day and by
-//! night. Text is escaped by the writer.
+//! HTML reports: one file that loads no other resource, runs no script, and follows the light or dark
+//! colour scheme. All text is escaped.
 
 mod axis;
 mod bars;
@@ -24,7 +24,7 @@ pub use thumbnails::{Failure, Failures, Thumbnail, picture_failures};
 use super::EvaluateError;
 use super::metrics::Proportion;
 
-/// A page in the making.
+/// HTML report.
 pub struct Report {
     title: String,
     summary: String,
@@ -32,12 +32,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// A page with a title and, below it, a sentence that says what was measured on what.
+    /// Returns a report with a title and a summary of the data.
     pub fn new(title: impl Into<String>, summary: impl Into<String>) -> Self {
         Self { title: title.into(), summary: summary.into(), sections: Vec::new() }
     }
 
-    /// Adds a section: a heading, a sentence on how to read it, and what there is to see.
+    /// Adds a section with an explanation; an empty `note` is omitted.
     pub fn section(&mut self, heading: &str, note: &str, content: impl Into<Markup>) {
         let content = content.into();
         self.sections.push(html! {
@@ -49,7 +49,7 @@ impl Report {
         });
     }
 
-    /// The page.
+    /// Returns the page.
     pub fn to_html(&self) -> String {
         html! {
             (DOCTYPE)
@@ -74,25 +74,29 @@ impl Report {
         .into_string()
     }
 
-    /// Writes the page.
+    /// Writes the page to a file.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), EvaluateError> {
         std::fs::write(path, self.to_html())
             .map_err(|source| EvaluateError::Write { path: path.to_owned(), source })
     }
 }
 
-/// A share in per cent with its interval, such as `98.84 % (98.1 to 99.4)`.
-pub fn percent(share: &Proportion) -> String {
-    let Proportion { value, low, high } = share;
-    let precise = |v: f64| if v != 0.0 && v < 0.001 { 3 } else { 2 };
-    let digits = precise(*value);
+/// Formats a proportion with its interval in per cent, such as `98.84 % (98.10 to 99.40)`.
+pub fn percent_with_interval(proportion: &Proportion) -> String {
+    let Proportion { value, low, high } = proportion;
+    let digits = if *value != 0.0 && *value < 0.001 { 3 } else { 2 };
     format!("{:.digits$} % ({:.digits$} to {:.digits$})", value * 100.0, low * 100.0, high * 100.0)
 }
 
-/// A rate as results print it, such as `0.001`, in per cent.
-pub fn rate_name(rate: &str) -> String {
-    rate.parse::<f64>().map_or_else(|_| rate.to_owned(), axis::share_name)
+/// Formats a proportion as [`percent_with_interval`], or its absence.
+pub fn optional_percent_with_interval(proportion: Option<Proportion>) -> String {
+    proportion.as_ref().map_or_else(|| "no trials".to_owned(), percent_with_interval)
+}
+
+/// Converts a rate in decimal notation, such as `0.001`, to per cent.
+pub fn rate_in_percent(rate: &str) -> String {
+    rate.parse::<f64>().map_or_else(|_| rate.to_owned(), axis::percent)
 }

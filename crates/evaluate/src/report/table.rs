@@ -2,16 +2,16 @@
 
 use maud::{Markup, html};
 
-/// A table: the first column names the rows, the others hold figures.
+/// Table whose first column names the rows.
 pub struct Table {
-    /// Names of the columns.
+    /// Column headings.
     pub header: Vec<String>,
-    /// Rows, each as long as the header.
+    /// Rows with one cell per column.
     pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table without rows yet.
+    /// Returns a table without rows.
     pub fn new<const N: usize>(header: [&str; N]) -> Self {
         Self { header: header.map(str::to_owned).to_vec(), rows: Vec::new() }
     }
@@ -19,20 +19,6 @@ impl Table {
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
-    }
-
-    /// The same for a terminal, in columns.
-    pub fn to_text(&self) -> String {
-        let all = || std::iter::once(&self.header).chain(&self.rows);
-        let width = |i: usize| all().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max();
-        let line = |row: &Vec<String>| {
-            let cell = |(i, cell): (usize, &String)| {
-                let width = width(i).unwrap_or(0);
-                if i == 0 { format!("{cell:width$}") } else { format!("{cell:>width$}") }
-            };
-            row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")
-        };
-        all().map(|row| line(row).trim_end().to_owned() + "\n").collect()
     }
 }
 

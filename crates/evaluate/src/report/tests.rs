@@ -1,20 +1,20 @@
-//! What a page holds, and what it must not.
+//! Content of the page, and absence of active content.
 
 use super::*;
 use crate::metrics::Histogram;
 
-fn share(value: f64) -> Proportion {
+fn proportion(value: f64) -> Proportion {
     Proportion { value, low: value * 0.9, high: (value * 1.1).min(1.0) }
 }
 
 fn page() -> String {
     let mut report = Report::new("<b>Title</b> & more", "summary \"quoted\"");
     let mut table = Table::new(["name", "share"]);
-    table.row(["<script>alert(1)</script>".into(), percent(&share(0.5))]);
+    table.row(["<script>alert(1)</script>".into(), percent_with_interval(&proportion(0.5))]);
     report.section("Table", "a note", &table);
     let curve = Curve {
         name: "FNMR <1>".into(),
-        points: vec![CurvePoint { x: 1e-5, y: share(0.05) }, CurvePoint { x: 1e-1, y: share(0.0) }],
+        points: vec![CurvePoint { x: 1e-5, y: proportion(0.05) }, CurvePoint { x: 1e-1, y: proportion(0.0) }],
     };
     report.section(
         "Curve",
@@ -22,7 +22,7 @@ fn page() -> String {
         Curves {
             title: "curve".into(),
             x: (Axis::Log { low: 1e-5, high: 1.0 }, "FMR".into()),
-            y: (Axis::Deviate { low: 1e-3, high: 0.4 }, "FNMR".into()),
+            y: (Axis::Probit { low: 1e-3, high: 0.4 }, "FNMR".into()),
             curves: vec![curve],
         },
     );
@@ -35,7 +35,7 @@ fn page() -> String {
             distributions: vec![
                 Distribution {
                     name: "a".into(),
-                    histogram: Histogram::of_cosines().with(&[0.5, 0.6]),
+                    histogram: Histogram::of_cosines().with_scores(&[0.5, 0.6]),
                 },
                 Distribution { name: "none".into(), histogram: Histogram::of_cosines() },
             ],
@@ -49,7 +49,7 @@ fn page() -> String {
             title: "bars".into(),
             y_name: "Recall@10".into(),
             series: vec!["ours".into(), "popular".into()],
-            groups: vec![BarGroup { name: "Recall".into(), bars: vec![share(0.17), share(0.09)] }],
+            groups: vec![BarGroup { name: "Recall".into(), bars: vec![proportion(0.17), proportion(0.09)] }],
         },
     );
     report.section(
@@ -63,15 +63,15 @@ fn page() -> String {
 }
 
 #[test]
-fn nothing_is_loaded_and_nothing_runs() {
+fn page_loads_nothing_and_runs_nothing() {
     let page = page();
-    assert!(!page.contains("<script"), "text that looks like a script is text");
+    assert!(!page.contains("<script"), "a script in a text is escaped");
     assert!(!page.contains("http") && !page.contains("@import") && !page.contains("url("));
     assert!(page.contains("data:image/jpeg;base64,AQID"));
 }
 
 #[test]
-fn text_is_escaped_wherever_it_comes_from() {
+fn all_text_is_escaped() {
     let page = page();
     for text in
         ["&lt;b&gt;Title&lt;/b&gt; &amp; more", "&lt;script&gt;", "FNMR &lt;1&gt;", "a &amp; b"]
@@ -82,9 +82,9 @@ fn text_is_escaped_wherever_it_comes_from() {
 }
 
 #[test]
-fn every_coordinate_is_a_number_inside_its_drawing() {
+fn coordinates_are_inside_drawing() {
     let page = page();
-    assert!(!page.contains("NaN") && !page.contains("inf"), "a value got lost");
+    assert!(!page.contains("NaN") && !page.contains("inf"), "a value is not a number");
     for points in page.split("points=\"").skip(1) {
         let list = points.split('"').next().unwrap();
         for point in list.split(' ').filter(|p| !p.is_empty()) {
@@ -99,18 +99,18 @@ fn every_coordinate_is_a_number_inside_its_drawing() {
 }
 
 #[test]
-fn two_normal_distributions_make_a_straight_line_on_the_axis_of_deviates() {
-    let axis = Axis::Deviate { low: 0.02275, high: 0.97725 };
-    // Two standard deviations to both sides: one is a quarter of the way, none is half.
-    for (value, way) in [(0.02275, 0.0), (0.158655, 0.25), (0.5, 0.5), (0.841345, 0.75)] {
+fn probit_axis_is_linear_in_standard_deviations() {
+    let axis = Axis::Probit { low: 0.02275, high: 0.97725 };
+    // The axis spans two standard deviations to both sides.
+    for (value, position) in [(0.02275, 0.0), (0.158655, 0.25), (0.5, 0.5), (0.841345, 0.75)] {
         let left = axis.x(0.02275);
         let width = axis.x(0.97725) - left;
-        assert!(((axis.x(value) - left) / width - way).abs() < 1e-3, "{value}");
+        assert!(((axis.x(value) - left) / width - position).abs() < 1e-3, "{value}");
     }
 }
 
 #[test]
-fn rates_and_ticks_have_names_without_stray_digits() {
+fn labels_have_no_rounding_errors() {
     let names = |axis: Axis| axis.ticks().into_iter().map(|t| t.1).collect::<Vec<_>>();
     assert_eq!(
         names(Axis::Log { low: 1e-5, high: 1.0 }),
@@ -120,18 +120,10 @@ fn rates_and_ticks_have_names_without_stray_digits() {
         names(Axis::Linear { low: 0.0, high: 1.0 }),
         ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
     );
-    assert_eq!(rate_name("0.003"), "0.3 %");
-    assert_eq!(rate_name("0.00001"), "0.001 %");
+    assert_eq!(rate_in_percent("0.003"), "0.3 %");
+    assert_eq!(rate_in_percent("0.00001"), "0.001 %");
     assert_eq!(
-        percent(&Proportion { value: 0.9884, low: 0.981, high: 0.994 }),
+        percent_with_interval(&Proportion { value: 0.9884, low: 0.981, high: 0.994 }),
         "98.84 % (98.10 to 99.40)"
     );
-}
-
-#[test]
-fn a_table_for_a_terminal_stands_in_columns() {
-    let mut table = Table::new(["", "share"]);
-    table.row(["one".into(), "1 %".into()]);
-    table.row(["eleven".into(), "11.25 %".into()]);
-    assert_eq!(table.to_text(), "          share\none         1 %\neleven  11.25 %\n");
 }

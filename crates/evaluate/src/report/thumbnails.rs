@@ -1,4 +1,4 @@
-//! Pictures of what went wrong.
+//! Pictures of failures.
 
 use std::path::{Path, PathBuf};
 
@@ -6,34 +6,34 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-/// Failures of one kind that are shown: nobody looks at more, and a page has to open.
-const MOST: usize = 60;
+/// Maximum number of failures of one kind; it bounds the size of the page.
+const FAILURES_MAX: usize = 60;
 
-/// One failure.
+/// Failure with its pictures.
 pub struct Failure {
-    /// Its pictures as JPEG files, small ones.
+    /// Thumbnails as JPEG files.
     pub pictures: Vec<Vec<u8>>,
-    /// What went wrong with them.
+    /// Caption.
     pub caption: String,
 }
 
-/// Failures side by side.
+/// Grid of failures.
 pub struct Failures(pub Vec<Failure>);
 
-/// Makes a small JPEG of a picture; `None` when it cannot be read.
+/// Function that returns a thumbnail of a picture as JPEG, or `None` if it cannot be read.
 pub type Thumbnail<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 
-/// Failures of single pictures, given by their places, as far as thumbnails can be made.
+/// Returns failures that have one picture each, by the indices of the pictures.
 pub fn picture_failures(
-    places: &[usize],
+    indices: &[usize],
     pictures: &[PathBuf],
     thumbnail: Thumbnail<'_>,
 ) -> Vec<Failure> {
-    let failure = |place: &usize| Failure {
-        pictures: thumbnail(&pictures[*place]).into_iter().collect(),
-        caption: pictures[*place].display().to_string(),
+    let failure = |index: &usize| Failure {
+        pictures: thumbnail(&pictures[*index]).into_iter().collect(),
+        caption: pictures[*index].display().to_string(),
     };
-    places.iter().take(MOST).map(failure).collect()
+    indices.iter().take(FAILURES_MAX).map(failure).collect()
 }
 
 impl From<Failures> for Markup {

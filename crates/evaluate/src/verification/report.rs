@@ -1,35 +1,35 @@
-//! How a verification is told to people.
+//! Table and HTML report of a verification.
 
 use super::{Detail, Verification};
-use crate::cross::Compared;
-use crate::metrics::OperatingPoint;
+use crate::all_pairs::Comparison;
+use crate::metrics::{Histogram, OperatingPoint};
 use crate::protocol::Pairs;
 use crate::report::{
-    Curves, Distribution, Failure, Failures, Histograms, Report, Table, Thumbnail, percent,
-    rate_name,
+    Curves, Distribution, Failure, Failures, Histograms, Report, Table, Thumbnail,
+    percent_with_interval, rate_in_percent,
 };
 
-/// TMR at FMR, and accuracy where there are folds.
+/// Returns the table of TMR at FMR, and of the accuracy if there are folds.
 pub fn table(v: &Verification) -> Table {
-    let mut table = Table::new(["", "share (95 % interval)", "threshold", "impostors accepted"]);
-    for (rate, point) in v.tmr_at_fmr.iter().rev() {
-        let OperatingPoint { share, threshold, impostors_accepted } = point;
-        let few = if point.is_steady() { "" } else { ", few" };
+    let mut table = Table::new(["", "rate (95 % interval)", "threshold", "false matches"]);
+    for (fmr, point) in v.tmr_at_fmr.iter().rev() {
+        let OperatingPoint { rate, threshold, false_positives } = point;
+        let mark = if point.is_reliable() { "" } else { ", few" };
         table.row([
-            format!("TMR at FMR {}", rate_name(rate)),
-            percent(share),
+            format!("TMR at FMR {}", rate_in_percent(fmr)),
+            percent_with_interval(rate),
             format!("{threshold:.3}"),
-            format!("{impostors_accepted} of {}{few}", v.impostor),
+            format!("{false_positives} of {}{mark}", v.non_mated),
         ]);
     }
     if let Some(a) = v.accuracy_10fold {
-        let share = format!("{:.2} % ± {:.2}", a.mean * 100.0, a.sd * 100.0);
-        table.row([format!("accuracy, {} folds", a.folds), share, String::new(), String::new()]);
+        let mean = format!("{:.2} % ± {:.2}", a.mean * 100.0, a.standard_deviation * 100.0);
+        table.row([format!("accuracy, {} folds", a.folds), mean, String::new(), String::new()]);
     }
     table
 }
 
-/// The page. With `thumbnail`, the failures are shown.
+/// Returns the HTML report. With `thumbnail`, it contains pictures of the failures.
 pub fn report(
     v: &Verification,
     pairs: &Pairs,
@@ -37,63 +37,67 @@ pub fn report(
     thumbnail: Option<Thumbnail<'_>>,
 ) -> Report {
     let summary = format!(
-        "{source}: {} pictures, {} without a face; {} genuine and {} impostor comparisons.",
-        v.pictures, v.failures_to_detect, v.genuine, v.impostor
+        "{source}: {} pictures, {} without a face; {} mated and {} non-mated comparisons.",
+        v.pictures, v.failures_to_detect, v.mated, v.non_mated
     );
     let mut report = Report::new("Verification", summary);
     report.section(
-        "True matches",
-        "Share of genuine comparisons that match (TMR) where a share of the impostors does (FMR). \
-         Intervals take comparisons as independent; those that share a picture or a person are not. \
-         \"Few\" marks thresholds that rest on fewer than ten impostors.",
+        "True match rate",
+        "Share of mated comparisons that match (TMR) at the share of non-mated comparisons that \
+         match (FMR). Intervals assume independent comparisons; comparisons that share a picture or \
+         a person are not independent. \"Few\" marks thresholds that rest on fewer than ten false \
+         matches.",
         &table(v),
     );
     report.section(
         "Detection error trade-off",
-        "Genuine comparisons refused against impostors accepted; lower is better.",
-        Curves::trade_off(&v.detail.det, "FNMR", "FMR"),
+        "Rejected mated comparisons (FNMR) against accepted non-mated comparisons (FMR); lower is \
+         better.",
+        Curves::det_plot(&v.detail.det, "FNMR", "FMR"),
     );
-    let Detail { genuine, impostor, failing, false_non_matches, false_matches, .. } = &v.detail;
-    let distribution = |name: &str, histogram: &_| Distribution {
+    let Detail { mated, non_mated, failure_point, false_non_matches, false_matches, .. } =
+        &v.detail;
+    let distribution = |name: &str, histogram: &Histogram| Distribution {
         name: name.to_owned(),
-        histogram: Clone::clone(histogram),
+        histogram: histogram.clone(),
     };
     report.section(
         "Scores",
-        "Cosines of genuine and impostor comparisons; the dashed line is the threshold by which \
-         failures are told.",
+        "Cosines of mated and non-mated comparisons; the dashed line is the threshold for the \
+         failures.",
         Histograms {
-            title: "Histograms of genuine and impostor scores".into(),
+            title: "Histograms of mated and non-mated scores".into(),
             x_name: "cosine".into(),
             distributions: vec![
-                distribution("genuine", genuine),
-                distribution("impostor", impostor),
+                distribution("mated", mated),
+                distribution("non-mated", non_mated),
             ],
-            threshold: failing.map(|(_, point)| f64::from(point.threshold)),
+            threshold: failure_point.map(|(_, point)| f64::from(point.threshold)),
         },
     );
-    if let (Some(thumbnail), Some((rate, _))) = (thumbnail, failing) {
-        let shown = |list: &[Compared]| Failures(failures(list, pairs, thumbnail));
-        let at = format!("At FMR {}.", rate_name(&rate.to_string()));
-        report.section("Genuine pairs that did not match", &at, shown(false_non_matches));
-        report.section("Impostors that matched", &at, shown(false_matches));
+    if let (Some(thumbnail), Some((fmr, _))) = (thumbnail, failure_point) {
+        let failures = |list: &[Comparison]| Failures(failures(list, pairs, thumbnail));
+        let note = format!("At FMR {}.", rate_in_percent(&fmr.to_string()));
+        report.section("False non-matches", &note, failures(false_non_matches));
+        report.section("False matches", &note, failures(false_matches));
     }
     report
 }
 
-fn failures(list: &[Compared], pairs: &Pairs, thumbnail: Thumbnail<'_>) -> Vec<Failure> {
+/// Returns the thumbnails and captions of failed comparisons.
+fn failures(list: &[Comparison], pairs: &Pairs, thumbnail: Thumbnail<'_>) -> Vec<Failure> {
     list.iter()
-        .map(|compared| {
-            let paths = compared.pictures.map(|place| &pairs.pictures[place]);
-            let names = paths.map(|p| p.display().to_string());
-            let score = if compared.score.is_finite() {
-                format!("{:.3}", compared.score)
+        .map(|comparison| {
+            let paths = comparison.pictures.map(|index| &pairs.pictures[index]);
+            let [a, b] = paths.map(|path| path.display());
+            let score = if comparison.score.is_finite() {
+                format!("{:.3}", comparison.score)
             } else {
                 "no face".into()
             };
             Failure {
-                pictures: paths.iter().filter_map(|p| thumbnail(p)).collect(),
-                caption: format!("{score}: {} and {}", names[0], names[1]),
+                pictures: paths.iter().filter_map(|path| thumbnail(path)).collect(),
+                caption: format!("{score}: {a} and {b}"),
             }
         })
         .collect()

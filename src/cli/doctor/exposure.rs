@@ -1,26 +1,25 @@
-//! How a picture is lit, and whether it shows anything.
+//! Brightness and sharpness of a picture.
 
 use instored_imaging::Picture;
 
-/// The mean of all levels, 0 to 255.
+/// Returns the mean of all pixel values, 0 to 255.
 pub(super) fn brightness(picture: &Picture) -> u64 {
     let rgb = picture.rgb();
-    rgb.iter().map(|level| u64::from(*level)).sum::<u64>() / rgb.len() as u64
+    rgb.iter().map(|value| u64::from(*value)).sum::<u64>() / rgb.len() as u64
 }
 
-/// How much neighbouring pixels differ: the mean over the picture of the absolute Laplacian of the
-/// green levels, from 0 for a plain wall.
+/// Returns the mean absolute Laplacian of the green channel; 0 for a plain wall.
 pub(super) fn sharpness(picture: &Picture) -> f64 {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     if width < 3 || height < 3 {
         return 0.0;
     }
     let green = |x: usize, y: usize| i64::from(picture.rgb()[(y * width + x) * 3 + 1]);
-    let inside = (1..height - 1).flat_map(|y| (1..width - 1).map(move |x| (x, y)));
-    let sum: i64 = inside
+    let interior = (1..height - 1).flat_map(|y| (1..width - 1).map(move |x| (x, y)));
+    let sum: i64 = interior
         .map(|(x, y)| {
-            let around = green(x - 1, y) + green(x + 1, y) + green(x, y - 1) + green(x, y + 1);
-            (4 * green(x, y) - around).abs()
+            let neighbours = green(x - 1, y) + green(x + 1, y) + green(x, y - 1) + green(x, y + 1);
+            (4 * green(x, y) - neighbours).abs()
         })
         .sum();
     sum as f64 / ((width - 2) * (height - 2)) as f64
@@ -31,14 +30,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_picture_is_as_bright_as_its_colour_and_has_no_edges() {
+    fn plain_picture_has_brightness_of_its_colour_and_no_edges() {
         let plain = Picture::filled(8, 8, [30, 60, 90]);
         assert_eq!((brightness(&plain), sharpness(&plain)), (60, 0.0));
         assert_eq!(sharpness(&Picture::filled(2, 2, [0; 3])), 0.0);
     }
 
     #[test]
-    fn a_picture_with_edges_is_sharper_than_the_same_blurred() {
+    fn picture_with_edges_is_sharper_than_blurred_one() {
         let stripes = |levels: [u8; 4]| {
             let rgb = (0..16 * 16).flat_map(|i| [levels[i % 4]; 3]).collect();
             sharpness(&Picture::new(16, 16, rgb).unwrap())

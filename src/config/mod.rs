@@ -1,0 +1,285 @@
+//! Configuration of the whole program.
+//!
+//! Defaults, descriptions, the example file, the reference and the names of the environment
+//! variables come from the `Settings` structs. Each crate describes its own section.
+//!
+//! | Module | Content |
+//! |---|---|
+//! | `keys` | list of all keys, with types and suggestions for unknown keys |
+//! | `reference` | Markdown reference of all keys |
+//!
+//! Invariants:
+//! 1. Every value has a default, or is optional.
+//! 2. The environment variable of a key is the key in capitals with the prefix `INSTORED_`.
+//! 3. `config/instored.toml` and `docs/configuration.md` are generated; tests compare them.
+
+mod keys;
+pub mod reference;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use confique::{Config as _, Layer as _};
+use instored_domain::{BoxId, Currency};
+use instored_vault::KeyLocations;
+
+/// Configuration of instored. Every value has a default. An environment variable overrides this
+/// file. `instored config show` prints the values in force.
+#[derive(Debug, Clone, confique::Config, serde::Serialize)]
+pub struct Config {
+    /// Name of this box, a segment of every MQTT topic: 1 to 32 of a-z, 0-9, - and _.
+    #[config(default = "entrance", env = "INSTORED_BOX_NAME")]
+    pub box_name: BoxId,
+
+    /// Folder of the vault and the keys of the box.
+    #[config(default = "/var/lib/instored", env = "INSTORED_STATE_DIR")]
+    pub state_dir: PathBuf,
+
+    /// Folder of the socket that connects the command line to the running daemon.
+    #[config(default = "/run/instored", env = "INSTORED_RUNTIME_DIR")]
+    pub runtime_dir: PathBuf,
+
+    /// Content of greetings, consent and storage periods. This section is applied at `systemctl
+    /// reload`; all others need a restart.
+    #[config(nested)]
+    pub shop: Shop,
+
+    /// Camera at the entrance.
+    #[config(nested)]
+    pub camera: instored_camera::Settings,
+
+    /// Face models and face quality.
+    #[config(nested)]
+    pub vision: instored_vision::Settings,
+
+    /// Recognition and enrolment of customers.
+    #[config(nested)]
+    pub recognition: instored_recognition::Settings,
+
+    /// Button and status LED.
+    #[config(nested)]
+    pub panel: instored_panel::Settings,
+
+    /// Connection to the MQTT broker.
+    #[config(nested)]
+    pub mqtt: instored_mqtt::Settings,
+
+    /// Web page of the customer display.
+    #[config(nested)]
+    pub display: instored_display::Settings,
+
+    /// Metrics for Prometheus.
+    #[config(nested)]
+    pub metrics: Metrics,
+}
+
+/// Metrics for Prometheus. They contain no personal data.
+#[derive(Debug, Clone, confique::Config, serde::Serialize)]
+pub struct Metrics {
+    /// Loopback address and port of the HTTP endpoint `/metrics`, such as 127.0.0.1:9632. Without
+    /// it, no metrics are served.
+    #[config(env = "INSTORED_METRICS_LISTEN")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Content of greetings, consent and storage periods.
+#[derive(Debug, Clone, confique::Config, serde::Serialize)]
+pub struct Shop {
+    /// Version of the consent text beside the button; stored with each consent.
+    #[config(default = "1", env = "INSTORED_SHOP_CONSENT_TEXT_VERSION")]
+    pub consent_text_version: String,
+
+    /// Language of the consent text, a BCP 47 tag such as en or de-AT.
+    #[config(default = "en", env = "INSTORED_SHOP_LANGUAGE")]
+    pub language: String,
+
+    /// Number of past orders in a greeting.
+    #[config(default = 3, env = "INSTORED_SHOP_ORDERS_SHOWN")]
+    pub orders_shown: usize,
+
+    /// Number of recommendations in a greeting.
+    #[config(default = 5, env = "INSTORED_SHOP_RECOMMENDATIONS_SHOWN")]
+    pub recommendations_shown: usize,
+
+    /// Time in seconds, above 0, after which a display removes a greeting if no message about the
+    /// departure of the customer arrives.
+    #[config(default = 300, env = "INSTORED_SHOP_GREETING_SECONDS")]
+    pub greeting_seconds: u32,
+
+    /// Currency of the shop, an ISO 4217 code such as EUR. Orders in any other currency are
+    /// rejected. Without it, orders in all currencies are accepted.
+    #[config(env = "INSTORED_SHOP_CURRENCY")]
+    pub currency: Option<Currency>,
+
+    /// Time in minutes for which a customer counts as being at a till after the message that names
+    /// the till.
+    #[config(default = 10, env = "INSTORED_SHOP_AT_TILL_MINUTES")]
+    pub at_till_minutes: u32,
+
+    /// Time in hours for which the shopping list of a customer is kept after its last change.
+    #[config(default = 4, env = "INSTORED_SHOP_LIST_HOURS")]
+    pub list_hours: u32,
+
+    /// Time in months after which customers who have not visited are deleted; 0 disables the
+    /// deletion.
+    #[config(default = 12, env = "INSTORED_SHOP_RETENTION_MONTHS")]
+    pub retention_months: u32,
+
+    /// Time in days for which the claim code of an enrolment links orders to the customer.
+    #[config(default = 30, env = "INSTORED_SHOP_CLAIM_DAYS")]
+    pub claim_days: u32,
+}
+
+/// Invalid configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Read {
+        /// Configuration file.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: std::io::Error,
+    },
+    /// The file is not valid TOML, or has a value of the wrong type or range.
+    #[error("{path}: {reason}")]
+    Syntax {
+        /// Configuration file.
+        path: PathBuf,
+        /// Line and reason.
+        reason: String,
+    },
+    /// The file has an unknown key.
+    #[error("{path}: unknown key `{key}`{hint}")]
+    UnknownKey {
+        /// Configuration file.
+        path: PathBuf,
+        /// Unknown key.
+        key: String,
+        /// Suggestion, or nothing.
+        hint: String,
+    },
+    /// An environment variable has an invalid value.
+    #[error("{key}: cannot use {variable}={value}: {reason}; allowed: {allowed}")]
+    Environment {
+        /// Key that the variable sets.
+        key: String,
+        /// Environment variable.
+        variable: &'static str,
+        /// Value of the variable.
+        value: String,
+        /// Reason.
+        reason: String,
+        /// Type, range and meaning of the key.
+        allowed: String,
+    },
+    /// A value is out of range, or contradicts another one.
+    #[error("{0}")]
+    Value(String),
+}
+
+impl Config {
+    /// Loads the configuration: the defaults, overridden by the file, if there is one, overridden by
+    /// the environment variables.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has an unknown key, or a value has the wrong type or range.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let environment = Layer::from_env().map_err(|e| keys::environment_error(&causes(&e)))?;
+        let mut builder = Self::builder().preloaded(environment);
+        if let Some(path) = path {
+            builder = builder.preloaded(file_layer(path)?);
+        }
+        let config = builder.load().map_err(|e| ConfigError::Value(causes(&e)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Returns the example file: every key with its default, commented out.
+    pub fn example() -> String {
+        confique::toml::template::<Self>(confique::toml::FormatOptions::default())
+    }
+
+    /// Returns the values in force as TOML.
+    ///
+    /// # Errors
+    /// If a value has no TOML form, such as a path that is not UTF-8.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|e| ConfigError::Value(e.to_string()))
+    }
+
+    /// Returns the names of the top-level keys and sections, except `[shop]`, that differ from
+    /// `other`.
+    pub fn sections_changed_besides_shop(&self, other: &Self) -> Vec<String> {
+        let sections = |config: &Self| toml::Table::try_from(config).unwrap_or_default();
+        let (new, old) = (sections(self), sections(other));
+        let names: BTreeSet<_> = new.keys().chain(old.keys()).collect();
+        names
+            .into_iter()
+            .filter(|name| *name != "shop" && new.get(*name) != old.get(*name))
+            .cloned()
+            .collect()
+    }
+
+    /// Returns the path of the vault file.
+    pub fn vault_path(&self) -> PathBuf {
+        self.state_dir.join("vault.redb")
+    }
+
+    /// Returns the folders of the box's keys: the state folder and the systemd credentials.
+    pub fn key_folders(&self) -> KeyLocations {
+        KeyLocations {
+            state: self.state_dir.clone(),
+            credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        }
+    }
+
+    /// Returns the path of the daemon's control socket.
+    pub fn socket_path(&self) -> PathBuf {
+        self.runtime_dir.join("control.sock")
+    }
+
+    /// Checks ranges that no single field can check.
+    fn check(&self) -> Result<(), ConfigError> {
+        let recognition = self.recognition.validation_error().map(|error| format!("[recognition] {error}"));
+        let shop = (self.shop.greeting_seconds == 0)
+            .then(|| "[shop] greeting_seconds must be above 0".to_owned());
+        let metrics =
+            self.metrics.listen.filter(|listen| !listen.ip().is_loopback()).map(|listen| {
+                format!(
+                    "[metrics] listen = {listen} is not a loopback address: use 127.0.0.1 or [::1]"
+                )
+            });
+        recognition.or(shop).or(metrics).map_or(Ok(()), |error| Err(ConfigError::Value(error)))
+    }
+}
+
+/// Values of one source, each of which may be missing.
+type Layer = <Config as confique::Config>::Layer;
+
+/// Reads the configuration file.
+fn file_layer(path: &Path) -> Result<Layer, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let syntax = |e: toml::de::Error| ConfigError::Syntax {
+        path: path.to_owned(),
+        reason: e.to_string().trim_end().to_owned(),
+    };
+    let table: toml::Table = toml::from_str(&text).map_err(syntax)?;
+    if let Some((key, hint)) = keys::unknown_key(&table) {
+        return Err(ConfigError::UnknownKey { path: path.to_owned(), key, hint });
+    }
+    toml::from_str(&text).map_err(syntax)
+}
+
+/// Joins the messages of an error and its causes.
+fn causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Standard output and standard error of all commands.
+//!
+//! `println!` panics if the reader of a pipe has ended, as in `instored customers list | head`.
+//! These functions discard the text instead, so that the command ends with its usual exit code.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// Prints text to standard output.
+///
+/// # Errors
+/// If standard output cannot be written, for example on a full disk. A closed pipe is no error.
+pub fn print(text: impl Display) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write to standard output"),
+    }
+}
+
+/// Prints text and a line break to standard output.
+///
+/// # Errors
+/// As [`print`].
+pub fn print_line(text: impl Display) -> anyhow::Result<()> {
+    print(format_args!("{text}\n"))
+}
+
+/// Prints a value as one line of JSON to standard output.
+///
+/// # Errors
+/// As [`print`], or if the value has no JSON form.
+pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print_line(serde_json::to_string(value)?)
+}
+
+/// Prints text and a line break to standard error, and ignores failures: no channel remains that
+/// could report them.
+pub fn print_error(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
