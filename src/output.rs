@@ -1,13 +1,18 @@
 //! Standard output and standard error of all commands.
 //!
 //! `println!` panics if the reader of a pipe has ended, as in `instored customers list | head`.
-//! These functions discard the text instead, so that the command ends with its usual exit code.
+//! These functions discard the text instead, so that the command ends with its usual exit code. A
+//! command that runs until it is stopped can wait for [`closed`].
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
 use anyhow::Context;
 use serde::Serialize;
+use tokio::sync::Notify;
+
+/// Notification that standard output is closed.
+static CLOSED: Notify = Notify::const_new();
 
 /// Prints text to standard output.
 ///
@@ -16,9 +21,17 @@ use serde::Serialize;
 pub fn print(text: impl Display) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match write!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+            CLOSED.notify_one();
+            Ok(())
+        }
         result => result.context("cannot write to standard output"),
     }
+}
+
+/// Waits until text is printed after the reader of standard output has ended.
+pub async fn closed() {
+    CLOSED.notified().await;
 }
 
 /// Prints text and a line break to standard output.

@@ -42,7 +42,11 @@ pub(super) fn run(arguments: &Arguments, mut config: Config) -> anyhow::Result<E
     };
     let Arguments { customers, runs, .. } = *arguments;
     let speed = speed::measure(&config.vision, &picture, customers, runs)?;
-    if arguments.json { print_json(&speed)? } else { print(text(&speed))? }
+    if arguments.json {
+        print_json(&speed)?
+    } else {
+        print(text(&speed))?
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -56,9 +60,9 @@ fn text(speed: &Speed) -> String {
         [stage.name.to_owned(), milliseconds(stage.median_us), milliseconds(stage.p95_us)]
     });
     let stages = table([left("stage"), right("median"), right("95th percentile")], stages);
-    let memory = speed.resident_bytes.map_or(String::new(), |bytes| {
-        format!("resident memory: {:.0} MB\n", bytes as f64 / 1e6)
-    });
+    let memory = speed
+        .resident_bytes
+        .map_or(String::new(), |bytes| format!("resident memory: {:.0} MB\n", bytes as f64 / 1e6));
     format!(
         "{}: picture of {width}x{height}, detector input {detect_width}x{detect_height}, \
          {} customers; kernels: {kernels}; CPU time of one thread\n{stages}{memory}",

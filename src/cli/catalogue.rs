@@ -61,7 +61,11 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             else {
                 bail!(UNEXPECTED_RESPONSE);
             };
-            if json { print_json(&products)? } else { print(list(&products))? }
+            if json {
+                print_json(&products)?
+            } else {
+                print(list(&products))?
+            }
             print_record_errors(&rejected);
             Ok(exit::success_if(rejected.is_empty()))
         }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::run::{runtime, stop_signal};
 use crate::config::Config;
 use crate::demo::{self, Options};
+use crate::output;
 
 /// Arguments of the demo.
 #[derive(clap::Args)]
@@ -28,7 +29,14 @@ pub(super) fn run(arguments: &Arguments, mut config: Config) -> anyhow::Result<E
     }
     let options = Options { once: arguments.once, json: arguments.json };
     runtime()?.block_on(async {
-        demo::run(options, config, stop_signal()?).await?;
+        let stop_signal = stop_signal()?;
+        let stop = async {
+            tokio::select! {
+                () = stop_signal => {}
+                () = output::closed() => {}
+            }
+        };
+        demo::run(options, config, stop).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -82,7 +82,10 @@ mod tests {
     fn web_key_has_fields_of_rfc_8037() {
         // RFC 8037, appendix A.2.
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-        let key = PublicKeyAnnouncement { key_id: "21fe31dfa154a261".into(), ed25519: x.parse().unwrap() };
+        let key = PublicKeyAnnouncement {
+            key_id: "21fe31dfa154a261".into(),
+            ed25519: x.parse().unwrap(),
+        };
         let key = web_key(&key);
         assert_eq!((&key["kty"], &key["crv"]), (&json!("OKP"), &json!("Ed25519")));
         assert_eq!((&key["x"], &key["kid"]), (&json!(x), &json!("21fe31dfa154a261")));

@@ -121,7 +121,11 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             else {
                 bail!(UNEXPECTED_RESPONSE);
             };
-            if json { print_entries_as_json(history)? } else { print(history_text(&history))? }
+            if json {
+                print_entries_as_json(history)?
+            } else {
+                print(history_text(&history))?
+            }
             print_record_errors(&rejected);
             Ok(exit::success_if(rejected.is_empty()))
         }

@@ -102,7 +102,11 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             let Response::AuditLog(entries) = vault_client::send(config, request)? else {
                 bail!(UNEXPECTED_RESPONSE);
             };
-            if json { print_json(&entries)? } else { print(audit_table(&entries))? }
+            if json {
+                print_json(&entries)?
+            } else {
+                print(audit_table(&entries))?
+            }
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -161,7 +165,11 @@ fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Resul
 
 /// Writes a backup to a new file. A running daemon can write to its state folder only: it creates
 /// the backup there, and this function moves it to `file`.
-fn write_backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Result<BackupSummary> {
+fn write_backup(
+    config: &Config,
+    file: &Path,
+    passphrase: Passphrase,
+) -> anyhow::Result<BackupSummary> {
     let cannot_write = || format!("cannot write the backup {}", file.display());
     let mut target = OpenOptions::new()
         .write(true)

@@ -242,7 +242,8 @@ impl Config {
 
     /// Checks ranges that no single field can check.
     fn check(&self) -> Result<(), ConfigError> {
-        let recognition = self.recognition.validation_error().map(|error| format!("[recognition] {error}"));
+        let recognition =
+            self.recognition.validation_error().map(|error| format!("[recognition] {error}"));
         let shop = (self.shop.greeting_seconds == 0)
             .then(|| "[shop] greeting_seconds must be above 0".to_owned());
         let metrics =

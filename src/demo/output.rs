@@ -1,6 +1,6 @@
 //! What the demonstration prints: the story in plain words, or every message as a line of JSON.
 
-use std::fmt::Arguments;
+use std::fmt::{Arguments, Display};
 
 use instored_domain::{
     CustomerName, CustomerRef, EnrolmentFailure, EnrolmentStep, OrderSummary, VisitEvent, VisitKind,
@@ -21,7 +21,7 @@ impl Output {
     /// Tells what is played.
     pub fn say(self, words: Arguments<'_>) {
         if self == Self::Words {
-            println!("\n{words}");
+            print_line(format_args!("\n{words}"));
         }
     }
 
@@ -30,16 +30,21 @@ impl Output {
         match self {
             Self::Json => {
                 if let Some(message) = message(heard) {
-                    println!("{message}");
+                    print_line(message);
                 }
             }
             Self::Words => {
                 if let Some(words) = words(heard) {
-                    println!("    {words}");
+                    print_line(format_args!("    {words}"));
                 }
             }
         }
     }
+}
+
+/// Prints a line. The demonstration goes on if standard output cannot be written.
+fn print_line(text: impl Display) {
+    let _ = crate::output::print_line(text);
 }
 
 fn message(heard: &BoxEvent) -> Option<serde_json::Value> {

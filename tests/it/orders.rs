@@ -65,7 +65,7 @@ fn orders_come_in(entrance: &Entrance, customer: &str, prefix: &str) {
     let lines: Vec<_> = first.stderr.lines().filter_map(named).collect();
     assert_eq!(lines, BAD_LINES, "{}", first.stderr);
     assert_says(&first.stderr, &["`lots`", STRANGER, "line 4 is wrong", "2024-03-04 09:15"]);
-    assert_says(&first.stdout, &["2 added, 0 known before, 5 lines left out"]);
+    assert_says(&first.stdout, &["2 added, 0 known already, 5 lines rejected"]);
 
     let mut expected = vec![format!("{prefix}-5"), format!("{prefix}-1")];
     expected.extend(before);
@@ -124,7 +124,7 @@ fn the_customer_is_forgotten(entrance: &Entrance, customer: &str, orders: usize)
     let export = json_of(&entrance.run(["customers", "export", customer]), 0);
     let forgotten = entrance.run(["customers", "forget", customer]);
     assert_eq!(forgotten.code, Some(0), "{}", forgotten.stderr);
-    assert_says(&forgotten.stdout, &[&format!("5 templates, {orders} orders")]);
+    assert_says(&forgotten.stdout, &[&format!("5 templates and {orders} orders")]);
 
     for verb in ["show", "export", "forget"] {
         let ended = entrance.run(["customers", verb, customer]);
@@ -378,7 +378,7 @@ fn orders_are_corrected_voided_and_looked_back_on() {
     for (order, says) in [
         (&wrong, "order V-1 added"),
         (&order("V-2", 1, 0.845, 278, Some("V-1")), "order V-2 added"),
-        (&wrong, "order V-1 was known"),
+        (&wrong, "order V-1 is known already"),
         (&order("V-3", 8, 0.5, 165, None), "order V-3 added"),
         (&order("V-4", 9, 0.5, 165, None), "order V-4 added"),
     ] {
@@ -401,7 +401,7 @@ fn orders_are_corrected_voided_and_looked_back_on() {
         entrance.run(arguments)
     };
     let second = list(&["--limit", "1", "--page", "2"]);
-    assert_says(&second.stdout, &["0.845 kg  × Loose pears", "2.78 EUR", "page 2 of 2, 2 in all"]);
+    assert_says(&second.stdout, &["0.845 kg  × Loose pears", "2.78 EUR", "page 2 of 2, 2 entries"]);
     let products = json_of(&list(&["--by", "product", "--json"]), 0);
     let pears = &products.as_array().unwrap()[..];
     assert_eq!(pears.len(), 1, "{products}");

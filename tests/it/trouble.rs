@@ -72,6 +72,41 @@ fn a_wrong_value_in_the_environment_is_refused_by_the_variables_name() {
 }
 
 #[test]
+fn invalid_environment_variable_is_reported_by_key() {
+    let mut entrance = entrance();
+    entrance.set("INSTORED_MQTT_PORT", "abc");
+    let ended = entrance.run(["run"]);
+    let allowed = "allowed: whole number, 0 to 65535";
+    assert_ended(&ended, 2, &["mqtt.port: cannot use INSTORED_MQTT_PORT=abc", allowed]);
+    assert!(!ended.stderr.contains("Settings"), "{}", ended.stderr);
+}
+
+#[test]
+fn closed_pipe_ends_no_command_with_panic() {
+    let entrance = entrance();
+    let daemon = entrance.open();
+    daemon.logs("ready");
+    for arguments in [
+        &["config", "example"][..],
+        &["config", "show"],
+        &["config", "asyncapi"],
+        &["config", "reference"],
+        &["customers", "list"],
+        &["catalogue", "list", "--json"],
+        &["keys", "show"],
+        &["vault", "verify"],
+        &["vault", "log"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = entrance.instored(arguments).stdout(writer).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && errors.is_empty(), "{arguments:?}: {errors}");
+    }
+    daemon.stop();
+}
+
+#[test]
 fn a_box_without_its_camera_stays_up_and_says_what_to_do() {
     let broker = Mosquitto::start();
     let mut ear = broker.listen();

@@ -102,10 +102,7 @@ pub fn calibrate(people: &[Person], threads: usize) -> Result<Calibrated, Evalua
         .filter(|(_, templates)| !templates.is_empty())
         .map(|(id, templates)| Subject::new(id, templates))
         .collect();
-    Ok(Calibrated {
-        checks: checks(&subjects, threads)?,
-        calibration: fit(&subjects, threads)?,
-    })
+    Ok(Calibrated { checks: checks(&subjects, threads)?, calibration: fit(&subjects, threads)? })
 }
 
 /// Fits calibrations to each half of the people, and measures them on the other half.

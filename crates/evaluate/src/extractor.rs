@@ -7,7 +7,7 @@ use image::ImageFormat;
 use instored_domain::Embedding;
 use instored_imaging::{Picture, read_picture};
 use instored_vision::{
-    Detector, Embedder, Face, PadModel, Model, Purpose, Role, Settings, VisionError, align,
+    Detector, Embedder, Face, Model, PadModel, Purpose, Role, Settings, VisionError, align,
 };
 
 use super::EvaluateError;
@@ -64,7 +64,10 @@ impl Extractor {
     /// As [`template`](Self::template).
     pub fn liveness(&mut self, path: &Path) -> Result<Option<f32>, EvaluateError> {
         let Some((picture, face)) = self.detect(path)? else { return Ok(None) };
-        self.liveness.bona_fide_probability(&picture, &face.bounds).map(Some).map_err(extraction_error(path))
+        self.liveness
+            .bona_fide_probability(&picture, &face.bounds)
+            .map(Some)
+            .map_err(extraction_error(path))
     }
 
     /// Reads a picture and detects the face of its subject.

@@ -8,7 +8,7 @@ use image::ImageFormat;
 use instored_domain::{CustomerId, Embedding};
 use instored_imaging::{Picture, decode_picture};
 use instored_recognition::Gallery;
-use instored_vision::{Detector, Embedder, PadModel, Model, Purpose, Role, align, instruction_set};
+use instored_vision::{Detector, Embedder, Model, PadModel, Purpose, Role, align, instruction_set};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
@@ -120,9 +120,8 @@ fn stage(
         times.push(thread_cpu_time().saturating_sub(start));
     }
     times.sort();
-    let quantile = |q: f64| {
-        times[((times.len() - 1) as f64 * q).round() as usize].as_secs_f64() * 1e6
-    };
+    let quantile =
+        |q: f64| times[((times.len() - 1) as f64 * q).round() as usize].as_secs_f64() * 1e6;
     Ok(Stage { name, median_us: quantile(0.5), p95_us: quantile(0.95) })
 }
 

@@ -15,8 +15,8 @@ use super::exit;
 use super::run::runtime;
 use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use crate::config::Config;
-use crate::daemon::send_admin_request;
 use crate::daemon::admin_api::{Request, Response};
+use crate::daemon::send_admin_request;
 use crate::output::{print_json, print_line};
 
 /// Arguments of the checks.
@@ -87,7 +87,10 @@ fn models(config: &Config) -> anyhow::Result<String> {
 /// Reads the customers in the vault.
 fn vault(config: &Config) -> anyhow::Result<String> {
     if !config.vault_path().try_exists()? {
-        return Ok(format!("not created yet; `instored run` creates {}", config.vault_path().display()));
+        return Ok(format!(
+            "not created yet; `instored run` creates {}",
+            config.vault_path().display()
+        ));
     }
     let response = vault_client::send(config, Request::Customers)?;
     let Response::Customers { customers, rejected } = response else {
@@ -111,8 +114,9 @@ fn broker(config: &Config) -> anyhow::Result<String> {
     let is_connected = runtime()?.block_on(async {
         let (mut events, _caller, connection) =
             instored_mqtt::subscribe(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
-        let connected =
-            async { while !matches!(events.recv().await, Some(BoxEvent::BrokerConnection(true)) | None) {} };
+        let connected = async {
+            while !matches!(events.recv().await, Some(BoxEvent::BrokerConnection(true)) | None) {}
+        };
         let is_connected = tokio::select! {
             () = connection.run(std::future::pending()) => false,
             result = tokio::time::timeout(BROKER_TIMEOUT, connected) => result.is_ok(),

@@ -134,7 +134,8 @@ impl UpCf {
             (if other == customer { f64::INFINITY } else { similarity }, other)
         };
         let dot_products = self.bought.dot_products(customer).into_iter().enumerate();
-        let mut neighbours: Vec<_> = dot_products.filter(|(_, common)| *common > 0.0).map(similarity_of).collect();
+        let mut neighbours: Vec<_> =
+            dot_products.filter(|(_, common)| *common > 0.0).map(similarity_of).collect();
         neighbours.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let mut scores = Scores::new();
         for (similarity, other) in neighbours.into_iter().take(Self::NEIGHBOURS + 1) {
@@ -201,7 +202,8 @@ impl TifuKnn {
         let dot_products = self.vectors.dot_products(customer);
         // Euclidean distance without the customer's own norm, which is the same for all others.
         let distance = |other: &usize| self.squares[*other] - 2.0 * dot_products[*other];
-        let mut others: Vec<_> = (0..dot_products.len()).filter(|other| *other != customer).collect();
+        let mut others: Vec<_> =
+            (0..dot_products.len()).filter(|other| *other != customer).collect();
         others.sort_unstable_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.cmp(b)));
         others.truncate(Self::NEIGHBOURS);
         let mut scores = Scores::new();

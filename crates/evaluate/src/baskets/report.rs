@@ -82,7 +82,9 @@ impl Results {
             for method in &self.methods {
                 let values = (0..CUTOFFS.len())
                     .flat_map(|cutoff| (0..MEASURES.len()).map(move |measure| (cutoff, measure)))
-                    .map(|(cutoff, measure)| percent_with_interval(&means(method).get(cutoff, measure)));
+                    .map(|(cutoff, measure)| {
+                        percent_with_interval(&means(method).get(cutoff, measure))
+                    });
                 table.rows.push(std::iter::once(method.name.to_owned()).chain(values).collect());
             }
             report.section(heading, &note, &table);

@@ -90,10 +90,7 @@ pub fn report(
         Histograms {
             title: "Histograms of the highest scores of mated and non-mated probes".into(),
             x_name: "score".into(),
-            distributions: vec![
-                distribution("mated", mated),
-                distribution("non-mated", non_mated),
-            ],
+            distributions: vec![distribution("mated", mated), distribution("non-mated", non_mated)],
             threshold: failure_point.map(|(_, point)| f64::from(point.threshold)),
         },
     );

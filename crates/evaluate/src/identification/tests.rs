@@ -8,10 +8,7 @@ fn at(degrees: f32) -> Option<Embedding> {
     Some(Embedding::normalised(vec![cos, sin]).unwrap())
 }
 
-fn extracted<'a>(
-    templates: &'a [Option<Embedding>],
-    liveness: &'a [Option<f32>],
-) -> Extracted<'a> {
+fn extracted<'a>(templates: &'a [Option<Embedding>], liveness: &'a [Option<f32>]) -> Extracted<'a> {
     Extracted { templates, liveness, liveness_threshold: 0.5 }
 }
 

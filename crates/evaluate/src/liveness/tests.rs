@@ -27,7 +27,10 @@ fn errors_are_counted_by_pad_mode() {
     }
     assert_eq!(found.apcer["enforce"].unwrap().value, 0.2);
     assert_eq!(found.bpcer["enforce"].unwrap().value, 0.25);
-    assert_eq!((found.detail.rejected_bona_fide, found.detail.accepted_attacks), (vec![2], vec![5]));
+    assert_eq!(
+        (found.detail.rejected_bona_fide, found.detail.accepted_attacks),
+        (vec![2], vec![5])
+    );
 }
 
 #[test]

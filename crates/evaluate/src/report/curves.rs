@@ -36,11 +36,16 @@ pub struct Curves {
 
 impl Curves {
     /// Returns a detection error trade-off plot with the names of both error rates.
-    pub fn det_plot(det: &[DetPoint], false_negative_name: &str, false_positive_name: &str) -> Self {
+    pub fn det_plot(
+        det: &[DetPoint],
+        false_negative_name: &str,
+        false_positive_name: &str,
+    ) -> Self {
         let [first, last] =
             [det.first(), det.last()].map(|p| p.map_or(1.0, |p| p.false_positive_rate));
         let high = 10f64.powf(last.log10().ceil());
-        let point = |p: &DetPoint| CurvePoint { x: p.false_positive_rate, y: p.false_negative_rate };
+        let point =
+            |p: &DetPoint| CurvePoint { x: p.false_positive_rate, y: p.false_negative_rate };
         let curve =
             Curve { name: false_negative_name.to_owned(), points: det.iter().map(point).collect() };
         Self {

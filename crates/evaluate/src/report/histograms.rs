@@ -44,7 +44,8 @@ impl From<Histograms> for Markup {
         let top = occupied().map(|bin| bin.share).fold(HEIGHT_MIN, f64::max) * HEADROOM;
         let (x, y) = (Axis::Linear { low, high }, Axis::Linear { low: 0.0, high: top });
         let outline = |bins: &[Bin]| {
-            let visible = bins.iter().filter(|bin| bin.low >= low - 1e-9 && bin.high <= high + 1e-9);
+            let visible =
+                bins.iter().filter(|bin| bin.low >= low - 1e-9 && bin.high <= high + 1e-9);
             let tops = visible.flat_map(|bin| [(bin.low, bin.share), (bin.high, bin.share)]);
             let closed = [(low, 0.0)].into_iter().chain(tops).chain([(high, 0.0)]);
             polygon_points(closed.map(|(value, share)| (x.x(value), y.y(share))))

@@ -14,7 +14,10 @@ fn page() -> String {
     report.section("Table", "a note", &table);
     let curve = Curve {
         name: "FNMR <1>".into(),
-        points: vec![CurvePoint { x: 1e-5, y: proportion(0.05) }, CurvePoint { x: 1e-1, y: proportion(0.0) }],
+        points: vec![
+            CurvePoint { x: 1e-5, y: proportion(0.05) },
+            CurvePoint { x: 1e-1, y: proportion(0.0) },
+        ],
     };
     report.section(
         "Curve",
@@ -49,7 +52,10 @@ fn page() -> String {
             title: "bars".into(),
             y_name: "Recall@10".into(),
             series: vec!["ours".into(), "popular".into()],
-            groups: vec![BarGroup { name: "Recall".into(), bars: vec![proportion(0.17), proportion(0.09)] }],
+            groups: vec![BarGroup {
+                name: "Recall".into(),
+                bars: vec![proportion(0.17), proportion(0.09)],
+            }],
         },
     );
     report.section(

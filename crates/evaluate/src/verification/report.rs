@@ -68,10 +68,7 @@ pub fn report(
         Histograms {
             title: "Histograms of mated and non-mated scores".into(),
             x_name: "cosine".into(),
-            distributions: vec![
-                distribution("mated", mated),
-                distribution("non-mated", non_mated),
-            ],
+            distributions: vec![distribution("mated", mated), distribution("non-mated", non_mated)],
             threshold: failure_point.map(|(_, point)| f64::from(point.threshold)),
         },
     );

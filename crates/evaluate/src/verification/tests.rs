@@ -98,7 +98,11 @@ fn picture_without_face_counts_as_rejected() {
         assert_eq!(found.non_mated, if with_cross { 264 } else { 200 });
         let share = found.tmr_at_fmr["0.01"].rate.value;
         assert!((share - 11.0 / 12.0).abs() < 1e-9, "{share}");
-        assert_eq!(found.detail.false_non_matches[0].pictures, [0, 1], "the failure is listed first");
+        assert_eq!(
+            found.detail.false_non_matches[0].pictures,
+            [0, 1],
+            "the failure is listed first"
+        );
     }
 }
 
