@@ -111,10 +111,7 @@ fn at_generation(path: PathBuf, generation: Generation) -> PathBuf {
 
 impl KeyStore {
     /// Reads the keys of a box, or returns `None` if one of them does not exist.
-    ///
-    /// # Errors
-    /// If group or others can read a key file, its length is wrong, or the disk fails.
-    pub fn load(locations: &KeyLocations) -> Result<Option<Self>, VaultError> {
+    fn load(locations: &KeyLocations) -> Result<Option<Self>, VaultError> {
         let load = |kind| locations.load(kind, Generation::Current);
         let Some(signing) = load(KeyKind::Signing)? else { return Ok(None) };
         let Some(vault) = load(KeyKind::Vault)? else { return Ok(None) };
@@ -127,8 +124,8 @@ impl KeyStore {
     /// folder. Returns the paths of the files that were created.
     ///
     /// # Errors
-    /// As [`KeyStore::load`], or if a key is missing and the file `vault` exists, which a new key
-    /// could not open.
+    /// If group or others can read a key file, its length is wrong, the disk fails, or a key is missing
+    /// and the file `vault` exists, which a new key could not open.
     pub fn load_or_create(
         locations: &KeyLocations,
         vault: &Path,
@@ -147,11 +144,6 @@ impl KeyStore {
         }
         let keys = Self::load(locations)?.ok_or_else(|| not_found(&locations.state))?;
         Ok((keys, created))
-    }
-
-    /// Returns the current signing key.
-    pub fn signing(&self) -> &SigningKey {
-        &self.current.signing
     }
 
     /// Returns the current keys and those of a running rotation.
@@ -284,7 +276,7 @@ mod tests {
         }
         let (loaded, created) = KeyStore::load_or_create(&locations, &vault).unwrap();
         assert!(created.is_empty());
-        assert_eq!(loaded.signing().public(), keys.signing().public());
+        assert_eq!(loaded.current.signing.public(), keys.current.signing.public());
         assert_eq!(loaded.current.vault.bytes(), keys.current.vault.bytes());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary file remains");
     }
@@ -323,7 +315,7 @@ mod tests {
         }
         locations.credentials = Some(credentials);
         let mut keys = load_or_create(&locations, &vault);
-        assert_eq!(keys.signing().public(), SigningKey::from_seed(&[3; 32]).public());
+        assert_eq!(keys.current.signing.public(), SigningKey::from_seed(&[3; 32]).public());
         assert_eq!(keys.current.vault.bytes(), &[4; 32]);
         let error = keys.begin_rotation().unwrap_err();
         assert!(error.to_string().contains("instored.signing.next"), "{error}");

@@ -14,7 +14,7 @@ pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl SigningKey {
     /// Returns the key of a seed (RFC 8032 private key).
-    pub fn from_seed(seed: &[u8; KEY_LENGTH]) -> Self {
+    pub(crate) fn from_seed(seed: &[u8; KEY_LENGTH]) -> Self {
         Self(ed25519_dalek::SigningKey::from_bytes(seed))
     }
 

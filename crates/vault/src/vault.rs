@@ -65,15 +65,6 @@ impl Vault {
         self.derived_keys().signers.active.clone()
     }
 
-    /// Returns the number of changes since the vault was created. It never decreases, unless an
-    /// older copy of the vault was put in place.
-    ///
-    /// # Errors
-    /// If the vault cannot be read.
-    pub fn change_count(&self) -> Result<u64, VaultError> {
-        self.read(|reader| Ok(reader.manifest.changes))
-    }
-
     /// Returns true if free pages of the file may still contain deleted data, encrypted under
     /// destroyed keys. [`Vault::compact`] removes it.
     ///

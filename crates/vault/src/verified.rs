@@ -36,9 +36,9 @@ impl<T> Verified<T> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejected {
     /// Rejected part, for example "the template 2 of customer 67e5…".
-    pub subject: String,
+    pub(crate) subject: String,
     /// Reason of the rejection.
-    pub reason: String,
+    pub(crate) reason: String,
     remedy: &'static str,
 }
 

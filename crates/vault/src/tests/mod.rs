@@ -171,6 +171,11 @@ fn name(n: u128) -> String {
     format!("Zacharias {n} of the Mill")
 }
 
+/// Returns the number of changes since the vault was created.
+fn change_count(vault: &Vault) -> u64 {
+    vault.read(|reader| Ok(reader.manifest.changes)).unwrap()
+}
+
 /// Asserts that the whole vault verifies.
 #[track_caller]
 fn assert_sound(vault: &Vault) {
