@@ -2,14 +2,15 @@
 //!
 //! Each session uses a new `rumqttc` client without state of earlier sessions, and at most one publish
 //! waits for its acknowledgement. Packet ids therefore neither run out nor collide; `rumqttc` would
-//! otherwise hang after a lost session.
+//! otherwise hang after a lost session. A session ends if an acknowledgement does not arrive in time;
+//! the next session sends the message again.
 
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use rumqttc::v5::mqttbytes::QoS;
@@ -42,6 +43,17 @@ const STABLE_SESSION_TIME: Duration = Duration::from_secs(10);
 const INCOMING_PACKET_BYTES_MAX: u32 = 256 * 1024;
 const OUTGOING_INFLIGHT_MAX: u16 = 16;
 const LOGGED_CAUSES_MAX: usize = 8;
+/// Range of the acknowledgement time-out, in seconds. Within it, the time-out equals the keep-alive.
+const ACKNOWLEDGEMENT_TIMEOUT_SECONDS: std::ops::RangeInclusive<u16> = 10..=30;
+/// Delays before a rejected message is sent again, at first 1–2 s, at most 15–30 s.
+const RETRY_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_secs(1))
+    .with_max_delay(Duration::from_secs(15))
+    .with_jitter()
+    .without_max_times();
+/// Maximum number of rejections in a row of a message that does not expire. An expiring message is
+/// sent again until it expires.
+const REJECTIONS_MAX: u32 = 5;
 /// Valid range of `keep_alive_seconds`.
 const KEEP_ALIVE_SECONDS: std::ops::RangeInclusive<u16> = 5..=3600;
 
@@ -62,10 +74,13 @@ pub(super) trait SessionHandler: Send {
     /// Handles the end of a session. A message without acknowledgement has to be sent again.
     fn on_disconnected(&mut self);
     /// Returns the next message to send. The next call follows only after
-    /// [`Self::on_acknowledged`].
+    /// [`Self::on_acknowledged`] or [`Self::on_rejected`].
     fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage>;
-    /// Handles the acknowledgement of the last message, or its final rejection.
+    /// Handles the acknowledgement of the last message.
     fn on_acknowledged(&mut self);
+    /// Handles the rejection of the last message by the broker. If `is_retried`, the next message
+    /// is this message again.
+    fn on_rejected(&mut self, is_retried: bool);
     /// Handles a message from the broker.
     fn on_message(&mut self, message: IncomingMessage, now: Timestamp);
     /// Returns the last message before a clean disconnect. The next call has to return `None`.
@@ -92,6 +107,28 @@ pub(super) struct SessionConfig {
     broker_address: String,
     subscriptions: Vec<Filter>,
     wake: Arc<Notify>,
+    pub timing: Timing,
+}
+
+/// Time-out and delays of a connection. Tests shorten them.
+pub(super) struct Timing {
+    /// Maximum time between a packet and its acknowledgement.
+    pub acknowledgement_timeout: Duration,
+    pub reconnect_delays: ExponentialBuilder,
+    pub retry_delays: ExponentialBuilder,
+}
+
+impl Timing {
+    fn new(keep_alive_seconds: u16) -> Self {
+        let (min, max) = ACKNOWLEDGEMENT_TIMEOUT_SECONDS.into_inner();
+        Self {
+            acknowledgement_timeout: Duration::from_secs(
+                keep_alive_seconds.clamp(min, max).into(),
+            ),
+            reconnect_delays: RECONNECT_DELAYS,
+            retry_delays: RETRY_DELAYS,
+        }
+    }
 }
 
 impl SessionConfig {
@@ -133,7 +170,8 @@ impl SessionConfig {
             options.set_last_will(last_will);
         }
         let subscriptions = subscriptions.into_iter().map(filter).collect();
-        Ok(Self { options, broker_address, subscriptions, wake })
+        let timing = Timing::new(settings.keep_alive_seconds);
+        Ok(Self { options, broker_address, subscriptions, wake, timing })
     }
 }
 
@@ -154,12 +192,17 @@ impl Connection {
         Self { config, handler: Box::new(handler) }
     }
 
+    #[cfg(test)]
+    pub(super) fn timing_mut(&mut self) -> &mut Timing {
+        &mut self.config.timing
+    }
+
     /// Keeps the connection until `stop` completes. Then it sends the queued messages and the final
     /// message and disconnects, within two seconds. The log reports each cause of an outage once, and
     /// the end of the outage once.
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
-        let mut delays = RECONNECT_DELAYS.build();
+        let mut delays = self.config.timing.reconnect_delays.build();
         let mut outage = OutageLog::default();
         loop {
             let started = Instant::now();
@@ -174,10 +217,13 @@ impl Connection {
             if is_stopping {
                 return;
             }
-            outage.record(&self.config.broker_address, cause);
-            if started.elapsed() >= STABLE_SESSION_TIME {
-                delays = RECONNECT_DELAYS.build();
+            // The acknowledgement time-out alone limits the rate of such sessions.
+            let is_stable = started.elapsed() >= STABLE_SESSION_TIME
+                || matches!(cause, OutageCause::NoAcknowledgement(_));
+            if is_stable {
+                delays = self.config.timing.reconnect_delays.build();
             }
+            outage.record(&self.config.broker_address, cause);
             tokio::select! {
                 () = &mut stop => return,
                 () = sleep(delays.next().unwrap_or_default()) => {}
@@ -234,14 +280,27 @@ enum SessionEnd {
     Lost(OutageCause),
 }
 
+/// Properties of the message in flight that a rejection needs.
+struct InFlight {
+    topic: String,
+    can_expire: bool,
+}
+
 /// One session, from CONNECT to the closed connection.
 struct Session<'a> {
     config: &'a SessionConfig,
     handler: &'a mut dyn SessionHandler,
     outage: &'a mut OutageLog,
     phase: Phase,
-    /// True while a publish waits for its acknowledgement.
-    is_publishing: bool,
+    /// Message that waits for its acknowledgement.
+    in_flight: Option<InFlight>,
+    /// End of the time for the next acknowledgement; `None` while none is due.
+    acknowledgement_deadline: Option<Instant>,
+    /// Time of the next attempt after a rejection.
+    retry_at: Option<Instant>,
+    /// Rejections of the current message in a row.
+    rejections: u32,
+    retry_delays: ExponentialBackoff,
     /// Filters of the unacknowledged subscriptions, in the order of their requests.
     pending_subscriptions: VecDeque<String>,
     outgoing_packet_bytes_max: usize,
@@ -260,7 +319,11 @@ impl<'a> Session<'a> {
             handler,
             outage,
             phase: Phase::Connecting,
-            is_publishing: false,
+            in_flight: None,
+            acknowledgement_deadline: None,
+            retry_at: None,
+            rejections: 0,
+            retry_delays: config.timing.retry_delays.build(),
             pending_subscriptions: VecDeque::new(),
             outgoing_packet_bytes_max: usize::MAX,
             stop_deadline: None,
@@ -281,6 +344,8 @@ impl<'a> Session<'a> {
                 return SessionEnd::Lost(cause);
             }
             let deadline = self.stop_deadline;
+            let acknowledgement_deadline = self.acknowledgement_deadline;
+            let retry_at = self.retry_at;
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(Event::Incoming(packet))) => {
@@ -299,7 +364,12 @@ impl<'a> Session<'a> {
                     None => return SessionEnd::Lost(OutageCause::Closed),
                 },
                 () = self.config.wake.notified(),
-                    if self.phase == Phase::Ready && !self.is_publishing => {}
+                    if self.phase == Phase::Ready && self.can_publish() => {}
+                () = sleep_until_some(retry_at) => self.retry_at = None,
+                () = sleep_until_some(acknowledgement_deadline) => {
+                    let timeout = self.config.timing.acknowledgement_timeout;
+                    return SessionEnd::Lost(OutageCause::NoAcknowledgement(timeout));
+                }
                 () = &mut stop, if deadline.is_none() => {
                     if self.phase != Phase::Ready {
                         return SessionEnd::Stopped;
@@ -307,9 +377,7 @@ impl<'a> Session<'a> {
                     self.phase = Phase::Draining;
                     self.stop_deadline = Some(Instant::now() + SHUTDOWN_TIMEOUT);
                 }
-                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                    return SessionEnd::Stopped;
-                }
+                () = sleep_until_some(deadline) => return SessionEnd::Stopped,
             }
         }
     }
@@ -317,7 +385,7 @@ impl<'a> Session<'a> {
     /// Sends messages until one waits for its acknowledgement or none is left, and advances the phases
     /// of a stop.
     fn send_pending(&mut self, client: &AsyncClient) -> Result<(), OutageCause> {
-        while !self.is_publishing {
+        while self.can_publish() {
             let next = match self.phase {
                 Phase::Ready | Phase::Draining => self.handler.next_message(Timestamp::now()),
                 Phase::SendingFinalMessage => self.handler.final_message(),
@@ -334,6 +402,16 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Returns true if no message is in flight or waits to be sent again.
+    fn can_publish(&self) -> bool {
+        self.in_flight.is_none() && self.retry_at.is_none()
+    }
+
+    fn await_acknowledgement(&mut self) {
+        let timeout = self.config.timing.acknowledgement_timeout;
+        self.acknowledgement_deadline = Some(Instant::now() + timeout);
     }
 
     fn publish(
@@ -359,10 +437,12 @@ impl<'a> Session<'a> {
                 "a message of {size} bytes to {topic} is dropped: the broker accepts at most \
                  {limit} bytes"
             );
-            self.handler.on_acknowledged();
+            self.handler.on_rejected(false);
             return Ok(());
         }
-        self.is_publishing = true;
+        self.in_flight =
+            Some(InFlight { topic: topic.clone(), can_expire: message.expires.is_some() });
+        self.await_acknowledgement();
         client
             .try_publish_with_properties(
                 topic,
@@ -401,6 +481,8 @@ impl<'a> Session<'a> {
         }
         if self.pending_subscriptions.is_empty() {
             self.set_ready();
+        } else {
+            self.await_acknowledgement();
         }
         Ok(())
     }
@@ -416,27 +498,74 @@ impl<'a> Session<'a> {
                 );
             }
         }
-        if self.pending_subscriptions.is_empty() && self.phase == Phase::Subscribing {
+        if self.phase != Phase::Subscribing {
+            return;
+        }
+        if self.pending_subscriptions.is_empty() {
+            self.acknowledgement_deadline = None;
             self.set_ready();
+        } else {
+            self.await_acknowledgement();
         }
     }
 
     fn handle_puback(&mut self, ack: &PubAck) {
-        if !matches!(ack.reason, PubAckReason::Success | PubAckReason::NoMatchingSubscribers) {
-            let (broker, reason) = (&self.config.broker_address, ack.reason);
+        let Some(InFlight { topic, can_expire }) = self.in_flight.take() else {
+            return;
+        };
+        self.acknowledgement_deadline = None;
+        let (broker, reason) = (&self.config.broker_address, ack.reason);
+        let can_retry_help = match reason {
+            PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
+                self.reset_retries();
+                return self.handler.on_acknowledged();
+            }
+            PubAckReason::NotAuthorized
+            | PubAckReason::TopicNameInvalid
+            | PubAckReason::PayloadFormatInvalid => false,
+            PubAckReason::UnspecifiedError
+            | PubAckReason::ImplementationSpecificError
+            | PubAckReason::PacketIdentifierInUse
+            | PubAckReason::QuotaExceeded => true,
+        };
+        self.rejections += 1;
+        let is_retried = can_retry_help && (can_expire || self.rejections < REJECTIONS_MAX);
+        if !is_retried {
             tracing::warn!(
-                "the MQTT broker at {broker} rejects a message ({reason:?}); check the broker's \
-                 access rules"
+                "the MQTT broker at {broker} rejects a message to {topic} ({reason:?}), and the \
+                 message is dropped; check the broker's access rules and limits"
             );
+            self.reset_retries();
+        } else {
+            if self.rejections == 1 {
+                tracing::warn!(
+                    "the MQTT broker at {broker} rejects a message to {topic} ({reason:?}). Trying \
+                     again; check the broker's limits and log if this lasts"
+                );
+            }
+            self.retry_at = Some(Instant::now() + self.retry_delays.next().unwrap_or_default());
         }
-        self.is_publishing = false;
-        self.handler.on_acknowledged();
+        self.handler.on_rejected(is_retried);
+    }
+
+    fn reset_retries(&mut self) {
+        if std::mem::take(&mut self.rejections) > 0 {
+            self.retry_delays = self.config.timing.retry_delays.build();
+        }
     }
 
     fn set_ready(&mut self) {
         self.phase = Phase::Ready;
         self.outage.end(&self.config.broker_address);
         self.handler.on_connected();
+    }
+}
+
+/// Completes at `deadline`, or never if there is none.
+async fn sleep_until_some(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -478,6 +607,14 @@ mod tests {
         }
         let max = Duration::from_secs(30);
         assert!(delays[6..].iter().all(|delay| (max / 2..=max).contains(delay)), "{delays:?}");
+    }
+
+    #[test]
+    fn acknowledgement_timeout_is_keep_alive_within_bounds() {
+        for (keep_alive, seconds) in [(5, 10), (10, 10), (15, 15), (30, 30), (3600, 30)] {
+            let timeout = Timing::new(keep_alive).acknowledgement_timeout;
+            assert_eq!(timeout, Duration::from_secs(seconds), "{keep_alive}");
+        }
     }
 
     #[test]

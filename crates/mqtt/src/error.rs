@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rumqttc::v5::mqttbytes;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
@@ -42,6 +43,8 @@ pub(super) enum OutageCause {
     UnknownHost,
     /// The broker does not answer in time.
     NoResponse,
+    /// The broker does not acknowledge a message or a subscription within this time.
+    NoAcknowledgement(Duration),
     /// The broker rejects the account, the password or the client certificate.
     NotAuthorised,
     /// Another client connected with the same client id.
@@ -130,6 +133,12 @@ impl fmt::Display for OutageCause {
             }
             Self::NoResponse => f.write_str(
                 "the broker does not answer; check the network, and that the broker supports MQTT 5",
+            ),
+            Self::NoAcknowledgement(timeout) => write!(
+                f,
+                "the broker did not acknowledge a message or a subscription within {timeout:?}; \
+                 what is unacknowledged is sent again. If this happens often, check the network \
+                 and the broker's log"
             ),
             Self::NotAuthorised => f.write_str(
                 "the broker rejects this account; check `username`, `password_file` and the \

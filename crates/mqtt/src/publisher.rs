@@ -9,7 +9,7 @@ use instored_domain::{
     ListEvent, VisitEvent,
 };
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc};
 
 use super::commands;
@@ -49,12 +49,16 @@ pub struct ReplyAddress {
 }
 
 /// Counters of the connection since the start.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Statistics {
     /// Messages that wait to be sent now.
     pub queued: u64,
-    /// Events and answers dropped because they expired or the queue was full.
+    /// Age of the oldest message without an acknowledgement, in seconds; 0 if there is none.
+    pub oldest_queued_seconds: u64,
+    /// Messages dropped because they expired, the queue was full or the broker rejected them.
     pub dropped: u64,
+    /// Rejections of messages by the broker.
+    pub rejected: u64,
     /// Sessions with the broker.
     pub connections: u64,
     /// Commands refused because they were invalid or too many.
@@ -203,13 +207,12 @@ impl Publisher {
 
     /// Returns the counters of the connection.
     pub fn statistics(&self) -> Statistics {
-        let (queued, dropped) = {
-            let queue = self.0.queue();
-            (queue.len(), queue.dropped())
-        };
+        let queue = self.0.queue();
         Statistics {
-            queued,
-            dropped,
+            queued: queue.len(),
+            oldest_queued_seconds: queue.oldest_age().as_secs(),
+            dropped: queue.dropped(),
+            rejected: queue.rejected(),
             connections: self.0.connections.load(Ordering::Relaxed),
             refused_commands: self.0.refused_commands.load(Ordering::Relaxed),
         }
@@ -300,16 +303,16 @@ impl BoxSession {
 
 impl SessionHandler for BoxSession {
     fn on_connected(&mut self) {
-        self.shared.connections.fetch_add(1, Ordering::Relaxed);
         let dropped = self.shared.queue().take_dropped();
         if dropped > 0 {
-            tracing::warn!("events and answers dropped during the outage of the broker: {dropped}");
+            tracing::warn!("messages dropped since the last connection to the broker: {dropped}");
         }
         self.announce();
+        self.shared.connections.fetch_add(1, Ordering::Relaxed);
     }
 
     fn on_disconnected(&mut self) {
-        self.shared.queue().requeue_in_flight();
+        self.shared.queue().disconnect();
     }
 
     fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage> {
@@ -318,6 +321,10 @@ impl SessionHandler for BoxSession {
 
     fn on_acknowledged(&mut self) {
         self.shared.queue().acknowledge();
+    }
+
+    fn on_rejected(&mut self, is_retried: bool) {
+        self.shared.queue().reject(is_retried);
     }
 
     fn on_message(&mut self, message: IncomingMessage, _now: Timestamp) {

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -30,6 +31,14 @@ pub(super) struct OutgoingMessage {
     pub user_properties: Vec<(String, String)>,
     pub response_topic: Option<String>,
     pub correlation_data: Option<Vec<u8>>,
+    /// Time of the queue's first contact with the message; the queue sets it.
+    pub queued_at: Option<Instant>,
+}
+
+impl OutgoingMessage {
+    fn queued(self) -> Self {
+        Self { queued_at: Some(Instant::now()), ..self }
+    }
 }
 
 /// Prints the topic only, because payloads contain personal data.
@@ -53,7 +62,8 @@ enum Kind {
 pub(super) struct SendQueue {
     announcements: VecDeque<OutgoingMessage>,
     state: Option<OutgoingMessage>,
-    is_state_due: bool,
+    /// Time since which the state waits to be sent; `None` if the broker has the newest one.
+    state_due_since: Option<Instant>,
     replies: VecDeque<OutgoingMessage>,
     events: VecDeque<OutgoingMessage>,
     in_flight: Option<(Kind, OutgoingMessage)>,
@@ -61,19 +71,23 @@ pub(super) struct SendQueue {
     dropped: u64,
     /// Part of `dropped` that [`Self::take_dropped`] has returned.
     reported_dropped: u64,
+    /// Rejections by the broker since the start.
+    rejected: u64,
 }
 
 impl SendQueue {
     /// Queues the first messages of a session, before all others, and the state again.
     pub fn announce(&mut self, messages: impl IntoIterator<Item = OutgoingMessage>) {
-        self.announcements = messages.into_iter().collect();
-        self.is_state_due = self.state.is_some();
+        self.announcements = messages.into_iter().map(OutgoingMessage::queued).collect();
+        if self.state.is_some() {
+            self.state_due_since.get_or_insert_with(Instant::now);
+        }
     }
 
     /// Replaces the state and queues it.
     pub fn set_state(&mut self, message: OutgoingMessage) {
         self.state = Some(message);
-        self.is_state_due = true;
+        self.state_due_since.get_or_insert_with(Instant::now);
     }
 
     /// Queues an event or a command.
@@ -96,9 +110,10 @@ impl SendQueue {
         self.drop_expired(now);
         let next = if let Some(message) = self.announcements.pop_front() {
             (Kind::Announcement, message)
-        } else if let Some(message) = self.state.clone().filter(|_| self.is_state_due) {
-            self.is_state_due = false;
-            (Kind::State, message)
+        } else if let Some(message) =
+            self.state.clone().filter(|_| self.state_due_since.is_some())
+        {
+            (Kind::State, OutgoingMessage { queued_at: self.state_due_since.take(), ..message })
         } else if let Some(message) = self.replies.pop_front() {
             (Kind::Reply, message)
         } else {
@@ -108,26 +123,52 @@ impl SendQueue {
         Some(next.1)
     }
 
-    /// Removes the message in flight: it was acknowledged or finally rejected.
+    /// Removes the message in flight after its acknowledgement.
     pub fn acknowledge(&mut self) {
         self.in_flight = None;
     }
 
-    /// Handles a lost connection: the message in flight becomes the first of its kind again.
-    pub fn requeue_in_flight(&mut self) {
+    /// Counts a rejection of the message in flight. The message is dropped, or becomes the first of
+    /// its kind again if `is_retried`.
+    pub fn reject(&mut self, is_retried: bool) {
+        self.rejected += 1;
+        if is_retried {
+            self.requeue_in_flight();
+        } else {
+            self.dropped += u64::from(self.in_flight.take().is_some());
+        }
+    }
+
+    /// Handles a lost connection: the message in flight is sent again. Each session starts with new
+    /// announcements.
+    pub fn disconnect(&mut self) {
+        self.requeue_in_flight();
         self.announcements.clear();
+    }
+
+    fn requeue_in_flight(&mut self) {
         match self.in_flight.take() {
+            Some((Kind::Announcement, message)) => self.announcements.push_front(message),
+            Some((Kind::State, message)) => self.state_due_since = message.queued_at,
             Some((Kind::Reply, message)) => self.replies.push_front(message),
             Some((Kind::Event, message)) => self.events.push_front(message),
-            // Each session starts with new announcements and the newest state.
-            Some((Kind::Announcement | Kind::State, _)) | None => {}
+            None => {}
         }
+    }
+
+    /// Returns the age of the oldest unacknowledged message, or zero if there is none.
+    pub fn oldest_age(&self) -> Duration {
+        let in_flight = self.in_flight.as_ref().map(|(_, message)| message);
+        let first = [&self.announcements, &self.replies, &self.events].map(VecDeque::front);
+        let times = first.into_iter().chain([in_flight]).flatten().map(|message| message.queued_at);
+        let oldest = times.chain([self.state_due_since]).flatten().min();
+        oldest.map(|at| at.elapsed()).unwrap_or_default()
     }
 
     /// Returns the number of queued messages, including the one in flight.
     pub fn len(&self) -> u64 {
         let queued = self.announcements.len() + self.replies.len() + self.events.len();
-        queued as u64 + u64::from(self.is_state_due) + u64::from(self.in_flight.is_some())
+        queued as u64 + u64::from(self.state_due_since.is_some()) + u64::from(self.in_flight.is_some())
     }
 
     /// Returns the number of messages dropped since the last call.
@@ -138,6 +179,11 @@ impl SendQueue {
     /// Returns the number of messages dropped since the start.
     pub fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// Returns the number of rejections by the broker since the start.
+    pub fn rejected(&self) -> u64 {
+        self.rejected
     }
 
     fn drop_expired(&mut self, now: Timestamp) {
@@ -155,7 +201,7 @@ fn push_bounded(
     message: OutgoingMessage,
     limit: usize,
 ) -> u64 {
-    queue.push_back(message);
+    queue.push_back(message.queued());
     let excess = queue.len().saturating_sub(limit);
     queue.drain(..excess);
     excess as u64
@@ -194,7 +240,7 @@ mod tests {
         queue.push_event(message("b", 100), at(0));
         assert_eq!(queue.next(at(1)).unwrap().topic, "a");
         assert_eq!(queue.next(at(1)), None);
-        queue.requeue_in_flight();
+        queue.disconnect();
         assert_eq!(drain(&mut queue, 1), ["a", "b"]);
     }
 
@@ -204,7 +250,7 @@ mod tests {
         queue.push_event(message("short", 10), at(0));
         queue.push_event(message("long", 20), at(0));
         assert_eq!(queue.next(at(1)).unwrap().topic, "short");
-        queue.requeue_in_flight();
+        queue.disconnect();
         assert_eq!(drain(&mut queue, 10), ["long"]);
         assert_eq!(queue.take_dropped(), 1);
         assert_eq!(queue.take_dropped(), 0);
@@ -230,7 +276,7 @@ mod tests {
         queue.set_state(message("new", 100));
         queue.push_event(message("event", 100), at(0));
         assert_eq!(drain(&mut queue, 1), ["new", "event"]);
-        queue.requeue_in_flight();
+        queue.disconnect();
         queue.announce([message("online", 100)]);
         assert_eq!(drain(&mut queue, 1), ["online", "new"]);
     }
@@ -241,7 +287,7 @@ mod tests {
         queue.set_state(message("old", 100));
         assert_eq!(queue.next(at(1)).unwrap().topic, "old");
         queue.set_state(message("new", 100));
-        queue.requeue_in_flight();
+        queue.disconnect();
         queue.announce([]);
         assert_eq!(drain(&mut queue, 1), ["new"]);
     }

@@ -354,7 +354,7 @@ impl SessionHandler for Subscriber {
     }
 
     fn on_disconnected(&mut self) {
-        self.requests.queue().requeue_in_flight();
+        self.requests.queue().disconnect();
         self.set_connected(false);
     }
 
@@ -364,6 +364,10 @@ impl SessionHandler for Subscriber {
 
     fn on_acknowledged(&mut self) {
         self.requests.queue().acknowledge();
+    }
+
+    fn on_rejected(&mut self, is_retried: bool) {
+        self.requests.queue().reject(is_retried);
     }
 
     fn on_message(&mut self, message: IncomingMessage, now: Timestamp) {

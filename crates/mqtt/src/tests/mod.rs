@@ -26,6 +26,7 @@ use super::signature::verify;
 use super::*;
 
 mod connection;
+mod delivery;
 mod mosquitto_clients;
 mod publisher;
 mod subscriber;

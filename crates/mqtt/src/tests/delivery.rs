@@ -1,0 +1,227 @@
+//! Lost and negative acknowledgements, through a proxy that parses MQTT packets.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use backon::ExponentialBuilder;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::*;
+
+/// Packet types of MQTT 5, in the upper half of the first byte.
+const PUBACK: u8 = 0x40;
+const SUBACK: u8 = 0x90;
+
+/// Decides about each packet from the broker: returns the packet to forward; empty drops it.
+type PacketFilter = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send>;
+
+/// Starts a proxy to the broker that filters the packets to the client. Returns its port.
+async fn filtering_proxy(broker_port: u16, filter: PacketFilter) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let filter = Arc::new(Mutex::new(filter));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let broker = TcpStream::connect((Ipv4Addr::LOCALHOST, broker_port)).await.unwrap();
+            let filter = Arc::clone(&filter);
+            tokio::spawn(async move {
+                let (mut from_client, to_client) = client.into_split();
+                let (from_broker, mut to_broker) = broker.into_split();
+                // Ends both directions, and with them both connections, when one of them ends.
+                tokio::select! {
+                    _ = tokio::io::copy(&mut from_client, &mut to_broker) => {}
+                    _ = forward_packets(from_broker, to_client, &filter) => {}
+                }
+            });
+        }
+    });
+    port
+}
+
+async fn forward_packets(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    filter: &Mutex<PacketFilter>,
+) -> std::io::Result<()> {
+    loop {
+        let mut packet = vec![from.read_u8().await?];
+        let mut length = 0;
+        for shift in [0, 7, 14, 21] {
+            let byte = from.read_u8().await?;
+            packet.push(byte);
+            length |= usize::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let header_length = packet.len();
+        packet.resize(header_length + length, 0);
+        from.read_exact(&mut packet[header_length..]).await?;
+        let packet = (filter.lock().unwrap())(packet);
+        to.write_all(&packet).await?;
+    }
+}
+
+/// Returns a filter that drops the first packet of a type.
+fn drop_first(packet_type: u8) -> PacketFilter {
+    let mut is_dropped = false;
+    Box::new(move |packet| {
+        if packet[0] & 0xf0 == packet_type && !std::mem::replace(&mut is_dropped, true) {
+            return Vec::new();
+        }
+        packet
+    })
+}
+
+/// Box behind a proxy, with short time-outs, on a broker with a display.
+struct Link {
+    publisher: Publisher,
+    display: TestDisplay,
+    broker: Broker,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    async fn start(acknowledgement_timeout: Duration, filter: PacketFilter) -> Self {
+        let broker = Broker::start().unwrap();
+        let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
+        display.until(&BoxEvent::BrokerConnection(true)).await;
+        let port = filtering_proxy(broker.port(), filter).await;
+        let (publisher, commands, mut connection) =
+            connect(&settings(port), &box_id(), signer(1).0).unwrap();
+        let delays = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(2))
+            .with_max_delay(Duration::from_millis(20))
+            .without_max_times();
+        let timing = connection.timing_mut();
+        timing.acknowledgement_timeout = acknowledgement_timeout;
+        timing.reconnect_delays = delays;
+        timing.retry_delays = delays;
+        let task = tokio::spawn(async move {
+            let _commands = commands;
+            connection.run(std::future::pending()).await;
+        });
+        Self { publisher, display, broker, task }
+    }
+
+    async fn wait_for(&self, condition: impl Fn(&Statistics) -> bool) -> Statistics {
+        let reached = async {
+            loop {
+                let statistics = self.publisher.statistics();
+                if condition(&statistics) {
+                    return statistics;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let result = timeout(TIMEOUT, reached).await;
+        result.unwrap_or_else(|_| panic!("not in time: {:?}", self.publisher.statistics()))
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_acknowledgement_ends_session_and_message_is_resent() {
+    for packet_type in [PUBACK, SUBACK] {
+        let link = Link::start(Duration::from_millis(300), drop_first(packet_type)).await;
+        link.publisher.publish_visit(&visit(1, 600));
+        link.wait_for(|s| s.queued == 0 && s.connections > u64::from(packet_type == PUBACK)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_survive_loss_of_a_third_of_acknowledgements() {
+    const EVENTS: u128 = 200;
+    let mut random = fastrand::Rng::with_seed(7);
+    let lost = Arc::new(AtomicUsize::new(0));
+    let lost_count = Arc::clone(&lost);
+    let filter = Box::new(move |packet: Vec<u8>| {
+        if packet[0] & 0xf0 == PUBACK && random.f32() < 0.3 {
+            lost_count.fetch_add(1, Ordering::Relaxed);
+            return Vec::new();
+        }
+        packet
+    });
+    let mut link = Link::start(Duration::from_millis(50), filter).await;
+    for number in 0..EVENTS {
+        link.publisher.publish_visit(&visit(number, 600));
+    }
+    let mut deliveries = HashMap::new();
+    while deliveries.len() < EVENTS as usize {
+        if let BoxEvent::Visit(_, event) = link.display.next().await {
+            *deliveries.entry(event.id).or_insert(0) += 1;
+        }
+    }
+    let statistics = link.wait_for(|s| s.queued == 0).await;
+    while let Ok(event) = link.display.events.try_recv() {
+        assert!(!matches!(event, BoxEvent::Visit(..)), "delivered twice: {event:?}");
+    }
+    assert!(deliveries.values().all(|count| *count == 1), "{deliveries:?}");
+    assert_eq!(statistics.dropped, 0);
+    assert!(lost.load(Ordering::Relaxed) > 50, "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rejected_event_is_retried_only_if_retry_can_help() {
+    // Reason, rejections of the same event, copies at the broker, dropped messages.
+    for (reason, rejections, copies, dropped) in
+        [(0x97, 3, 4, 0), (0x80, 3, 4, 0), (0x87, 1, 1, 1), (0x90, 1, 1, 1), (0x99, 1, 1, 1)]
+    {
+        let left = Arc::new(AtomicUsize::new(0));
+        let rejections_left = Arc::clone(&left);
+        let filter = Box::new(move |packet: Vec<u8>| {
+            let is_rejected = packet[0] & 0xf0 == PUBACK
+                && rejections_left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                    .is_ok();
+            if is_rejected { vec![PUBACK, 3, packet[2], packet[3], reason] } else { packet }
+        });
+        let link = Link::start(TIMEOUT, filter).await;
+        let visits = MosquittoSub::start(link.broker.port(), "instored/+/visit");
+        link.wait_for(|s| s.connections == 1 && s.queued == 0).await;
+        left.store(rejections, Ordering::Relaxed);
+        link.publisher.publish_visit(&visit(1, 600));
+        let statistics = link.wait_for(|s| s.queued == 0).await;
+        link.publisher.publish_visit(&visit(2, 600));
+        let ids = || visits.next().json::<VisitEvent>().id;
+        for _ in 0..copies {
+            assert_eq!(ids(), EventId(Uuid::from_u128(1)), "{reason:#x}");
+        }
+        assert_eq!(ids(), EventId(Uuid::from_u128(2)), "{reason:#x}");
+        assert_eq!(
+            (statistics.rejected, statistics.dropped),
+            (rejections as u64, dropped),
+            "{reason:#x}"
+        );
+        assert_eq!(statistics.connections, 1, "{reason:#x}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn announcement_rejected_for_good_does_not_block_events() {
+    let filter = Box::new(|packet: Vec<u8>| {
+        if packet[0] & 0xf0 == PUBACK { vec![PUBACK, 3, packet[2], packet[3], 0x97] } else { packet }
+    });
+    let mut link = Link::start(TIMEOUT, filter).await;
+    link.publisher.publish_visit(&visit(1, 600));
+    let BoxEvent::Visit(_, event) = link.display.next_visit_or_enrolment().await else { panic!() };
+    assert_eq!(event.id, EventId(Uuid::from_u128(1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn oldest_message_age_grows_until_acknowledgement() {
+    let (publisher, _commands, _connection) =
+        connect(&settings(1), &box_id(), signer(1).0).unwrap();
+    assert_eq!(publisher.statistics().oldest_queued_seconds, 0);
+    publisher.publish_visit(&visit(1, 600));
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    publisher.publish_state(&state(1));
+    let statistics = publisher.statistics();
+    assert_eq!((statistics.queued, statistics.oldest_queued_seconds), (2, 1));
+}
