@@ -9,7 +9,7 @@ use instored_domain::{
     CatalogueChange, CommandFailure, CommandFailureCode, ConsentReceipt, Currency, Customer,
     CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product,
 };
-use instored_mqtt::{PublicKey, PublicKeyAnnouncement};
+use instored_mqtt::{PublicKey, PublicKeyAnnouncement, Statistics};
 use instored_vault::{
     AddOrderOutcome, AuditContext, AuditEntry, BackupSummary, Passphrase, RotationSummary, Vault,
     VaultError, VerificationReport, Verified,
@@ -35,6 +35,7 @@ pub enum Request {
     PutProducts { products: Vec<Product> },
     RemoveProducts { skus: Vec<String> },
     Key,
+    MqttStatistics,
     RotateKeys,
     Verify,
     AuditLog { limit: usize },
@@ -81,6 +82,7 @@ pub enum Response {
     },
     Catalogue(CatalogueChange),
     Key(PublicKeyAnnouncement),
+    MqttStatistics(Statistics),
     Rotated(RotationSummary),
     Verified(VerificationReport),
     AuditLog(Vec<AuditEntry>),
@@ -166,6 +168,9 @@ pub fn execute(
             Response::Compacted
         }
         Request::Backup { passphrase } => create_backup(vault, &passphrase, context)?,
+        Request::MqttStatistics => {
+            return Err(internal("only the running daemon has a connection to the broker"));
+        }
         Request::HoldButton { .. } => {
             return Err(internal("only the running daemon can press its button"));
         }

@@ -1,4 +1,4 @@
-//! Admin requests that the controller executes itself, because they change its memory.
+//! Admin requests that the controller executes itself, because they need its memory.
 
 use instored_domain::{CommandFailure, Order};
 use instored_vault::{Actor, AddOrderOutcome, ForgetSummary};
@@ -16,6 +16,7 @@ impl Controller {
                 let ForgetSummary { templates, orders } = self.forget(customer, Actor::Operator)?;
                 Ok(Response::Forgotten { templates, orders })
             }
+            Request::MqttStatistics => Ok(Response::MqttStatistics(self.publisher.statistics())),
             Request::HoldButton { duration } => {
                 self.simulated_button.hold(duration)?;
                 Ok(Response::ButtonHeld)

@@ -122,9 +122,7 @@ impl Timing {
     fn new(keep_alive_seconds: u16) -> Self {
         let (min, max) = ACKNOWLEDGEMENT_TIMEOUT_SECONDS.into_inner();
         Self {
-            acknowledgement_timeout: Duration::from_secs(
-                keep_alive_seconds.clamp(min, max).into(),
-            ),
+            acknowledgement_timeout: Duration::from_secs(keep_alive_seconds.clamp(min, max).into()),
             reconnect_delays: RECONNECT_DELAYS,
             retry_delays: RETRY_DELAYS,
         }

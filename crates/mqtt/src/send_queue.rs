@@ -110,8 +110,7 @@ impl SendQueue {
         self.drop_expired(now);
         let next = if let Some(message) = self.announcements.pop_front() {
             (Kind::Announcement, message)
-        } else if let Some(message) =
-            self.state.clone().filter(|_| self.state_due_since.is_some())
+        } else if let Some(message) = self.state.clone().filter(|_| self.state_due_since.is_some())
         {
             (Kind::State, OutgoingMessage { queued_at: self.state_due_since.take(), ..message })
         } else if let Some(message) = self.replies.pop_front() {
@@ -168,7 +167,9 @@ impl SendQueue {
     /// Returns the number of queued messages, including the one in flight.
     pub fn len(&self) -> u64 {
         let queued = self.announcements.len() + self.replies.len() + self.events.len();
-        queued as u64 + u64::from(self.state_due_since.is_some()) + u64::from(self.in_flight.is_some())
+        queued as u64
+            + u64::from(self.state_due_since.is_some())
+            + u64::from(self.in_flight.is_some())
     }
 
     /// Returns the number of messages dropped since the last call.

@@ -7,7 +7,7 @@ mod machine;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use instored_mqtt::{BoxEvent, Trust};
+use instored_mqtt::{BoxEvent, Statistics, Trust};
 use instored_recognition::Recogniser;
 use serde::Serialize;
 
@@ -43,6 +43,8 @@ struct Finding {
 
 /// Time for the connection to the broker.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum age of a message in the daemon's send queue, in seconds.
+const QUEUED_SECONDS_MAX: u64 = 60;
 
 /// Runs all checks, and prints one line for each.
 pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<ExitCode> {
@@ -129,5 +131,39 @@ fn broker(config: &Config) -> anyhow::Result<String> {
          broker, or correct host, port, username and tls in [mqtt]",
         BROKER_TIMEOUT.as_secs()
     );
-    Ok(format!("connected to {address}"))
+    let statistics = send_admin_request(&config.socket_path(), &Request::MqttStatistics);
+    // Without a running daemon, or with one of another version, there are no statistics.
+    match statistics {
+        Ok(Some(Ok(Response::MqttStatistics(statistics)))) => send_queue(&address, &statistics),
+        _ => Ok(format!("connected to {address}")),
+    }
+}
+
+/// Reports the age of the oldest message that the broker has not acknowledged to the daemon.
+fn send_queue(address: &str, statistics: &Statistics) -> anyhow::Result<String> {
+    let Statistics { queued, oldest_queued_seconds: seconds, .. } = statistics;
+    anyhow::ensure!(
+        *seconds <= QUEUED_SECONDS_MAX,
+        "connected to {address}, but messages of the daemon have waited for {seconds} s \
+         (number: {queued}): search the daemon's log for \"MQTT broker\" to find the cause"
+    );
+    Ok(format!("connected to {address}; the oldest unsent message has waited {seconds} s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broker_is_bad_if_message_waits_longer_than_a_minute() {
+        let finding = |oldest_queued_seconds| {
+            send_queue(
+                "broker:1883",
+                &Statistics { oldest_queued_seconds, ..Statistics::default() },
+            )
+        };
+        assert!(finding(60).unwrap().contains("60 s"));
+        let error = finding(61).unwrap_err().to_string();
+        assert!(error.contains("61 s") && error.contains("log"), "{error}");
+    }
 }

@@ -143,13 +143,18 @@ impl Collector for DaemonCollector {
         let dropped = ConstCounter::new(statistics.dropped);
         let connections = ConstCounter::new(statistics.connections);
         let refused = ConstCounter::new(statistics.refused_commands);
+        let rejected = ConstCounter::new(statistics.rejected);
+        let oldest = i64::try_from(statistics.oldest_queued_seconds).unwrap_or(i64::MAX);
+        let oldest = ConstGauge::new(oldest);
         let queued = ConstGauge::new(i64::try_from(statistics.queued).unwrap_or(i64::MAX));
-        let metrics: [(&str, &str, &dyn EncodeMetric); 5] = [
+        let metrics: [(&str, &str, &dyn EncodeMetric); 7] = [
             ("embeddings", "Computed embeddings, by purpose", &embeddings),
-            ("bus_dropped", "Events and responses that expired before they were sent", &dropped),
+            ("bus_dropped", "Messages that expired, exceeded the queue or were rejected", &dropped),
+            ("bus_rejected", "Rejections of messages by the broker", &rejected),
             ("bus_connections", "Connections to the broker since the start", &connections),
             ("bus_refused_commands", "Commands that were malformed or too frequent", &refused),
             ("bus_waiting", "Messages in the send queue", &queued),
+            ("bus_oldest_seconds", "Age of the oldest unacknowledged message", &oldest),
         ];
         for (name, help, metric) in metrics {
             let encoder = encoder.encode_descriptor(name, help, None, metric.metric_type())?;

@@ -206,7 +206,11 @@ async fn rejected_event_is_retried_only_if_retry_can_help() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn announcement_rejected_for_good_does_not_block_events() {
     let filter = Box::new(|packet: Vec<u8>| {
-        if packet[0] & 0xf0 == PUBACK { vec![PUBACK, 3, packet[2], packet[3], 0x97] } else { packet }
+        if packet[0] & 0xf0 == PUBACK {
+            vec![PUBACK, 3, packet[2], packet[3], 0x97]
+        } else {
+            packet
+        }
     });
     let mut link = Link::start(TIMEOUT, filter).await;
     link.publisher.publish_visit(&visit(1, 600));
