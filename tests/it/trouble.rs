@@ -138,7 +138,7 @@ fn a_picture_that_is_none_is_named_and_the_others_are_shown() {
     ear.state("streaming", |s| s["camera"] == "streaming");
     enrol(&broker, &mut ear);
     let bad = pictures.path().join("1.jpg").display().to_string();
-    assert_says(&daemon.logs(&bad), &["cannot be shown", "replace or remove it"]);
+    assert_says(&daemon.logs(&bad), &["cannot decode", "replace the file"]);
     daemon.stop();
 }
 

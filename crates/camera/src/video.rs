@@ -45,7 +45,7 @@ impl Video {
         is_repeated: bool,
     ) -> Result<Self, CameraError> {
         if let Err(source) = std::fs::File::open(file) {
-            return Err(ImageFileError::File { path: file.to_owned(), source }.into());
+            return Err(ImageFileError::Read { path: file.to_owned(), source }.into());
         }
         let clock = FrameClock::new(fps, pacing);
         let decoder = Decoder::start(file, clock.fps())?;

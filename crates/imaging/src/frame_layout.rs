@@ -1,40 +1,44 @@
-//! How the bytes of a camera's frames lie.
+//! Memory layout of camera frames.
 
 use super::PixelFormat;
 
-/// Where each byte of a frame belongs. Made once, when the camera is opened.
+/// Memory layout of a camera's frames. Created once, when the camera is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameLayout {
+    /// Pixel format.
     pub pixel_format: PixelFormat,
+    /// Width in pixels.
     pub width: usize,
+    /// Height in pixels.
     pub height: usize,
     /// Bytes from one row of the first plane to the next.
     pub stride: usize,
-    pub range: LumaRange,
+    /// Range of luma levels.
+    pub luma_range: LumaRange,
 }
 
-/// Which levels of luma are black and white.
+/// Range of luma levels, from black to white.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LumaRange {
-    /// 16 and 235, as in broadcasting: what V4L2 means where a driver says nothing.
+    /// 16 to 235, as in broadcasting. The default of V4L2.
     Limited,
-    /// 0 and 255, as in JPEG.
+    /// 0 to 255, as in JPEG.
     Full,
 }
 
 impl FrameLayout {
-    /// The layout of frames of `width` x `height` pixels with rows `stride` bytes apart; of
-    /// [`PixelFormat::Mjpg`] the stride does not matter.
+    /// Creates the layout of frames of `width` × `height` pixels with `stride` bytes per row. The
+    /// stride of [`PixelFormat::Mjpg`] is ignored.
     ///
     /// # Errors
-    /// Why no such frame can be read: a side of 0, an odd side where colours are shared by two
-    /// pixels, or rows that do not fit into their stride.
+    /// The reason, if a side is 0, if a side is odd but pixels share their chroma in pairs, or if a row
+    /// is longer than the stride.
     pub fn new(
         pixel_format: PixelFormat,
         width: u32,
         height: u32,
         stride: u32,
-        range: LumaRange,
+        luma_range: LumaRange,
     ) -> Result<Self, String> {
         let name = pixel_format.fourcc().escape_ascii().to_string();
         let (across, down) = match pixel_format {
@@ -42,27 +46,27 @@ impl FrameLayout {
             PixelFormat::Nv12 | PixelFormat::Yu12 => (2, 2),
             PixelFormat::Rgb3 | PixelFormat::Bgr3 | PixelFormat::Grey | PixelFormat::Mjpg => (1, 1),
         };
-        let multiple = |side: u32, of: u32| side > 0 && side.is_multiple_of(of);
-        if !multiple(width, across) || !multiple(height, down) {
-            return Err(format!("{width}x{height} is no size that {name} can have"));
+        let is_multiple = |side: u32, of: u32| side > 0 && side.is_multiple_of(of);
+        if !is_multiple(width, across) || !is_multiple(height, down) {
+            return Err(format!("{name} does not support a size of {width}x{height} pixels"));
         }
         let layout = Self {
             pixel_format,
             width: width as usize,
             height: height as usize,
             stride: stride as usize,
-            range,
+            luma_range,
         };
-        // The rows of YU12's chroma have half the stride.
-        let halves = if pixel_format == PixelFormat::Yu12 { 2 } else { 1 };
-        if layout.stride < layout.row() || !layout.stride.is_multiple_of(halves) {
-            return Err(format!("{width} pixels of {name} are no row of {stride} bytes"));
+        // The chroma rows of YU12 have half the stride.
+        let divisor = if pixel_format == PixelFormat::Yu12 { 2 } else { 1 };
+        if layout.stride < layout.row_bytes() || !layout.stride.is_multiple_of(divisor) {
+            return Err(format!("{width} pixels of {name} do not fit a row of {stride} bytes"));
         }
         Ok(layout)
     }
 
-    /// Bytes of a row of the first plane.
-    pub fn row(&self) -> usize {
+    /// Returns the bytes of a row of the first plane, without padding.
+    pub fn row_bytes(&self) -> usize {
         match self.pixel_format {
             PixelFormat::Rgb3 | PixelFormat::Bgr3 => self.width * 3,
             PixelFormat::Yuyv | PixelFormat::Uyvy => self.width * 2,
@@ -71,13 +75,13 @@ impl FrameLayout {
         }
     }
 
-    /// Bytes of a whole frame; the last row may go without its padding.
-    pub fn needed(&self) -> usize {
+    /// Returns the bytes of a whole frame, without the padding of the last row.
+    pub fn frame_bytes(&self) -> usize {
         let Self { width, height, stride, .. } = *self;
         match self.pixel_format {
             PixelFormat::Nv12 => stride * (height + height / 2 - 1) + width,
             PixelFormat::Yu12 => stride * height + stride / 2 * (height - 1) + width / 2,
-            _ => stride * (height - 1) + self.row(),
+            _ => stride * (height - 1) + self.row_bytes(),
         }
     }
 }
@@ -86,13 +90,14 @@ impl FrameLayout {
 mod tests {
     use super::*;
 
+    fn layout(pixel_format: PixelFormat, width: u32, height: u32, stride: u32) -> Option<String> {
+        FrameLayout::new(pixel_format, width, height, stride, LumaRange::Limited).err()
+    }
+
     #[test]
-    fn sides_that_a_format_cannot_have_are_refused_with_a_sentence() {
+    fn unsupported_size_or_stride_is_rejected_with_reason() {
         for pixel_format in PixelFormat::ALL {
-            assert!(
-                FrameLayout::new(pixel_format, 0, 4, 64, LumaRange::Limited).is_err(),
-                "{pixel_format:?}"
-            );
+            assert!(layout(pixel_format, 0, 4, 64).is_some(), "{pixel_format:?}");
         }
         for (pixel_format, width, height) in [
             (PixelFormat::Yuyv, 639, 480),
@@ -100,13 +105,13 @@ mod tests {
             (PixelFormat::Nv12, 640, 479),
             (PixelFormat::Yu12, 639, 479),
         ] {
-            let refusal = FrameLayout::new(pixel_format, width, height, 4000, LumaRange::Limited)
-                .unwrap_err();
-            assert!(refusal.contains(&format!("{width}x{height} is no size")), "{refusal}");
+            let reason = layout(pixel_format, width, height, 4000).unwrap();
+            assert!(reason.contains(&format!("a size of {width}x{height}")), "{reason}");
         }
-        assert!(FrameLayout::new(PixelFormat::Rgb3, 639, 479, 1917, LumaRange::Limited).is_ok());
-        let refusal =
-            FrameLayout::new(PixelFormat::Rgb3, 640, 480, 1919, LumaRange::Limited).unwrap_err();
-        assert_eq!(refusal, "640 pixels of RGB3 are no row of 1919 bytes");
+        assert_eq!(layout(PixelFormat::Rgb3, 639, 479, 1917), None);
+        assert_eq!(
+            layout(PixelFormat::Rgb3, 640, 480, 1919).unwrap(),
+            "640 pixels of RGB3 do not fit a row of 1919 bytes"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Pictures from files.
+//! JPEG and PNG files.
 
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
@@ -7,60 +7,65 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::Picture;
 
-/// Largest side that is read: a file may claim any size.
-const MAX_SIDE: u32 = 16_384;
+/// Largest side of an image, in pixels. Limits the memory that a file can claim.
+const SIDE_MAX: u32 = 16_384;
 
-/// An image file that cannot be used.
+/// Error of an image file.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageFileError {
     /// The file contains no picture that can be decoded.
-    #[error("{path} cannot be shown: {reason}; replace or remove it", path = path.display())]
-    Picture {
-        /// The file.
+    #[error(
+        "cannot decode {path}: {reason}; replace the file with a JPEG or PNG file or remove it",
+        path = path.display()
+    )]
+    Decode {
+        /// Path of the file.
         path: PathBuf,
-        /// The decoder's message.
+        /// Message of the decoder.
         reason: String,
     },
     /// The file cannot be read.
-    #[error("{path} cannot be read: {source}; name another in camera.device", path = path.display())]
-    File {
-        /// The file.
+    #[error("cannot read {path}: {source}; name another file in camera.device", path = path.display())]
+    Read {
+        /// Path of the file.
         path: PathBuf,
-        /// The operating system's message.
+        /// Message of the operating system.
         source: io::Error,
     },
 }
 
-/// Reads a JPEG or PNG file, upright as its EXIF data says.
+/// Reads a JPEG or PNG file and applies its EXIF orientation.
 ///
 /// # Errors
-/// When the file cannot be read or is no such picture.
+/// If the file cannot be read or decoded.
 pub fn read_picture(path: &Path) -> Result<Picture, ImageFileError> {
-    let unreadable = |reason: String| ImageFileError::Picture { path: path.to_owned(), reason };
     let bytes = std::fs::read(path)
-        .map_err(|source| ImageFileError::File { path: path.to_owned(), source })?;
-    decode_picture(&bytes).map_err(unreadable)
+        .map_err(|source| ImageFileError::Read { path: path.to_owned(), source })?;
+    decode_picture(&bytes)
+        .map_err(|reason| ImageFileError::Decode { path: path.to_owned(), reason })
 }
 
-/// Reads a JPEG or PNG from memory, upright as its EXIF data says.
+/// Decodes a JPEG or PNG image and applies its EXIF orientation.
 ///
 /// # Errors
-/// What is wrong with it, when it is no such picture.
+/// The reason, if the image cannot be decoded.
 pub fn decode_picture(bytes: &[u8]) -> Result<Picture, String> {
-    let upright = || -> Result<DynamicImage, image::ImageError> {
-        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-        let mut limits = Limits::default();
-        limits.max_image_width = Some(MAX_SIDE);
-        limits.max_image_height = Some(MAX_SIDE);
-        reader.limits(limits);
-        let mut decoder = reader.into_decoder()?;
-        let orientation = decoder.orientation()?;
-        let mut picture = DynamicImage::from_decoder(decoder)?;
-        picture.apply_orientation(orientation);
-        Ok(picture)
-    };
-    // Some decoders end their sentence with a line break.
-    let rgb = upright().map_err(|err| err.to_string().trim_end().to_owned())?.into_rgb8();
+    // Some messages of decoders end with a line break.
+    let image = decode(bytes).map_err(|err| err.to_string().trim_end().to_owned())?;
+    let rgb = image.into_rgb8();
     let (width, height) = rgb.dimensions();
     Picture::new(width, height, rgb.into_raw()).map_err(|err| err.to_string())
+}
+
+fn decode(bytes: &[u8]) -> Result<DynamicImage, image::ImageError> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(SIDE_MAX);
+    limits.max_image_height = Some(SIDE_MAX);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    Ok(image)
 }

@@ -1,5 +1,13 @@
 //! Pictures and frames: pixel formats, colour conversion, scaling, and image files.
 //!
+//! | module | contents |
+//! |---|---|
+//! | `picture` | [`Picture`], and [`Frame`] with its time |
+//! | `pixel_format`, `frame_layout` | pixel formats of cameras and their memory layout |
+//! | `frame_decoder`, `yuv`, `mjpeg` | decoding of camera buffers |
+//! | `scale` | resizing |
+//! | `image_file` | JPEG and PNG files |
+//!
 //! Rules:
 //! 1. A [`Picture`] is 8-bit RGB, row by row, without padding; its length always matches its size.
 //! 2. A buffer from a camera is read completely or rejected. It is never read past its end.
@@ -7,12 +15,12 @@
 
 #![forbid(unsafe_code)]
 
+mod frame_decoder;
 mod frame_layout;
 mod image_file;
 mod mjpeg;
 mod picture;
 mod pixel_format;
-mod pixels;
 mod scale;
 mod yuv;
 
@@ -22,7 +30,7 @@ pub use picture::{Frame, LazyFrame, Picture, PictureSizeError};
 pub use pixel_format::{FourCc, PixelFormat};
 pub use scale::{CropRect, Scaler};
 
-/// A buffer that contains no usable frame; the next one may be good.
+/// Error of a buffer that contains no usable frame. The next buffer may be usable.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct FrameError(pub String);

@@ -1,9 +1,9 @@
-//! Motion JPEG, as webcams send it.
+//! Decoding of Motion JPEG frames of webcams.
 //!
-//! Such frames are JPEG files with two liberties: many leave out the Huffman tables, which are then
-//! those of the JPEG standard's annex K, and the buffer may go on behind the picture's end. A frame
-//! without an end was cut short and is refused. One that lost bytes in its middle but has its end
-//! cannot always be told from a whole one; it comes out partly grey.
+//! Such frames differ from JPEG files in two ways: many omit the Huffman tables, which are then those
+//! of annex K of the JPEG standard (ITU-T T.81), and the buffer may contain bytes after the end of the
+//! image. A frame without an end marker is truncated and rejected. A frame that lost bytes before its
+//! end marker cannot always be detected; it is decoded with grey areas.
 
 use std::borrow::Cow;
 
@@ -17,13 +17,13 @@ use super::{FrameError, Picture};
 /// Decodes one frame, which must have the negotiated size.
 ///
 /// # Errors
-/// [`FrameError`] when the frame is cut short, damaged or of another size.
+/// If the frame is truncated, damaged or of another size.
 pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Picture, FrameError> {
     let damaged = |reason: String| FrameError(format!("MJPG: {reason}"));
-    // The decoder would fill a frame that is cut short with grey.
+    // The decoder would fill a truncated frame with grey.
     let end = bytes.windows(2).rposition(|pair| pair == [0xFF, EOI]);
     let Some(end) = end else {
-        return Err(damaged(format!("{} bytes without an end", bytes.len())));
+        return Err(damaged(format!("no end marker in {} bytes", bytes.len())));
     };
     let bytes = with_huffman_tables(&bytes[..end + 2]);
     let options = DecoderOptions::default()
@@ -34,7 +34,7 @@ pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Picture, F
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_ref()), options);
     decoder.decode_headers().map_err(|err| damaged(err.to_string()))?;
     if decoder.dimensions() != Some((width as usize, height as usize)) {
-        return Err(damaged(format!("not {width}x{height}")));
+        return Err(damaged(format!("size is not {width}x{height} pixels")));
     }
     let rgb = decoder.decode().map_err(|err| damaged(err.to_string()))?;
     Picture::new(width, height, rgb).map_err(|err| damaged(err.to_string()))
@@ -45,13 +45,13 @@ const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
 const DHT: u8 = 0xC4;
 
-/// The frame with Huffman tables: its own, or the standard's where it has none.
+/// Returns the frame with its Huffman tables, or with those of the standard if it has none.
 fn with_huffman_tables(jpeg: &[u8]) -> Cow<'_, [u8]> {
-    if !jpeg.starts_with(&[0xFF, SOI]) || segments(jpeg).any(|marker| marker == DHT) {
+    if !jpeg.starts_with(&[0xFF, SOI]) || segment_markers(jpeg).any(|marker| marker == DHT) {
         return Cow::Borrowed(jpeg);
     }
-    let mut whole = Vec::with_capacity(jpeg.len() + 512);
-    whole.extend([0xFF, SOI]);
+    let mut complete = Vec::with_capacity(jpeg.len() + 512);
+    complete.extend([0xFF, SOI]);
     for (class_and_id, lengths, values) in [
         (0x00, &DC_LUMA_LENGTHS, &DC_VALUES[..]),
         (0x10, &AC_LUMA_LENGTHS, &AC_LUMA_VALUES[..]),
@@ -59,16 +59,16 @@ fn with_huffman_tables(jpeg: &[u8]) -> Cow<'_, [u8]> {
         (0x11, &AC_CHROMA_LENGTHS, &AC_CHROMA_VALUES[..]),
     ] {
         let length = u8::try_from(2 + 1 + 16 + values.len()).expect("162 values at most");
-        whole.extend([0xFF, DHT, 0, length, class_and_id]);
-        whole.extend(lengths);
-        whole.extend(values);
+        complete.extend([0xFF, DHT, 0, length, class_and_id]);
+        complete.extend(lengths);
+        complete.extend(values);
     }
-    whole.extend(&jpeg[2..]);
-    Cow::Owned(whole)
+    complete.extend(&jpeg[2..]);
+    Cow::Owned(complete)
 }
 
-/// The markers before the scan.
-fn segments(jpeg: &[u8]) -> impl Iterator<Item = u8> + '_ {
+/// Returns the markers before the scan.
+fn segment_markers(jpeg: &[u8]) -> impl Iterator<Item = u8> + '_ {
     let mut rest = &jpeg[2..];
     std::iter::from_fn(move || {
         let [0xFF, marker, high, low, ..] = *rest else { return None };
@@ -78,7 +78,7 @@ fn segments(jpeg: &[u8]) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
-// ITU-T T.81, tables K.3 to K.6: how many codes have 1, 2, … 16 bits, and what they mean.
+// ITU-T T.81, tables K.3 to K.6: number of codes with 1, 2, … 16 bits, and their values.
 const DC_LUMA_LENGTHS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
 const DC_CHROMA_LENGTHS: [u8; 16] = [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0];
 const DC_VALUES: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
@@ -123,14 +123,14 @@ mod tests {
 
     const SIDES: (u32, u32) = (96, 64);
 
-    /// A picture with smooth and busy parts, so that many codes occur.
+    /// Returns a picture with smooth and detailed parts, so that many Huffman codes occur.
     fn picture() -> Picture {
         let (width, height) = SIDES;
         let rgb = (0..height)
             .flat_map(|y| (0..width).map(move |x| (x, y)))
             .flat_map(|(x, y)| {
-                let busy = if x > width / 2 { (x * 37 + y * 91) % 97 } else { 0 };
-                [(x * 2 + busy) as u8, (y * 3) as u8, (x + y + busy) as u8]
+                let detail = if x > width / 2 { (x * 37 + y * 91) % 97 } else { 0 };
+                [(x * 2 + detail) as u8, (y * 3) as u8, (x + y + detail) as u8]
             })
             .collect();
         Picture::new(width, height, rgb).unwrap()
@@ -165,38 +165,38 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_looks_like_what_was_seen() {
-        let (seen, shown) = (decoded(&jpeg()).unwrap(), picture());
-        let off: u32 =
-            seen.rgb().iter().zip(shown.rgb()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-        assert!(off / (seen.rgb().len() as u32) < 8, "{off}");
+    fn decoded_frame_resembles_encoded_picture() {
+        let (found, expected) = (decoded(&jpeg()).unwrap(), picture());
+        let pairs = found.rgb().iter().zip(expected.rgb());
+        let difference: u32 = pairs.map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+        assert!(difference / (found.rgb().len() as u32) < 8, "{difference}");
     }
 
     #[test]
-    fn a_frame_without_huffman_tables_is_the_same() {
-        let (whole, stripped) = (jpeg(), without_huffman_tables(&jpeg()));
-        assert!(stripped.len() + 400 < whole.len(), "nothing was stripped");
-        assert_eq!(decoded(&stripped).unwrap(), decoded(&whole).unwrap());
+    fn frame_without_huffman_tables_decodes_the_same() {
+        let (complete, stripped) = (jpeg(), without_huffman_tables(&jpeg()));
+        assert!(stripped.len() + 400 < complete.len(), "nothing was stripped");
+        assert_eq!(decoded(&stripped).unwrap(), decoded(&complete).unwrap());
     }
 
     #[test]
-    fn bytes_behind_the_end_are_not_read() {
+    fn bytes_after_end_marker_are_ignored() {
         let mut padded = jpeg();
         padded.extend([0; 5000]);
         assert_eq!(decoded(&padded).unwrap(), decoded(&jpeg()).unwrap());
     }
 
     #[test]
-    fn a_frame_cut_short_anywhere_is_damaged() {
-        let whole = jpeg();
-        for end in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
-            let err = decoded(&whole[..end]).unwrap_err();
+    fn truncated_frame_is_rejected() {
+        let frame = jpeg();
+        for end in (0..frame.len()).step_by(7).chain([frame.len() - 1]) {
+            let err = decoded(&frame[..end]).unwrap_err();
             assert!(err.to_string().starts_with("MJPG: "), "{end}: {err}");
         }
     }
 
     #[test]
-    fn a_frame_of_another_size_is_damaged() {
+    fn frame_of_another_size_is_rejected() {
         for (width, height) in [(95, 64), (96, 63), (97, 64), (96, 65)] {
             let err = decode(&jpeg(), width, height).unwrap_err();
             assert!(err.to_string().starts_with("MJPG: "), "{err}");
@@ -204,25 +204,25 @@ mod tests {
     }
 
     #[test]
-    fn a_grey_frame_is_shown_grey() {
+    fn grey_frame_decodes_to_grey() {
         let mut bytes = Vec::new();
         JpegEncoder::new_with_quality(&mut bytes, 95)
             .encode(&[77; 16 * 16], 16, 16, ExtendedColorType::L8)
             .unwrap();
-        let seen = decode(&bytes, 16, 16).unwrap();
-        assert!(seen.rgb().iter().all(|level| level.abs_diff(77) <= 1));
+        let decoded = decode(&bytes, 16, 16).unwrap();
+        assert!(decoded.rgb().iter().all(|level| level.abs_diff(77) <= 1));
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn random_bytes_are_rejected_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
             let framed = [&[0xFF, SOI][..], &bytes, &[0xFF, EOI]].concat();
             prop_assert!(decode(&bytes, 16, 16).is_err());
             prop_assert!(decode(&framed, 16, 16).is_err());
         }
 
         #[test]
-        fn no_flipped_bytes_make_it_panic(
+        fn flipped_bytes_cause_no_panic(
             flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..8),
         ) {
             let mut bytes = jpeg();

@@ -1,31 +1,32 @@
-//! Pictures: 8-bit RGB, row by row, nothing between the rows.
+//! Pictures (8-bit RGB) and frames.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// An RGB picture, at least one pixel each way.
+/// RGB picture of at least one pixel.
 #[derive(Clone)]
 pub struct Picture {
     width: u32,
     height: u32,
-    /// Empty only as long as there is a lazy to make it of.
+    /// Empty only while `lazy` can still provide the colours.
     rgb: OnceLock<Vec<u8>>,
     lazy: Option<Arc<dyn LazyFrame>>,
 }
 
-/// A picture in a camera's own form. Most frames show nothing new, which can be told from their
-/// brightness alone: colours are made of it when somebody asks for them.
+/// Frame in a camera's own format, converted to RGB on demand.
+///
+/// Most frames show no change, which is detected from luma alone; their colours are never needed.
 pub trait LazyFrame: Send + Sync {
-    /// The bytes RGBRGB…, of the picture's size.
+    /// Converts the frame to RGB: three bytes per pixel, of the size of the picture.
     fn to_rgb(&self) -> Vec<u8>;
-    /// Fills `into` anew with the brightness, 0 to 255, of every `step`th pixel of row `y`.
+    /// Replaces the contents of `into` with the luma, 0 to 255, of every `step`th pixel of row `y`.
     fn sample_luma(&self, y: usize, step: usize, into: &mut Vec<u8>);
 }
 
-/// A buffer that does not hold the picture it should.
+/// Error of a buffer whose length does not match the size of the picture.
 #[derive(Debug, thiserror::Error)]
-#[error("{length} bytes are not an RGB picture of {width}x{height}")]
+#[error("{length} bytes are not an RGB picture of {width}x{height} pixels")]
 pub struct PictureSizeError {
     width: u32,
     height: u32,
@@ -33,35 +34,36 @@ pub struct PictureSizeError {
 }
 
 impl Picture {
-    /// A picture of `width` x `height` from `rgb`, 3 bytes a pixel.
+    /// Creates a picture of `width` × `height` pixels from `rgb`, three bytes per pixel.
     ///
     /// # Errors
-    /// When a side is 0 or the length is not `width * height * 3`.
+    /// If a side is 0 or the length is not `width * height * 3`.
     pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self, PictureSizeError> {
-        let wanted = u64::from(width) * u64::from(height) * 3;
-        if width == 0 || height == 0 || rgb.len() as u64 != wanted {
+        let expected = u64::from(width) * u64::from(height) * 3;
+        if width == 0 || height == 0 || rgb.len() as u64 != expected {
             return Err(PictureSizeError { width, height, length: rgb.len() });
         }
-        Ok(Self::of(width, height, rgb))
+        Ok(Self::from_rgb(width, height, rgb))
     }
 
-    /// A picture that is developed when its colours are asked for; sides of 0 become 1.
-    pub fn lazy(width: u32, height: u32, lazy: Arc<dyn LazyFrame>) -> Self {
+    /// Creates a picture that is converted to RGB when its colours are first requested. A side of 0
+    /// becomes 1.
+    pub fn lazy(width: u32, height: u32, frame: Arc<dyn LazyFrame>) -> Self {
         let (width, height) = (width.max(1), height.max(1));
-        Self { width, height, rgb: OnceLock::new(), lazy: Some(lazy) }
+        Self { width, height, rgb: OnceLock::new(), lazy: Some(frame) }
     }
 
-    fn of(width: u32, height: u32, rgb: Vec<u8>) -> Self {
+    fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Self {
         Self { width, height, rgb: rgb.into(), lazy: None }
     }
 
-    /// A picture of one colour; sides of 0 become 1.
+    /// Creates a picture of one colour. A side of 0 becomes 1.
     pub fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
         let (width, height) = (width.max(1), height.max(1));
-        Self::of(width, height, colour.repeat(width as usize * height as usize))
+        Self::from_rgb(width, height, colour.repeat(width as usize * height as usize))
     }
 
-    /// The picture as a mirror shows it.
+    /// Returns the mirror image: left and right are exchanged.
     pub fn mirrored(&self) -> Self {
         let row = self.width as usize * 3;
         let rgb = self
@@ -70,33 +72,33 @@ impl Picture {
             .flat_map(|row| row.as_chunks::<3>().0.iter().rev().flatten())
             .copied()
             .collect();
-        Self::of(self.width, self.height, rgb)
+        Self::from_rgb(self.width, self.height, rgb)
     }
 
-    /// Pixels a row.
+    /// Returns the width in pixels.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Rows.
+    /// Returns the height in pixels.
     pub fn height(&self) -> u32 {
         self.height
     }
 
-    /// The bytes, RGBRGB…
+    /// Returns the pixels, three bytes each.
     pub fn rgb(&self) -> &[u8] {
-        self.rgb.get_or_init(|| self.lazy.as_ref().map_or_else(Vec::new, |n| n.to_rgb()))
+        self.rgb.get_or_init(|| self.lazy.as_ref().map_or_else(Vec::new, |lazy| lazy.to_rgb()))
     }
 
-    /// The bytes, to be painted on.
+    /// Returns the pixels for writing, three bytes each.
     pub fn rgb_mut(&mut self) -> &mut [u8] {
         self.rgb();
         self.lazy = None;
         self.rgb.get_mut().map_or(&mut [], |rgb| rgb)
     }
 
-    /// Fills `into` anew with the brightness, 0 to 255, of every `step`th pixel of row `y`: luma, or
-    /// green, which has most of it. Makes no colours.
+    /// Replaces the contents of `into` with the luma, 0 to 255, of every `step`th pixel of row `y`.
+    /// Of an RGB picture it is approximated by green. Does not convert colours.
     pub fn sample_luma(&self, y: usize, step: usize, into: &mut Vec<u8>) {
         match &self.lazy {
             Some(lazy) => lazy.sample_luma(y, step, into),
@@ -109,7 +111,7 @@ impl Picture {
     }
 }
 
-/// Of the same colours, however they are kept.
+/// Compares size and colours, whether they are converted yet or not.
 impl PartialEq for Picture {
     fn eq(&self, other: &Self) -> bool {
         (self.width, self.height) == (other.width, other.height) && self.rgb() == other.rgb()
@@ -118,19 +120,19 @@ impl PartialEq for Picture {
 
 impl Eq for Picture {}
 
-/// Pictures do not print.
+/// Prints the size only: pixels must not reach a log.
 impl fmt::Debug for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Picture({}x{})", self.width, self.height)
     }
 }
 
-/// A picture with its moment.
+/// Picture with its capture time.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// What was seen.
+    /// Picture.
     pub picture: Picture,
-    /// When: monotonic, since the camera's own beginning. Never goes back.
+    /// Capture time since the camera was opened; monotonic.
     pub captured_at: Duration,
 }
 
@@ -139,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mirror_swaps_left_and_right_and_twice_is_as_before() {
+    fn mirrored_picture_has_columns_reversed() {
         let picture = Picture::new(3, 2, (0..18).collect()).unwrap();
         let mirrored = picture.mirrored();
         assert_eq!(mirrored.rgb()[..9], [6, 7, 8, 3, 4, 5, 0, 1, 2]);

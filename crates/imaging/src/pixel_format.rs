@@ -1,31 +1,32 @@
-//! Pixel formats.
+//! Pixel formats of cameras.
 
-/// A pixel format's four characters, as V4L2 names it.
+/// Four-character code of a pixel format, as in V4L2.
 pub type FourCc = [u8; 4];
 
-/// How the bytes of a frame are to be read. In the order of preference: what is cheaper to read
-/// comes first, and what has no colour last.
+/// Pixel format of a frame, in order of preference: formats that are cheaper to decode come first,
+/// formats without colour last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum PixelFormat {
     /// Red, green, blue.
     Rgb3,
     /// Blue, green, red.
     Bgr3,
-    /// 4:2:2, a luma first.
+    /// 4:2:2, packed as luma, U, luma, V.
     Yuyv,
-    /// 4:2:2, a chroma first.
+    /// 4:2:2, packed as U, luma, V, luma.
     Uyvy,
-    /// 4:2:0, the chroma of both kinds in one plane.
+    /// 4:2:0, a plane of luma and a plane of interleaved chroma.
     Nv12,
     /// 4:2:0, three planes.
     Yu12,
     /// Motion JPEG.
     Mjpg,
-    /// Luma alone.
+    /// Luma only.
     Grey,
 }
 
 impl PixelFormat {
+    /// All pixel formats, in order of preference.
     pub const ALL: [Self; 8] = [
         Self::Rgb3,
         Self::Bgr3,
@@ -37,6 +38,7 @@ impl PixelFormat {
         Self::Grey,
     ];
 
+    /// Returns the four-character code.
     pub fn fourcc(self) -> FourCc {
         match self {
             Self::Rgb3 => *b"RGB3",
@@ -50,6 +52,7 @@ impl PixelFormat {
         }
     }
 
+    /// Returns the format with this code, or `None` if the format is not supported.
     pub fn from_fourcc(fourcc: FourCc) -> Option<Self> {
         Self::ALL.into_iter().find(|pixel_format| pixel_format.fourcc() == fourcc)
     }

@@ -1,36 +1,37 @@
-//! Pictures in another size.
+//! Resizing of pictures.
 
 use fast_image_resize as fir;
 use fir::images::{TypedImage, TypedImageRef};
-// Of one kind of pixel, since code for all of them would be 2 MB of the program.
+// Typed for one kind of pixel: code for all kinds would add 2 MB to the program.
 use fir::pixels::U8x3;
 
 use super::Picture;
 
-/// Scales pictures, and keeps its buffers from one to the next.
+/// Resizer of pictures that reuses its buffers.
 #[derive(Default)]
 pub struct Scaler(fir::Resizer);
 
-/// A part of a picture in pixels, as far as it lies in it: left, top, width, height.
+/// Part of a picture, in pixels: left, top, width, height. It must lie inside the picture.
 pub type CropRect = [f32; 4];
 
 impl Scaler {
-    /// The whole picture, every pixel of it taken part in.
+    /// Resizes a picture with a bilinear filter over all of its pixels (antialiased).
     pub fn resize(&mut self, picture: &Picture, width: u32, height: u32) -> Picture {
         let bilinear = fir::ResizeAlg::Convolution(fir::FilterType::Bilinear);
         self.scale(picture, width, height, &fir::ResizeOptions::new().resize_alg(bilinear))
     }
 
-    /// A part of the picture, between the nearest four pixels each: not smoothed.
+    /// Resizes a part of a picture by interpolating between the four nearest pixels (not
+    /// antialiased).
     pub fn crop_and_resize(
         &mut self,
         picture: &Picture,
-        part: CropRect,
+        crop: CropRect,
         width: u32,
         height: u32,
     ) -> Picture {
         let bilinear = fir::ResizeAlg::Interpolation(fir::FilterType::Bilinear);
-        let [left, top, across, down] = part.map(f64::from);
+        let [left, top, across, down] = crop.map(f64::from);
         let options = fir::ResizeOptions::new().resize_alg(bilinear).crop(left, top, across, down);
         self.scale(picture, width, height, &options)
     }
@@ -40,14 +41,13 @@ impl Scaler {
         from: &Picture,
         width: u32,
         height: u32,
-        how: &fir::ResizeOptions,
+        options: &fir::ResizeOptions,
     ) -> Picture {
         let mut scaled = Picture::filled(width, height, [0; 3]);
         let source = TypedImageRef::<U8x3>::from_buffer(from.width(), from.height(), from.rgb());
         let target = TypedImage::<U8x3>::from_buffer(width, height, scaled.rgb_mut());
-        let (source, mut target) =
-            source.ok().zip(target.ok()).expect("both have the bytes of their size");
-        self.0.resize_typed(&source, &mut target, how).expect("the part lies in the picture");
+        let (source, mut target) = source.ok().zip(target.ok()).expect("buffers match their sizes");
+        self.0.resize_typed(&source, &mut target, options).expect("crop is inside the picture");
         scaled
     }
 }

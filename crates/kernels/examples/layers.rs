@@ -1,5 +1,5 @@
-//! The layers of the shipped networks, with weights that mean nothing: what the kernels cost, without
-//! the program around them.
+//! Times the layers of the shipped networks with random weights: the cost of the kernels without the
+//! program around them.
 //!
 //!     cargo run --release -p instored-kernels --example layers -- NETWORK [floats] [RUNS]
 
@@ -11,162 +11,168 @@ use instored_kernels::{
     Weights, Window, padded,
 };
 
-/// A network that is being put together. Values are called by the number of their step.
+/// Network under construction. Tensors are identified by the number of their node.
 struct Network {
-    steps: Vec<Node>,
-    /// Channels of each value.
+    nodes: Vec<Node>,
+    /// Number of channels of each tensor.
     channels: Vec<usize>,
-    /// Whether products of bytes are used where the program does.
-    bytes: bool,
+    /// True if weights are int8 in the layers where the program uses int8.
+    has_int8: bool,
+    random: fastrand::Rng,
 }
 
 impl Network {
-    fn new(height: usize, width: usize, bytes: bool) -> Self {
-        let mut network = Self { steps: Vec::new(), channels: Vec::new(), bytes };
-        network.step(Op::Picture(3), 0, Size { height, width }, 3);
+    fn new(height: usize, width: usize, has_int8: bool) -> Self {
+        let random = fastrand::Rng::with_seed(1);
+        let mut network = Self { nodes: Vec::new(), channels: Vec::new(), has_int8, random };
+        network.push(Op::Input(3), 0, Size { height, width }, 3);
         network
     }
 
-    fn step(&mut self, work: Op, from: usize, size: Size, channels: usize) -> usize {
-        self.steps.push(Node { work, from, size });
+    fn push(&mut self, op: Op, input: usize, input_size: Size, channels: usize) -> usize {
+        self.nodes.push(Node { op, input, input_size });
         self.channels.push(channels);
-        self.steps.len() - 1
+        self.nodes.len() - 1
     }
 
-    /// 3 × 3, of the three colours.
+    /// Adds a 3 × 3 convolution of the picture.
     fn first(&mut self, outputs: usize, stride: usize) -> usize {
         let window = Window { side: 3, stride, pad: 1 };
-        let weights = noise(27 * outputs);
-        let layer = with_finish(outputs, 0.25, |finish| {
-            Convolution::new(window, 3, Weights::F32(&weights), finish)
+        let weights = self.weights(27 * outputs);
+        let layer = with_epilogue(outputs, PRELU_SLOPE, |epilogue| {
+            Convolution::new(window, 3, Weights::F32(&weights), epilogue)
         });
-        self.step(Op::Convolution(layer), 0, self.steps[0].output(), outputs)
+        self.push(Op::Convolution(layer), 0, self.nodes[0].output_size(), outputs)
     }
 
-    fn depthwise(&mut self, from: usize, window: Window, slope: f32) -> usize {
-        let channels = self.channels[from];
-        let weights = noise(window.side * window.side * channels);
-        let layer = with_finish(channels, slope, |finish| Depthwise::new(window, &weights, finish));
-        self.step(Op::Depthwise(layer), from, self.steps[from].output(), channels)
+    fn depthwise(&mut self, input: usize, window: Window, slope: f32) -> usize {
+        let channels = self.channels[input];
+        let weights = self.weights(window.side * window.side * channels);
+        let layer =
+            with_epilogue(channels, slope, |epilogue| Depthwise::new(window, &weights, epilogue));
+        self.push(Op::Depthwise(layer), input, self.nodes[input].output_size(), channels)
     }
 
-    /// 3 × 3, each channel by itself.
-    fn three(&mut self, from: usize, stride: usize, slope: f32) -> usize {
-        self.depthwise(from, Window { side: 3, stride, pad: 1 }, slope)
+    /// Adds a 3 × 3 depthwise convolution.
+    fn depthwise3(&mut self, input: usize, stride: usize, slope: f32) -> usize {
+        self.depthwise(input, Window { side: 3, stride, pad: 1 }, slope)
     }
 
     fn pointwise(
         &mut self,
-        from: usize,
+        input: usize,
         outputs: usize,
         slope: f32,
         residual: Option<usize>,
     ) -> usize {
-        let layer = self.products(self.channels[from], outputs, slope);
-        let work = Op::Pointwise(layer, residual);
-        self.step(work, from, self.steps[from].output(), outputs)
+        let layer = self.product(self.channels[input], outputs, slope);
+        let op = Op::Pointwise(layer, residual);
+        self.push(op, input, self.nodes[input].output_size(), outputs)
     }
 
-    /// A fully connected layer.
-    fn connected(&mut self, from: usize, outputs: usize) -> usize {
-        let inputs = self.steps[from].output().area() * padded(self.channels[from]);
-        let layer = self.products(inputs, outputs, 1.0);
-        self.step(Op::Pointwise(layer, None), from, Size { height: 1, width: 1 }, outputs)
+    fn fully_connected(&mut self, input: usize, outputs: usize) -> usize {
+        let inputs = self.nodes[input].output_size().area() * padded(self.channels[input]);
+        let layer = self.product(inputs, outputs, 1.0);
+        self.push(Op::Pointwise(layer, None), input, Size { height: 1, width: 1 }, outputs)
     }
 
-    fn products(&self, inputs: usize, outputs: usize, slope: f32) -> Pointwise {
-        let weights = noise(inputs * outputs);
-        let codes: Vec<i8> = weights.iter().map(|weight| (weight * 254.0) as i8).collect();
+    fn product(&mut self, inputs: usize, outputs: usize, slope: f32) -> Pointwise {
+        let weights = self.weights(inputs * outputs);
+        let values: Vec<i8> = weights.iter().map(|weight| (weight * 254.0) as i8).collect();
         let scales = vec![0.01; outputs];
-        // Small layers are shipped in floats.
-        let weights = if self.bytes && inputs >= 64 && outputs > 16 {
-            Weights::Int8 { codes: &codes, scales: &scales }
+        // The shipped models store the weights of small layers in f32.
+        let weights = if self.has_int8 && inputs >= 64 && outputs > 16 {
+            Weights::Int8 { values: &values, scales: &scales }
         } else {
             Weights::F32(&weights)
         };
-        with_finish(outputs, slope, |finish| Pointwise::new(inputs, weights, finish))
+        with_epilogue(outputs, slope, |epilogue| Pointwise::new(inputs, weights, epilogue))
     }
 
-    fn pool(&mut self, from: usize) -> usize {
-        let channels = self.channels[from];
-        self.step(Op::MaxPool(channels), from, self.steps[from].output(), channels)
+    fn max_pool(&mut self, input: usize) -> usize {
+        let channels = self.channels[input];
+        self.push(Op::MaxPool(channels), input, self.nodes[input].output_size(), channels)
     }
 
     fn add_upsample2x(&mut self, large: usize, small: usize) -> usize {
         let channels = self.channels[large];
-        let work = Op::AddUpsample2x { small, channels };
-        self.step(work, large, self.steps[large].output(), channels)
+        let op = Op::AddUpsample2x { small, channels };
+        self.push(op, large, self.nodes[large].output_size(), channels)
+    }
+
+    /// Returns random weights of -0.5 to 0.5.
+    fn weights(&mut self, length: usize) -> Vec<f32> {
+        (0..length).map(|_| self.random.f32() - 0.5).collect()
     }
 
     fn plan(self, isa: InstructionSet, outputs: &[usize]) -> Plan {
-        let output = |value: &usize| Output {
-            value: *value,
-            channels: 0..self.channels[*value],
-            sigmoid: false,
+        let output = |tensor: &usize| Output {
+            tensor: *tensor,
+            channels: 0..self.channels[*tensor],
+            has_sigmoid: false,
         };
         let outputs = outputs.iter().map(output).collect();
-        Plan::new(isa, self.steps, outputs)
+        Plan::new(isa, self.nodes, outputs)
     }
 }
 
-fn with_finish<T>(outputs: usize, slope: f32, layer: impl FnOnce(Epilogue<'_>) -> T) -> T {
+fn with_epilogue<T>(outputs: usize, slope: f32, layer: impl FnOnce(Epilogue<'_>) -> T) -> T {
     layer(Epilogue { bias: &vec![0.1; outputs], slope: &vec![slope; outputs] })
 }
 
-/// Of a PReLU.
-const SLOPE: f32 = 0.25;
+const PRELU_SLOPE: f32 = 0.25;
 
-fn sface(isa: InstructionSet, bytes: bool) -> Plan {
-    let mut network = Network::new(112, 112, bytes);
+fn sface(isa: InstructionSet, has_int8: bool) -> Plan {
+    let mut network = Network::new(112, 112, has_int8);
     let mut last = network.first(32, 1);
     let mut blocks = vec![(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)];
     blocks.extend([(512, 1); 5]);
     blocks.extend([(1024, 2), (1024, 1)]);
     for (outputs, stride) in blocks {
-        last = network.three(last, stride, SLOPE);
-        last = network.pointwise(last, outputs, SLOPE, None);
+        last = network.depthwise3(last, stride, PRELU_SLOPE);
+        last = network.pointwise(last, outputs, PRELU_SLOPE, None);
     }
-    last = network.connected(last, 128);
+    last = network.fully_connected(last, 128);
     network.plan(isa, &[last])
 }
 
-fn mobilefacenet(isa: InstructionSet, bytes: bool) -> Plan {
-    let mut network = Network::new(112, 112, bytes);
+fn mobilefacenet(isa: InstructionSet, has_int8: bool) -> Plan {
+    let mut network = Network::new(112, 112, has_int8);
     let mut last = network.first(64, 2);
-    last = network.three(last, 1, SLOPE);
+    last = network.depthwise3(last, 1, PRELU_SLOPE);
     let mut bottlenecks = vec![(128, 2, 64)];
     bottlenecks.extend([(128, 1, 64); 4]);
     bottlenecks.push((256, 2, 128));
     bottlenecks.extend([(256, 1, 128); 6]);
     bottlenecks.push((512, 2, 128));
     bottlenecks.extend([(256, 1, 128); 2]);
-    for (inside, stride, outputs) in bottlenecks {
+    for (expansion, stride, outputs) in bottlenecks {
         let before = last;
-        last = network.pointwise(last, inside, SLOPE, None);
-        last = network.three(last, stride, SLOPE);
+        last = network.pointwise(last, expansion, PRELU_SLOPE, None);
+        last = network.depthwise3(last, stride, PRELU_SLOPE);
         last = network.pointwise(last, outputs, 1.0, (stride == 1).then_some(before));
     }
-    last = network.pointwise(last, 512, SLOPE, None);
+    last = network.pointwise(last, 512, PRELU_SLOPE, None);
     last = network.depthwise(last, Window { side: 7, stride: 1, pad: 0 }, 1.0);
-    last = network.connected(last, 512);
+    last = network.fully_connected(last, 512);
     network.plan(isa, &[last])
 }
 
-fn yunet(isa: InstructionSet, bytes: bool, height: usize, width: usize) -> Plan {
-    let mut network = Network::new(height, width, bytes);
-    let unit = |network: &mut Network, from, outputs| {
-        let sums = network.pointwise(from, outputs, 1.0, None);
-        network.three(sums, 1, 0.0)
+fn yunet(isa: InstructionSet, has_int8: bool, height: usize, width: usize) -> Plan {
+    let mut network = Network::new(height, width, has_int8);
+    let unit = |network: &mut Network, input, outputs| {
+        let sums = network.pointwise(input, outputs, 1.0, None);
+        network.depthwise3(sums, 1, 0.0)
     };
     let mut last = network.first(16, 2);
     last = unit(&mut network, last, 16);
-    last = network.pool(last);
+    last = network.max_pool(last);
     for outputs in [16, 32, 32, 64] {
         last = unit(&mut network, last, outputs);
     }
     let mut levels = [0; 3];
     for (level, units) in levels.iter_mut().zip([2, 2, 3]) {
-        last = network.pool(last);
+        last = network.max_pool(last);
         for _ in 0..units {
             last = unit(&mut network, last, 64);
         }
@@ -177,36 +183,25 @@ fn yunet(isa: InstructionSet, bytes: bool, height: usize, width: usize) -> Plan 
         levels[level] = unit(&mut network, sum, 64);
     }
     let outputs = levels.map(|level| {
-        // Classes, objects, boxes and landmarks: 1, 1, 4 and 10 channels, side by side.
+        // Classes, objects, boxes and landmarks: 1, 1, 4 and 10 channels, fused into 16.
         let heads = network.pointwise(level, 16, 1.0, None);
-        network.three(heads, 1, 1.0)
+        network.depthwise3(heads, 1, 1.0)
     });
     network.plan(isa, &outputs)
-}
-
-/// Numbers without a pattern, -0.5 to 0.5.
-fn noise(length: usize) -> Vec<f32> {
-    let mut state = 1u64;
-    let mut next = || {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
-    };
-    (0..length).map(|_| next()).collect()
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runs = arguments.last().and_then(|runs| runs.parse().ok()).unwrap_or(1);
     let isa = InstructionSet::detect().unwrap_or(InstructionSet::portable());
-    let bytes = isa.has_int8_dot() && !arguments.iter().any(|a| a == "floats");
+    let has_int8 = isa.has_int8_dot() && !arguments.iter().any(|a| a == "floats");
     let plan = match arguments.first().map(String::as_str) {
-        Some("sface") => sface(isa, bytes),
-        Some("mobilefacenet") => mobilefacenet(isa, bytes),
-        Some("yunet") => yunet(isa, bytes, 320, 320),
-        Some("yunet-vga") => yunet(isa, bytes, 480, 640),
+        Some("sface") => sface(isa, has_int8),
+        Some("mobilefacenet") => mobilefacenet(isa, has_int8),
+        Some("yunet") => yunet(isa, has_int8, 320, 320),
+        Some("yunet-vga") => yunet(isa, has_int8, 480, 640),
         _ => {
-            eprintln!("layers sface|mobilefacenet|yunet|yunet-vga [floats] [RUNS]");
+            eprintln!("usage: layers sface|mobilefacenet|yunet|yunet-vga [floats] [RUNS]");
             return ExitCode::from(2);
         }
     };
@@ -216,6 +211,6 @@ fn main() -> ExitCode {
         plan.run(&|_, row| row.fill(0.5));
         best = best.min(began.elapsed().as_secs_f64());
     }
-    println!("{}: {:.3} ms at best", isa.name(), best * 1e3);
+    println!("{}: fastest run {:.3} ms", isa.name(), best * 1e3);
     ExitCode::SUCCESS
 }

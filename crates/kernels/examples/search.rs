@@ -1,8 +1,9 @@
-//! Looks for the two most alike vectors: prints their places, a line a query.
+//! Finds the two vectors with the largest dot products for each query and prints their positions, one
+//! line per query.
 //!
 //!     cargo run --release -p instored-kernels --example search -- DIMENSION VECTORS QUERIES
 //!
-//! Both files hold 32-bit floats, little-endian, one vector behind the other.
+//! Both files contain 32-bit floats, little-endian, one vector after the other.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -12,18 +13,18 @@ use instored_kernels::{InstructionSet, QuantizedIndex};
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [dimension, vectors, queries] = &arguments[..] else {
-        eprintln!("search DIMENSION VECTORS QUERIES");
+        eprintln!("usage: search DIMENSION VECTORS QUERIES");
         return Ok(ExitCode::from(2));
     };
-    let mut table = QuantizedIndex::new(dimension.parse()?);
-    for vector in floats(vectors)?.chunks_exact(table.dimension()) {
-        table.push(vector);
+    let mut index = QuantizedIndex::new(dimension.parse()?);
+    for vector in floats(vectors)?.chunks_exact(index.dimension()) {
+        index.push(vector);
     }
     let isa = InstructionSet::detect().unwrap_or(InstructionSet::portable());
-    for query in floats(queries)?.chunks_exact(table.dimension()) {
-        let mut places = table.top2(isa, query);
-        places.sort_by(|a, b| table.dot(*b, query).total_cmp(&table.dot(*a, query)));
-        let line: Vec<_> = places.iter().take(2).map(usize::to_string).collect();
+    for query in floats(queries)?.chunks_exact(index.dimension()) {
+        let mut positions = index.top2(isa, query);
+        positions.sort_by(|a, b| index.dot(*b, query).total_cmp(&index.dot(*a, query)));
+        let line: Vec<_> = positions.iter().take(2).map(usize::to_string).collect();
         println!("{}", line.join(" "));
     }
     Ok(ExitCode::SUCCESS)

@@ -1,24 +1,24 @@
-//! x86-64 with AVX2 and FMA, in pairs of registers. It has no dot product of bytes that is exact, so
-//! weights are unpacked to floats for it.
+//! AVX2 and FMA on x86-64, with two registers per vector. AVX2 has no exact int8 dot product, so weights
+//! are dequantized to `f32` for it.
 
 use std::arch::x86_64::*;
 
 use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, Simd, U8x16};
 
-/// The proof that the isa has AVX2 and FMA.
+/// Proof that the processor has AVX2 and FMA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
 impl Avx2 {
-    /// The proof, if it has.
+    /// Returns the proof, or `None` if the processor lacks an instruction.
     pub fn detect() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        has.then_some(Self(()))
+        let is_supported = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        is_supported.then_some(Self(()))
     }
 
-    /// Runs a kernel that is compiled for it.
+    /// Runs a kernel, compiled with these instructions.
     pub fn run(self, kernel: impl Kernel) {
-        // SAFETY: a value of this type exists only where the features were detected.
+        // SAFETY: a value of this type exists only if the features were detected.
         unsafe { with_features(self, kernel) }
     }
 }
@@ -28,13 +28,13 @@ fn with_features(simd: Avx2, kernel: impl Kernel) {
     kernel.run(simd);
 }
 
-// SAFETY, for every block below: the instruction exists, since `self` does; references are valid for
-// the sixteen values that are read or written, and these instructions ask for no alignment.
+// SAFETY, for every block below: `self` proves that the processor has the instruction. References are
+// valid for the sixteen values that are read or written. The loads and stores need no alignment.
 impl Simd for Avx2 {
     type Floats = [__m256; 2];
     type Ints = [__m256i; 2];
 
-    const WIDE: bool = false;
+    const HAS_WIDE_TILES: bool = false;
 
     #[inline(always)]
     fn splat(self, value: f32) -> [__m256; 2] {
@@ -88,7 +88,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn highest(self, [low, high]: [__m256; 2]) -> f32 {
+    fn reduce_max(self, [low, high]: [__m256; 2]) -> f32 {
         unsafe {
             let eight = _mm256_max_ps(low, high);
             let four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps::<1>(eight));
@@ -98,30 +98,30 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn encode(self, [low, high]: [__m256; 2]) -> U8x16 {
+    fn quantize(self, [low, high]: [__m256; 2]) -> U8x16 {
         unsafe {
             let (low, high) = (_mm256_cvtps_epi32(low), _mm256_cvtps_epi32(high));
             let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packs_epi32(low, high));
             let (low, high) = (_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
-            let mut codes = [0; 16];
-            _mm_storeu_si128(codes.as_mut_ptr().cast(), _mm_packs_epi16(low, high));
-            codes
+            let mut bytes = [0; 16];
+            _mm_storeu_si128(bytes.as_mut_ptr().cast(), _mm_packs_epi16(low, high));
+            bytes
         }
     }
 
     #[inline(always)]
-    fn dot_start(self, _sums: &I32x16) -> [__m256i; 2] {
+    fn dot_init(self, _sums: &I32x16) -> [__m256i; 2] {
         unsafe { [_mm256_setzero_si256(); 2] }
     }
 
     #[inline(always)]
-    fn dot(self, values: [u8; 4], weights: &I8x4x16, sum: [__m256i; 2]) -> [__m256i; 2] {
+    fn dot4(self, values: [u8; 4], weights: &I8x4x16, sum: [__m256i; 2]) -> [__m256i; 2] {
         let mut sums = sum;
         unsafe {
             let values = _mm_cvtepi8_epi16(_mm_set1_epi32(i32::from_ne_bytes(values)));
             let values = _mm256_broadcastq_epi64(values);
             for (sum, weights) in sums.iter_mut().zip(weights.as_chunks::<8>().0) {
-                // Four columns a register, two sums each, which the last step adds up.
+                // A register holds two partial sums for each of four columns; `hadd` adds them.
                 let [first, second] = [&weights[..4], &weights[4..]].map(|four| {
                     let bytes = _mm_loadu_si128(four.as_ptr().cast());
                     _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), values)
@@ -135,7 +135,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn floats(self, [low, high]: [__m256i; 2]) -> [__m256; 2] {
+    fn to_floats(self, [low, high]: [__m256i; 2]) -> [__m256; 2] {
         unsafe { [_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high)] }
     }
 }

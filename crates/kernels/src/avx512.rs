@@ -1,26 +1,26 @@
-//! x86-64 with AVX-512 and its byte dot products (VNNI): Ice Lake, Zen 4 and later.
+//! AVX-512 with int8 dot products (VNNI) on x86-64: Ice Lake, Zen 4 and later.
 
 use std::arch::x86_64::*;
 
 use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, Simd, U8x16};
 
-/// The proof that the isa has AVX-512 F, BW, VL and VNNI.
+/// Proof that the processor has AVX-512 F, BW, VL and VNNI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(());
 
 impl Avx512 {
-    /// The proof, if it has.
+    /// Returns the proof, or `None` if the processor lacks an instruction.
     pub fn detect() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx512f")
+        let is_supported = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
-        has.then_some(Self(()))
+        is_supported.then_some(Self(()))
     }
 
-    /// Runs a kernel that is compiled for it.
+    /// Runs a kernel, compiled with these instructions.
     pub fn run(self, kernel: impl Kernel) {
-        // SAFETY: a value of this type exists only where the features were detected.
+        // SAFETY: a value of this type exists only if the features were detected.
         unsafe { with_features(self, kernel) }
     }
 }
@@ -30,13 +30,13 @@ fn with_features(simd: Avx512, kernel: impl Kernel) {
     kernel.run(simd);
 }
 
-// SAFETY, for every block below: the instruction exists, since `self` does; references are valid for
-// the sixteen values that are read or written, and these instructions ask for no alignment.
+// SAFETY, for every block below: `self` proves that the processor has the instruction. References are
+// valid for the sixteen values that are read or written. The loads and stores need no alignment.
 impl Simd for Avx512 {
     type Floats = __m512;
     type Ints = __m512i;
 
-    const WIDE: bool = true;
+    const HAS_WIDE_TILES: bool = true;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -84,25 +84,25 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn highest(self, a: __m512) -> f32 {
+    fn reduce_max(self, a: __m512) -> f32 {
         unsafe { _mm512_reduce_max_ps(a) }
     }
 
-    /// Moved up by 128: the instruction multiplies unsigned bytes by signed ones.
+    /// Adds 128 to each value: the instruction multiplies unsigned bytes by signed ones.
     #[inline(always)]
-    fn encode(self, values: __m512) -> U8x16 {
+    fn quantize(self, values: __m512) -> U8x16 {
         unsafe {
             let bytes = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(values));
-            let moved = _mm_xor_si128(bytes, _mm_set1_epi8(i8::MIN));
-            let mut codes = [0; 16];
-            _mm_storeu_si128(codes.as_mut_ptr().cast(), moved);
-            codes
+            let unsigned = _mm_xor_si128(bytes, _mm_set1_epi8(i8::MIN));
+            let mut bytes_out = [0; 16];
+            _mm_storeu_si128(bytes_out.as_mut_ptr().cast(), unsigned);
+            bytes_out
         }
     }
 
-    /// Minus 128 times the sums.
+    /// Returns -128 times the sums, which cancels the offset of the quantized values.
     #[inline(always)]
-    fn dot_start(self, sums: &I32x16) -> __m512i {
+    fn dot_init(self, sums: &I32x16) -> __m512i {
         unsafe {
             let sums = _mm512_loadu_si512(sums.as_ptr().cast());
             _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32::<7>(sums))
@@ -110,7 +110,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn dot(self, values: [u8; 4], weights: &I8x4x16, sum: __m512i) -> __m512i {
+    fn dot4(self, values: [u8; 4], weights: &I8x4x16, sum: __m512i) -> __m512i {
         unsafe {
             let weights = _mm512_loadu_si512(weights.as_ptr().cast());
             _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(i32::from_ne_bytes(values)), weights)
@@ -118,7 +118,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn floats(self, value: __m512i) -> __m512 {
+    fn to_floats(self, value: __m512i) -> __m512 {
         unsafe { _mm512_cvtepi32_ps(value) }
     }
 }

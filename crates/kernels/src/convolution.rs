@@ -1,126 +1,154 @@
-//! Convolutions over all channels: the pixels under the window, side by side, are a row for a
-//! [`Pointwise`].
+//! Convolutions over all channels, computed as matrix products: the pixels under a window are an input
+//! row of a [`Pointwise`].
 
 use std::ops::Range;
 
-use crate::gemm::Values;
+use crate::gemm::InputRows;
 use crate::{
     Epilogue, InstructionSet, Pointwise, RowBuffer, RowBufferMut, Scratch, Size, Weights, Window,
 };
 
-/// A convolution whose weights are packed for the kernels.
+/// Convolution with packed weights.
 #[derive(Debug)]
 pub struct Convolution {
     window: Window,
-    /// Values of a pixel that goes in.
-    pixel: usize,
-    inner: Pointwise,
+    /// Values per input pixel.
+    input_stride: usize,
+    product: Pointwise,
 }
 
-/// Up to this side, windows inside the picture are read where they lie.
-const SIDE: usize = 3;
+/// Largest window side for which interior windows are read in place, without gathering.
+const IN_PLACE_SIDE_MAX: usize = 3;
 
 impl Convolution {
-    /// Packs `weights`: for each output, tap after tap, the values of a pixel side by side.
+    /// Packs `weights` in OHWI order: for each output, tap after tap, `input_stride` values.
     ///
     /// # Panics
-    /// When the lengths do not fit together.
-    pub fn new(window: Window, pixel: usize, weights: Weights<'_>, finish: Epilogue<'_>) -> Self {
-        let inputs = window.side * window.side * pixel;
-        Self { window, pixel, inner: Pointwise::new(inputs, weights, finish) }
+    /// If the lengths do not match.
+    pub fn new(
+        window: Window,
+        input_stride: usize,
+        weights: Weights<'_>,
+        epilogue: Epilogue<'_>,
+    ) -> Self {
+        let inputs = window.side * window.side * input_stride;
+        Self { window, input_stride, product: Pointwise::new(inputs, weights, epilogue) }
     }
 
-    /// Values of a pixel that goes in.
-    pub fn pixel(&self) -> usize {
-        self.pixel
+    /// Returns the number of values per input pixel.
+    pub fn input_stride(&self) -> usize {
+        self.input_stride
     }
 
-    /// Values of a pixel that comes out.
-    pub fn outputs(&self) -> usize {
-        self.inner.outputs()
+    /// Returns the number of values per output pixel, padding included.
+    pub fn output_stride(&self) -> usize {
+        self.product.output_stride()
     }
 
-    /// Where the window stands.
+    /// Returns the window.
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// Convolves: writes those `rows` of `out`.
+    /// Computes `rows` of `out`.
     ///
     /// # Panics
-    /// When the sizes do not fit together.
+    /// If the sizes do not match.
     pub fn run(
         &self,
         isa: InstructionSet,
-        picture: RowBuffer<'_>,
+        input: RowBuffer<'_>,
         mut out: RowBufferMut<'_>,
         rows: Range<usize>,
         scratch: &mut Scratch,
     ) {
-        assert_eq!((picture.pixel(), out.pixel()), (self.pixel, self.outputs()));
-        assert_eq!(self.window.output(picture.size()), Some(out.size()));
-        let Size { height, width } = picture.size();
-        let (Window { side, stride, pad }, places) = (self.window, out.size().width);
-        let inside = match self.window.whole(width, places) {
-            (first, last) if side <= SIDE && self.inner.takes_floats() => first..last,
-            _ => 0..0,
-        };
+        assert_eq!(input.pixel_stride(), self.input_stride);
+        assert_eq!(out.pixel_stride(), self.output_stride());
+        assert_eq!(self.window.output_size(input.size()), Some(out.size()));
+        let columns = out.size().width;
+        let interior = self.in_place_columns(input.size().width, columns);
         for y in rows {
             let out = out.row(y);
-            let (top, bottom) = self.window.inside(y, height);
-            self.gathered(isa, picture, y, 0..inside.start, out, scratch);
-            self.gathered(isa, picture, y, inside.end..places, out, scratch);
-            if inside.is_empty() {
-                continue;
+            self.run_gathered(isa, input, y, 0..interior.start, out, scratch);
+            self.run_gathered(isa, input, y, interior.end..columns, out, scratch);
+            if !interior.is_empty() {
+                self.run_in_place(isa, input, y, interior.clone(), out, scratch);
             }
-            let from = (inside.start * stride).saturating_sub(pad) * self.pixel;
-            let mut lines: [&[f32]; SIDE] = [&[]; SIDE];
-            for (tap, line) in (top..bottom).zip(&mut lines) {
-                *line = &picture.row(y * stride + tap - pad)[from..];
-            }
-            let values = Values {
-                lines: &lines[..bottom - top],
-                step: stride * self.pixel,
-                span: side * self.pixel,
-                skipped: top * side * self.pixel,
-            };
-            let out = &mut out[inside.start * self.outputs()..inside.end * self.outputs()];
-            self.inner.multiply_overlapping(isa, values, None, out, scratch);
         }
     }
 
-    /// Those places of the `y`th row of places, with what is under their windows side by side.
-    fn gathered(
+    /// Returns the output columns whose windows are read in place.
+    fn in_place_columns(&self, width: usize, columns: usize) -> Range<usize> {
+        if self.window.side > IN_PLACE_SIDE_MAX || !self.product.is_f32() {
+            return 0..0;
+        }
+        let (first, last) = self.window.interior(width, columns);
+        first..last
+    }
+
+    /// Computes some columns of row `y`, with windows read from the input rows.
+    fn run_in_place(
         &self,
         isa: InstructionSet,
-        picture: RowBuffer<'_>,
+        input: RowBuffer<'_>,
         y: usize,
-        places: Range<usize>,
+        columns: Range<usize>,
         out: &mut [f32],
         scratch: &mut Scratch,
     ) {
+        let Window { side, stride, pad } = self.window;
+        let (top, bottom) = self.window.valid_taps(y, input.size().height);
+        let start = (columns.start * stride).saturating_sub(pad) * self.input_stride;
+        let mut lines: [&[f32]; IN_PLACE_SIDE_MAX] = [&[]; IN_PLACE_SIDE_MAX];
+        for (tap, line) in (top..bottom).zip(&mut lines) {
+            *line = &input.row(y * stride + tap - pad)[start..];
+        }
+        let rows = InputRows {
+            lines: &lines[..bottom - top],
+            row_stride: stride * self.input_stride,
+            segment_len: side * self.input_stride,
+            skipped: top * side * self.input_stride,
+        };
+        let out =
+            &mut out[columns.start * self.output_stride()..columns.end * self.output_stride()];
+        self.product.multiply_segments(isa, rows, None, out, scratch);
+    }
+
+    /// Computes some columns of row `y`, with windows copied side by side first.
+    fn run_gathered(
+        &self,
+        isa: InstructionSet,
+        input: RowBuffer<'_>,
+        y: usize,
+        columns: Range<usize>,
+        out: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let patch_len = self.product.input_stride();
         let mut patches = std::mem::take(&mut scratch.patches);
         patches.clear();
-        patches.resize(places.len() * self.inner.inputs(), 0.0);
-        for (x, patch) in places.clone().zip(patches.chunks_exact_mut(self.inner.inputs())) {
-            self.gather(picture, (y, x), patch);
+        patches.resize(columns.len() * patch_len, 0.0);
+        for (x, patch) in columns.clone().zip(patches.chunks_exact_mut(patch_len)) {
+            self.gather(input, (y, x), patch);
         }
-        let out = &mut out[places.start * self.outputs()..places.end * self.outputs()];
-        self.inner.multiply(isa, &patches, None, out, scratch);
+        let out =
+            &mut out[columns.start * self.output_stride()..columns.end * self.output_stride()];
+        self.product.multiply(isa, &patches, None, out, scratch);
         scratch.patches = patches;
     }
 
-    /// What lies outside the picture stays zero.
-    fn gather(&self, picture: RowBuffer<'_>, (y, x): (usize, usize), patch: &mut [f32]) {
+    /// Copies the pixels under a window. Values of `patch` outside the input are left at zero.
+    fn gather(&self, input: RowBuffer<'_>, (y, x): (usize, usize), patch: &mut [f32]) {
         let Window { side, stride, pad } = self.window;
-        let span = side * self.pixel;
-        let (top, bottom) = self.window.inside(y, picture.size().height);
-        let (left, right) = self.window.inside(x, picture.size().width);
-        let (from, to) = (left * self.pixel, right * self.pixel);
-        for (tap, line) in patch.chunks_exact_mut(span).enumerate().take(bottom).skip(top) {
-            let row = picture.row(y * stride + tap - pad);
-            let at = (x * stride + left - pad) * self.pixel;
-            line[from..to].copy_from_slice(&row[at..][..to - from]);
+        let Size { height, width } = input.size();
+        let line_len = side * self.input_stride;
+        let (top, bottom) = self.window.valid_taps(y, height);
+        let (left, right) = self.window.valid_taps(x, width);
+        let (from, to) = (left * self.input_stride, right * self.input_stride);
+        for (tap, line) in patch.chunks_exact_mut(line_len).enumerate().take(bottom).skip(top) {
+            let row = input.row(y * stride + tap - pad);
+            let start = (x * stride + left - pad) * self.input_stride;
+            line[from..to].copy_from_slice(&row[start..][..to - from]);
         }
     }
 }

@@ -1,118 +1,122 @@
-//! Depthwise convolutions: each channel by itself.
+//! Depthwise convolutions: each channel is convolved by itself.
 
 use std::ops::Range;
 
-use crate::epilogue::Finished;
+use crate::epilogue::PackedEpilogue;
 use crate::simd::{F32x16, Kernel, LANES, Simd, padded_vectors, vectors, vectors_mut};
 use crate::{Epilogue, InstructionSet, RowBuffer, RowBufferMut, Window};
 
-/// A depthwise convolution whose weights are laid out for the kernel.
+/// Depthwise convolution with packed weights.
 #[derive(Debug)]
 pub struct Depthwise {
     window: Window,
-    /// Tap after tap, all channels of it.
+    /// All channels of each tap.
     weights: Vec<F32x16>,
-    finish: Finished,
+    epilogue: PackedEpilogue,
 }
 
-/// The side of the windows that have a kernel of their own.
-const SIDE: usize = 3;
+/// Side of the windows that the specialised kernel handles.
+const FAST_SIDE: usize = 3;
 
 impl Depthwise {
-    /// Lays out `weights`, all taps of the first channel first.
+    /// Packs `weights`, all taps of the first channel first.
     ///
     /// # Panics
-    /// When the lengths do not fit together.
-    pub fn new(window: Window, weights: &[f32], finish: Epilogue<'_>) -> Self {
-        let (channels, taps) = (finish.bias.len(), window.side * window.side);
+    /// If the lengths do not match.
+    pub fn new(window: Window, weights: &[f32], epilogue: Epilogue<'_>) -> Self {
+        let (channels, taps) = (epilogue.bias.len(), window.side * window.side);
         assert_eq!(weights.len(), channels * taps);
         let tap = |tap| (0..channels).map(|c| weights[c * taps + tap]).collect::<Vec<_>>();
         Self {
             window,
             weights: (0..taps).flat_map(|t| padded_vectors(&tap(t), 0.0)).collect(),
-            finish: Finished::new(finish),
+            epilogue: PackedEpilogue::new(epilogue),
         }
     }
 
-    /// Values of a pixel.
-    pub fn channels(&self) -> usize {
+    /// Returns the number of values per pixel, padding included.
+    pub fn pixel_stride(&self) -> usize {
         self.chunks() * LANES
     }
 
-    /// Where the window stands.
+    /// Returns the window.
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// Convolves: writes those `rows` of `out`.
+    /// Computes `rows` of `out`.
     ///
     /// # Panics
-    /// When the sizes do not fit together.
+    /// If the sizes do not match.
     pub fn run(
         &self,
         isa: InstructionSet,
-        picture: RowBuffer<'_>,
+        input: RowBuffer<'_>,
         mut out: RowBufferMut<'_>,
         rows: Range<usize>,
     ) {
-        assert_eq!((picture.pixel(), out.pixel()), (self.channels(), self.channels()));
-        assert_eq!(self.window.output(picture.size()), Some(out.size()));
+        let stride = self.pixel_stride();
+        assert_eq!((input.pixel_stride(), out.pixel_stride()), (stride, stride));
+        assert_eq!(self.window.output_size(input.size()), Some(out.size()));
         for y in rows {
-            let (top, bottom) = self.window.inside(y, picture.size().height);
+            let (top, bottom) = self.window.valid_taps(y, input.size().height);
             let out = vectors_mut(out.row(y));
-            isa.run(Task { layer: self, picture, y, top, bottom, out });
+            isa.run(DepthwiseRow { layer: self, input, y, top, bottom, out });
         }
     }
 
+    /// Returns the number of vectors per pixel.
     fn chunks(&self) -> usize {
-        self.finish.bias.len()
+        self.epilogue.vectors()
     }
 }
 
-/// One row of places.
-struct Task<'a> {
+/// One output row.
+struct DepthwiseRow<'a> {
     layer: &'a Depthwise,
-    picture: RowBuffer<'a>,
-    /// Which one.
+    input: RowBuffer<'a>,
+    /// Index of the row.
     y: usize,
-    /// First and last + 1 row of taps inside the picture.
+    /// First row of taps inside the input.
     top: usize,
+    /// Last row of taps inside the input, plus 1.
     bottom: usize,
     out: &'a mut [F32x16],
 }
 
-impl Kernel for Task<'_> {
+impl Kernel for DepthwiseRow<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let Window { stride, side, .. } = self.layer.window;
-        if side != SIDE || stride > 2 {
-            return self.singles(s, 0..self.width());
+        if side != FAST_SIDE || stride > 2 {
+            return self.edge_columns(s, 0..self.columns());
         }
         match self.bottom - self.top {
-            1 => self.row::<S, 1>(s, stride),
-            2 => self.row::<S, 2>(s, stride),
-            3 => self.row::<S, 3>(s, stride),
-            _ => self.singles(s, 0..self.width()),
+            1 => self.fast_row::<S, 1>(s, stride),
+            2 => self.fast_row::<S, 2>(s, stride),
+            3 => self.fast_row::<S, 3>(s, stride),
+            _ => self.edge_columns(s, 0..self.columns()),
         }
     }
 }
 
-impl<'a> Task<'a> {
-    /// As many places abreast as there are registers for the pixels under their windows; `ROWS` of
-    /// their taps are inside the picture.
+impl<'a> DepthwiseRow<'a> {
+    /// Computes a row of which `ROWS` rows of taps are inside the input. The number of columns per
+    /// step is the largest for which the pixels under the windows fit into registers.
     #[inline(always)]
-    fn row<S: Simd, const ROWS: usize>(&mut self, s: S, stride: usize) {
-        match (stride, S::WIDE) {
-            (1, true) => self.sweep::<S, ROWS, 1, 6, 8>(s),
-            (1, false) => self.sweep::<S, ROWS, 1, 2, 4>(s),
-            (_, true) => self.sweep::<S, ROWS, 2, 4, 9>(s),
-            (_, false) => self.sweep::<S, ROWS, 2, 1, 3>(s),
+    fn fast_row<S: Simd, const ROWS: usize>(&mut self, s: S, stride: usize) {
+        match (stride, S::HAS_WIDE_TILES) {
+            (1, true) => self.interior::<S, ROWS, 1, 6, 8>(s),
+            (1, false) => self.interior::<S, ROWS, 1, 2, 4>(s),
+            (_, true) => self.interior::<S, ROWS, 2, 4, 9>(s),
+            (_, false) => self.interior::<S, ROWS, 2, 1, 3>(s),
         }
     }
 
-    /// `N` places at a time, which have `PIXELS` a row under them.
+    /// Computes a row, its interior `N` columns at a time; they have `PIXELS` input pixels per row of
+    /// taps under their windows.
     #[inline(always)]
-    fn sweep<
+    fn interior<
         S: Simd,
         const ROWS: usize,
         const STRIDE: usize,
@@ -122,36 +126,36 @@ impl<'a> Task<'a> {
         &mut self,
         s: S,
     ) {
-        const { assert!(PIXELS == (N - 1) * STRIDE + SIDE) }
-        let Depthwise { window, weights, finish } = self.layer;
+        const { assert!(PIXELS == (N - 1) * STRIDE + FAST_SIDE) }
+        let Depthwise { window, weights, epilogue } = self.layer;
         let chunks = self.layer.chunks();
-        let (first, last) = window.whole(self.picture.size().width, self.width());
+        let (first, last) = window.interior(self.input.size().width, self.columns());
         if last - first < N {
-            return self.singles(s, 0..self.width());
+            return self.edge_columns(s, 0..self.columns());
         }
-        self.singles(s, 0..first);
-        self.singles(s, last..self.width());
-        let lines: [_; ROWS] = std::array::from_fn(|tap| self.under(self.top + tap, first, 0));
-        // Once for all, since a check for each load costs a fifth of the time.
-        let pixels = (last - first - 1) * STRIDE + SIDE;
+        self.edge_columns(s, 0..first);
+        self.edge_columns(s, last..self.columns());
+        let lines: [_; ROWS] = std::array::from_fn(|tap| self.input_line(self.top + tap, first, 0));
+        // Checked once: a bounds check for each load would take a fifth of the time.
+        let pixels = (last - first - 1) * STRIDE + FAST_SIDE;
         assert!(lines.iter().all(|line| pixels * chunks <= line.len()));
         let out = &mut self.out[first * chunks..last * chunks];
         for chunk in 0..chunks {
-            let mut taps = [[s.splat(0.0); SIDE]; ROWS];
+            let mut taps = [[s.splat(0.0); FAST_SIDE]; ROWS];
             for (i, tap) in taps.as_flattened_mut().iter_mut().enumerate() {
-                *tap = s.load(&weights[(self.top * SIDE + i) * chunks + chunk]);
+                *tap = s.load(&weights[(self.top * FAST_SIDE + i) * chunks + chunk]);
             }
-            let bias = s.load(&finish.bias[chunk]);
+            let bias = s.load(&epilogue.bias[chunk]);
             let mut x = 0;
             while x < last - first {
-                // The last ones are done over again where fewer than N are left.
+                // The last step overlaps the one before if fewer than N columns are left.
                 x = x.min(last - first - N);
                 let mut sums = [[bias]; N];
                 for (line, taps) in lines.iter().zip(&taps) {
                     let mut pixels = [s.splat(0.0); PIXELS];
                     for (i, pixel) in pixels.iter_mut().enumerate() {
                         let at = (x * STRIDE + i) * chunks + chunk;
-                        // SAFETY: of the pixels that were asserted, it is at most the last.
+                        // SAFETY: `x * STRIDE + i` is at most the last of the asserted pixels.
                         *pixel = s.load(unsafe { line.get_unchecked(at) });
                     }
                     for (tap, weight) in taps.iter().enumerate() {
@@ -160,9 +164,9 @@ impl<'a> Task<'a> {
                         }
                     }
                 }
-                let sums = finish.activate(s, chunk, sums);
+                let sums = epilogue.activate(s, chunk, sums);
                 for (n, [sum]) in sums.into_iter().enumerate() {
-                    // SAFETY: `x + n` is below `last - first`, so many places `out` has.
+                    // SAFETY: `x + n` is less than `last - first`, the number of columns in `out`.
                     s.store(sum, unsafe { out.get_unchecked_mut((x + n) * chunks + chunk) });
                 }
                 x += N;
@@ -170,40 +174,41 @@ impl<'a> Task<'a> {
         }
     }
 
-    /// One place after the other; taps outside the picture count nothing.
+    /// Computes columns one by one, without the taps outside the input.
     #[inline(always)]
-    fn singles<S: Simd>(&mut self, s: S, places: Range<usize>) {
-        let Depthwise { window, weights, finish } = self.layer;
+    fn edge_columns<S: Simd>(&mut self, s: S, columns: Range<usize>) {
+        let Depthwise { window, weights, epilogue } = self.layer;
         let chunks = self.layer.chunks();
-        for x in places {
-            let (left, right) = window.inside(x, self.picture.size().width);
+        for x in columns {
+            let (left, right) = window.valid_taps(x, self.input.size().width);
             for chunk in 0..chunks {
-                let mut sum = s.load(&finish.bias[chunk]);
+                let mut sum = s.load(&epilogue.bias[chunk]);
                 for tap_row in self.top..self.bottom {
-                    let line = &self.under(tap_row, x, left)[chunk..];
+                    let line = &self.input_line(tap_row, x, left)[chunk..];
                     let taps = &weights[(tap_row * window.side + left) * chunks + chunk..];
                     for tap in 0..right - left {
                         let (pixel, weight) = (s.load(&line[tap * chunks]), &taps[tap * chunks]);
                         sum = s.mul_add(pixel, s.load(weight), sum);
                     }
                 }
-                let [[sum]] = finish.activate(s, chunk, [[sum]]);
+                let [[sum]] = epilogue.activate(s, chunk, [[sum]]);
                 s.store(sum, &mut self.out[x * chunks + chunk]);
             }
         }
     }
 
-    /// The pixels under a row of taps, from the `left`th tap of the window at `x` on.
+    /// Returns the input pixels under a row of taps, starting with tap `left` of the window at column
+    /// `x`.
     #[inline(always)]
-    fn under(&self, tap: usize, x: usize, left: usize) -> &'a [F32x16] {
+    fn input_line(&self, tap_row: usize, x: usize, left: usize) -> &'a [F32x16] {
         let Window { stride, pad, .. } = self.layer.window;
-        let line = vectors(self.picture.row(self.y * stride + tap - pad));
+        let line = vectors(self.input.row(self.y * stride + tap_row - pad));
         &line[(x * stride + left - pad) * self.layer.chunks()..]
     }
 
-    /// Places of the row.
+    /// Returns the number of columns of the row.
     #[inline(always)]
-    fn width(&self) -> usize {
+    fn columns(&self) -> usize {
         self.out.len() / self.layer.chunks()
     }
 }

@@ -1,42 +1,44 @@
-//! What follows a convolution before anything is written.
+//! Bias and activation of an operator, applied before its output is written.
 
 use crate::simd::{F32x16, Simd, padded_vectors};
 
-/// What follows a convolution, channel by channel: `max(x, 0) + slope * min(x, 0)` of the sum and the
-/// bias. A slope of 0 is ReLU, 1 leaves the sum as it is, others are PReLU.
+/// Bias and activation of each output channel. With `x` the sum of products and bias, the output is
+/// `max(x, 0) + slope * min(x, 0)`: a slope of 0 is ReLU, 1 is the identity, others are PReLU.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a> {
-    /// A value an output channel.
+    /// Bias of each output channel.
     pub bias: &'a [f32],
-    /// A value an output channel.
+    /// Slope of each output channel for negative sums.
     pub slope: &'a [f32],
 }
 
-/// A [`Epilogue`], ready for the kernels.
+/// [`Epilogue`] in the layout of the kernels.
 #[derive(Debug)]
-pub struct Finished {
-    /// Of sixteen channels each; the convolution begins with it.
+pub struct PackedEpilogue {
+    /// Initial values of the sums, sixteen channels per vector.
     pub bias: Vec<F32x16>,
     activation: Activation,
 }
 
 #[derive(Debug)]
 enum Activation {
-    None,
+    Identity,
     Relu,
     Prelu(Vec<F32x16>),
 }
 
-impl Finished {
+impl PackedEpilogue {
+    /// Packs an epilogue.
+    ///
     /// # Panics
-    /// When there is not a slope for each bias.
-    pub fn new(finish: Epilogue<'_>) -> Self {
-        let Epilogue { bias, slope } = finish;
+    /// If there is not one slope for each bias.
+    pub fn new(epilogue: Epilogue<'_>) -> Self {
+        let Epilogue { bias, slope } = epilogue;
         assert_eq!(bias.len(), slope.len());
-        let all = |value: f32| slope.iter().all(|slope| *slope == value);
-        let activation = if all(1.0) {
-            Activation::None
-        } else if all(0.0) {
+        let all_are = |value: f32| slope.iter().all(|slope| *slope == value);
+        let activation = if all_are(1.0) {
+            Activation::Identity
+        } else if all_are(0.0) {
             Activation::Relu
         } else {
             Activation::Prelu(padded_vectors(slope, 0.0))
@@ -44,18 +46,24 @@ impl Finished {
         Self { bias: padded_vectors(bias, 0.0), activation }
     }
 
-    /// Activates sums of `P` times sixteen channels, of which the first are `chunk`; the bias is in
-    /// them already.
+    /// Returns the number of vectors per output pixel.
+    #[inline(always)]
+    pub fn vectors(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Applies the activation to sums of `R` rows and `P` vectors of channels. The first vector of a
+    /// row is number `column`. The sums include the bias.
     #[inline(always)]
     pub fn activate<S: Simd, const R: usize, const P: usize>(
         &self,
         s: S,
-        chunk: usize,
+        column: usize,
         mut sums: [[S::Floats; P]; R],
     ) -> [[S::Floats; P]; R] {
         let zero = s.splat(0.0);
         match &self.activation {
-            Activation::None => {}
+            Activation::Identity => {}
             Activation::Relu => {
                 for sum in sums.as_flattened_mut() {
                     *sum = s.max(*sum, zero);
@@ -63,7 +71,7 @@ impl Finished {
             }
             Activation::Prelu(slopes) => {
                 for p in 0..P {
-                    let slope = s.load(&slopes[chunk + p]);
+                    let slope = s.load(&slopes[column + p]);
                     for sums in &mut sums {
                         let positive = s.max(sums[p], zero);
                         sums[p] = s.mul_add(s.min(sums[p], zero), slope, positive);

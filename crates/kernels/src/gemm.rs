@@ -1,44 +1,45 @@
-//! Sums of products of rows and panels of weights, a panel being sixteen outputs side by side.
+//! Products of input rows and packed weights, one register tile at a time.
+//!
+//! Weights are packed in panels. A panel holds the weights of sixteen outputs side by side.
 
 use crate::simd::{F32x16, I8x4x16, I32x16, Simd, vectors};
 
-/// A row with nothing larger than this counts as zeros.
-const NOTHING: f32 = 1e-30;
+/// Largest absolute value of a row that is quantized to zeros.
+const ZERO_ROW_MAX: f32 = 1e-30;
 
-/// RowBuffer of values, each in as many pieces as there are `lines`.
+/// Input rows of a product. A row is the concatenation of one segment from each of `lines`.
 #[derive(Clone, Copy)]
-pub struct Values<'a> {
-    /// Where the first row's pieces begin.
+pub struct InputRows<'a> {
+    /// Memory that contains the segments; the first row's segment starts each slice.
     pub lines: &'a [&'a [f32]],
-    /// From where a row's piece begins to where the next row's does.
-    pub step: usize,
-    /// Values of a piece.
-    pub span: usize,
-    /// Inputs of the layer before the first piece. These, and those behind the last, count as zero.
+    /// Distance between the segments of two rows, in values.
+    pub row_stride: usize,
+    /// Values in a segment.
+    pub segment_len: usize,
+    /// Inputs of the layer before the first segment. They, and those after the last segment, are zero.
     pub skipped: usize,
 }
 
-/// Rounds a row to bytes. Returns what they are to be multiplied with.
+/// Quantizes a row to bytes and returns the scale: the float value of one quantization step.
 #[inline(always)]
-pub fn encode<S: Simd>(s: S, row: &[f32], codes: &mut [[u8; 4]]) -> f32 {
+pub fn quantize_row<S: Simd>(s: S, row: &[f32], quantized: &mut [[u8; 4]]) -> f32 {
     let row = vectors(row);
-    let mut highest = s.splat(0.0);
+    let mut max = s.splat(0.0);
     for values in row {
-        highest = s.max(highest, s.abs(s.load(values)));
+        max = s.max(max, s.abs(s.load(values)));
     }
-    let highest = s.highest(highest);
-    let (scale, inverse) =
-        if highest > NOTHING { (highest / 127.0, 127.0 / highest) } else { (0.0, 0.0) };
+    let max = s.reduce_max(max);
+    let (scale, inverse) = if max > ZERO_ROW_MAX { (max / 127.0, 127.0 / max) } else { (0.0, 0.0) };
     let inverse = s.splat(inverse);
-    for (values, codes) in row.iter().zip(codes.as_flattened_mut().as_chunks_mut().0) {
-        *codes = s.encode(s.mul(s.load(values), inverse));
+    for (values, bytes) in row.iter().zip(quantized.as_flattened_mut().as_chunks_mut().0) {
+        *bytes = s.quantize(s.mul(s.load(values), inverse));
     }
     scale
 }
 
-/// RowBuffer times panels.
-pub trait Product {
-    /// The sums of `R` rows and `P` panels, with the bias.
+/// Product of a matrix of input rows and packed weights.
+pub trait Gemm {
+    /// Returns the sums of `R` rows and `P` panels, bias included.
     fn tile<S: Simd, const R: usize, const P: usize>(
         &self,
         s: S,
@@ -48,17 +49,17 @@ pub trait Product {
     ) -> [[S::Floats; P]; R];
 }
 
-/// Of floats.
-pub struct FloatProduct<'a> {
-    pub values: Values<'a>,
-    /// Which of their rows is the first here.
-    pub first: usize,
-    /// Inputs of each panel, those included that have no values.
+/// Product in `f32`.
+pub struct F32Gemm<'a> {
+    pub rows: InputRows<'a>,
+    /// Index of the input row that is row 0 of the product.
+    pub first_row: usize,
+    /// Inputs of each panel, the skipped ones included.
     pub inputs: usize,
     pub weights: &'a [F32x16],
 }
 
-impl Product for FloatProduct<'_> {
+impl Gemm for F32Gemm<'_> {
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const P: usize>(
         &self,
@@ -73,14 +74,16 @@ impl Product for FloatProduct<'_> {
                 sums[p] = s.load(&bias[p]);
             }
         }
-        let Values { lines, step, span, skipped } = self.values;
+        let InputRows { lines, row_stride, segment_len, skipped } = self.rows;
         for (l, line) in lines.iter().enumerate() {
-            let rows: [&[f32]; R] =
-                std::array::from_fn(|r| &line[(self.first + row + r) * step..][..span]);
-            let panels: [&[F32x16]; P] = std::array::from_fn(|p| {
-                &self.weights[(column + p) * self.inputs + skipped + l * span..][..span]
+            let rows: [&[f32]; R] = std::array::from_fn(|r| {
+                &line[(self.first_row + row + r) * row_stride..][..segment_len]
             });
-            for i in 0..span {
+            let panels: [&[F32x16]; P] = std::array::from_fn(|p| {
+                let start = (column + p) * self.inputs + skipped + l * segment_len;
+                &self.weights[start..][..segment_len]
+            });
+            for i in 0..segment_len {
                 let mut weights = [s.splat(0.0); P];
                 for p in 0..P {
                     weights[p] = s.load(&panels[p][i]);
@@ -97,17 +100,22 @@ impl Product for FloatProduct<'_> {
     }
 }
 
-/// Of bytes.
-pub struct ByteProduct<'a> {
-    pub codes: &'a [[u8; 4]],
+/// Product in int8. Its integer sums are exact.
+pub struct Int8Gemm<'a> {
+    /// Quantized rows, four values per group.
+    pub rows: &'a [[u8; 4]],
+    /// Scale of each row.
     pub row_scales: &'a [f32],
+    /// Groups of four inputs per row.
     pub groups: usize,
     pub weights: &'a [I8x4x16],
+    /// Scale of each output.
     pub scales: &'a [F32x16],
+    /// Sum of the weights of each output.
     pub sums: &'a [I32x16],
 }
 
-impl Product for ByteProduct<'_> {
+impl Gemm for Int8Gemm<'_> {
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const P: usize>(
         &self,
@@ -116,20 +124,20 @@ impl Product for ByteProduct<'_> {
         column: usize,
         bias: &[F32x16],
     ) -> [[S::Floats; P]; R] {
-        let mut dots = [[s.dot_start(&self.sums[column]); P]; R];
+        let mut dots = [[s.dot_init(&self.sums[column]); P]; R];
         for p in 1..P {
             for dots in &mut dots {
-                dots[p] = s.dot_start(&self.sums[column + p]);
+                dots[p] = s.dot_init(&self.sums[column + p]);
             }
         }
         let n = self.groups;
-        let rows: [&[[u8; 4]]; R] = std::array::from_fn(|r| &self.codes[(row + r) * n..][..n]);
+        let rows: [&[[u8; 4]]; R] = std::array::from_fn(|r| &self.rows[(row + r) * n..][..n]);
         let panels: [&[I8x4x16]; P] =
             std::array::from_fn(|p| &self.weights[(column + p) * n..][..n]);
         for i in 0..n {
             for r in 0..R {
                 for p in 0..P {
-                    dots[r][p] = s.dot(rows[r][i], &panels[p][i], dots[r][p]);
+                    dots[r][p] = s.dot4(rows[r][i], &panels[p][i], dots[r][p]);
                 }
             }
         }
@@ -138,7 +146,7 @@ impl Product for ByteProduct<'_> {
             let row_scale = s.splat(self.row_scales[row + r]);
             for p in 0..P {
                 let scale = s.mul(row_scale, s.load(&self.scales[column + p]));
-                sums[r][p] = s.mul_add(s.floats(dots[r][p]), scale, s.load(&bias[p]));
+                sums[r][p] = s.mul_add(s.to_floats(dots[r][p]), scale, s.load(&bias[p]));
             }
         }
         sums

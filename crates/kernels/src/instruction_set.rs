@@ -1,4 +1,4 @@
-//! Which instructions this isa has.
+//! Detection and selection of the processor's instruction sets.
 
 use crate::portable::Portable;
 use crate::simd::Kernel;
@@ -8,12 +8,12 @@ use crate::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2::Avx2, avx512::Avx512};
 
-/// The instruction set that kernels run with.
+/// Instruction set that kernels run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InstructionSet(Set);
+pub struct InstructionSet(Kind);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Set {
+enum Kind {
     Portable(Portable),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
@@ -26,73 +26,75 @@ enum Set {
 }
 
 impl InstructionSet {
-    /// The best that this isa has; `None` where there is nothing but plain Rust.
+    /// Returns the fastest instruction set of this processor, or `None` if there is only the portable
+    /// one.
     pub fn detect() -> Option<Self> {
-        Self::all().into_iter().rev().find(|p| *p != Self::portable())
+        Self::all().into_iter().rev().find(|isa| *isa != Self::portable())
     }
 
-    /// Plain Rust: slow, the same results.
+    /// Returns the portable implementation: slow, with the same results.
     pub fn portable() -> Self {
-        Self(Set::Portable(Portable))
+        Self(Kind::Portable(Portable))
     }
 
-    /// All that this isa can run, the slowest first.
+    /// Returns all instruction sets of this processor, the slowest first.
     pub fn all() -> Vec<Self> {
-        let sets = [
-            Some(Set::Portable(Portable)),
+        let kinds = [
+            Some(Kind::Portable(Portable)),
             #[cfg(target_arch = "x86_64")]
-            Avx2::detect().map(Set::Avx2),
+            Avx2::detect().map(Kind::Avx2),
             #[cfg(target_arch = "x86_64")]
-            Avx512::detect().map(Set::Avx512),
+            Avx512::detect().map(Kind::Avx512),
             #[cfg(target_arch = "aarch64")]
-            Neon::detect().map(Set::Neon),
+            Neon::detect().map(Kind::Neon),
             #[cfg(target_arch = "aarch64")]
-            Neon::detect().map(Set::NeonDot),
+            Neon::detect().map(Kind::NeonDot),
         ];
-        sets.into_iter().flatten().map(Self).collect()
+        kinds.into_iter().flatten().map(Self).collect()
     }
 
-    /// Its name.
+    /// Returns the name of the instruction set, for reports.
     pub fn name(self) -> &'static str {
         match self.0 {
-            Set::Portable(_) => "portable",
+            Kind::Portable(_) => "portable",
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2(_) => "AVX2",
+            Kind::Avx2(_) => "AVX2",
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512(_) => "AVX-512 VNNI",
+            Kind::Avx512(_) => "AVX-512 VNNI",
             #[cfg(target_arch = "aarch64")]
-            Set::Neon(_) => "NEON",
+            Kind::Neon(_) => "NEON",
             #[cfg(target_arch = "aarch64")]
-            Set::NeonDot(_) => "NEON with dot products",
+            Kind::NeonDot(_) => "NEON with dot products",
         }
     }
 
-    /// Whether it multiplies bytes faster than floats.
+    /// Returns true if int8 dot products are faster than products of floats.
     pub fn has_int8_dot(self) -> bool {
         match self.0 {
-            Set::Portable(_) => false,
+            Kind::Portable(_) => false,
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2(_) => false,
+            Kind::Avx2(_) => false,
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512(_) => true,
+            Kind::Avx512(_) => true,
             #[cfg(target_arch = "aarch64")]
-            Set::Neon(_) => false,
+            Kind::Neon(_) => false,
             #[cfg(target_arch = "aarch64")]
-            Set::NeonDot(_) => true,
+            Kind::NeonDot(_) => true,
         }
     }
 
+    /// Runs a kernel compiled for this instruction set.
     pub(crate) fn run(self, kernel: impl Kernel) {
         match self.0 {
-            Set::Portable(simd) => kernel.run(simd),
+            Kind::Portable(simd) => kernel.run(simd),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2(simd) => simd.run(kernel),
+            Kind::Avx2(simd) => simd.run(kernel),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512(simd) => simd.run(kernel),
+            Kind::Avx512(simd) => simd.run(kernel),
             #[cfg(target_arch = "aarch64")]
-            Set::Neon(simd) => simd.run(kernel),
+            Kind::Neon(simd) => simd.run(kernel),
             #[cfg(target_arch = "aarch64")]
-            Set::NeonDot(simd) => simd.run(kernel),
+            Kind::NeonDot(simd) => simd.run(kernel),
         }
     }
 }

@@ -1,13 +1,25 @@
-//! The arithmetic of small convolutional networks, and of the pictures before them, on a processor's
-//! vector unit.
+//! SIMD kernels for small convolutional networks and for the pictures that they read.
 //!
-//! A tensor is a slice of pixels, row by row, each with all its channels side by side, padded with
-//! zeros to a multiple of sixteen ([`padded`]): every kernel works on sixteen channels at a time and
-//! knows no remainders. Each convolution adds a bias and applies its activation before anything is
-//! written. The kernels are written once, over the trait `lanes::Simd`; a file for each instruction
-//! set implements it. Unsafe code is there, and in one loop of the depthwise kernel that would spend
-//! a fifth of its time on checks. Every instruction set gives the same bits as the portable one, which
-//! the tests hold them to.
+//! | module | contents |
+//! |---|---|
+//! | `simd`, `portable`, `avx2`, `avx512`, `neon` | vector operations, with an implementation for each instruction set |
+//! | `instruction_set` | detection of the processor's instruction sets |
+//! | `convolution`, `depthwise`, `pointwise`, `resample` | operators on tensors |
+//! | `epilogue` | bias and activation of an operator |
+//! | `gemm`, `tile` | matrix products in register tiles |
+//! | `row_buffer` | tensors of which memory holds all rows or only the newest |
+//! | `node`, `schedule`, `plan` | networks: operators, execution order, memory |
+//! | `quantized_index` | nearest-neighbour search in int8 vectors |
+//! | `pixel_lut`, `yuv_to_rgb` | conversion of pixels |
+//!
+//! Rules:
+//! 1. A tensor is stored in NHWC order, batch size 1. Its channels are padded with zeros to a multiple
+//!    of [`LANES`]; see [`padded`]. Kernels therefore have no remainder loops over channels.
+//! 2. An operator adds its bias and applies its activation before it writes to memory.
+//! 3. A kernel is written once, over the trait `simd::Simd`. Each instruction set returns the same bits
+//!    as the portable implementation; the tests verify this.
+//! 4. Unsafe code is limited to the implementations of `Simd` and one loop of the depthwise kernel,
+//!    where bounds checks would take a fifth of the time.
 
 mod convolution;
 mod depthwise;
@@ -25,6 +37,7 @@ mod row_buffer;
 mod schedule;
 mod simd;
 mod tile;
+mod window;
 mod yuv_to_rgb;
 
 #[cfg(target_arch = "x86_64")]
@@ -48,61 +61,10 @@ pub use quantized_index::QuantizedIndex;
 pub use resample::{add_upsample2x, max_pool};
 pub use row_buffer::{RowBuffer, RowBufferMut};
 pub use simd::LANES;
+pub use window::{Size, Window};
 pub use yuv_to_rgb::{YuvMatrix, YuvToRgb};
 
-/// Channels as they lie in memory: the next multiple of [`LANES`].
+/// Returns the number of channels in memory: `channels` rounded up to a multiple of [`LANES`].
 pub const fn padded(channels: usize) -> usize {
     channels.next_multiple_of(LANES)
-}
-
-/// Where the window of a convolution stands: the same both ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Pixels a side.
-    pub side: usize,
-    /// Pixels from one place to the next.
-    pub stride: usize,
-    /// RowBuffer and columns of zeros around the picture.
-    pub pad: usize,
-}
-
-/// Height and width in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// RowBuffer.
-    pub height: usize,
-    /// Pixels a row.
-    pub width: usize,
-}
-
-impl Size {
-    /// Pixels in all.
-    pub const fn area(self) -> usize {
-        self.height * self.width
-    }
-}
-
-impl Window {
-    /// The size of what comes out; `None` when the window does not fit in even once.
-    pub fn output(self, input: Size) -> Option<Size> {
-        let places =
-            |length: usize| Some((length + 2 * self.pad).checked_sub(self.side)? / self.stride + 1);
-        Some(Size { height: places(input.height)?, width: places(input.width)? })
-    }
-
-    /// First and last + 1 of `places` whose windows lie inside the picture.
-    fn whole(self, length: usize, places: usize) -> (usize, usize) {
-        let first = self.pad.div_ceil(self.stride).min(places);
-        let room = (length + self.pad).checked_sub(self.side);
-        let last = room.map_or(first, |room| (room / self.stride + 1).clamp(first, places));
-        (first, last)
-    }
-
-    /// The part of the window at `place` that lies inside the picture: first and last + 1 tap.
-    fn inside(self, place: usize, length: usize) -> (usize, usize) {
-        let from = place * self.stride;
-        let first = self.pad.saturating_sub(from).min(self.side);
-        let last = (length + self.pad).saturating_sub(from).min(self.side);
-        (first, last.max(first))
-    }
 }

@@ -1,101 +1,105 @@
-//! What a network is made of: steps, each with its kernel.
+//! Nodes of a network: an operator and its inputs.
 
 use std::ops::Range;
 
 use crate::{Convolution, Depthwise, Pointwise, Size, Window, padded};
 
-/// The making of one value.
+/// Operator with its inputs. The number of a node is also the number of the tensor that it computes.
 #[derive(Debug)]
 pub struct Node {
-    /// How.
-    pub work: Op,
-    /// From which value: that of the step of this number.
-    pub from: usize,
-    /// The size of what is read.
-    pub size: Size,
+    /// Operator.
+    pub op: Op,
+    /// Number of the input tensor; not read by [`Op::Input`].
+    pub input: usize,
+    /// Size of the input tensor.
+    pub input_size: Size,
 }
 
-/// A kernel with its weights.
+/// Operator with its weights.
 #[derive(Debug)]
 pub enum Op {
-    /// The picture itself, of so many values a pixel, from outside. Only the first step is one.
-    Picture(usize),
-    /// A convolution over all channels.
+    /// Picture that is passed to [`Plan::run`](crate::Plan::run), with this number of values per pixel.
+    /// Only the first node has this operator.
+    Input(usize),
+    /// Convolution over all channels.
     Convolution(Convolution),
-    /// A convolution of each channel.
+    /// Convolution of each channel by itself.
     Depthwise(Depthwise),
-    /// A 1 × 1 convolution, with the value that is added.
+    /// 1 × 1 convolution, with the number of the tensor that is added after the activation.
     Pointwise(Pointwise, Option<usize>),
-    /// The largest of each two by two pixels of so many channels.
+    /// Maximum of each 2 × 2 pixels, for this number of channels.
     MaxPool(usize),
-    /// The value `small` is doubled and added.
+    /// Sum of the input and of tensor `small`, upsampled to twice its size.
     AddUpsample2x {
-        /// Half as high and half as wide.
+        /// Number of a tensor with half the height and width of the input.
         small: usize,
-        /// Channels of both.
+        /// Number of channels of both tensors.
         channels: usize,
     },
 }
 
-/// What is read from a value in the end: pixel by pixel, some of its channels.
+/// Output of a network: a range of a tensor's channels, returned pixel by pixel.
 #[derive(Debug)]
 pub struct Output {
-    /// The value.
-    pub value: usize,
-    /// The channels.
+    /// Number of the tensor.
+    pub tensor: usize,
+    /// Range of channels.
     pub channels: Range<usize>,
-    /// Whether each number is put through the logistic function.
-    pub sigmoid: bool,
+    /// True if the logistic function is applied to each value.
+    pub has_sigmoid: bool,
 }
 
 impl Node {
-    /// The values that it reads.
-    pub(crate) fn reads(&self) -> impl Iterator<Item = usize> {
-        let (first, second) = match self.work {
-            Op::Picture(_) => (None, None),
-            Op::Pointwise(_, residual) => (Some(self.from), residual),
-            Op::AddUpsample2x { small, .. } => (Some(self.from), Some(small)),
-            Op::Convolution(_) | Op::Depthwise(_) | Op::MaxPool(_) => (Some(self.from), None),
+    /// Returns the numbers of the tensors that the node reads.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = usize> {
+        let (first, second) = match self.op {
+            Op::Input(_) => (None, None),
+            Op::Pointwise(_, residual) => (Some(self.input), residual),
+            Op::AddUpsample2x { small, .. } => (Some(self.input), Some(small)),
+            Op::Convolution(_) | Op::Depthwise(_) | Op::MaxPool(_) => (Some(self.input), None),
         };
         first.into_iter().chain(second)
     }
 
-    /// The size of what is made.
-    pub fn output(&self) -> Size {
-        self.work.window().output(self.size).expect("a plan has only windows that fit")
+    /// Returns the size of the tensor that the node computes.
+    ///
+    /// # Panics
+    /// If the window does not fit into the input.
+    pub fn output_size(&self) -> Size {
+        self.op.window().output_size(self.input_size).expect("windows of a plan fit")
     }
 }
 
 impl Op {
-    /// The pixels that one of the value is made of.
+    /// Returns the window of input pixels that an output pixel depends on.
     pub(crate) fn window(&self) -> Window {
         match self {
             Self::Convolution(layer) => layer.window(),
             Self::Depthwise(layer) => layer.window(),
             Self::MaxPool(_) => Window { side: 2, stride: 2, pad: 0 },
-            Self::Picture(_) | Self::Pointwise(..) | Self::AddUpsample2x { .. } => {
-                Window { side: 1, stride: 1, pad: 0 }
+            Self::Input(_) | Self::Pointwise(..) | Self::AddUpsample2x { .. } => Window::POINTWISE,
+        }
+    }
+
+    /// Returns the number of values per pixel of the input tensor, padding included.
+    pub(crate) fn input_stride(&self) -> usize {
+        match self {
+            Self::Input(_) => 0,
+            Self::Convolution(layer) => layer.input_stride(),
+            Self::Pointwise(layer, _) => layer.input_stride(),
+            Self::Depthwise(_) | Self::MaxPool(_) | Self::AddUpsample2x { .. } => {
+                self.output_stride()
             }
         }
     }
 
-    /// Values of a pixel that it reads.
-    pub(crate) fn inputs(&self) -> usize {
+    /// Returns the number of values per pixel of the output tensor, padding included.
+    pub(crate) fn output_stride(&self) -> usize {
         match self {
-            Self::Picture(_) => 0,
-            Self::Convolution(layer) => layer.pixel(),
-            Self::Pointwise(layer, _) => layer.inputs(),
-            Self::Depthwise(_) | Self::MaxPool(_) | Self::AddUpsample2x { .. } => self.outputs(),
-        }
-    }
-
-    /// Values of a pixel that it makes.
-    pub(crate) fn outputs(&self) -> usize {
-        match self {
-            Self::Picture(values) => *values,
-            Self::Convolution(layer) => layer.outputs(),
-            Self::Depthwise(layer) => layer.channels(),
-            Self::Pointwise(layer, _) => layer.outputs(),
+            Self::Input(values) => *values,
+            Self::Convolution(layer) => layer.output_stride(),
+            Self::Depthwise(layer) => layer.pixel_stride(),
+            Self::Pointwise(layer, _) => layer.output_stride(),
             Self::MaxPool(channels) | Self::AddUpsample2x { channels, .. } => padded(*channels),
         }
     }

@@ -1,30 +1,31 @@
-//! From the levels of a picture to the numbers that a network reads.
+//! Conversion of pixels to network inputs by a lookup table.
 
-/// What each level of a channel becomes, and the order of the channels.
+/// Lookup table from a colour level to a network input, with the order of the channels.
 #[derive(Debug)]
 pub struct PixelLut {
     values: [f32; 256],
-    blue_first: bool,
+    is_bgr: bool,
 }
 
 impl PixelLut {
-    /// `value` of each level from 0 to 255; red first, or blue.
-    pub fn new(value: impl Fn(f32) -> f32, blue_first: bool) -> Self {
-        Self { values: std::array::from_fn(|level| value(level as f32)), blue_first }
+    /// Creates a table of `value(level)` for the levels 0 to 255. Channels are written in the order
+    /// blue, green, red if `is_bgr`, else red, green, blue.
+    pub fn new(value: impl Fn(f32) -> f32, is_bgr: bool) -> Self {
+        Self { values: std::array::from_fn(|level| value(level as f32)), is_bgr }
     }
 
-    /// The three numbers of a pixel in red, green and blue.
-    pub fn of(&self, [red, green, blue]: [u8; 3]) -> [f32; 3] {
-        let [first, third] = if self.blue_first { [blue, red] } else { [red, blue] };
+    /// Converts one RGB pixel.
+    pub fn convert(&self, [red, green, blue]: [u8; 3]) -> [f32; 3] {
+        let [first, third] = if self.is_bgr { [blue, red] } else { [red, blue] };
         [first, green, third].map(|level| self.values[usize::from(level)])
     }
 
-    /// Writes the numbers of a row of pixels, one behind the other.
-    // Not where it is called from: that may be compiled for size.
+    /// Converts a row of RGB pixels into `row`, channels interleaved.
+    // Not inlined: the caller may be compiled for size.
     #[inline(never)]
-    pub fn fill(&self, pixels: &[[u8; 3]], row: &mut [f32]) {
-        for (numbers, pixel) in row.as_chunks_mut().0.iter_mut().zip(pixels) {
-            *numbers = self.of(*pixel);
+    pub fn convert_row(&self, pixels: &[[u8; 3]], row: &mut [f32]) {
+        for (values, pixel) in row.as_chunks_mut().0.iter_mut().zip(pixels) {
+            *values = self.convert(*pixel);
         }
     }
 }
@@ -34,14 +35,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_level_has_its_number_and_each_channel_its_place() {
+    fn row_of_pixels_is_mapped_in_channel_order() {
         let pixels = [[0, 1, 2], [253, 254, 255]];
-        for (blue_first, expected) in [
+        for (is_bgr, expected) in [
             (false, [0.0, 2.0, 4.0, 506.0, 508.0, 510.0]),
             (true, [4.0, 2.0, 0.0, 510.0, 508.0, 506.0]),
         ] {
             let mut row = [0.0; 6];
-            PixelLut::new(|level| 2.0 * level, blue_first).fill(&pixels, &mut row);
+            PixelLut::new(|level| 2.0 * level, is_bgr).convert_row(&pixels, &mut row);
             assert_eq!(row, expected);
         }
     }

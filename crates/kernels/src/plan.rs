@@ -1,32 +1,29 @@
-//! A network as a list of layers to run, and the memory that they work in.
-//!
-//! Layers that follow each other on a large picture take turns, a few rows each: what one writes is
-//! read by the next before it has left the near cache, and never lies in memory as a whole.
+//! Execution of a network: its nodes, their order, and the memory of a run.
 
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::node::{Node, Op, Output};
-use crate::schedule::{self, Place, Turn};
+use crate::schedule::{self, BufferSlice, RowBand};
 use crate::{
     InstructionSet, RowBuffer, RowBufferMut, Scratch, Size, add_upsample2x, max_pool, padded,
 };
 
-/// A network, for pictures of one size.
+/// Network for pictures of one size.
 pub struct Plan {
     isa: InstructionSet,
-    steps: Vec<Node>,
-    turns: Vec<Turn>,
+    nodes: Vec<Node>,
+    bands: Vec<RowBand>,
     outputs: Vec<Output>,
-    /// Where each value lies.
-    places: Vec<Place>,
-    /// Lengths of the buffers.
-    buffers: Vec<usize>,
-    /// Memory that no run is using.
+    /// Memory of each tensor.
+    slices: Vec<BufferSlice>,
+    /// Length of each buffer, in values.
+    buffer_lengths: Vec<usize>,
+    /// Memory that is reused by the next run.
     idle: Mutex<Vec<Arena>>,
 }
 
-/// The memory of a run.
+/// Memory of one run.
 #[derive(Default)]
 struct Arena {
     buffers: Vec<Vec<f32>>,
@@ -34,27 +31,31 @@ struct Arena {
 }
 
 impl Plan {
-    /// Plans `steps`, each of which reads values of steps before it. The first is the picture.
+    /// Plans the execution of `nodes`. A node reads tensors of earlier nodes only; the first node is
+    /// [`Op::Input`].
     ///
     /// # Panics
-    /// When a window is larger than what it is to stand in.
-    pub fn new(isa: InstructionSet, steps: Vec<Node>, outputs: Vec<Output>) -> Self {
-        let schedule::Schedule { turns, places, buffers } = schedule::schedule(&steps, &outputs);
-        Self { isa, steps, turns, outputs, places, buffers, idle: Mutex::default() }
+    /// If a window does not fit into its input.
+    pub fn new(isa: InstructionSet, nodes: Vec<Node>, outputs: Vec<Output>) -> Self {
+        let schedule::Schedule { bands, slices, buffer_lengths } =
+            schedule::schedule(&nodes, &outputs);
+        Self { isa, nodes, bands, outputs, slices, buffer_lengths, idle: Mutex::default() }
     }
 
-    /// Runs it on the picture whose rows `fill` writes, each once and in order, and returns the
-    /// outputs. All other memory that the picture went through is overwritten before this returns.
+    /// Runs the network and returns its outputs. `fill` writes one row of the picture; it is called
+    /// once for each row, in order.
+    ///
+    /// All memory of the run except the outputs is overwritten before this returns.
     ///
     /// # Panics
-    /// When a step reads a value that is not of the size that it says.
+    /// If a node's `input_size` is not the size of its input tensor.
     pub fn run(&self, fill: &dyn Fn(usize, &mut [f32])) -> Vec<Vec<f32>> {
         let mut arena = self.idle().pop().unwrap_or_else(|| Arena {
-            buffers: self.buffers.iter().map(|length| vec![0.0; *length]).collect(),
+            buffers: self.buffer_lengths.iter().map(|length| vec![0.0; *length]).collect(),
             scratch: Scratch::default(),
         });
-        for Turn { step, rows } in &self.turns {
-            self.take(*step, rows.clone(), &mut arena, fill);
+        for RowBand { node, rows } in &self.bands {
+            self.compute(*node, rows.clone(), &mut arena, fill);
         }
         let outputs = self.outputs.iter().map(|output| self.read(output, &arena)).collect();
         arena.wipe();
@@ -62,67 +63,72 @@ impl Plan {
         outputs
     }
 
-    /// Makes some rows of a step's value.
-    fn take(
+    /// Computes some rows of a node's tensor.
+    fn compute(
         &self,
-        step: usize,
+        node: usize,
         rows: Range<usize>,
         arena: &mut Arena,
         fill: &dyn Fn(usize, &mut [f32]),
     ) {
-        let (isa, place) = (self.isa, &self.places[step]);
-        let step = &self.steps[step];
-        // A value never lies where one lies that it is made of.
-        let mut written = std::mem::take(&mut arena.buffers[place.buffer]);
+        let (isa, slice) = (self.isa, &self.slices[node]);
+        let node = &self.nodes[node];
+        // The schedule never puts a tensor into the buffer of one of its inputs.
+        let mut written = std::mem::take(&mut arena.buffers[slice.buffer]);
         let Arena { buffers, scratch } = arena;
-        let value = |value: usize, size: Size, pixel: usize| {
-            let Place { buffer, length } = self.places[value];
-            RowBuffer::new(size, pixel, &buffers[buffer][..length])
+        let tensor = |number: usize, size: Size, pixel_stride: usize| {
+            let BufferSlice { buffer, length } = self.slices[number];
+            RowBuffer::new(size, pixel_stride, &buffers[buffer][..length])
         };
-        let from = || value(step.from, step.size, step.work.inputs());
-        let mut out =
-            RowBufferMut::new(step.output(), step.work.outputs(), &mut written[..place.length]);
-        match &step.work {
-            Op::Picture(_) => rows.for_each(|y| fill(y, out.row(y))),
-            Op::Convolution(layer) => layer.run(isa, from(), out, rows, scratch),
-            Op::Depthwise(layer) => layer.run(isa, from(), out, rows),
+        let input = || tensor(node.input, node.input_size, node.op.input_stride());
+        let mut out = RowBufferMut::new(
+            node.output_size(),
+            node.op.output_stride(),
+            &mut written[..slice.length],
+        );
+        match &node.op {
+            Op::Input(_) => rows.for_each(|y| fill(y, out.row(y))),
+            Op::Convolution(layer) => layer.run(isa, input(), out, rows, scratch),
+            Op::Depthwise(layer) => layer.run(isa, input(), out, rows),
             Op::Pointwise(layer, residual) => {
-                let residual = residual.map(|other| value(other, step.size, layer.outputs()));
-                layer.run(isa, from(), residual, out, rows, scratch);
+                let residual =
+                    residual.map(|other| tensor(other, node.input_size, layer.output_stride()));
+                layer.run(isa, input(), residual, out, rows, scratch);
             }
-            Op::MaxPool(_) => max_pool(isa, from(), out, rows),
+            Op::MaxPool(_) => max_pool(isa, input(), out, rows),
             Op::AddUpsample2x { small, channels } => {
-                let half = Size { height: step.size.height / 2, width: step.size.width / 2 };
-                let small = value(*small, half, padded(*channels));
-                add_upsample2x(isa, from(), small, out, rows);
+                let Size { height, width } = node.input_size;
+                let half = Size { height: height / 2, width: width / 2 };
+                let small = tensor(*small, half, padded(*channels));
+                add_upsample2x(isa, input(), small, out, rows);
             }
         }
-        arena.buffers[place.buffer] = written;
+        arena.buffers[slice.buffer] = written;
     }
 
     fn read(&self, output: &Output, arena: &Arena) -> Vec<f32> {
-        let Place { buffer, length } = self.places[output.value];
-        let pixel = self.steps[output.value].work.outputs();
-        let pixels = arena.buffers[buffer][..length].chunks_exact(pixel);
+        let BufferSlice { buffer, length } = self.slices[output.tensor];
+        let pixel_stride = self.nodes[output.tensor].op.output_stride();
+        let pixels = arena.buffers[buffer][..length].chunks_exact(pixel_stride);
         let values = pixels.flat_map(|pixel| &pixel[output.channels.clone()]).copied();
-        if output.sigmoid {
+        if output.has_sigmoid {
             values.map(|value| 1.0 / (1.0 + (-value).exp())).collect()
         } else {
             values.collect()
         }
     }
 
-    /// Whether no memory that is kept holds anything of a picture.
+    /// Returns true if at least one run has ended and its memory contains zeros only.
     pub fn is_wiped(&self) -> bool {
         let idle = self.idle();
-        let clean = |arena: &Arena| {
+        let is_wiped = |arena: &Arena| {
             arena.buffers.iter().flatten().all(|value| *value == 0.0) && arena.scratch.is_wiped()
         };
-        !idle.is_empty() && idle.iter().all(clean)
+        !idle.is_empty() && idle.iter().all(is_wiped)
     }
 
-    // A panic while the lock was held left nothing half done: a push or a pop.
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Arena>> {
+    // A poisoned lock is safe to use: a push or a pop leaves the vector valid.
+    fn idle(&self) -> MutexGuard<'_, Vec<Arena>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,49 +1,50 @@
-//! 1 × 1 convolutions and fully connected layers: a row of values for each pixel, times a matrix.
+//! 1 × 1 convolutions and fully connected layers: a matrix product with a row for each pixel.
 //!
-//! With weights in bytes, each row is rounded to bytes too, with a scale of its own: the largest of
-//! its values becomes 127. The products are summed exactly.
+//! With int8 weights, each row is quantized too, with a scale of its own: its largest absolute value
+//! becomes 127. The products are summed exactly.
 
 use std::ops::Range;
 
-use crate::epilogue::Finished;
-use crate::gemm::{ByteProduct, FloatProduct, Values, encode};
+use crate::epilogue::PackedEpilogue;
+use crate::gemm::{F32Gemm, InputRows, Int8Gemm, quantize_row};
 use crate::simd::{
     F32x16, I8x4x16, I32x16, Kernel, LANES, Simd, padded_vectors, vectors, vectors_mut,
 };
-use crate::tile::Block;
+use crate::tile::OutputBlock;
 use crate::{Epilogue, InstructionSet, RowBuffer, RowBufferMut, padded};
 
-/// The weights of a layer, all inputs of the first output first.
+/// Weights of a layer: a row of inputs for each output.
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
-    /// As they are.
+    /// Weights in `f32`.
     F32(&'a [f32]),
-    /// Bytes, and for each output what they are multiplied with.
+    /// Quantized weights.
     Int8 {
-        /// The bytes.
-        codes: &'a [i8],
-        /// A value an output.
+        /// Quantized values.
+        values: &'a [i8],
+        /// Scale of each output: the float value of one quantization step.
         scales: &'a [f32],
     },
 }
 
-/// A layer whose weights are packed for the kernels.
+/// Layer with packed weights.
 #[derive(Debug)]
 pub struct Pointwise {
+    /// Values of an input row, padding included.
     inputs: usize,
     panels: Panels,
-    finish: Finished,
+    epilogue: PackedEpilogue,
 }
 
-/// Weights of sixteen outputs side by side, all inputs of the first sixteen outputs first.
+/// Weights in panels of sixteen outputs: all inputs of the first panel come first.
 #[derive(Debug)]
 enum Panels {
     F32(Vec<F32x16>),
     Int8 {
-        /// Four inputs of an output side by side.
+        /// Four inputs of each output side by side.
         weights: Vec<I8x4x16>,
         scales: Vec<F32x16>,
-        /// For each output the sum of its weights.
+        /// Sum of the weights of each output.
         sums: Vec<I32x16>,
     },
 }
@@ -51,95 +52,95 @@ enum Panels {
 /// Working memory of the kernels.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    codes: Vec<[u8; 4]>,
+    quantized: Vec<[u8; 4]>,
     scales: Vec<f32>,
     pub(crate) patches: Vec<f32>,
 }
 
 impl Scratch {
-    /// Overwrites all that is left of the last input.
+    /// Overwrites all data derived from inputs with zeros.
     pub fn wipe(&mut self) {
-        self.codes.fill([0; 4]);
+        self.quantized.fill([0; 4]);
         self.scales.fill(0.0);
         self.patches.fill(0.0);
     }
 
-    /// Whether nothing is left of any input.
+    /// Returns true if the memory contains zeros only.
     pub fn is_wiped(&self) -> bool {
-        let floats = self.scales.iter().chain(&self.patches);
-        self.codes.iter().all(|code| *code == [0; 4]) && floats.into_iter().all(|v| *v == 0.0)
+        let mut floats = self.scales.iter().chain(&self.patches);
+        self.quantized.iter().all(|four| *four == [0; 4]) && floats.all(|v| *v == 0.0)
     }
 }
 
-/// RowBuffer that are rounded to bytes and multiplied in one go: few enough to stay in the nearest cache.
-const BLOCK: usize = 48;
+/// Rows that are quantized and multiplied together. Few enough to stay in the L1 cache.
+const BLOCK_ROWS: usize = 48;
 
-/// The most inputs whose products cannot overflow their sum.
-const MOST_INPUTS: usize = (i32::MAX / (255 * 128)) as usize;
+/// Largest number of inputs for which an `i32` sum of products cannot overflow.
+const INT8_INPUTS_MAX: usize = (i32::MAX / (255 * 128)) as usize;
 
 impl Pointwise {
-    /// Packs the weights of a layer whose rows have `inputs` values, to be given padded; a value of
-    /// `finish.bias` an output.
+    /// Packs the weights of a layer with `inputs` values per row; the number of outputs is the number
+    /// of biases. At run time, rows are padded to a multiple of [`LANES`].
     ///
     /// # Panics
-    /// When the lengths do not fit together, or there are more than 65,000 inputs in bytes.
-    pub fn new(inputs: usize, weights: Weights<'_>, finish: Epilogue<'_>) -> Self {
-        let outputs = finish.bias.len();
+    /// If the lengths do not match, or if there are more than 65,000 inputs with int8 weights.
+    pub fn new(inputs: usize, weights: Weights<'_>, epilogue: Epilogue<'_>) -> Self {
+        let outputs = epilogue.bias.len();
         let panels = match weights {
             Weights::F32(values) => {
                 assert_eq!(values.len(), inputs * outputs);
-                Panels::F32(packed(values, inputs, outputs, |[value]| value))
+                Panels::F32(pack(values, inputs, outputs, |[value]| value))
             }
-            Weights::Int8 { codes, scales } => {
-                assert_eq!((codes.len(), scales.len()), (inputs * outputs, outputs));
-                assert!(padded(inputs) <= MOST_INPUTS, "{inputs} products overflow their sum");
+            Weights::Int8 { values, scales } => {
+                assert_eq!((values.len(), scales.len()), (inputs * outputs, outputs));
+                assert!(padded(inputs) <= INT8_INPUTS_MAX, "{inputs} products overflow their sum");
                 let sum = |row: &[i8]| row.iter().map(|w| i32::from(*w)).sum();
-                let sums: Vec<i32> = codes.chunks_exact(inputs).map(sum).collect();
+                let sums: Vec<i32> = values.chunks_exact(inputs).map(sum).collect();
                 Panels::Int8 {
-                    weights: packed(codes, inputs, outputs, |four| four),
+                    weights: pack(values, inputs, outputs, |four| four),
                     scales: padded_vectors(scales, 0.0),
                     sums: padded_vectors(&sums, 0),
                 }
             }
         };
-        Self { inputs: padded(inputs), panels, finish: Finished::new(finish) }
+        Self { inputs: padded(inputs), panels, epilogue: PackedEpilogue::new(epilogue) }
     }
 
-    /// Values of a row that goes in.
-    pub fn inputs(&self) -> usize {
+    /// Returns the number of values per input pixel, padding included.
+    pub fn input_stride(&self) -> usize {
         self.inputs
     }
 
-    /// Values of a row that comes out.
-    pub fn outputs(&self) -> usize {
-        self.finish.bias.len() * LANES
+    /// Returns the number of values per output pixel, padding included.
+    pub fn output_stride(&self) -> usize {
+        self.epilogue.vectors() * LANES
     }
 
-    /// Multiplies every pixel of those `rows` of `picture`, and adds the same of `residual` after the
-    /// activation.
+    /// Computes `rows` of `out` from the same rows of `input`. The values of `residual` are added
+    /// after the activation.
     ///
     /// # Panics
-    /// When the sizes do not fit together.
+    /// If the sizes do not match.
     pub fn run(
         &self,
         isa: InstructionSet,
-        picture: RowBuffer<'_>,
+        input: RowBuffer<'_>,
         residual: Option<RowBuffer<'_>>,
         mut out: RowBufferMut<'_>,
         mut rows: Range<usize>,
         scratch: &mut Scratch,
     ) {
-        assert_eq!((picture.size(), picture.pixel()), (out.size(), self.inputs));
-        let like_out =
-            |other: RowBuffer<'_>| (other.size(), other.pixel()) == (out.size(), out.pixel());
-        assert!(out.pixel() == self.outputs() && residual.is_none_or(like_out));
+        assert_eq!((input.size(), input.pixel_stride()), (out.size(), self.inputs));
+        assert_eq!(out.pixel_stride(), self.output_stride());
+        assert!(residual.is_none_or(|residual| {
+            (residual.size(), residual.pixel_stride()) == (out.size(), out.pixel_stride())
+        }));
         while !rows.is_empty() {
-            let count = picture.together(&rows).min(out.together(&rows));
-            let count = residual.map_or(count, |residual| count.min(residual.together(&rows)));
+            let count = input.contiguous(&rows).min(out.contiguous(&rows));
+            let count = residual.map_or(count, |residual| count.min(residual.contiguous(&rows)));
             let part = rows.start..rows.start + count;
-            let values = picture.several(&part);
-            let residual = residual.map(|residual| residual.several(&part));
-            self.multiply(isa, values, residual, out.several(&part), scratch);
+            let residual = residual.map(|residual| residual.rows(&part));
+            self.multiply(isa, input.rows(&part), residual, out.rows(&part), scratch);
             rows.start += count;
         }
     }
@@ -153,39 +154,45 @@ impl Pointwise {
         out: &mut [f32],
         scratch: &mut Scratch,
     ) {
-        assert_eq!(rows.len() / self.inputs, out.len() / self.outputs());
-        let values = Values { lines: &[rows], step: self.inputs, span: self.inputs, skipped: 0 };
-        self.multiply_overlapping(isa, values, residual, out, scratch);
+        assert_eq!(rows.len() / self.inputs, out.len() / self.output_stride());
+        let rows = InputRows {
+            lines: &[rows],
+            row_stride: self.inputs,
+            segment_len: self.inputs,
+            skipped: 0,
+        };
+        self.multiply_segments(isa, rows, residual, out, scratch);
     }
 
-    /// As [`multiply`](Self::multiply), for rows that overlap in memory; with weights in bytes for
-    /// none such.
-    pub(crate) fn multiply_overlapping(
+    /// Multiplies rows whose segments may overlap in memory. With int8 weights, the rows must be
+    /// contiguous.
+    pub(crate) fn multiply_segments(
         &self,
         isa: InstructionSet,
-        values: Values<'_>,
+        rows: InputRows<'_>,
         residual: Option<&[f32]>,
         out: &mut [f32],
         scratch: &mut Scratch,
     ) {
         assert!(residual.is_none_or(|residual| residual.len() == out.len()));
-        let Scratch { codes, scales, .. } = scratch;
+        let Scratch { quantized, scales, .. } = scratch;
         if matches!(self.panels, Panels::Int8 { .. }) {
-            codes.resize(codes.len().max(BLOCK * self.inputs / 4), [0; 4]);
-            scales.resize(BLOCK, 0.0);
+            quantized.resize(quantized.len().max(BLOCK_ROWS * self.inputs / 4), [0; 4]);
+            scales.resize(BLOCK_ROWS, 0.0);
         }
         let residual = residual.map(vectors);
-        isa.run(Task { layer: self, values, residual, out: vectors_mut(out), codes, scales });
+        let out = vectors_mut(out);
+        isa.run(Multiply { layer: self, rows, residual, out, quantized, scales });
     }
 
-    /// Whether its weights are not in bytes.
-    pub(crate) fn takes_floats(&self) -> bool {
+    /// Returns true if the weights are in `f32`.
+    pub(crate) fn is_f32(&self) -> bool {
         matches!(self.panels, Panels::F32(_))
     }
 }
 
-/// `G` inputs of each of sixteen outputs side by side; zeros where there is none.
-fn packed<T: Copy + Default, U: Copy, const G: usize>(
+/// Packs groups of `G` inputs of sixteen outputs side by side. Missing inputs and outputs are zero.
+fn pack<T: Copy + Default, U: Copy, const G: usize>(
     weights: &[T],
     inputs: usize,
     outputs: usize,
@@ -201,49 +208,49 @@ fn packed<T: Copy + Default, U: Copy, const G: usize>(
     let groups = padded(inputs) / G;
     (0..outputs.div_ceil(LANES) * groups)
         .map(|i| {
-            let (panel, at) = (i / groups, i % groups * G);
+            let (panel, input) = (i / groups, i % groups * G);
             std::array::from_fn(|lane| {
-                group(std::array::from_fn(|g| weight(panel * LANES + lane, at + g)))
+                group(std::array::from_fn(|g| weight(panel * LANES + lane, input + g)))
             })
         })
         .collect()
 }
 
-struct Task<'a> {
+struct Multiply<'a> {
     layer: &'a Pointwise,
-    values: Values<'a>,
+    rows: InputRows<'a>,
     residual: Option<&'a [F32x16]>,
     out: &'a mut [F32x16],
-    codes: &'a mut [[u8; 4]],
+    quantized: &'a mut [[u8; 4]],
     scales: &'a mut [f32],
 }
 
-impl Kernel for Task<'_> {
+impl Kernel for Multiply<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Pointwise { inputs, panels, finish } = self.layer;
-        let columns = finish.bias.len();
-        for (i, out) in self.out.chunks_mut(BLOCK * columns).enumerate() {
+        let Pointwise { inputs, panels, epilogue } = self.layer;
+        let columns = epilogue.vectors();
+        for (i, out) in self.out.chunks_mut(BLOCK_ROWS * columns).enumerate() {
             let count = out.len() / columns;
-            let residual = self.residual.map(|all| &all[i * BLOCK * columns..][..out.len()]);
-            let out = Block { finish, residual, out };
+            let residual = self.residual.map(|all| &all[i * BLOCK_ROWS * columns..][..out.len()]);
+            let out = OutputBlock { epilogue, residual, out };
             match panels {
                 Panels::F32(weights) => {
-                    let (values, first) = (self.values, i * BLOCK);
-                    out.fill(s, &FloatProduct { values, first, inputs: *inputs, weights });
+                    let (rows, first_row) = (self.rows, i * BLOCK_ROWS);
+                    out.fill(s, &F32Gemm { rows, first_row, inputs: *inputs, weights });
                 }
                 Panels::Int8 { weights, scales, sums } => {
                     let groups = inputs / 4;
-                    let codes = &mut self.codes[..count * groups];
-                    for ((row, codes), scale) in self.values.lines[0][i * BLOCK * inputs..]
+                    let rows = &mut self.quantized[..count * groups];
+                    for ((row, quantized), scale) in self.rows.lines[0][i * BLOCK_ROWS * inputs..]
                         .chunks_exact(*inputs)
-                        .zip(codes.chunks_exact_mut(groups))
+                        .zip(rows.chunks_exact_mut(groups))
                         .zip(&mut *self.scales)
                     {
-                        *scale = encode(s, row, codes);
+                        *scale = quantize_row(s, row, quantized);
                     }
                     let row_scales = &self.scales[..count];
-                    out.fill(s, &ByteProduct { codes, row_scales, groups, weights, scales, sums });
+                    out.fill(s, &Int8Gemm { rows, row_scales, groups, weights, scales, sums });
                 }
             }
         }

@@ -1,254 +1,267 @@
-//! Many vectors, rounded to bytes, and those of them whose scalar products with a vector are largest.
+//! Index of int8 vectors that finds the largest dot products with a query.
 
 use zeroize::Zeroize;
 
-use crate::gemm::{ByteProduct, Product, encode};
+use crate::gemm::{Gemm, Int8Gemm, quantize_row};
 use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, LANES, Simd};
 use crate::{InstructionSet, padded};
 
-/// Vectors of one length, a byte a value. They are overwritten when they go, and never moved while
-/// there are more to come: no copy stays behind in memory that was given back.
+/// Vectors of one dimension, quantized to one byte per value.
+///
+/// Vectors are overwritten when they are removed. They are never moved when others are added, so no
+/// copy stays in freed memory.
 #[derive(Debug)]
 pub struct QuantizedIndex {
     dimension: usize,
     length: usize,
     blocks: Vec<Block>,
-    /// No vector has ever been longer.
-    longest: f32,
+    /// Largest norm of all vectors ever added.
+    max_norm: f32,
 }
 
-/// Vectors of a block.
-const BLOCK: usize = PANELS * LANES;
-const PANELS: usize = 4;
+/// Panels of sixteen vectors in a block.
+const BLOCK_PANELS: usize = 4;
 
-/// How far sums in floats may be off, of the lengths of both vectors.
-const SUMS: f32 = 1e-4;
+/// Vectors in a block.
+const BLOCK_VECTORS: usize = BLOCK_PANELS * LANES;
+
+/// Largest rounding error of a sum in `f32`, relative to the norms of both vectors.
+const SUM_ERROR_MAX: f32 = 1e-4;
 
 #[derive(Debug)]
 struct Block {
     /// Four values of sixteen vectors side by side, all values of the first sixteen vectors first.
-    codes: Vec<I8x4x16>,
-    /// For each vector what its bytes are multiplied with, and their sum.
-    scales: [F32x16; PANELS],
-    sums: [I32x16; PANELS],
+    values: Vec<I8x4x16>,
+    /// Scale of each vector: the float value of one quantization step.
+    scales: [F32x16; BLOCK_PANELS],
+    /// Sum of the quantized values of each vector.
+    sums: [I32x16; BLOCK_PANELS],
 }
 
 impl QuantizedIndex {
-    /// An empty table of vectors of `dimension` values.
+    /// Creates an empty index of vectors of `dimension` values.
     pub fn new(dimension: usize) -> Self {
-        Self { dimension, length: 0, blocks: Vec::new(), longest: 0.0 }
+        Self { dimension, length: 0, blocks: Vec::new(), max_norm: 0.0 }
     }
 
-    /// Values of a vector.
+    /// Returns the number of values of a vector.
     pub fn dimension(&self) -> usize {
         self.dimension
     }
 
-    /// Vectors.
+    /// Returns the number of vectors.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no vectors.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Memory that the vectors take, bytes.
+    /// Returns the memory that the vectors take, in bytes.
     pub fn memory_bytes(&self) -> usize {
-        let block = size_of::<Block>() + self.groups() * PANELS * size_of::<I8x4x16>();
-        self.blocks.len() * block
+        let values = self.groups() * BLOCK_PANELS * size_of::<I8x4x16>();
+        self.blocks.len() * (size_of::<Block>() + values)
     }
 
-    /// Puts a vector behind the last one: its largest value becomes 127, the others are rounded.
+    /// Appends a vector. Its values are divided by a scale so that the largest becomes 127, and
+    /// rounded.
     ///
     /// # Panics
-    /// When it has another length than the table's vectors.
+    /// If the vector has another dimension than the index.
     pub fn push(&mut self, vector: &[f32]) {
         assert_eq!(vector.len(), self.dimension);
-        if self.length == self.blocks.len() * BLOCK {
+        if self.length == self.blocks.len() * BLOCK_VECTORS {
             self.blocks.push(Block {
-                codes: vec![[[0; 4]; LANES]; self.groups() * PANELS],
-                scales: [[0.0; LANES]; PANELS],
-                sums: [[0; LANES]; PANELS],
+                values: vec![[[0; 4]; LANES]; self.groups() * BLOCK_PANELS],
+                scales: [[0.0; LANES]; BLOCK_PANELS],
+                sums: [[0; LANES]; BLOCK_PANELS],
             });
         }
-        let highest = vector.iter().fold(0f32, |highest, value| highest.max(value.abs()));
-        let scale = highest / 127.0;
-        let code = |value: &f32| if scale > 0.0 { (value / scale).round() as i8 } else { 0 };
+        let max = vector.iter().fold(0f32, |max, value| max.max(value.abs()));
+        let scale = max / 127.0;
+        let quantize = |value: &f32| if scale > 0.0 { (value / scale).round() as i8 } else { 0 };
+        let dequantized = vector.iter().map(|value| f32::from(quantize(value)) * scale);
+        self.max_norm = self.max_norm.max(norm(dequantized));
         self.length += 1;
-        self.longest = self.longest.max(length(vector.iter().map(|v| f32::from(code(v)) * scale)));
-        self.put(self.length - 1, vector.iter().map(code), scale);
+        self.write(self.length - 1, vector.iter().map(quantize), scale);
     }
 
-    /// Puts the last vector in the place of the one at `place`, which is gone.
+    /// Removes the vector at `position` and moves the last vector there.
     ///
     /// # Panics
-    /// When there is no vector at `place`.
-    pub fn swap_remove(&mut self, place: usize) {
-        assert!(place < self.length);
+    /// If there is no vector at `position`.
+    pub fn swap_remove(&mut self, position: usize) {
+        assert!(position < self.length);
         let last = self.length - 1;
-        let (block, panel, lane) = at(last);
+        let (block, panel, lane) = split(last);
         let scale = self.blocks[block].scales[panel][lane];
-        let mut codes: Vec<i8> = (0..self.dimension).map(|i| self.code(last, i)).collect();
-        self.put(place, codes.iter().copied(), scale);
-        codes.fill(0);
-        self.put(last, codes.into_iter(), 0.0);
+        let mut values: Vec<i8> = (0..self.dimension).map(|i| self.value(last, i)).collect();
+        self.write(position, values.iter().copied(), scale);
+        values.fill(0);
+        self.write(last, values.into_iter(), 0.0);
         self.length = last;
-        self.blocks.truncate(self.length.div_ceil(BLOCK));
+        self.blocks.truncate(self.length.div_ceil(BLOCK_VECTORS));
     }
 
-    /// The places of all vectors that may be among the two whose [products](Self::dot) with
-    /// `vector` are largest, in order: few, but for ties. `vector` is rounded to bytes as well for it.
+    /// Returns the positions, in ascending order, of all vectors that may have one of the two largest
+    /// [dot products](Self::dot) with `query`. There are few more than two, except for ties.
+    ///
+    /// The search compares dot products with a quantized query; the result contains every vector that
+    /// the quantization error may have moved out of the top 2.
     ///
     /// # Panics
-    /// When it has another length than the table's vectors.
-    pub fn top2(&self, isa: InstructionSet, vector: &[f32]) -> Vec<usize> {
-        assert_eq!(vector.len(), self.dimension);
-        let mut row = vector.to_vec();
+    /// If the query has another dimension than the index.
+    pub fn top2(&self, isa: InstructionSet, query: &[f32]) -> Vec<usize> {
+        assert_eq!(query.len(), self.dimension);
+        let mut row = query.to_vec();
         row.resize(padded(self.dimension), 0.0);
-        let mut codes = vec![[0; 4]; self.groups()];
-        let mut found = Found::default();
-        isa.run(Scan { table: self, row: &row, codes: &mut codes, found: &mut found });
+        let mut quantized = vec![[0; 4]; self.groups()];
+        let mut top2 = Top2::default();
+        isa.run(Scan { index: self, row: &row, quantized: &mut quantized, top2: &mut top2 });
         row.zeroize();
-        codes.zeroize();
-        let Found { candidates, least, .. } = found;
-        candidates.into_iter().filter(|(_, product)| *product >= least).map(|(at, _)| at).collect()
+        quantized.zeroize();
+        let Top2 { candidates, prune_below, .. } = top2;
+        let kept = candidates.into_iter().filter(|(_, product)| *product >= prune_below);
+        kept.map(|(position, _)| position).collect()
     }
 
-    /// The scalar product of `vector` with the one at `place`, as that is kept.
+    /// Returns the dot product of `query` and the dequantized vector at `position`.
     ///
     /// # Panics
-    /// When there is no vector at `place`.
-    pub fn dot(&self, place: usize, vector: &[f32]) -> f32 {
-        assert!(place < self.length);
-        let (block, panel, lane) = at(place);
-        let sum: f32 =
-            vector.iter().enumerate().map(|(i, v)| v * f32::from(self.code(place, i))).sum();
-        sum * self.blocks[block].scales[panel][lane]
+    /// If there is no vector at `position`.
+    pub fn dot(&self, position: usize, query: &[f32]) -> f32 {
+        assert!(position < self.length);
+        let (block, panel, lane) = split(position);
+        let products =
+            query.iter().enumerate().map(|(i, v)| v * f32::from(self.value(position, i)));
+        products.sum::<f32>() * self.blocks[block].scales[panel][lane]
     }
 
-    /// How far the product of a vector with `row`, rounded with that scale, may be from the exact one.
-    fn apart(&self, row: &[f32], scale: f32) -> f32 {
-        let rounded =
+    /// Returns the largest error of a dot product with `row` when it is quantized with `scale`.
+    fn error_bound(&self, row: &[f32], scale: f32) -> f32 {
+        let dequantized =
             |v: f32| if scale > 0.0 { (v / scale).round_ties_even() * scale } else { 0.0 };
-        let rounding = length(row.iter().map(|value| value - rounded(*value)));
-        (rounding + SUMS * length(row.iter().copied())) * self.longest
+        let quantization_error = norm(row.iter().map(|value| value - dequantized(*value)));
+        (quantization_error + SUM_ERROR_MAX * norm(row.iter().copied())) * self.max_norm
     }
 
+    /// Returns the number of groups of four values per vector.
     fn groups(&self) -> usize {
         padded(self.dimension) / 4
     }
 
-    fn code(&self, place: usize, i: usize) -> i8 {
-        let (block, panel, lane) = at(place);
-        self.blocks[block].codes[panel * self.groups() + i / 4][lane][i % 4]
+    /// Returns quantized value `i` of the vector at `position`.
+    fn value(&self, position: usize, i: usize) -> i8 {
+        let (block, panel, lane) = split(position);
+        self.blocks[block].values[panel * self.groups() + i / 4][lane][i % 4]
     }
 
-    fn put(&mut self, place: usize, codes: impl Iterator<Item = i8>, scale: f32) {
-        let (groups, (block, panel, lane)) = (self.groups(), at(place));
+    fn write(&mut self, position: usize, values: impl Iterator<Item = i8>, scale: f32) {
+        let (groups, (block, panel, lane)) = (self.groups(), split(position));
         let block = &mut self.blocks[block];
         let mut sum = 0;
-        for (i, code) in codes.enumerate() {
-            block.codes[panel * groups + i / 4][lane][i % 4] = code;
-            sum += i32::from(code);
+        for (i, value) in values.enumerate() {
+            block.values[panel * groups + i / 4][lane][i % 4] = value;
+            sum += i32::from(value);
         }
         block.scales[panel][lane] = scale;
         block.sums[panel][lane] = sum;
     }
 }
 
-/// Block, panel and lane.
-fn at(place: usize) -> (usize, usize, usize) {
-    (place / BLOCK, place / LANES % PANELS, place % LANES)
+/// Splits a position into block, panel and lane.
+fn split(position: usize) -> (usize, usize, usize) {
+    (position / BLOCK_VECTORS, position / LANES % BLOCK_PANELS, position % LANES)
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
-        self.codes.iter_mut().for_each(Zeroize::zeroize);
+        self.values.iter_mut().for_each(Zeroize::zeroize);
         self.scales.zeroize();
         self.sums.zeroize();
     }
 }
 
-fn length(values: impl Iterator<Item = f32>) -> f32 {
+fn norm(values: impl Iterator<Item = f32>) -> f32 {
     values.map(|value| value * value).sum::<f32>().sqrt()
 }
 
-/// What a scan has found so far.
-struct Found {
+/// The two largest dot products of a scan, and the candidates for the exact comparison.
+struct Top2 {
     first: f32,
     second: f32,
-    /// A product that is less is not among the first two even if rounding took all that it may.
-    least: f32,
-    /// Places and products that were not less when they were met.
+    /// Pruning bound: a score below it cannot be in the top 2, given the maximum rounding error.
+    prune_below: f32,
+    /// Positions and dot products that were not below the bound when they were added.
     candidates: Vec<(usize, f32)>,
 }
 
-impl Default for Found {
+impl Default for Top2 {
     fn default() -> Self {
-        let [first, second, least] = [f32::NEG_INFINITY; 3];
-        Self { first, second, least, candidates: Vec::new() }
+        let [first, second, prune_below] = [f32::NEG_INFINITY; 3];
+        Self { first, second, prune_below, candidates: Vec::new() }
     }
 }
 
-impl Found {
-    /// `apart`: how far a product may be from the exact one.
-    fn meet(&mut self, place: usize, product: f32, apart: f32) {
-        if product >= self.least {
+impl Top2 {
+    /// Adds a dot product that differs from the exact one by at most `error_bound`.
+    fn push(&mut self, position: usize, product: f32, error_bound: f32) {
+        if product >= self.prune_below {
             self.second = self.second.max(self.first.min(product));
             self.first = self.first.max(product);
-            self.least = self.second - 2.0 * apart;
-            self.candidates.push((place, product));
+            self.prune_below = self.second - 2.0 * error_bound;
+            self.candidates.push((position, product));
         }
     }
 }
 
 struct Scan<'a> {
-    table: &'a QuantizedIndex,
+    index: &'a QuantizedIndex,
     row: &'a [f32],
-    codes: &'a mut [[u8; 4]],
-    found: &'a mut Found,
+    quantized: &'a mut [[u8; 4]],
+    top2: &'a mut Top2,
 }
 
 impl Kernel for Scan<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { table, row, codes, found } = self;
-        let scale = encode(s, row, codes);
-        let apart = table.apart(row, scale);
-        let (groups, no_bias) = (codes.len(), [[0.0; LANES]; PANELS]);
-        for (i, block) in table.blocks.iter().enumerate() {
-            let product = ByteProduct {
-                codes,
+        let Self { index, row, quantized, top2 } = self;
+        let scale = quantize_row(s, row, quantized);
+        let error_bound = index.error_bound(row, scale);
+        let (groups, no_bias) = (quantized.len(), [[0.0; LANES]; BLOCK_PANELS]);
+        for (i, block) in index.blocks.iter().enumerate() {
+            let product = Int8Gemm {
+                rows: quantized,
                 row_scales: &[scale],
                 groups,
-                weights: &block.codes,
+                weights: &block.values,
                 scales: &block.scales,
                 sums: &block.sums,
             };
-            let mut sums = [s.splat(0.0); PANELS];
-            if S::WIDE {
-                [sums] = product.tile::<S, 1, PANELS>(s, 0, 0, &no_bias);
+            let mut sums = [s.splat(0.0); BLOCK_PANELS];
+            if S::HAS_WIDE_TILES {
+                [sums] = product.tile::<S, 1, BLOCK_PANELS>(s, 0, 0, &no_bias);
             } else {
                 for (panel, sum) in sums.iter_mut().enumerate() {
                     [[*sum]] = product.tile::<S, 1, 1>(s, 0, panel, &no_bias);
                 }
             }
-            let mut highest = sums[0];
+            let mut max = sums[0];
             for sum in &sums[1..] {
-                highest = s.max(highest, *sum);
+                max = s.max(max, *sum);
             }
-            if s.highest(highest) < found.least {
+            if s.reduce_max(max) < top2.prune_below {
                 continue;
             }
-            let mut products = [[0.0; LANES]; PANELS];
+            let mut products = [[0.0; LANES]; BLOCK_PANELS];
             for (sum, products) in sums.into_iter().zip(&mut products) {
                 s.store(sum, products);
             }
-            let places = i * BLOCK..table.length;
-            for (place, product) in places.zip(products.as_flattened()) {
-                found.meet(place, *product, apart);
+            let positions = i * BLOCK_VECTORS..index.length;
+            for (position, product) in positions.zip(products.as_flattened()) {
+                top2.push(position, *product, error_bound);
             }
         }
     }

@@ -1,35 +1,35 @@
-//! Half and double the size.
+//! Pooling to half the size and upsampling to twice the size.
 
 use std::ops::Range;
 
 use crate::simd::{F32x16, Kernel, LANES, Simd, vectors, vectors_mut};
 use crate::{InstructionSet, RowBuffer, RowBufferMut};
 
-/// The largest of each two by two pixels, channel by channel, for those `rows` of `out`; an odd last
-/// row or column of the picture is left out.
+/// Computes the maximum of each 2 × 2 pixels, channel by channel, for `rows` of `out`. An odd last
+/// row or column of the input is ignored.
 ///
 /// # Panics
-/// When the sizes do not fit together.
+/// If the sizes do not match.
 pub fn max_pool(
     isa: InstructionSet,
-    picture: RowBuffer<'_>,
+    input: RowBuffer<'_>,
     mut out: RowBufferMut<'_>,
     rows: Range<usize>,
 ) {
-    let (from, to) = (picture.size(), out.size());
+    let (from, to) = (input.size(), out.size());
     assert_eq!((from.height / 2, from.width / 2), (to.height, to.width));
-    assert_eq!(picture.pixel(), out.pixel());
-    let chunks = picture.pixel() / LANES;
+    assert_eq!(input.pixel_stride(), out.pixel_stride());
+    let chunks = input.pixel_stride() / LANES;
     for y in rows {
-        let (upper, lower) = (vectors(picture.row(2 * y)), vectors(picture.row(2 * y + 1)));
-        isa.run(MaxPool { chunks, upper, lower, out: vectors_mut(out.row(y)) });
+        let (upper, lower) = (vectors(input.row(2 * y)), vectors(input.row(2 * y + 1)));
+        isa.run(MaxPoolRow { chunks, upper, lower, out: vectors_mut(out.row(y)) });
     }
 }
 
-/// `small`, every pixel doubled both ways, added to `large`, for those `rows` of `out`.
+/// Adds `small`, upsampled to twice its size by repeating pixels, to `large`, for `rows` of `out`.
 ///
 /// # Panics
-/// When the sizes do not fit together.
+/// If the sizes do not match.
 pub fn add_upsample2x(
     isa: InstructionSet,
     large: RowBuffer<'_>,
@@ -38,24 +38,25 @@ pub fn add_upsample2x(
     rows: Range<usize>,
 ) {
     let (from, to) = (small.size(), out.size());
+    let stride = out.pixel_stride();
     assert_eq!((2 * from.height, 2 * from.width), (to.height, to.width));
-    assert_eq!((large.size(), large.pixel(), small.pixel()), (to, out.pixel(), out.pixel()));
-    let chunks = large.pixel() / LANES;
+    assert_eq!((large.size(), large.pixel_stride(), small.pixel_stride()), (to, stride, stride));
+    let chunks = stride / LANES;
     for y in rows {
         let (large, small) = (vectors(large.row(y)), vectors(small.row(y / 2)));
-        isa.run(AddUpsample2x { chunks, large, small, out: vectors_mut(out.row(y)) });
+        isa.run(AddUpsample2xRow { chunks, large, small, out: vectors_mut(out.row(y)) });
     }
 }
 
-struct MaxPool<'a> {
-    /// Vectors of a pixel.
+struct MaxPoolRow<'a> {
+    /// Vectors per pixel.
     chunks: usize,
     upper: &'a [F32x16],
     lower: &'a [F32x16],
     out: &'a mut [F32x16],
 }
 
-impl Kernel for MaxPool<'_> {
+impl Kernel for MaxPoolRow<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { chunks, upper, lower, out } = self;
@@ -70,15 +71,15 @@ impl Kernel for MaxPool<'_> {
     }
 }
 
-struct AddUpsample2x<'a> {
-    /// Vectors of a pixel.
+struct AddUpsample2xRow<'a> {
+    /// Vectors per pixel.
     chunks: usize,
     large: &'a [F32x16],
     small: &'a [F32x16],
     out: &'a mut [F32x16],
 }
 
-impl Kernel for AddUpsample2x<'_> {
+impl Kernel for AddUpsample2xRow<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { chunks, large, small, out } = self;

@@ -1,113 +1,129 @@
-//! Pictures of which memory holds all rows, or only the newest.
+//! Tensors of which memory holds all rows, or a ring buffer of the newest ones.
 
 use std::ops::Range;
 
 use crate::Size;
 
-/// How the rows of a picture lie in memory: row `y` at the place `y % kept`. Where fewer are kept than
-/// the picture has, newer rows have taken the places of older ones.
+/// Positions of rows in memory: row `y` is at position `y % capacity`.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+struct RowLayout {
     size: Size,
     /// Values of a row.
-    row: usize,
-    kept: usize,
+    row_len: usize,
+    /// Number of rows in memory.
+    capacity: usize,
 }
 
-/// A picture to be read.
+/// Tensor for reading.
 #[derive(Clone, Copy, Debug)]
 pub struct RowBuffer<'a> {
-    layout: Layout,
+    layout: RowLayout,
     values: &'a [f32],
 }
 
-/// A picture to be written.
+/// Tensor for writing.
 #[derive(Debug)]
 pub struct RowBufferMut<'a> {
-    layout: Layout,
+    layout: RowLayout,
     values: &'a mut [f32],
 }
 
-impl Layout {
-    fn new(size: Size, pixel: usize, length: usize) -> Self {
-        let row = size.width * pixel;
-        assert!(row > 0 && length.is_multiple_of(row), "{length} values in rows of {row}");
-        Self { size, row, kept: length / row }
+impl RowLayout {
+    fn new(size: Size, pixel_stride: usize, length: usize) -> Self {
+        let row_len = size.width * pixel_stride;
+        assert!(
+            row_len > 0 && length.is_multiple_of(row_len),
+            "{length} values in rows of {row_len}"
+        );
+        Self { size, row_len, capacity: length / row_len }
+    }
+
+    fn pixel_stride(&self) -> usize {
+        self.row_len / self.size.width
     }
 
     fn row(&self, y: usize) -> Range<usize> {
-        let from = y % self.kept * self.row;
-        from..from + self.row
+        let start = y % self.capacity * self.row_len;
+        start..start + self.row_len
     }
 
-    /// As many of `rows`, from the first on, as lie together.
-    fn together(&self, rows: &Range<usize>) -> usize {
-        rows.len().min(self.kept - rows.start % self.kept)
+    fn rows(&self, rows: &Range<usize>) -> Range<usize> {
+        let start = self.row(rows.start).start;
+        start..start + rows.len() * self.row_len
+    }
+
+    fn contiguous(&self, rows: &Range<usize>) -> usize {
+        rows.len().min(self.capacity - rows.start % self.capacity)
     }
 }
 
 impl<'a> RowBuffer<'a> {
-    /// A picture of `size` with `pixel` values a pixel; `values` are those of the rows that are kept.
+    /// Creates a tensor of `size` with `pixel_stride` values per pixel. `values` are the rows in
+    /// memory.
     ///
     /// # Panics
-    /// When they are not whole rows.
-    pub fn new(size: Size, pixel: usize, values: &'a [f32]) -> Self {
-        Self { layout: Layout::new(size, pixel, values.len()), values }
+    /// If `values` are not whole rows.
+    pub fn new(size: Size, pixel_stride: usize, values: &'a [f32]) -> Self {
+        Self { layout: RowLayout::new(size, pixel_stride, values.len()), values }
     }
 
+    /// Returns the size of the whole tensor.
     pub(crate) fn size(&self) -> Size {
         self.layout.size
     }
 
-    /// Values of a pixel.
-    pub(crate) fn pixel(&self) -> usize {
-        self.layout.row / self.layout.size.width
+    /// Returns the number of values per pixel.
+    pub(crate) fn pixel_stride(&self) -> usize {
+        self.layout.pixel_stride()
     }
 
+    /// Returns row `y`.
     pub(crate) fn row(&self, y: usize) -> &'a [f32] {
         &self.values[self.layout.row(y)]
     }
 
-    /// As [`row`](Self::row), of several that lie together.
-    pub(crate) fn several(&self, rows: &Range<usize>) -> &'a [f32] {
-        &self.values[self.layout.row(rows.start).start..][..rows.len() * self.layout.row]
+    /// Returns several rows, which must be [contiguous](Self::contiguous).
+    pub(crate) fn rows(&self, rows: &Range<usize>) -> &'a [f32] {
+        &self.values[self.layout.rows(rows)]
     }
 
-    /// As many of `rows`, from the first on, as lie together.
-    pub(crate) fn together(&self, rows: &Range<usize>) -> usize {
-        self.layout.together(rows)
+    /// Returns how many of `rows`, starting with the first, are contiguous in memory.
+    pub(crate) fn contiguous(&self, rows: &Range<usize>) -> usize {
+        self.layout.contiguous(rows)
     }
 }
 
 impl<'a> RowBufferMut<'a> {
-    /// As [`RowBuffer::new`].
+    /// Creates a tensor for writing; see [`RowBuffer::new`].
     ///
     /// # Panics
-    /// When they are not whole rows.
-    pub fn new(size: Size, pixel: usize, values: &'a mut [f32]) -> Self {
-        Self { layout: Layout::new(size, pixel, values.len()), values }
+    /// If `values` are not whole rows.
+    pub fn new(size: Size, pixel_stride: usize, values: &'a mut [f32]) -> Self {
+        Self { layout: RowLayout::new(size, pixel_stride, values.len()), values }
     }
 
+    /// Returns the size of the whole tensor.
     pub(crate) fn size(&self) -> Size {
         self.layout.size
     }
 
-    /// Values of a pixel.
-    pub(crate) fn pixel(&self) -> usize {
-        self.layout.row / self.layout.size.width
+    /// Returns the number of values per pixel.
+    pub(crate) fn pixel_stride(&self) -> usize {
+        self.layout.pixel_stride()
     }
 
+    /// Returns row `y`.
     pub(crate) fn row(&mut self, y: usize) -> &mut [f32] {
         &mut self.values[self.layout.row(y)]
     }
 
-    /// As [`row`](Self::row), of several that lie together.
-    pub(crate) fn several(&mut self, rows: &Range<usize>) -> &mut [f32] {
-        &mut self.values[self.layout.row(rows.start).start..][..rows.len() * self.layout.row]
+    /// Returns several rows, which must be [contiguous](Self::contiguous).
+    pub(crate) fn rows(&mut self, rows: &Range<usize>) -> &mut [f32] {
+        &mut self.values[self.layout.rows(rows)]
     }
 
-    /// As many of `rows`, from the first on, as lie together.
-    pub(crate) fn together(&self, rows: &Range<usize>) -> usize {
-        self.layout.together(rows)
+    /// Returns how many of `rows`, starting with the first, are contiguous in memory.
+    pub(crate) fn contiguous(&self, rows: &Range<usize>) -> usize {
+        self.layout.contiguous(rows)
     }
 }

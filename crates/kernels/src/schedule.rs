@@ -1,143 +1,155 @@
-//! Which step of a plan makes which rows when, and where in memory.
+//! Execution order and memory of a plan.
+//!
+//! Consecutive nodes on large tensors are interleaved: each computes a band of a few rows, which the
+//! next one reads while it is still in the L1 cache. Their tensors are never in memory as a whole.
 
 use std::ops::Range;
 
 use crate::Window;
 use crate::node::{Node, Output};
 
-/// Some rows of a step's value.
+/// Band of rows that a node computes in one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
-    pub step: usize,
+pub struct RowBand {
+    pub node: usize,
     pub rows: Range<usize>,
 }
 
-/// Where a value lies.
+/// Memory of a tensor: the first values of a buffer.
 #[derive(Debug)]
-pub struct Place {
-    /// In which buffer.
+pub struct BufferSlice {
+    /// Index of the buffer.
     pub buffer: usize,
-    /// How much of it.
+    /// Number of values.
     pub length: usize,
 }
 
+/// Result of [`schedule`].
 pub struct Schedule {
-    pub turns: Vec<Turn>,
-    /// Of each step's value.
-    pub places: Vec<Place>,
-    /// Their lengths.
-    pub buffers: Vec<usize>,
+    /// Bands in execution order.
+    pub bands: Vec<RowBand>,
+    /// Memory of each node's tensor.
+    pub slices: Vec<BufferSlice>,
+    /// Length of each buffer, in values.
+    pub buffer_lengths: Vec<usize>,
 }
 
-/// A value of more numbers than this is worth making in turns: it does not fit half of the second
-/// cache of a Cortex-A76.
-const LARGE: usize = 64 * 1024;
+/// Number of values from which a tensor is computed in bands: half of the L2 cache of a Cortex-A76.
+const BANDED_VALUES_MIN: usize = 64 * 1024;
 
-/// Pixels a row from which turns are worth their while: with less, reading the weights again for
-/// each costs more than it saves.
-const WIDE: usize = 32;
+/// Row width in pixels from which a tensor is computed in bands. Narrower rows would cost more: the
+/// weights are read again for each band.
+const BANDED_WIDTH_MIN: usize = 32;
 
-/// RowBuffer of its value that the first of a chain makes in its turn.
-const TURN: usize = 4;
+/// Rows that the first node of a chain computes per band.
+const BAND_ROWS: usize = 4;
 
-/// Plans when each row is made, and lets values that nobody will read make room for later ones.
-pub fn schedule(steps: &[Node], outputs: &[Output]) -> Schedule {
-    let chains = chains(steps, outputs);
-    let mut last_read = vec![0; steps.len()];
+/// Plans the execution order. Buffers of tensors that no later node reads are reused.
+pub fn schedule(nodes: &[Node], outputs: &[Output]) -> Schedule {
+    let chains = chains(nodes, outputs);
+    let mut last_reader = vec![0; nodes.len()];
     for (chain, range) in chains.iter().enumerate() {
-        steps[range.clone()].iter().flat_map(Node::reads).for_each(|v| last_read[v] = chain);
+        nodes[range.clone()].iter().flat_map(Node::inputs).for_each(|t| last_reader[t] = chain);
     }
-    outputs.iter().for_each(|output| last_read[output.value] = usize::MAX);
+    outputs.iter().for_each(|output| last_reader[output.tensor] = usize::MAX);
 
-    let mut schedule = Schedule { turns: Vec::new(), places: Vec::new(), buffers: Vec::new() };
+    let mut schedule =
+        Schedule { bands: Vec::new(), slices: Vec::new(), buffer_lengths: Vec::new() };
     let mut free: Vec<usize> = Vec::new();
     for (chain, range) in chains.iter().enumerate() {
-        let turns = turns(steps, range.clone());
-        for step in range.clone() {
-            let (size, work) = (steps[step].output(), &steps[step].work);
-            let kept = if step + 1 == range.end { size.height } else { kept(&turns, steps, step) };
-            let length = kept * size.width * work.outputs();
-            // Of those that are free, the one that is nearest in length.
-            let lengths = &mut schedule.buffers;
-            let nearest = (0..free.len()).min_by_key(|i| lengths[free[*i]].abs_diff(length));
-            let buffer = nearest.map_or_else(
-                || {
-                    lengths.push(0);
-                    lengths.len() - 1
-                },
-                |i| free.swap_remove(i),
-            );
-            lengths[buffer] = lengths[buffer].max(length);
-            schedule.places.push(Place { buffer, length });
+        let bands = bands(nodes, range.clone());
+        for node in range.clone() {
+            let (size, op) = (nodes[node].output_size(), &nodes[node].op);
+            let is_last = node + 1 == range.end;
+            let rows = if is_last { size.height } else { live_rows(&bands, nodes, node) };
+            let length = rows * size.width * op.output_stride();
+            let buffer = take_buffer(&mut free, &mut schedule.buffer_lengths, length);
+            schedule.slices.push(BufferSlice { buffer, length });
         }
-        let done = (0..range.end).filter(|value| last_read[*value] == chain);
-        free.extend(done.map(|value| schedule.places[value].buffer));
-        schedule.turns.extend(turns);
+        let done = (0..range.end).filter(|tensor| last_reader[*tensor] == chain);
+        free.extend(done.map(|tensor| schedule.slices[tensor].buffer));
+        schedule.bands.extend(bands);
     }
     schedule
 }
 
-/// Steps that take turns: each reads what the one before it makes, which nobody else does.
-fn chains(steps: &[Node], outputs: &[Output]) -> Vec<Range<usize>> {
-    let mut readers = vec![0; steps.len()];
-    let reads = steps.iter().flat_map(Node::reads);
-    reads.chain(outputs.iter().map(|output| output.value)).for_each(|value| readers[value] += 1);
+/// Takes the free buffer nearest in length, or adds a buffer. Enlarges it to `length` if needed.
+fn take_buffer(free: &mut Vec<usize>, lengths: &mut Vec<usize>, length: usize) -> usize {
+    let nearest = (0..free.len()).min_by_key(|i| lengths[free[*i]].abs_diff(length));
+    let buffer = match nearest {
+        Some(i) => free.swap_remove(i),
+        None => {
+            lengths.push(0);
+            lengths.len() - 1
+        }
+    };
+    lengths[buffer] = lengths[buffer].max(length);
+    buffer
+}
+
+/// Returns the chains of nodes that are interleaved: each node is the only reader of the one before.
+fn chains(nodes: &[Node], outputs: &[Output]) -> Vec<Range<usize>> {
+    let mut readers = vec![0; nodes.len()];
+    let reads = nodes.iter().flat_map(Node::inputs);
+    reads.chain(outputs.iter().map(|output| output.tensor)).for_each(|t| readers[t] += 1);
 
     let mut chains: Vec<Range<usize>> = Vec::new();
-    for (i, step) in steps.iter().enumerate() {
-        let follows = i > 0 && step.from == i - 1 && readers[i - 1] == 1 && {
-            let size = steps[i - 1].output();
-            let length = size.area() * steps[i - 1].work.outputs();
-            size == step.size && length > LARGE && size.width >= WIDE
+    for (i, node) in nodes.iter().enumerate() {
+        let extends_chain = i > 0 && node.input == i - 1 && readers[i - 1] == 1 && {
+            let size = nodes[i - 1].output_size();
+            let length = size.area() * nodes[i - 1].op.output_stride();
+            size == node.input_size && length > BANDED_VALUES_MIN && size.width >= BANDED_WIDTH_MIN
         };
         match chains.last_mut() {
-            Some(chain) if follows => chain.end = i + 1,
+            Some(chain) if extends_chain => chain.end = i + 1,
             _ => chains.push(i..i + 1),
         }
     }
     chains
 }
 
-/// The turns of a chain. The first makes a few rows, each other one all that it can of those.
-fn turns(steps: &[Node], chain: Range<usize>) -> Vec<Turn> {
-    let height = |step: usize| steps[step].output().height;
-    let mut turns = Vec::new();
-    let mut made = vec![0; chain.len()];
-    while made[chain.len() - 1] < height(chain.end - 1) {
-        for (i, step) in chain.clone().enumerate() {
+/// Returns the bands of a chain: [`BAND_ROWS`] rows of the first node, then every row of each
+/// following node that has its inputs.
+fn bands(nodes: &[Node], chain: Range<usize>) -> Vec<RowBand> {
+    let height = |node: usize| nodes[node].output_size().height;
+    let mut bands = Vec::new();
+    let mut computed = vec![0; chain.len()];
+    while computed[chain.len() - 1] < height(chain.end - 1) {
+        for (i, node) in chain.clone().enumerate() {
             let end = match i {
-                0 if chain.len() == 1 => height(step),
-                0 => height(step).min(made[0] + TURN),
-                _ => ready(&steps[step], made[i - 1]),
+                0 if chain.len() == 1 => height(node),
+                0 => height(node).min(computed[0] + BAND_ROWS),
+                _ => computable_rows(&nodes[node], computed[i - 1]),
             };
-            if end > made[i] {
-                turns.push(Turn { step, rows: made[i]..end });
-                made[i] = end;
+            if end > computed[i] {
+                bands.push(RowBand { node, rows: computed[i]..end });
+                computed[i] = end;
             }
         }
     }
-    turns
+    bands
 }
 
-/// How many rows of its value a step can make of the first `rows` of what it reads.
-fn ready(step: &Node, rows: usize) -> usize {
-    let Window { side, stride, pad } = step.work.window();
-    let all = step.output().height;
-    if rows == step.size.height {
-        return all;
+/// Returns how many rows a node can compute from the first `rows` rows of its input.
+fn computable_rows(node: &Node, rows: usize) -> usize {
+    let Window { side, stride, pad } = node.op.window();
+    let height = node.output_size().height;
+    if rows == node.input_size.height {
+        return height;
     }
-    (rows + pad).checked_sub(side).map_or(0, |room| (room / stride + 1).min(all))
+    (rows + pad).checked_sub(side).map_or(0, |room| (room / stride + 1).min(height))
 }
 
-/// The most rows of a step's value that have been made and are still to be read by the next one.
-fn kept(turns: &[Turn], steps: &[Node], step: usize) -> usize {
-    let Window { stride, pad, .. } = steps[step + 1].work.window();
+/// Returns the largest number of rows of a node's tensor that are computed and still needed by the
+/// next node.
+fn live_rows(bands: &[RowBand], nodes: &[Node], node: usize) -> usize {
+    let Window { stride, pad, .. } = nodes[node + 1].op.window();
     let (mut most, mut oldest) = (0, 0);
-    for turn in turns {
-        if turn.step == step {
-            most = most.max(turn.rows.end - oldest);
-        } else if turn.step == step + 1 {
-            oldest = (turn.rows.end * stride).saturating_sub(pad);
+    for band in bands {
+        if band.node == node {
+            most = most.max(band.rows.end - oldest);
+        } else if band.node == node + 1 {
+            oldest = (band.rows.end * stride).saturating_sub(pad);
         }
     }
     most
@@ -156,7 +168,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Layer {
         Depthwise { side: usize, stride: usize },
-        Pointwise { outputs: usize, residual: bool },
+        Pointwise { outputs: usize, has_residual: bool },
         Pool,
     }
 
@@ -164,107 +176,111 @@ mod tests {
         let layer = prop_oneof![
             3 => (1usize..5, 1usize..3).prop_map(|(side, stride)| Layer::Depthwise { side, stride }),
             3 => (1usize..40, any::<bool>())
-                .prop_map(|(outputs, residual)| Layer::Pointwise { outputs, residual }),
+                .prop_map(|(outputs, has_residual)| Layer::Pointwise { outputs, has_residual }),
             1 => Just(Layer::Pool),
         ];
         prop::collection::vec(layer, 1..7)
     }
 
-    fn noise(length: usize, seed: usize) -> Vec<f32> {
-        (0..length).map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0).collect()
+    /// Returns values of -1 to 1.
+    fn noise(length: usize, seed: u64) -> Vec<f32> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        (0..length).map(|_| 2.0 * random.f32() - 1.0).collect()
     }
 
-    /// A 3 × 3 convolution to 16 channels, and `layers` behind it.
+    /// Returns a 3 × 3 convolution to 16 channels, followed by `layers`.
     fn network(size: Size, layers: &[Layer]) -> Vec<Node> {
-        let finish = |outputs| (noise(outputs, 1), vec![0.3; outputs]);
+        let bias_and_slope = |outputs| (noise(outputs, 1), vec![0.3; outputs]);
         let window = Window { side: 3, stride: 1, pad: 1 };
-        let (weights, (bias, slope)) = (noise(27 * 16, 2), finish(16));
-        let finish_first = Epilogue { bias: &bias, slope: &slope };
-        let first = Convolution::new(window, 3, Weights::F32(&weights), finish_first);
-        let mut steps = vec![
-            Node { work: Op::Picture(3), from: 0, size },
-            Node { work: Op::Convolution(first), from: 0, size },
+        let (weights, (bias, slope)) = (noise(27 * 16, 2), bias_and_slope(16));
+        let epilogue = Epilogue { bias: &bias, slope: &slope };
+        let first = Convolution::new(window, 3, Weights::F32(&weights), epilogue);
+        let mut nodes = vec![
+            Node { op: Op::Input(3), input: 0, input_size: size },
+            Node { op: Op::Convolution(first), input: 0, input_size: size },
         ];
         let mut channels = 16;
         for layer in layers {
-            let from = steps.len() - 1;
-            let size = steps[from].output();
-            let work = match *layer {
+            let input = nodes.len() - 1;
+            let input_size = nodes[input].output_size();
+            let op = match *layer {
                 Layer::Depthwise { side, stride } => {
                     let window = Window { side, stride, pad: side / 2 };
                     let (weights, (bias, slope)) =
-                        (noise(side * side * channels, 3), finish(channels));
-                    let finish = Epilogue { bias: &bias, slope: &slope };
-                    Op::Depthwise(Depthwise::new(window, &weights, finish))
+                        (noise(side * side * channels, 3), bias_and_slope(channels));
+                    let epilogue = Epilogue { bias: &bias, slope: &slope };
+                    Op::Depthwise(Depthwise::new(window, &weights, epilogue))
                 }
-                Layer::Pointwise { outputs, residual } => {
-                    let outputs = if residual { channels } else { outputs };
-                    let (weights, (bias, slope)) = (noise(channels * outputs, 4), finish(outputs));
-                    let finish = Epilogue { bias: &bias, slope: &slope };
-                    let layer = Pointwise::new(channels, Weights::F32(&weights), finish);
+                Layer::Pointwise { outputs, has_residual } => {
+                    let outputs = if has_residual { channels } else { outputs };
+                    let (weights, (bias, slope)) =
+                        (noise(channels * outputs, 4), bias_and_slope(outputs));
+                    let epilogue = Epilogue { bias: &bias, slope: &slope };
+                    let layer = Pointwise::new(channels, Weights::F32(&weights), epilogue);
                     channels = outputs;
-                    // Of what was made last but one, where that has the same form.
-                    let earlier = &steps[from - 1];
-                    let alike =
-                        earlier.output() == size && earlier.work.outputs() == padded(channels);
-                    Op::Pointwise(layer, (residual && alike).then_some(from - 1))
+                    // The residual is the tensor before the input, if it has the same shape.
+                    let earlier = &nodes[input - 1];
+                    let has_same_shape = earlier.output_size() == input_size
+                        && earlier.op.output_stride() == padded(channels);
+                    Op::Pointwise(layer, (has_residual && has_same_shape).then_some(input - 1))
                 }
                 Layer::Pool => Op::MaxPool(channels),
             };
-            if work.window().output(size).is_none() {
+            if op.window().output_size(input_size).is_none() {
                 break;
             }
-            steps.push(Node { work, from, size });
+            nodes.push(Node { op, input, input_size });
         }
-        steps
+        nodes
     }
 
-    fn output(value: usize) -> Output {
-        Output { value, channels: 0..1, sigmoid: false }
+    fn output(tensor: usize) -> Output {
+        Output { tensor, channels: 0..1, has_sigmoid: false }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
-        fn layers_that_take_turns_say_what_they_say_one_after_the_other(
+        fn execution_in_bands_equals_execution_layer_by_layer(
             (height, width) in (100usize..130, 200usize..230),
             layers in layers(),
         ) {
             let size = Size { height, width };
-            let steps = network(size, &layers);
-            let (count, last) = (steps.len(), steps.len() - 1);
-            let everything = (0..count).map(output).collect();
-            let isa = InstructionSet::all().pop().unwrap_or(InstructionSet::portable());
-            // What is an output lies in memory as a whole.
-            let whole = Plan::new(isa, network(size, &layers), everything);
-            let in_turns = Plan::new(isa, steps, vec![output(last)]);
+            let nodes = network(size, &layers);
+            let (count, last) = (nodes.len(), nodes.len() - 1);
+            let isa = InstructionSet::detect().unwrap_or(InstructionSet::portable());
+            // Outputs are never computed in bands.
+            let all_outputs = (0..count).map(output).collect();
+            let layer_by_layer = Plan::new(isa, network(size, &layers), all_outputs);
+            let banded = Plan::new(isa, nodes, vec![output(last)]);
             let picture = noise(3 * size.area(), 5);
             let fill = |y: usize, row: &mut [f32]| {
                 row.copy_from_slice(&picture[3 * y * width..][..3 * width]);
             };
-            let expected = whole.run(&fill).pop();
+            let expected = layer_by_layer.run(&fill).pop();
             for _ in 0..2 {
-                prop_assert_eq!(in_turns.run(&fill).pop(), expected.clone());
-                prop_assert!(in_turns.is_wiped());
+                prop_assert_eq!(banded.run(&fill).pop(), expected.clone());
+                prop_assert!(banded.is_wiped());
             }
         }
     }
 
     #[test]
-    fn a_large_picture_never_lies_in_memory_as_a_whole() {
+    fn large_tensor_is_buffered_in_few_rows() {
         let size = Size { height: 160, width: 200 };
         let layers = [
-            Layer::Pointwise { outputs: 32, residual: false },
+            Layer::Pointwise { outputs: 32, has_residual: false },
             Layer::Depthwise { side: 3, stride: 1 },
             Layer::Pool,
         ];
-        let steps = network(size, &layers);
-        let schedule = schedule(&steps, &[output(steps.len() - 1)]);
-        let rows = |step: usize| {
-            schedule.places[step].length / steps[step].output().width / steps[step].work.outputs()
+        let nodes = network(size, &layers);
+        let schedule = schedule(&nodes, &[output(nodes.len() - 1)]);
+        let rows = |node: usize| {
+            let row = nodes[node].output_size().width * nodes[node].op.output_stride();
+            schedule.slices[node].length / row
         };
-        // Four new ones, at the lower edge five, and those that are still under the next window.
-        assert_eq!((0..steps.len()).map(rows).collect::<Vec<_>>(), [6, 5, 7, 6, 80]);
+        // Four new rows, five at the lower edge, and those that the next window still covers.
+        assert_eq!((0..nodes.len()).map(rows).collect::<Vec<_>>(), [6, 5, 7, 6, 80]);
     }
 }

@@ -1,85 +1,95 @@
-//! Sixteen lanes, in however many registers a processor needs for them.
+//! Vector operations that the kernels need from an instruction set.
 
-/// Values that are worked on at once.
+/// Number of values in a vector.
 pub const LANES: usize = 16;
 
 /// Sixteen `f32` in memory.
 pub type F32x16 = [f32; LANES];
+
 /// Sixteen `i32` in memory.
 pub type I32x16 = [i32; LANES];
+
 /// Sixteen bytes in memory.
 pub type U8x16 = [u8; LANES];
+
 /// Four `i8` for each of sixteen lanes in memory.
 pub type I8x4x16 = [[i8; 4]; LANES];
 
-/// What a kernel needs of an instruction set. A value of an implementing type is the proof that the
-/// isa has the instructions: only [`InstructionSet`](crate::InstructionSet) makes one, after asking.
+/// Operations on vectors of sixteen lanes, held in as many registers as the instruction set needs.
 ///
-/// Rounding is the same everywhere: products and sums are fused, and integers are rounded to the
+/// A value of an implementing type proves that the processor has the instructions: only
+/// [`InstructionSet`](crate::InstructionSet) creates one, after detection.
+///
+/// All implementations round alike: multiply-add is fused, and conversion to integers rounds to the
 /// nearest, ties to even.
 pub trait Simd: Copy {
-    /// Sixteen `f32`.
+    /// Sixteen `f32` in registers.
     type Floats: Copy;
-    /// Sixteen `i32`.
+    /// Sixteen `i32` in registers.
     type Ints: Copy;
 
-    /// Whether there are enough registers for tiles of 6 rows by 64 columns.
-    const WIDE: bool;
+    /// True if there are enough registers for tiles of 6 rows by 64 columns.
+    const HAS_WIDE_TILES: bool;
 
-    /// The same value in every lane.
+    /// Returns a vector with `value` in every lane.
     fn splat(self, value: f32) -> Self::Floats;
-    /// From memory.
+    /// Loads a vector from memory.
     fn load(self, from: &F32x16) -> Self::Floats;
-    /// To memory.
+    /// Stores a vector to memory.
     fn store(self, value: Self::Floats, to: &mut F32x16);
-    /// `a + b`.
+    /// Returns `a + b`.
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// `a * b`.
+    /// Returns `a * b`.
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// `a * b + c`, rounded once.
+    /// Returns `a * b + c`, rounded once.
     fn mul_add(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
-    /// The larger of each two. Either may come out where one is NaN.
+    /// Returns the larger value of each lane; unspecified in a lane where one is NaN.
     fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// The smaller of each two. Either may come out where one is NaN.
+    /// Returns the smaller value of each lane; unspecified in a lane where one is NaN.
     fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// Without the sign.
+    /// Returns the absolute value of each lane.
     fn abs(self, a: Self::Floats) -> Self::Floats;
-    /// The largest of all lanes.
-    fn highest(self, a: Self::Floats) -> f32;
+    /// Returns the largest value of all lanes.
+    fn reduce_max(self, a: Self::Floats) -> f32;
 
-    /// Values of -127 to 127, rounded, as bytes in the form that [`dot`](Self::dot) takes.
-    fn encode(self, values: Self::Floats) -> U8x16;
-    /// Where a chain of dot products begins: what makes up for the form of the bytes, given the sum
-    /// of all weights of each column.
-    fn dot_start(self, sums: &I32x16) -> Self::Ints;
-    /// Adds the product of four encoded values and four weights, for each of sixteen columns.
-    fn dot(self, values: [u8; 4], weights: &I8x4x16, sum: Self::Ints) -> Self::Ints;
-    /// Integers as floats, rounded to the nearest.
-    fn floats(self, value: Self::Ints) -> Self::Floats;
+    /// Rounds values of -127 to 127 to bytes, in the encoding that [`dot4`](Self::dot4) takes.
+    fn quantize(self, values: Self::Floats) -> U8x16;
+    /// Returns the initial value of a chain of [`dot4`](Self::dot4). It compensates for the encoding
+    /// of the bytes. `sums` are the sums of all weights of each column.
+    fn dot_init(self, sums: &I32x16) -> Self::Ints;
+    /// Adds, in each of sixteen columns, the dot product of four quantized values and four weights.
+    fn dot4(self, values: [u8; 4], weights: &I8x4x16, sum: Self::Ints) -> Self::Ints;
+    /// Converts integers to floats, rounded to the nearest.
+    fn to_floats(self, value: Self::Ints) -> Self::Floats;
 }
 
-/// A kernel with its arguments, to be run by [`InstructionSet::run`](crate::InstructionSet::run). `run` must be
-/// inlined, with all that it calls: only so is it compiled for the instruction set.
+/// Kernel with its arguments, run by [`InstructionSet::run`](crate::InstructionSet::run).
+///
+/// `run` and all functions that it calls must be inlined: otherwise they are not compiled for the
+/// instruction set.
 pub trait Kernel {
-    /// Does the work.
+    /// Runs the kernel.
     fn run<S: Simd>(self, simd: S);
 }
 
-/// A pixel's channels, or any other slice, as whole vectors.
+/// Returns `values` as whole vectors.
+///
+/// # Panics
+/// If the length is not a multiple of [`LANES`].
 pub fn vectors(values: &[f32]) -> &[F32x16] {
     let (vectors, rest) = values.as_chunks();
     assert!(rest.is_empty(), "channels are padded to whole vectors");
     vectors
 }
 
-/// As [`vectors`], to be written.
+/// Returns `values` as whole mutable vectors; see [`vectors`].
 pub fn vectors_mut(values: &mut [f32]) -> &mut [F32x16] {
     let (vectors, rest) = values.as_chunks_mut();
     assert!(rest.is_empty(), "channels are padded to whole vectors");
     vectors
 }
 
-/// A value a channel, padded with `filler`, as vectors.
+/// Copies `values` into vectors; missing lanes of the last vector are `filler`.
 pub fn padded_vectors<T: Copy>(values: &[T], filler: T) -> Vec<[T; LANES]> {
     let vector = |values: &[T]| std::array::from_fn(|i| values.get(i).copied().unwrap_or(filler));
     values.chunks(LANES).map(vector).collect()

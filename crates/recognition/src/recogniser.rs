@@ -110,11 +110,12 @@ impl Recogniser {
             models.detect_height,
         )?;
         let embedder = Embedder::load(&models.embedder)?;
-        let calibration = embedder.calibration().cloned().ok_or_else(|| VisionError::Unusable {
-            id: embedder.id().0.clone(),
-            reason: "its card has no [calibration]; `instored evaluate calibrate` makes one"
-                .to_owned(),
-        })?;
+        let calibration =
+            embedder.calibration().cloned().ok_or_else(|| VisionError::Unsupported {
+                id: embedder.id().0.clone(),
+                reason: "its card has no [calibration]; `instored evaluate calibrate` makes one"
+                    .to_owned(),
+            })?;
         let liveness = (settings.liveness != PadMode::Off)
             .then(|| PadModel::new(&Model::load(&models.liveness, Role::Pad)?))
             .transpose()?;

@@ -1,13 +1,14 @@
-//! A face is turned, scaled and moved so that its landmarks lie where the embedders learned them.
+//! Alignment: a face is rotated, scaled and translated so that its landmarks have the positions that
+//! the embedders were trained with.
 
 use instored_imaging::Picture;
 
 use super::LANDMARK_COUNT;
 
-/// Side of an aligned face in pixels.
+/// Side of an aligned face, in pixels.
 pub const ALIGNED_SIDE: u32 = 112;
 
-/// Where the landmarks belong, (x, y) in the aligned face: the ArcFace template that OpenCV's
+/// Positions of the landmarks in an aligned face, (x, y): the ArcFace template, which OpenCV's
 /// `FaceRecognizerSF::alignCrop` uses too.
 const TEMPLATE: [[f64; 2]; LANDMARK_COUNT] = [
     [38.2946, 51.6963],
@@ -17,10 +18,10 @@ const TEMPLATE: [[f64; 2]; LANDMARK_COUNT] = [
     [70.7299, 92.2041],
 ];
 
-/// A similarity: rotation, one scale, translation. Maps (x, y) to (a x − b y + tx, b x + a y + ty).
+/// Similarity transform: rotation, uniform scale and translation. Maps (x, y) to
+/// (a x − b y + tx, b x + a y + ty).
 #[derive(Clone, Copy, PartialEq, Debug)]
-#[allow(missing_docs)]
-pub struct SimilarityTransform {
+pub(super) struct SimilarityTransform {
     pub a: f64,
     pub b: f64,
     pub tx: f64,
@@ -28,9 +29,8 @@ pub struct SimilarityTransform {
 }
 
 impl SimilarityTransform {
-    /// The least-squares similarity from landmarks in a picture to the template (Umeyama 1991; in
-    /// two dimensions and without reflection it has this closed form). `None` when all the
-    /// landmarks are one point.
+    /// Returns the least-squares transform from landmarks to the template, or `None` if all landmarks
+    /// are one point. Closed form for two dimensions without reflection (Umeyama 1991).
     pub fn to_template(landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Option<Self> {
         let from = landmarks.map(|p| p.map(f64::from));
         let mean = |points: &[[f64; 2]; LANDMARK_COUNT], axis: usize| {
@@ -64,19 +64,23 @@ impl SimilarityTransform {
     }
 }
 
-/// The face with these landmarks, 112 x 112 pixels, bilinear; black where the picture ends. `None`
-/// when all the landmarks are one point.
+/// Cuts out the face with these landmarks: 112 × 112 pixels, bilinear, black outside the picture.
+/// Returns `None` if all landmarks are one point.
 pub fn align(picture: &Picture, landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Option<Picture> {
-    let back = SimilarityTransform::to_template(landmarks)?.inverse();
+    let to_picture = SimilarityTransform::to_template(landmarks)?.inverse();
     let mut face = Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, [0; 3]);
     for (i, pixel) in face.rgb_mut().chunks_exact_mut(3).enumerate() {
         let (x, y) = ((i % ALIGNED_SIDE as usize) as f64, (i / ALIGNED_SIDE as usize) as f64);
-        let from = [back.a * x - back.b * y + back.tx, back.b * x + back.a * y + back.ty];
+        let from = [
+            to_picture.a * x - to_picture.b * y + to_picture.tx,
+            to_picture.b * x + to_picture.a * y + to_picture.ty,
+        ];
         pixel.copy_from_slice(&sample(picture, from));
     }
     Some(face)
 }
 
+/// Returns the bilinear interpolation at (x, y), rounded to the nearest level.
 fn sample(picture: &Picture, [x, y]: [f64; 2]) -> [u8; 3] {
     let (left, top) = (x.floor(), y.floor());
     let (right_share, lower_share) = ((x - left) as f32, (y - top) as f32);
@@ -103,17 +107,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn landmarks_that_lie_on_the_template_are_left_alone() {
+    fn landmarks_on_template_need_no_transform() {
         let s = SimilarityTransform::to_template(&TEMPLATE.map(|p| p.map(|v| v as f32))).unwrap();
         assert!((s.a - 1.0).abs() < 1e-5 && s.b.abs() < 1e-5, "{s:?}");
         assert!(s.tx.abs() < 1e-3 && s.ty.abs() < 1e-3, "{s:?}");
     }
 
     #[test]
-    fn a_turned_scaled_and_moved_face_is_brought_back() {
-        let (turn, scale) = (0.4f64, 2.5);
+    fn rotated_scaled_and_moved_face_is_restored() {
+        let (angle, scale) = (0.4f64, 2.5);
         let moved = TEMPLATE.map(|[x, y]| {
-            let (sin, cos) = turn.sin_cos();
+            let (sin, cos) = angle.sin_cos();
             [scale * (cos * x - sin * y) + 30.0, scale * (sin * x + cos * y) - 12.0]
         });
         let s = SimilarityTransform::to_template(&moved.map(|p| p.map(|v| v as f32))).unwrap();
@@ -125,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn landmarks_in_one_point_make_no_face() {
+    fn landmarks_in_one_point_are_rejected() {
         let picture = Picture::filled(10, 10, [9; 3]);
         assert!(align(&picture, &[[5.0; 2]; LANDMARK_COUNT]).is_none());
         assert!(align(&picture, &[[f32::NAN; 2]; LANDMARK_COUNT]).is_none());
     }
 
     #[test]
-    fn beyond_the_picture_it_is_black() {
+    fn pixels_outside_the_picture_are_black() {
         let picture = Picture::filled(8, 8, [200; 3]);
         let far = TEMPLATE.map(|[x, y]| [x as f32 + 5000.0, y as f32]);
         assert!(align(&picture, &far).unwrap().rgb().iter().all(|v| *v == 0));

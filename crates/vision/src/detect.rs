@@ -1,119 +1,86 @@
-//! Faces and their five landmarks, by YuNet (Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face
-//! Detector", 2023). The decoding is the one that OpenCV's `FaceDetectorYN` uses, but for the landmarks,
-//! which are steadier here.
+//! Detection of faces and their five landmarks by YuNet (Wu, Peng and Yu, "YuNet: A Tiny
+//! Millisecond-level Face Detector", 2023).
+//!
+//! The outputs are decoded as in OpenCV's `FaceDetectorYN`, except that landmarks are averaged over
+//! overlapping boxes, which halves their error.
 
 use instored_imaging::{Picture, Scaler};
 
 use super::network::Network;
-use super::{Model, VisionError};
+use super::{Model, Rect, VisionError};
 
-/// Number of landmarks: right eye, left eye, nose tip, right and left corner of the mouth, as the
-/// person has them; the right eye is the first from the left in the picture.
+/// Number of landmarks of a face: right eye, left eye, nose tip, right and left corner of the mouth.
+/// Right and left are the person's own: the right eye has the smaller x.
 pub const LANDMARK_COUNT: usize = 5;
 
-/// The network looks at the picture in steps of this many pixels.
+/// Distances of the network's output cells, in pixels.
 const STRIDES: [u32; 3] = [8, 16, 32];
 
-/// Overlap (intersection over union) from which two boxes are the same face; OpenCV's default.
-const SAME_FACE_OVERLAP: f32 = 0.3;
+/// Intersection over union above which two boxes are the same face; OpenCV's default.
+const NMS_IOU: f32 = 0.3;
 
-/// Overlap from which two boxes are so much the same that their landmarks are averaged. Measured:
-/// anything from 0.3 to 0.7 does as well.
-const SAME_BOX_OVERLAP: f32 = 0.5;
+/// Intersection over union from which the landmarks of two boxes are averaged. Measured: values of 0.3
+/// to 0.7 are equally good.
+const AVERAGING_IOU: f32 = 0.5;
 
-/// A box in pixels; may reach beyond the picture.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Rect {
-    /// Left edge.
-    pub x: f32,
-    /// Upper edge.
-    pub y: f32,
-    /// Width, above 0.
-    pub width: f32,
-    /// Height, above 0.
-    pub height: f32,
-}
-
-impl Rect {
-    /// Intersection over union, 0 to 1.
-    pub fn iou(&self, other: &Self) -> f32 {
-        let side = |a: f32, a_length: f32, b: f32, b_length: f32| {
-            ((a + a_length).min(b + b_length) - a.max(b)).max(0.0)
-        };
-        let shared = side(self.x, self.width, other.x, other.width)
-            * side(self.y, self.height, other.y, other.height);
-        let union = self.area() + other.area() - shared;
-        if union > 0.0 { shared / union } else { 0.0 }
-    }
-
-    /// Square pixels.
-    pub fn area(&self) -> f32 {
-        self.width * self.height
-    }
-
-    /// The middle.
-    pub fn centre(&self) -> [f32; 2] {
-        [self.x + self.width / 2.0, self.y + self.height / 2.0]
-    }
-}
-
-/// A face as it was found, in pixels of the picture.
+/// Detected face, in pixels of the picture.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Face {
-    /// Where.
+    /// Bounding box.
     pub bounds: Rect,
-    /// Its landmarks, (x, y) each.
+    /// Landmarks, (x, y) each.
     pub landmarks: [[f32; 2]; LANDMARK_COUNT],
-    /// How sure the detector is, 0 to 1. Says nothing about who it is.
+    /// Detection score, 0 to 1.
     pub score: f32,
 }
 
-/// Finds faces.
+/// Face detector.
 pub struct Detector {
     network: Network,
     width: u32,
     height: u32,
     threshold: f32,
-    /// Per stride: the places of `cls`, `obj`, `bbox` and `kps` among the outputs.
+    /// Indices of the outputs `cls`, `obj`, `bbox` and `kps` for each stride.
     outputs: [[usize; 4]; STRIDES.len()],
     scaler: Scaler,
 }
 
 impl Detector {
-    /// Prepares a detector that scales pictures down to fit `width` x `height`.
+    /// Prepares a detector that scales pictures down to fit `width` × `height` pixels.
     ///
     /// # Errors
-    /// When a side is no multiple of 32 in 32 to 2048, or the model is not of YuNet's form.
+    /// If a side is not a multiple of 32 from 32 to 2048, or the model lacks an output of YuNet.
     pub fn new(model: &Model, width: u32, height: u32) -> Result<Self, VisionError> {
-        let good = |side: u32| side.is_multiple_of(32) && (32..=2048).contains(&side);
-        if !good(width) || !good(height) {
+        let is_valid = |side: u32| side.is_multiple_of(32) && (32..=2048).contains(&side);
+        if !is_valid(width) || !is_valid(height) {
             return Err(VisionError::DetectorSize { width, height });
         }
         let network = Network::new(model, width, height)?;
         let mut outputs = [[0; 4]; STRIDES.len()];
-        for (places, stride) in outputs.iter_mut().zip(STRIDES) {
-            for (place, name) in places.iter_mut().zip(["cls", "obj", "bbox", "kps"]) {
-                *place = network.output(&format!("{name}_{stride}"))?;
+        for (indices, stride) in outputs.iter_mut().zip(STRIDES) {
+            for (index, name) in indices.iter_mut().zip(["cls", "obj", "bbox", "kps"]) {
+                *index = network.output_index(&format!("{name}_{stride}"))?;
             }
         }
         let threshold = model.threshold()?;
         Ok(Self { network, width, height, threshold, outputs, scaler: Scaler::default() })
     }
 
-    /// All faces in the picture, the surest first.
+    /// Returns all faces in the picture, the highest score first.
     ///
     /// # Errors
-    /// When the network fails.
+    /// If the network fails.
     pub fn detect(&mut self, picture: &Picture) -> Result<Vec<Face>, VisionError> {
         if (picture.width(), picture.height()) == (self.width, self.height) {
             return self.decode(&self.network.run(picture)?, 1.0);
         }
-        let (fitted, scale) = self.fit(picture);
+        let (fitted, scale) = self.letterbox(picture);
         self.decode(&self.network.run(&fitted)?, 1.0 / scale)
     }
 
-    /// The picture scaled down to fit, in the upper left corner of a black one of the network's size.
-    fn fit(&mut self, picture: &Picture) -> (Picture, f32) {
+    /// Scales the picture down to fit the network's size and pads it with black at the right and below.
+    /// Returns it with the scale.
+    fn letterbox(&mut self, picture: &Picture) -> (Picture, f32) {
         let (width, height) = (picture.width() as f32, picture.height() as f32);
         let scale = (self.width as f32 / width).min(self.height as f32 / height).min(1.0);
         let side = |length: f32, limit: u32| ((length * scale).round() as u32).clamp(1, limit);
@@ -130,19 +97,20 @@ impl Detector {
 
     fn decode(&self, outputs: &[Vec<f32>], scale: f32) -> Result<Vec<Face>, VisionError> {
         let mut faces = Vec::new();
-        for (places, stride) in self.outputs.iter().zip(STRIDES) {
-            let [class, object, bounds, landmarks] = places.map(|place| &outputs[place]);
+        for (indices, stride) in self.outputs.iter().zip(STRIDES) {
+            let [class, object, bounds, landmarks] = indices.map(|index| &outputs[index]);
             let columns = (self.width / stride) as usize;
             let cells = columns * (self.height / stride) as usize;
             let shapes = [(class, 1), (object, 1), (bounds, 4), (landmarks, 2 * LANDMARK_COUNT)];
             if shapes.iter().any(|(values, each)| values.len() != cells * each) {
-                return Err(self.network.broken("its outputs do not have YuNet's shapes"));
+                return Err(self
+                    .network
+                    .inference_error("its outputs do not have the shapes of YuNet"));
             }
             let stride = stride as f32;
             for cell in 0..cells {
-                let sure = |values: &[f32]| values[cell].clamp(0.0, 1.0);
-                let score = (sure(class) * sure(object)).sqrt();
-                // NaN is no face either.
+                let probability = |values: &[f32]| values[cell].clamp(0.0, 1.0);
+                let score = (probability(class) * probability(object)).sqrt();
                 if score.is_nan() || score < self.threshold {
                     continue;
                 }
@@ -168,7 +136,7 @@ impl Detector {
                 }
             }
         }
-        Ok(one_box_a_face(faces))
+        Ok(suppress_overlapping(faces))
     }
 }
 
@@ -179,21 +147,22 @@ impl Face {
     }
 }
 
-/// Greedy non-maximum suppression. The box is the surest one; the landmarks are the mean of those of
-/// every box that is much the same, which halves their error: each cell of the network guesses them
-/// for itself.
-fn one_box_a_face(mut found: Vec<Face>) -> Vec<Face> {
-    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+/// Keeps the box with the highest score of each face (greedy non-maximum suppression). Its landmarks
+/// become the mean over all boxes that overlap it by [`AVERAGING_IOU`]: each output cell of the network
+/// estimates them independently.
+fn suppress_overlapping(mut detected: Vec<Face>) -> Vec<Face> {
+    detected.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut faces: Vec<Face> = Vec::new();
-    for face in &found {
-        if faces.iter().all(|kept| kept.bounds.iou(&face.bounds) <= SAME_FACE_OVERLAP) {
+    for face in &detected {
+        if faces.iter().all(|kept| kept.bounds.iou(&face.bounds) <= NMS_IOU) {
             faces.push(face.clone());
         }
     }
     for face in &mut faces {
-        let same = found.iter().filter(|other| face.bounds.iou(&other.bounds) >= SAME_BOX_OVERLAP);
+        let similar =
+            detected.iter().filter(|other| face.bounds.iou(&other.bounds) >= AVERAGING_IOU);
         let (mut sum, mut count) = ([[0f32; 2]; LANDMARK_COUNT], 0f32);
-        for other in same {
+        for other in similar {
             count += 1.0;
             for (sum, point) in
                 sum.as_flattened_mut().iter_mut().zip(other.landmarks.as_flattened())
@@ -201,7 +170,7 @@ fn one_box_a_face(mut found: Vec<Face>) -> Vec<Face> {
                 *sum += point;
             }
         }
-        // A box overlaps itself.
+        // The count is at least 1: a box overlaps itself.
         face.landmarks = sum.map(|point| point.map(|v| v / count));
     }
     faces
@@ -217,27 +186,20 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_boxes_are_one_face_and_the_surest_stays() {
-        let kept = one_box_a_face(vec![face(0.0, 0.8), face(2.0, 0.9), face(30.0, 0.7)]);
+    fn box_with_highest_score_is_kept() {
+        let kept = suppress_overlapping(vec![face(0.0, 0.8), face(2.0, 0.9), face(30.0, 0.7)]);
         assert_eq!(kept.iter().map(|f| f.bounds.x).collect::<Vec<_>>(), [2.0, 30.0]);
     }
 
     #[test]
-    fn landmarks_are_the_mean_of_boxes_that_are_much_the_same() {
+    fn landmarks_are_averaged_over_similar_boxes() {
         let found = [(0.0, 0.9, 4.0), (1.0, 0.8, 6.0), (5.0, 0.85, 90.0), (30.0, 0.7, 50.0)];
         let faces = found.map(|(x, score, at)| Face {
             landmarks: [[at, 2.0 * at]; LANDMARK_COUNT],
             ..face(x, score)
         });
         let landmarks: Vec<_> =
-            one_box_a_face(faces.to_vec()).iter().map(|f| f.landmarks[3]).collect();
+            suppress_overlapping(faces.to_vec()).iter().map(|f| f.landmarks[3]).collect();
         assert_eq!(landmarks, [[5.0, 10.0], [50.0, 100.0]]);
-    }
-
-    #[test]
-    fn overlap_is_intersection_over_union() {
-        let a = face(0.0, 1.0).bounds;
-        assert!((a.iou(&face(5.0, 1.0).bounds) - 1.0 / 3.0).abs() < 1e-6);
-        assert!(a.iou(&face(20.0, 1.0).bounds).abs() < 1e-6);
     }
 }

@@ -1,69 +1,77 @@
-//! What an embedder is made of: one model, or several whose embeddings are put side by side.
+//! Ensembles: embedders of one model, or of several whose scores are fused.
 
 use instored_domain::ModelId;
 use serde::Deserialize;
 
 use super::{Calibration, Model, Role, VisionError};
 
-/// An embedder's models, loaded.
+/// Models of an embedder.
 pub(super) struct Ensemble {
     pub id: ModelId,
     pub calibration: Option<Calibration>,
-    pub ingredients: Vec<Member>,
+    pub members: Vec<Member>,
 }
 
-/// One model of a recipe.
+/// Model of an ensemble.
 pub(super) struct Member {
     pub model: Model,
-    /// Its share in the cosine, 0 to 1; those of a recipe add up to 1.
+    /// Weight in the fused cosine, 0 to 1. The weights of an ensemble add up to 1.
     pub weight: f32,
-    /// Whether the face is embedded together with its mirror image.
-    pub mirrored: bool,
+    /// True if the output is the mean over a face and its mirror image.
+    pub is_mirrored: bool,
 }
 
-/// A recipe as its file has it: `models/README.md` tells what each field means.
+/// Manifest of an ensemble; `models/README.md` documents its fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EnsembleFile {
+struct EnsembleManifest {
     id: ModelId,
     #[serde(rename = "title")]
     _title: String,
     #[serde(rename = "figures")]
     _figures: String,
-    ingredients: Vec<MemberEntry>,
+    #[serde(rename = "ingredients")]
+    members: Vec<MemberManifest>,
     calibration: Option<Calibration>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct MemberEntry {
+struct MemberManifest {
     model: String,
     weight: f32,
     mirrored: bool,
 }
 
-/// The recipes inside the program.
-const SHIPPED_MODELS: &[(&str, &str)] = &[("blend", include_str!("../../../models/blend.toml"))];
+/// Names and manifests of the ensembles that are contained in the program.
+const SHIPPED_ENSEMBLES: &[(&str, &str)] = &[("blend", include_str!("../../../models/blend.toml"))];
 
 impl Ensemble {
-    /// The shipped recipe of that name; else the model of that name or card, alone.
+    /// Loads a shipped ensemble by its name. Any other name or path is loaded as a single model.
     pub fn load(name: &str) -> Result<Self, VisionError> {
-        let Some((_, text)) = SHIPPED_MODELS.iter().find(|(shipped, _)| *shipped == name) else {
-            let model = Model::load(name, Role::Embedder)?;
-            let card = model.manifest();
-            let (id, calibration) = (card.id.clone(), card.calibration.clone());
-            let mirrored = card.output.mirrored;
-            let ingredients = vec![Member { model, weight: 1.0, mirrored }];
-            return Ok(Self { id, calibration, ingredients });
+        match SHIPPED_ENSEMBLES.iter().find(|(shipped, _)| *shipped == name) {
+            Some((_, manifest)) => Self::from_manifest(name, manifest),
+            None => Self::from_model(name),
+        }
+    }
+
+    fn from_manifest(name: &str, text: &str) -> Result<Self, VisionError> {
+        let manifest: EnsembleManifest = toml::from_str(text)
+            .map_err(|e| VisionError::Manifest { path: name.into(), reason: e.to_string() })?;
+        let member = |member: &MemberManifest| -> Result<Member, VisionError> {
+            let model = Model::load(&member.model, Role::Embedder)?;
+            Ok(Member { model, weight: member.weight, is_mirrored: member.mirrored })
         };
-        let written: EnsembleFile = toml::from_str(text)
-            .map_err(|e| VisionError::ModelManifest { path: name.into(), reason: e.to_string() })?;
-        let ingredient = |part: &MemberEntry| -> Result<Member, VisionError> {
-            let model = Model::load(&part.model, Role::Embedder)?;
-            Ok(Member { model, weight: part.weight, mirrored: part.mirrored })
-        };
-        let ingredients = written.ingredients.iter().map(ingredient).collect::<Result<_, _>>()?;
-        Ok(Self { id: written.id, calibration: written.calibration, ingredients })
+        let members = manifest.members.iter().map(member).collect::<Result<_, _>>()?;
+        Ok(Self { id: manifest.id, calibration: manifest.calibration, members })
+    }
+
+    fn from_model(name: &str) -> Result<Self, VisionError> {
+        let model = Model::load(name, Role::Embedder)?;
+        let manifest = model.manifest();
+        let (id, calibration) = (manifest.id.clone(), manifest.calibration.clone());
+        let is_mirrored = manifest.output.mirrored;
+        Ok(Self { id, calibration, members: vec![Member { model, weight: 1.0, is_mirrored }] })
     }
 }
 
@@ -72,19 +80,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shipped_recipe_can_be_made_and_its_weights_are_shares() {
-        for (name, _) in SHIPPED_MODELS {
-            let recipe = Ensemble::load(name).unwrap();
-            let sum: f32 = recipe.ingredients.iter().map(|i| i.weight).sum();
-            assert!((sum - 1.0).abs() < 1e-6 && recipe.ingredients.iter().all(|i| i.weight > 0.0));
+    fn shipped_ensembles_load_and_weights_add_up_to_one() {
+        for (name, _) in SHIPPED_ENSEMBLES {
+            let members = Ensemble::load(name).unwrap().members;
+            let sum: f32 = members.iter().map(|member| member.weight).sum();
+            assert!((sum - 1.0).abs() < 1e-6 && members.iter().all(|member| member.weight > 0.0));
         }
     }
 
     #[test]
-    fn a_model_alone_is_a_recipe_and_one_that_is_not_there_is_named() {
-        let recipe = Ensemble::load("sface").unwrap();
+    fn single_model_loads_as_ensemble_and_unknown_name_is_rejected() {
+        let ensemble = Ensemble::load("sface").unwrap();
         assert_eq!(
-            (recipe.ingredients.len(), recipe.id.0.as_str()),
+            (ensemble.members.len(), ensemble.id.0.as_str()),
             (1, "sface-2021dec-w8-centred")
         );
         let error = Ensemble::load("resnet").map(|_| ()).unwrap_err().to_string();

@@ -1,30 +1,84 @@
-//! What can go wrong between a frame and a template.
+//! Errors of models and networks.
 
 use std::path::PathBuf;
 
-/// A model that cannot be used, or a network that did not run.
+/// Error of a model that cannot be used, or of a network that failed.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs)]
 pub enum VisionError {
-    #[error(
-        "`{name}` is no shipped model ({known}); to use your own, name the path of its card (.toml)"
-    )]
-    UnknownModel { name: String, known: String },
+    /// No shipped model has this name.
+    #[error("unknown model `{name}`; use one of {known}, or the path of a model manifest (.toml)")]
+    UnknownModel {
+        /// Name in the configuration.
+        name: String,
+        /// Names of the shipped models.
+        known: String,
+    },
+    /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{path} is no model card: {reason}")]
-    ModelManifest { path: PathBuf, reason: String },
+    Read {
+        /// Path of the file.
+        path: PathBuf,
+        /// Message of the operating system.
+        source: std::io::Error,
+    },
+    /// A file is not a valid manifest.
+    #[error("{path} is not a valid model manifest: {reason}")]
+    Manifest {
+        /// Path of the file, or the name of a shipped model.
+        path: PathBuf,
+        /// Message of the parser.
+        reason: String,
+    },
+    /// The weights are not those that the manifest describes.
     #[error(
-        "the weights in {file} are not those of model {id}: their SHA-256 is {found}, the card says \
-         {expected}; install the file again or correct the card"
+        "the weights in {file} do not match the manifest of model {id}: their SHA-256 is {found}, \
+         the manifest has {expected}; install the file again or correct the manifest"
     )]
-    WrongHash { id: String, file: String, expected: String, found: String },
-    #[error("model {id} is a {found}, a {wanted} is needed here")]
-    WrongRole { id: String, found: String, wanted: String },
-    #[error("model {id} cannot be used: {reason}")]
-    Unusable { id: String, reason: String },
+    HashMismatch {
+        /// Identifier of the model.
+        id: String,
+        /// Name of the weights file.
+        file: String,
+        /// SHA-256 in the manifest.
+        expected: String,
+        /// SHA-256 of the file.
+        found: String,
+    },
+    /// The model has another role than the one it is configured for.
+    #[error("model {id} is a {found}, but a {expected} is needed; configure another model")]
+    WrongRole {
+        /// Identifier of the model.
+        id: String,
+        /// Role of the model.
+        found: String,
+        /// Role that is needed.
+        expected: String,
+    },
+    /// The model cannot be run.
+    #[error("cannot use model {id}: {reason}")]
+    Unsupported {
+        /// Identifier of the model.
+        id: String,
+        /// Missing or unsupported property.
+        reason: String,
+    },
+    /// The network failed on a picture.
     #[error("model {id} failed on a frame: {reason}")]
-    Inference { id: String, reason: String },
-    #[error("the detector's sides must be multiples of 32 from 32 to 2048, not {width}x{height}")]
-    DetectorSize { width: u32, height: u32 },
+    Inference {
+        /// Identifier of the model.
+        id: String,
+        /// Message of the network.
+        reason: String,
+    },
+    /// The detector's input size is invalid.
+    #[error(
+        "cannot detect faces at {width}x{height} pixels: both sides must be multiples of 32 from 32 \
+         to 2048; change vision.detect_width and vision.detect_height"
+    )]
+    DetectorSize {
+        /// Configured width.
+        width: u32,
+        /// Configured height.
+        height: u32,
+    },
 }

@@ -1,223 +1,119 @@
-//! Model files: a card that says what the weights are, and weights that must match their card.
+//! Models: ONNX weights that match their manifest.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::path::Path;
 
-use instored_domain::ModelId;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::{Calibration, VisionError};
+use super::{ModelManifest, Role, VisionError};
 
-/// A model's card: `models/README.md` tells what each field means.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct ModelManifest {
-    pub id: ModelId,
-    pub title: String,
-    pub role: Role,
-    pub file: String,
-    pub sha256: String,
-    pub bytes: u64,
-    pub licence: String,
-    pub source: String,
-    pub training_data: String,
-    pub conversion: String,
-    pub figures: String,
-    pub input: Input,
-    #[serde(default)]
-    pub output: Output,
-    pub decision: Option<DecisionPoint>,
-    /// Embedders only: thresholds for a wanted rate of strangers greeted.
-    pub calibration: Option<Calibration>,
-}
-
-/// How pixels become the network's input.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Pixels a row; a detector takes any multiple of 32.
-    pub width: Option<u32>,
-    /// RowBuffer; a detector takes any multiple of 32.
-    pub height: Option<u32>,
-    /// Order of the channels.
-    pub colour: Colour,
-    /// Subtracted from a pixel of 0 to 255.
-    pub mean: f32,
-    /// Then divided by.
-    pub scale: f32,
-    /// Liveness only: how far the face's box is grown.
-    pub box_scale: Option<f32>,
-}
-
-/// Order of the colour channels.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Colour {
-    Rgb,
-    Bgr,
-}
-
-/// What comes out.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Output {
-    /// Values of a template, or classes of a liveness model.
-    pub dimension: Option<usize>,
-    /// Embedders only: the mean of the outputs over faces, which is subtracted; a value a dimension.
-    /// Empty: nothing is.
-    #[serde(default)]
-    pub centre: Vec<f32>,
-    /// Embedders only: a constant value behind the output, in its unit. The shorter an output is,
-    /// the less the network saw; beside a constant it then says less.
-    #[serde(default)]
-    pub steady: f32,
-    /// Embedders only: whether a face is embedded together with its mirror image, and the mean
-    /// taken; twice the work, fewer mistakes.
-    #[serde(default)]
-    pub mirrored: bool,
-    /// Liveness only: the class that means a live face.
-    pub live_class: Option<usize>,
-}
-
-/// Where yes begins, for a detector or a liveness model.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionPoint {
-    /// Probability of a liveness model, score of a detector.
-    pub threshold: f32,
-}
-
-/// What a model is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum Role {
-    Detector,
-    Embedder,
-    #[serde(rename = "liveness")]
-    Pad,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Detector => "detector",
-            Self::Embedder => "embedder",
-            Self::Pad => "liveness model",
-        })
-    }
-}
-
-/// A model that ships inside the program.
-pub struct Shipped {
-    /// The name that the configuration uses.
-    pub name: &'static str,
-    card: &'static str,
+/// Model that is contained in the program.
+struct ShippedModel {
+    /// Name in the configuration.
+    name: &'static str,
+    manifest: &'static str,
     weights: &'static [u8],
 }
 
-macro_rules! shipped {
+macro_rules! shipped_models {
     ($($name:literal),*) => {
-        &[$(Shipped {
+        &[$(ShippedModel {
             name: $name,
-            card: include_str!(concat!("../../../models/", $name, ".toml")),
+            manifest: include_str!(concat!("../../../models/", $name, ".toml")),
             weights: include_bytes!(concat!("../../../models/", $name, ".onnx")),
         }),*]
     };
 }
 
-/// The models inside the program.
-pub const SHIPPED_MODELS: &[Shipped] = shipped!("yunet", "sface", "mobilefacenet", "minifasnet");
+const SHIPPED_MODELS: &[ShippedModel] =
+    shipped_models!("yunet", "sface", "mobilefacenet", "minifasnet");
 
-/// Weights that match their card.
+/// Weights that match their manifest.
 pub struct Model {
-    card: ModelManifest,
+    manifest: ModelManifest,
     weights: Cow<'static, [u8]>,
 }
 
 impl Model {
-    /// The shipped model of that name, or the one whose card is at that path.
+    /// Loads a shipped model by its name, or another model by the path of its manifest (.toml).
     ///
     /// # Errors
-    /// When there is none, its card is malformed, its weights are not those of the card, or it is
-    /// not of the wanted role.
-    pub fn load(name_or_card: &str, wanted: Role) -> Result<Self, VisionError> {
-        let model = if name_or_card.ends_with(".toml") {
-            Self::from_card_file(Path::new(name_or_card))?
+    /// If the model does not exist, its manifest is invalid, its weights do not match the manifest, or
+    /// its role is not `role`.
+    pub fn load(name_or_manifest: &str, role: Role) -> Result<Self, VisionError> {
+        let model = if name_or_manifest.ends_with(".toml") {
+            Self::from_manifest_file(Path::new(name_or_manifest))?
         } else {
-            let shipped =
-                SHIPPED_MODELS.iter().find(|s| s.name == name_or_card).ok_or_else(|| {
-                    let known =
-                        SHIPPED_MODELS.iter().map(|s| s.name).collect::<Vec<_>>().join(", ");
-                    VisionError::UnknownModel { name: name_or_card.to_owned(), known }
-                })?;
-            Self::verified(Path::new(shipped.name), shipped.card, Cow::Borrowed(shipped.weights))?
+            Self::shipped(name_or_manifest)?
         };
-        if model.card.role != wanted {
+        if model.manifest.role != role {
             return Err(VisionError::WrongRole {
-                id: model.card.id.0,
-                found: model.card.role.to_string(),
-                wanted: wanted.to_string(),
+                id: model.manifest.id.0,
+                found: model.manifest.role.to_string(),
+                expected: role.to_string(),
             });
         }
         Ok(model)
     }
 
-    fn from_card_file(path: &Path) -> Result<Self, VisionError> {
+    fn shipped(name: &str) -> Result<Self, VisionError> {
+        let Some(model) = SHIPPED_MODELS.iter().find(|model| model.name == name) else {
+            let known = SHIPPED_MODELS.iter().map(|model| model.name).collect::<Vec<_>>();
+            return Err(VisionError::UnknownModel {
+                name: name.to_owned(),
+                known: known.join(", "),
+            });
+        };
+        Self::verified(Path::new(name), model.manifest, Cow::Borrowed(model.weights))
+    }
+
+    fn from_manifest_file(path: &Path) -> Result<Self, VisionError> {
         let read = |path: &Path| {
             std::fs::read(path)
                 .map_err(|source| VisionError::Read { path: path.to_owned(), source })
         };
-        let text = String::from_utf8(read(path)?).map_err(|e| VisionError::ModelManifest {
-            path: path.to_owned(),
-            reason: e.to_string(),
-        })?;
-        let file = parse_card(path, &text)?.file;
+        let text = String::from_utf8(read(path)?)
+            .map_err(|e| VisionError::Manifest { path: path.to_owned(), reason: e.to_string() })?;
+        let file = ModelManifest::parse(path, &text)?.file;
         let weights = read(&path.parent().unwrap_or(Path::new("")).join(file))?;
         Self::verified(path, &text, Cow::Owned(weights))
     }
 
-    fn verified(path: &Path, card: &str, weights: Cow<'static, [u8]>) -> Result<Self, VisionError> {
-        let card = parse_card(path, card)?;
+    fn verified(
+        path: &Path,
+        manifest: &str,
+        weights: Cow<'static, [u8]>,
+    ) -> Result<Self, VisionError> {
+        let manifest = ModelManifest::parse(path, manifest)?;
         let found = hex(&Sha256::digest(&weights));
-        if found != card.sha256 {
-            return Err(VisionError::WrongHash {
-                id: card.id.0,
-                file: card.file,
-                expected: card.sha256,
+        if found != manifest.sha256 {
+            return Err(VisionError::HashMismatch {
+                id: manifest.id.0,
+                file: manifest.file,
+                expected: manifest.sha256,
                 found,
             });
         }
-        Ok(Self { card, weights })
+        Ok(Self { manifest, weights })
     }
 
-    /// Where yes begins, as the card says.
+    /// Returns the smallest accepted score of a detector or PAD model.
     pub(super) fn threshold(&self) -> Result<f32, VisionError> {
-        let decision = self.card.decision.as_ref().ok_or_else(|| VisionError::Unusable {
-            id: self.card.id.0.clone(),
-            reason: "its card has no [decision] with a threshold".to_owned(),
-        })?;
-        Ok(decision.threshold)
+        let decision = self.manifest.decision.as_ref();
+        decision.map(|decision| decision.threshold).ok_or_else(|| {
+            self.manifest.unsupported("its manifest has no [decision] with a threshold")
+        })
     }
 
-    /// What the weights are.
+    /// Returns the manifest.
     pub fn manifest(&self) -> &ModelManifest {
-        &self.card
+        &self.manifest
     }
 
-    /// The ONNX file.
-    pub fn weights(&self) -> &[u8] {
+    /// Returns the contents of the ONNX file.
+    pub(super) fn weights(&self) -> &[u8] {
         &self.weights
     }
-}
-
-fn parse_card(path: &Path, text: &str) -> Result<ModelManifest, VisionError> {
-    toml::from_str(text)
-        .map_err(|e| VisionError::ModelManifest { path: path.to_owned(), reason: e.to_string() })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -228,48 +124,53 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn card_and_weights(dir: &Path, change: impl Fn(String) -> String) -> String {
-        let shipped = SHIPPED_MODELS.iter().find(|s| s.name == "yunet").unwrap();
+    /// Writes a copy of the detector with a changed manifest. Returns the path of the manifest.
+    fn copy_of_detector(dir: &Path, change: impl Fn(String) -> String) -> String {
+        let shipped = SHIPPED_MODELS.iter().find(|model| model.name == "yunet").unwrap();
         let path = dir.join("own.toml");
         std::fs::write(dir.join("yunet.onnx"), shipped.weights).unwrap();
-        std::fs::write(&path, change(shipped.card.to_owned())).unwrap();
+        std::fs::write(&path, change(shipped.manifest.to_owned())).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
+    fn load_error(manifest: &str) -> VisionError {
+        Model::load(manifest, Role::Detector).map(|_| ()).unwrap_err()
+    }
+
     #[test]
-    fn every_shipped_model_is_what_its_card_says() {
+    fn shipped_models_match_their_manifests() {
         for shipped in SHIPPED_MODELS {
-            let card = parse_card(Path::new(shipped.name), shipped.card).unwrap();
-            let model = Model::load(shipped.name, card.role).unwrap();
-            assert_eq!(model.weights().len() as u64, model.manifest().bytes, "{}", shipped.name);
+            let manifest = ModelManifest::parse(Path::new(shipped.name), shipped.manifest).unwrap();
+            let model = Model::load(shipped.name, manifest.role).unwrap();
+            assert_eq!(model.weights().len() as u64, manifest.bytes, "{}", shipped.name);
         }
     }
 
     #[test]
-    fn a_model_of_ones_own_is_named_by_its_card() {
+    fn own_model_is_loaded_by_manifest_path() {
         let dir = tempfile::tempdir().unwrap();
-        let card = card_and_weights(dir.path(), |card| card);
-        assert!(Model::load(&card, Role::Detector).is_ok());
+        let manifest = copy_of_detector(dir.path(), |manifest| manifest);
+        assert!(Model::load(&manifest, Role::Detector).is_ok());
     }
 
     #[test]
-    fn weights_that_differ_from_their_card_are_refused_by_name() {
+    fn changed_weights_are_rejected_with_file_name() {
         let dir = tempfile::tempdir().unwrap();
-        let card = card_and_weights(dir.path(), |card| card);
+        let manifest = copy_of_detector(dir.path(), |manifest| manifest);
         let weights = dir.path().join("yunet.onnx");
         let mut bytes = std::fs::read(&weights).unwrap();
         bytes[1000] ^= 1;
         std::fs::write(&weights, bytes).unwrap();
-        let error = Model::load(&card, Role::Detector).map(|_| ()).unwrap_err();
-        assert!(matches!(error, VisionError::WrongHash { .. }), "{error}");
+        let error = load_error(&manifest);
+        assert!(matches!(error, VisionError::HashMismatch { .. }), "{error}");
         assert!(error.to_string().contains("yunet.onnx"), "{error}");
     }
 
     #[test]
-    fn a_card_with_an_unknown_key_or_a_wrong_role_is_refused() {
+    fn unknown_key_wrong_role_or_unknown_name_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
-        let card = card_and_weights(dir.path(), |card| format!("speed = 9\n{card}"));
-        let error = Model::load(&card, Role::Detector).map(|_| ()).unwrap_err();
+        let manifest = copy_of_detector(dir.path(), |manifest| format!("speed = 9\n{manifest}"));
+        let error = load_error(&manifest);
         assert!(error.to_string().contains("speed"), "{error}");
         assert!(matches!(Model::load("yunet", Role::Embedder), Err(VisionError::WrongRole { .. })));
         assert!(matches!(

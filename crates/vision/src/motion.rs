@@ -1,60 +1,62 @@
-//! Whether anything in view has changed since a frame was looked at: then looking again says nothing
-//! new.
+//! Detection of changes in the picture. A frame without changes needs no detection of faces.
 
 use instored_imaging::Picture;
 
-/// Remembers how the frame was that was looked at last, as the means of small squares: nothing in
-/// it can be recognised.
+/// Detector of changes since a reference frame.
+///
+/// The reference is stored as the mean luma of small blocks, from which no face can be recognised.
 #[derive(Default)]
 pub struct MotionDetector {
-    seen: Vec<f32>,
+    reference: Vec<f32>,
 }
 
-/// Pixels a side of a square, and from one that counts to the next.
-const SQUARE: usize = 16;
-const STEP: usize = 4;
+/// Side of a block, in pixels.
+const BLOCK_SIDE: usize = 16;
 
-/// How much the mean of a square may change without anybody having moved, of 255. Sensors' noise of
-/// 3 levels a pixel changes it by more in one square of a million.
-const NOISE: f32 = 5.0;
+/// Distance between two sampled pixels, in both directions.
+const SAMPLE_STEP: usize = 4;
+
+/// Largest change of a block's mean luma without motion, of 255. Sensor noise of 3 levels per pixel
+/// exceeds it in one block of a million.
+const NOISE_MAX: f32 = 5.0;
 
 impl MotionDetector {
-    /// Takes the frame that is looked at now.
+    /// Sets the reference frame.
     pub fn set_reference(&mut self, picture: &Picture) {
-        self.seen = squares(picture);
+        self.reference = block_means(picture);
     }
 
-    /// Forgets what was seen.
+    /// Deletes the reference frame.
     pub fn reset(&mut self) {
-        self.seen.clear();
+        self.reference.clear();
     }
 
-    /// Whether the picture shows what was looked at last. Light that changes everywhere alike, as
-    /// that of lamps does, is no change.
+    /// Returns true if the picture shows no motion since the reference frame. Uniform changes of
+    /// brightness, such as flicker of lamps, are ignored.
     pub fn is_still(&self, picture: &Picture) -> bool {
-        let now = squares(picture);
-        if now.len() != self.seen.len() {
+        let means = block_means(picture);
+        if means.len() != self.reference.len() {
             return false;
         }
-        let changes = || now.iter().zip(&self.seen).map(|(now, before)| now - before);
-        let everywhere = changes().sum::<f32>() / now.len() as f32;
-        changes().all(|change| (change - everywhere).abs() <= NOISE)
+        let changes = || means.iter().zip(&self.reference).map(|(now, before)| now - before);
+        let mean_change = changes().sum::<f32>() / means.len() as f32;
+        changes().all(|change| (change - mean_change).abs() <= NOISE_MAX)
     }
 }
 
-/// The mean brightness of every square.
-fn squares(picture: &Picture) -> Vec<f32> {
+/// Returns the mean luma of every block.
+fn block_means(picture: &Picture) -> Vec<f32> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let across = width.div_ceil(SQUARE);
-    let mut sums = vec![(0f32, 0f32); across * height.div_ceil(SQUARE)];
-    let mut levels = Vec::with_capacity(width.div_ceil(STEP));
-    for y in (0..height).step_by(STEP) {
-        picture.sample_luma(y, STEP, &mut levels);
-        let sums = &mut sums[y / SQUARE * across..][..across];
-        for (sums, levels) in sums.iter_mut().zip(levels.chunks(SQUARE / STEP)) {
-            for level in levels {
-                sums.0 += f32::from(*level);
-                sums.1 += 1.0;
+    let across = width.div_ceil(BLOCK_SIDE);
+    let mut sums = vec![(0f32, 0f32); across * height.div_ceil(BLOCK_SIDE)];
+    let mut luma = Vec::with_capacity(width.div_ceil(SAMPLE_STEP));
+    for y in (0..height).step_by(SAMPLE_STEP) {
+        picture.sample_luma(y, SAMPLE_STEP, &mut luma);
+        let sums = &mut sums[y / BLOCK_SIDE * across..][..across];
+        for (sum, luma) in sums.iter_mut().zip(luma.chunks(BLOCK_SIDE / SAMPLE_STEP)) {
+            for level in luma {
+                sum.0 += f32::from(*level);
+                sum.1 += 1.0;
             }
         }
     }
@@ -67,11 +69,10 @@ mod tests {
 
     const GREY: [u8; 3] = [120; 3];
 
-    fn noisy(mut picture: Picture, seed: u32) -> Picture {
-        let mut state = seed;
+    fn noisy(mut picture: Picture, seed: u64) -> Picture {
+        let mut random = fastrand::Rng::with_seed(seed);
         for value in picture.rgb_mut() {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            *value = value.saturating_add((state >> 24) as u8 % 9).saturating_sub(4);
+            *value = value.saturating_add(random.u8(0..9)).saturating_sub(4);
         }
         picture
     }
@@ -84,14 +85,14 @@ mod tests {
         picture
     }
 
-    fn motion(seen: &Picture) -> MotionDetector {
+    fn motion(reference: &Picture) -> MotionDetector {
         let mut motion = MotionDetector::default();
-        motion.set_reference(seen);
+        motion.set_reference(reference);
         motion
     }
 
     #[test]
-    fn noise_and_flickering_lamps_are_no_motion() {
+    fn noise_and_flicker_are_no_motion() {
         let motion = motion(&noisy(Picture::filled(640, 480, GREY), 1));
         for seed in 2..30 {
             assert!(motion.is_still(&noisy(Picture::filled(640, 480, GREY), seed)));
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_face_that_is_looked_at_is_motion_wherever_it_is() {
+    fn smallest_detected_face_is_motion_at_any_position() {
         let motion = motion(&Picture::filled(640, 480, GREY));
         for (x, y) in [(0, 0), (7, 9), (300, 211), (592, 432)] {
             assert!(!motion.is_still(&with_square(x, y, 48, [105, 110, 100])), "{x}, {y}");
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn before_the_first_look_after_another_size_or_when_forgotten_nothing_is_still() {
+    fn missing_reference_or_other_size_is_motion() {
         let picture = Picture::filled(64, 48, GREY);
         assert!(!MotionDetector::default().is_still(&picture));
         let mut motion = motion(&Picture::filled(64, 80, GREY));

@@ -1,14 +1,13 @@
-//! Consent as a type: no embedding without a reason to make one.
+//! Purposes of embeddings: consent as a type.
 
 use std::marker::PhantomData;
 
-/// Reason for which a face is turned into an embedding. It borrows the enrolment or the recognition
-/// window that it belongs to, and cannot outlive it. Only `recognition` and `evaluate` create one:
-/// `tests/compile` searches all other crates for a call of these constructors.
+/// Purpose of an embedding. It borrows the enrolment or the recognition window that it belongs to and
+/// cannot outlive it. `tests/guards/purposes.rs` lists the places that may create one.
 #[derive(Debug)]
 pub struct Purpose<'a> {
     kind: Kind,
-    lasts: PhantomData<&'a ()>,
+    borrowed: PhantomData<&'a ()>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,14 +17,14 @@ pub(super) enum Kind {
 }
 
 impl<'a> Purpose<'a> {
-    /// Enrolment of a person who consented, while `enrolment` is in progress.
+    /// Creates the purpose of enrolling a person who consented, while `enrolment` is in progress.
     pub fn enrolment<T>(_enrolment: &'a T) -> Self {
-        Self { kind: Kind::Enrolment, lasts: PhantomData }
+        Self { kind: Kind::Enrolment, borrowed: PhantomData }
     }
 
-    /// Recognition of customers, while `window` is open.
+    /// Creates the purpose of recognising customers, while `window` is open.
     pub fn recognition<T>(_window: &'a T) -> Self {
-        Self { kind: Kind::Recognition, lasts: PhantomData }
+        Self { kind: Kind::Recognition, borrowed: PhantomData }
     }
 
     pub(super) fn kind(&self) -> Kind {

@@ -1,73 +1,78 @@
-//! Is this view of a face good enough to say anything about whose it is?
+//! Quality of a view of a face: pose, size, sharpness and brightness.
 
 use instored_imaging::Picture;
 
 use super::{Face, LANDMARK_COUNT};
 
-/// How the head is held, from the landmarks alone.
+/// Pose of the head, estimated from the landmarks.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Pose {
-    /// Turned left or right: the nose's way off the middle of the eyes, in eye distances; 0 is
-    /// straight ahead, beyond ±0.35 one cheek is hidden.
+    /// Horizontal offset of the nose from the midpoint of the eyes, in eye distances. 0 is frontal;
+    /// beyond ±0.35 one cheek is hidden.
     pub yaw: f32,
-    /// Up or down: where the nose is between eyes (0) and mouth (1); about 0.55 straight ahead.
+    /// Vertical position of the nose between eyes (0) and mouth (1). Frontal is about 0.55.
     pub pitch: f32,
-    /// Tilted towards a shoulder, in degrees.
+    /// Tilt towards a shoulder, in degrees.
     pub roll: f32,
 }
 
-/// What can be said of a view.
+/// Measured quality of a view.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Quality {
-    /// Pixels between the eyes.
+    /// Distance between the eyes, in pixels.
     pub eye_distance: f32,
-    /// Variance of the Laplacian of the aligned face's luma; blur brings it down.
+    /// Variance of the Laplacian of the aligned face's luma. Blur lowers it.
     pub sharpness: f32,
     /// Mean luma of the aligned face, 0 to 255.
     pub brightness: f32,
-    /// How the head is held.
+    /// Pose of the head.
     pub pose: Pose,
-    /// Whether all landmarks are inside the picture, with a margin of a third eye distance.
-    pub inside: bool,
+    /// True if all landmarks are inside the picture, with a margin of a third of the eye distance.
+    pub is_inside: bool,
 }
 
-/// From where a view is good enough.
+/// Limits of a usable view.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct QualityLimits {
-    /// At least so many pixels between the eyes.
+    /// Minimum distance between the eyes, in pixels.
     pub eye_distance: f32,
-    /// At least this variance of the Laplacian.
+    /// Minimum variance of the Laplacian.
     pub sharpness: f32,
-    /// Between these means of luma.
+    /// Minimum and maximum mean luma.
     pub brightness: (f32, f32),
-    /// At most this far to a side, in eye distances.
+    /// Maximum absolute yaw, in eye distances.
     pub yaw: f32,
-    /// Between these places of the nose.
+    /// Minimum and maximum pitch.
     pub pitch: (f32, f32),
-    /// At most this tilt, in degrees.
+    /// Maximum absolute tilt, in degrees.
     pub roll: f32,
 }
 
-/// Why a view is not good enough.
+/// Reason for which a view is not usable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(missing_docs)]
 pub enum QualityIssue {
+    /// The eyes are too close together.
     TooSmall,
+    /// A landmark is outside the picture or near its edge.
     CutOff,
+    /// The mean luma is too low.
     TooDark,
+    /// The mean luma is too high.
     TooBright,
+    /// The picture is not sharp.
     Blurred,
+    /// The head is turned or tilted too far.
     TurnedAway,
 }
 
 impl Pose {
-    /// The pose that the landmarks show.
+    /// Estimates the pose from the landmarks.
     pub fn from_landmarks(landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Self {
         let [right_eye, left_eye, nose, right_mouth, left_mouth] = *landmarks;
         let middle = |a: [f32; 2], b: [f32; 2]| [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
         let (dx, dy) = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1]);
         let distance = dx.hypot(dy).max(f32::EPSILON);
-        // Along and across the line of the eyes, so that a tilt does not look like a turn.
+        // Axes along and across the line of the eyes, so that a tilt does not change the yaw.
         let (along, down) = ([dx / distance, dy / distance], [-dy / distance, dx / distance]);
         let eyes = middle(right_eye, left_eye);
         let mouth = middle(right_mouth, left_mouth);
@@ -80,8 +85,8 @@ impl Pose {
         }
     }
 
-    /// Whether two poses are different enough to teach something new: a twentieth of an eye
-    /// distance, a fifteenth of the nose's way, or four degrees.
+    /// Returns true if two poses are different enough for a further view to add information: by 0.05
+    /// in yaw, 0.066 in pitch, or 4 degrees in roll.
     pub fn differs_from(&self, other: &Self) -> bool {
         (self.yaw - other.yaw).abs() > 0.05
             || (self.pitch - other.pitch).abs() > 0.066
@@ -90,13 +95,13 @@ impl Pose {
 }
 
 impl Quality {
-    /// Measures a view: the face as found in `picture`, and as cut out of it.
+    /// Measures a view: `face` in `picture`, and `aligned` as cut out of it.
     pub fn measure(face: &Face, picture: &Picture, aligned: &Picture) -> Self {
         let [right_eye, left_eye, ..] = face.landmarks;
         let eye_distance = (left_eye[0] - right_eye[0]).hypot(left_eye[1] - right_eye[1]);
         let margin = eye_distance / 3.0;
         let within = |v: f32, length: u32| v >= margin && v <= length as f32 - margin;
-        let inside = face
+        let is_inside = face
             .landmarks
             .iter()
             .all(|[x, y]| within(*x, picture.width()) && within(*y, picture.height()));
@@ -106,17 +111,17 @@ impl Quality {
             sharpness: laplacian_variance(&luma, aligned.width() as usize),
             brightness: luma.iter().sum::<f32>() / luma.len() as f32,
             pose: Pose::from_landmarks(&face.landmarks),
-            inside,
+            is_inside,
         }
     }
 
-    /// The first thing that is wrong with the view, if any.
+    /// Returns the first issue of the view, or `None` if it is usable.
     pub fn issue(&self, limits: &QualityLimits) -> Option<QualityIssue> {
         let Pose { yaw, pitch, roll } = self.pose;
         let outside = |v: f32, (low, high): (f32, f32)| v < low || v > high;
         [
             (self.eye_distance < limits.eye_distance, QualityIssue::TooSmall),
-            (!self.inside, QualityIssue::CutOff),
+            (!self.is_inside, QualityIssue::CutOff),
             (
                 yaw.abs() > limits.yaw || outside(pitch, limits.pitch) || roll.abs() > limits.roll,
                 QualityIssue::TurnedAway,
@@ -126,7 +131,7 @@ impl Quality {
             (self.sharpness < limits.sharpness, QualityIssue::Blurred),
         ]
         .into_iter()
-        .find_map(|(wrong, shortcoming)| wrong.then_some(shortcoming))
+        .find_map(|(is_present, issue)| is_present.then_some(issue))
     }
 }
 
@@ -143,14 +148,14 @@ impl Default for QualityLimits {
     }
 }
 
-/// BT.601 luma, 0 to 255.
+/// Returns the BT.601 luma of each pixel, 0 to 255.
 fn luma(picture: &Picture) -> Vec<f32> {
     let weigh =
         |p: &[u8]| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
     picture.rgb().chunks_exact(3).map(weigh).collect()
 }
 
-/// Variance of the four-neighbour Laplacian (Pech-Pacheco et al., "Diatom autofocusing in
+/// Returns the variance of the four-neighbour Laplacian (Pech-Pacheco et al., "Diatom autofocusing in
 /// brightfield microscopy", 2000).
 fn laplacian_variance(luma: &[f32], width: usize) -> f32 {
     let rows: Vec<&[f32]> = luma.chunks_exact(width).collect();
@@ -173,7 +178,7 @@ mod tests {
     use super::*;
     use crate::Rect;
 
-    const STRAIGHT: [[f32; 2]; LANDMARK_COUNT] =
+    const FRONTAL: [[f32; 2]; LANDMARK_COUNT] =
         [[80.0, 80.0], [120.0, 80.0], [100.0, 102.0], [84.0, 120.0], [116.0, 120.0]];
 
     fn quality(landmarks: [[f32; 2]; LANDMARK_COUNT], aligned: &Picture) -> Quality {
@@ -181,7 +186,7 @@ mod tests {
         Quality::measure(&face, &Picture::filled(200, 200, [0; 3]), aligned)
     }
 
-    fn chequered(dark: u8, bright: u8) -> Picture {
+    fn checkerboard(dark: u8, bright: u8) -> Picture {
         let pixels = (0..112 * 112).flat_map(|i| {
             let value = if (i % 112 / 4 + i / 112 / 4) % 2 == 0 { dark } else { bright };
             [value; 3]
@@ -190,36 +195,36 @@ mod tests {
     }
 
     #[test]
-    fn a_straight_sharp_lit_face_is_good() {
-        let quality = quality(STRAIGHT, &chequered(90, 150));
+    fn frontal_sharp_bright_face_has_no_issue() {
+        let quality = quality(FRONTAL, &checkerboard(90, 150));
         assert_eq!(quality.issue(&QualityLimits::default()), None, "{quality:?}");
         assert!(quality.pose.yaw.abs() < 1e-6 && quality.pose.roll.abs() < 1e-6);
     }
 
     #[test]
-    fn each_shortcoming_is_named() {
+    fn each_issue_is_detected() {
         let limits = QualityLimits::default();
-        let good = chequered(90, 150);
-        let small = STRAIGHT.map(|p| p.map(|v| v / 2.0 + 40.0));
-        let at_edge = STRAIGHT.map(|[x, y]| [x - 75.0, y]);
-        let mut turned = STRAIGHT;
+        let good = checkerboard(90, 150);
+        let small = FRONTAL.map(|p| p.map(|v| v / 2.0 + 40.0));
+        let at_edge = FRONTAL.map(|[x, y]| [x - 75.0, y]);
+        let mut turned = FRONTAL;
         turned[2][0] += 16.0;
-        for (landmarks, aligned, wanted) in [
+        for (landmarks, aligned, expected) in [
             (small, &good, QualityIssue::TooSmall),
             (at_edge, &good, QualityIssue::CutOff),
             (turned, &good, QualityIssue::TurnedAway),
-            (STRAIGHT, &chequered(0, 30), QualityIssue::TooDark),
-            (STRAIGHT, &chequered(230, 255), QualityIssue::TooBright),
-            (STRAIGHT, &Picture::filled(112, 112, [120; 3]), QualityIssue::Blurred),
+            (FRONTAL, &checkerboard(0, 30), QualityIssue::TooDark),
+            (FRONTAL, &checkerboard(230, 255), QualityIssue::TooBright),
+            (FRONTAL, &Picture::filled(112, 112, [120; 3]), QualityIssue::Blurred),
         ] {
-            assert_eq!(quality(landmarks, aligned).issue(&limits), Some(wanted));
+            assert_eq!(quality(landmarks, aligned).issue(&limits), Some(expected));
         }
     }
 
     #[test]
-    fn a_tilted_head_is_not_a_turned_one() {
+    fn tilt_does_not_change_yaw() {
         let (sin, cos) = 0.4f32.sin_cos();
-        let tilted = STRAIGHT.map(|[x, y]| {
+        let tilted = FRONTAL.map(|[x, y]| {
             let (x, y) = (x - 100.0, y - 100.0);
             [cos * x - sin * y + 100.0, sin * x + cos * y + 100.0]
         });

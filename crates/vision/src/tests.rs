@@ -1,5 +1,5 @@
-//! The whole way of a face, held against OpenCV and onnxruntime on the original weights: the
-//! numbers are those that `tests/golden/make` writes.
+//! Golden tests: detection, alignment and embeddings against OpenCV and onnxruntime with the published
+//! weights. `tests/golden/make` writes the golden files.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use instored_imaging::Picture;
 use serde::Deserialize;
 
 use super::*;
+use crate::align::SimilarityTransform;
 
 #[derive(Deserialize)]
 struct Golden<T> {
@@ -71,11 +72,11 @@ fn recognition() -> Purpose<'static> {
 }
 
 #[test]
-fn faces_are_where_opencv_finds_them() {
+fn detected_faces_match_opencv() {
     let mut detector = detector(320, 320);
     for (name, golden) in golden::<Detected>("detect.json") {
-        // OpenCV's numbers are those of the scaled picture; ours are the picture's own. Pictures
-        // are only ever scaled down here.
+        // OpenCV's coordinates are those of the scaled picture, ours those of the original one. Our
+        // detector scales pictures down only.
         if golden.scale > 1.0 {
             continue;
         }
@@ -83,22 +84,22 @@ fn faces_are_where_opencv_finds_them() {
         assert_eq!(faces.len(), golden.faces.len(), "{name}");
         for (face, golden_face) in faces.iter().zip(&golden.faces) {
             let Rect { x, y, width, height } = face.bounds;
-            let close = |ours: &[f32], theirs: &[f32], limit: f32| {
+            let assert_close = |ours: &[f32], theirs: &[f32], limit: f32| {
                 for (ours, theirs) in ours.iter().zip(theirs) {
-                    let apart = (ours * golden.scale - theirs).abs();
-                    assert!(apart < limit, "{name}: {ours} is {apart} of 320 px off");
+                    let error = (ours * golden.scale - theirs).abs();
+                    assert!(error < limit, "{name}: {ours} is off by {error} of 320 px");
                 }
             };
-            close(&[x, y, width, height], &golden_face.bounds, 3.0);
+            assert_close(&[x, y, width, height], &golden_face.bounds, 3.0);
             // Ours are means over several boxes.
-            close(face.landmarks.as_flattened(), golden_face.landmarks.as_flattened(), 5.0);
+            assert_close(face.landmarks.as_flattened(), golden_face.landmarks.as_flattened(), 5.0);
             assert!((face.score - golden_face.score).abs() < 0.03, "{name}: {}", face.score);
         }
     }
 }
 
 #[test]
-fn a_detector_of_any_size_finds_the_same_landmarks() {
+fn landmarks_are_the_same_at_any_detector_size() {
     for (width, height) in [(256, 192), (320, 256), (640, 480), (640, 640)] {
         let mut detector = detector(width, height);
         for (name, golden) in golden::<Detected>("detect.json") {
@@ -108,8 +109,8 @@ fn a_detector_of_any_size_finds_the_same_landmarks() {
             let [eye, other_eye, ..] = golden_landmarks;
             let eyes = (eye[0] - other_eye[0]).hypot(eye[1] - other_eye[1]);
             for (ours, theirs) in faces[0].landmarks.iter().zip(&golden_landmarks) {
-                let apart = (ours[0] - theirs[0]).hypot(ours[1] - theirs[1]) / eyes;
-                assert!(apart < 0.2, "{name} at {width}x{height}: {apart} eye distances off");
+                let error = (ours[0] - theirs[0]).hypot(ours[1] - theirs[1]) / eyes;
+                assert!(error < 0.2, "{name} at {width}x{height}: off by {error} eye distances");
             }
         }
     }
@@ -121,7 +122,7 @@ fn a_detector_of_any_size_finds_the_same_landmarks() {
 }
 
 #[test]
-fn a_face_is_aligned_as_opencv_does_it() {
+fn aligned_face_matches_opencv() {
     for (name, golden) in golden::<Aligned>("align_crop.json") {
         let SimilarityTransform { a, b, tx, ty } =
             SimilarityTransform::to_template(&golden.landmarks).unwrap();
@@ -131,14 +132,14 @@ fn a_face_is_aligned_as_opencv_does_it() {
         }
         let ours = align(&portrait(&name), &golden.landmarks).unwrap();
         let theirs = picture(&format!("tests/golden/{}", golden.crop));
-        let apart = |i: usize| f64::from(ours.rgb()[i].abs_diff(theirs.rgb()[i]));
-        let mean = (0..ours.rgb().len()).map(apart).sum::<f64>() / ours.rgb().len() as f64;
-        assert!(mean < 1.0, "{name}: {mean} of 255 apart in the mean");
+        let difference = |i: usize| f64::from(ours.rgb()[i].abs_diff(theirs.rgb()[i]));
+        let mean = (0..ours.rgb().len()).map(difference).sum::<f64>() / ours.rgb().len() as f64;
+        assert!(mean < 1.0, "{name}: mean difference of {mean} levels");
     }
 }
 
 #[test]
-fn a_network_says_what_the_original_weights_say() {
+fn embeddings_match_published_weights() {
     let network = |name| {
         let model = Model::load(name, Role::Embedder).unwrap();
         network::Network::new(&model, ALIGNED_SIDE, ALIGNED_SIDE).unwrap()
@@ -155,15 +156,15 @@ fn a_network_says_what_the_original_weights_say() {
 }
 
 #[test]
-fn a_blend_compares_by_the_weighted_mean_of_its_parts() {
+fn blend_cosine_is_weighted_mean_of_member_cosines() {
     let [blend, sface] = ["blend", "sface"].map(embedder);
     let mobilefacenet = {
         let model = Model::load("mobilefacenet", Role::Embedder).unwrap();
-        let steady = model.manifest().output.steady;
+        let bias_dimension = model.manifest().output.bias_dimension;
         let network = network::Network::new(&model, ALIGNED_SIDE, ALIGNED_SIDE).unwrap();
         move |face: &Picture| {
             let mut values = network.run(face).unwrap().swap_remove(0);
-            values.push(steady);
+            values.push(bias_dimension);
             Embedding::normalised(values).unwrap()
         }
     };
@@ -180,7 +181,7 @@ fn a_blend_compares_by_the_weighted_mean_of_its_parts() {
 }
 
 #[test]
-fn a_face_and_its_mirror_image_are_one_where_both_are_embedded() {
+fn mirrored_embedding_is_invariant_to_mirroring() {
     let mobilefacenet = embedder("mobilefacenet");
     let face = picture("tests/golden/align/person_a_1.png");
     let [straight, mirrored] = [face.clone(), face.mirrored()]
@@ -189,32 +190,32 @@ fn a_face_and_its_mirror_image_are_one_where_both_are_embedded() {
 }
 
 #[test]
-fn people_are_told_apart_years_later() {
+fn faces_are_verified_across_years() {
     for name in ["sface", "mobilefacenet", "blend"] {
         let (embedder, mut detector) = (embedder(name), detector(320, 256));
         let threshold = embedder.calibration().unwrap().threshold(1e-3, 1);
-        let mut of = |file: &str| {
+        let mut embedding = |file: &str| {
             let picture = portrait(file);
             let face = detector.detect(&picture).unwrap().swap_remove(0);
             let aligned = align(&picture, &face.landmarks).unwrap();
             embedder.embed(&aligned, &recognition()).unwrap().unwrap()
         };
-        let (a_then, a_now) = (of("person_a_1.jpg"), of("person_a_2.jpg"));
-        let (b_then, b_now) = (of("person_b_1.jpg"), of("person_b_2.jpg"));
-        let others = [of("impostor_1.jpg"), of("impostor_2.jpg"), of("astronaut.png")];
+        let (a_then, a_now) = (embedding("person_a_1.jpg"), embedding("person_a_2.jpg"));
+        let (b_then, b_now) = (embedding("person_b_1.jpg"), embedding("person_b_2.jpg"));
+        let impostors = ["impostor_1.jpg", "impostor_2.jpg", "astronaut.png"].map(embedding);
         assert!(a_then.cosine(&a_now) > threshold, "{name}: a");
         assert!(b_then.cosine(&b_now) > threshold, "{name}: b");
         assert!(a_then.cosine(&b_now) < threshold, "{name}: a and b");
-        for other in &others {
+        for impostor in &impostors {
             for person in [&a_then, &a_now, &b_then, &b_now] {
-                assert!(person.cosine(other) < threshold, "{name}: a stranger");
+                assert!(person.cosine(impostor) < threshold, "{name}: impostor");
             }
         }
     }
 }
 
 #[test]
-fn the_liveness_model_runs_and_its_card_fits() {
+fn pad_model_output_matches_manifest() {
     let model = Model::load("minifasnet", Role::Pad).unwrap();
     let side = model.manifest().input.width.unwrap();
     let network = network::Network::new(&model, side, side).unwrap();
@@ -223,12 +224,12 @@ fn the_liveness_model_runs_and_its_card_fits() {
 }
 
 #[test]
-fn what_is_no_face_makes_no_embedding() {
+fn uniform_picture_has_no_embedding() {
     for name in ["blend", "sface", "mobilefacenet"] {
         let embedder = embedder(name);
         for colour in [[0; 3], [128; 3], [255, 200, 180]] {
-            let nothing = Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, colour);
-            assert!(embedder.embed(&nothing, &recognition()).unwrap().is_none(), "{name}");
+            let uniform = Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, colour);
+            assert!(embedder.embed(&uniform, &recognition()).unwrap().is_none(), "{name}");
         }
     }
 }

@@ -1,163 +1,201 @@
-//! Which face of this frame is which face of the frames before.
+//! Tracking: association of the faces of consecutive frames.
 
 use std::time::Duration;
 
 use super::{Face, Rect};
 
-/// A face followed across frames. Never used twice while the program runs.
+/// Identifier of a track. Never reused while the program runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TrackId(u64);
 
-/// A face of this frame with its track.
+/// Face of a frame with its track.
 #[derive(Clone, Debug)]
 pub struct TrackedFace {
-    /// The track.
+    /// Track of the face.
     pub track: TrackId,
-    /// The face.
+    /// Detected face.
     pub face: Face,
 }
 
 struct Track {
     id: TrackId,
     bounds: Rect,
-    /// Pixels a second, (x, y).
+    /// Pixels per second, (x, y).
     velocity: [f32; 2],
-    seen: Duration,
+    updated_at: Duration,
 }
 
-/// Follows faces by where they are: the pairs that overlap most, or are nearest, are the same face.
+/// Tracker of faces by position: boxes with the largest overlap, or the smallest distance, are the
+/// same face.
 ///
-/// Where it cannot be told which of two faces is which, as when two people cross, their tracks end
-/// and new ones begin: a track never carries one person's name over to another.
+/// If two faces cannot be distinguished, as when two people cross, their tracks end and new ones begin.
+/// A track never changes from one person to another.
 pub struct Tracker {
     tracks: Vec<Track>,
-    next: u64,
-    patience: Duration,
+    next_id: u64,
+    max_gap: Duration,
 }
 
+/// Largest ratio of the sides of two boxes of one face.
+const SIZE_RATIO_MAX: f32 = 2.0;
+
+/// Intersection over union above which two boxes are scored by overlap instead of distance.
+const OVERLAP_MIN: f32 = 0.1;
+
+/// Longest time for which a velocity is extrapolated, in seconds.
+const EXTRAPOLATION_MAX: f32 = 0.5;
+
+/// Weight of the latest displacement in the velocity.
+const VELOCITY_SMOOTHING: f32 = 0.5;
+
+/// Smallest difference of two association scores that is not ambiguous. A face that is briefly hidden
+/// by another has almost the same position; two heads side by side do not.
+const AMBIGUITY_MARGIN: f32 = 0.35;
+
 impl Tracker {
-    /// A tracker that gives up a face which was not seen for `patience`.
-    pub fn new(patience: Duration) -> Self {
-        Self { tracks: Vec::new(), next: 0, patience }
+    /// Creates a tracker that ends a track whose face has not been detected for longer than `max_gap`.
+    pub fn new(max_gap: Duration) -> Self {
+        Self { tracks: Vec::new(), next_id: 0, max_gap }
     }
 
-    /// Takes the faces of a frame. Returns them with their tracks, in the same order, and the
-    /// tracks that have ended.
+    /// Associates the faces of a frame with tracks. Returns the faces in the same order with their
+    /// tracks, and the tracks that have ended.
     pub fn update(
         &mut self,
-        taken: Duration,
+        captured_at: Duration,
         faces: Vec<Face>,
     ) -> (Vec<TrackedFace>, Vec<TrackId>) {
-        let (kept, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.tracks)
-            .into_iter()
-            .partition(|t| taken.saturating_sub(t.seen) <= self.patience);
-        self.tracks = kept;
-
-        let mut pairs: Vec<Pair> = Vec::new();
-        for (t, track) in self.tracks.iter().enumerate() {
-            let expected = track.expected_at(taken);
-            for (f, face) in faces.iter().enumerate() {
-                if let Some(likeness) = likeness(&expected, &face.bounds) {
-                    pairs.push(Pair { likeness, t, f });
-                }
-            }
-        }
-        pairs.sort_by(|a, b| b.likeness.total_cmp(&a.likeness));
-        let mut track_of = vec![None; faces.len()];
-        let mut taken_tracks = vec![false; self.tracks.len()];
-        let mut doubtful = vec![false; self.tracks.len()];
-        for (i, pair) in pairs.iter().enumerate() {
-            if taken_tracks[pair.t] || track_of[pair.f].is_some() {
-                continue;
-            }
-            taken_tracks[pair.t] = true;
-            track_of[pair.f] = Some(pair.t);
-            for rival in pairs[i + 1..].iter().filter(|rival| pair.is_contested_by(rival)) {
-                doubtful[pair.t] = true;
-                doubtful[rival.t] = true;
-            }
-        }
+        let mut ended = self.end_stale(captured_at);
+        let Association { track_of_face, mut is_ambiguous } = self.associate(captured_at, &faces);
 
         let mut tracked = Vec::with_capacity(faces.len());
-        for (face, track) in faces.into_iter().zip(track_of) {
-            let id = match track.filter(|t| !doubtful[*t]) {
-                Some(t) => self.tracks[t].follow(taken, face.bounds),
-                None => self.begin(taken, face.bounds),
+        for (face, track) in faces.into_iter().zip(track_of_face) {
+            let id = match track.filter(|t| !is_ambiguous[*t]) {
+                Some(t) => self.tracks[t].extend(captured_at, face.bounds),
+                None => self.begin(captured_at, face.bounds),
             };
             tracked.push(TrackedFace { track: id, face });
         }
-        let mut ended: Vec<_> = ended.into_iter().map(|t| t.id).collect();
-        // The tracks that began in this frame stand behind those that could be in doubt.
-        doubtful.resize(self.tracks.len(), false);
-        let mut doubtful = doubtful.into_iter();
-        ended.extend(self.tracks.extract_if(.., |_| doubtful.next() == Some(true)).map(|t| t.id));
+        // Tracks that began in this frame are at the end of the list and are never ambiguous.
+        is_ambiguous.resize(self.tracks.len(), false);
+        let mut is_ambiguous = is_ambiguous.into_iter();
+        let ambiguous = self.tracks.extract_if(.., |_| is_ambiguous.next() == Some(true));
+        ended.extend(ambiguous.map(|track| track.id));
         (tracked, ended)
     }
 
-    fn begin(&mut self, taken: Duration, bounds: Rect) -> TrackId {
-        let id = TrackId(self.next);
-        self.next += 1;
-        self.tracks.push(Track { id, bounds, velocity: [0.0; 2], seen: taken });
+    fn end_stale(&mut self, now: Duration) -> Vec<TrackId> {
+        let max_gap = self.max_gap;
+        let is_stale = |track: &mut Track| now.saturating_sub(track.updated_at) > max_gap;
+        self.tracks.extract_if(.., is_stale).map(|track| track.id).collect()
+    }
+
+    /// Pairs tracks and faces greedily, the highest association score first.
+    fn associate(&self, now: Duration, faces: &[Face]) -> Association {
+        let pairs = self.scored_pairs(now, faces);
+        let mut track_of_face = vec![None; faces.len()];
+        let mut is_paired = vec![false; self.tracks.len()];
+        let mut is_ambiguous = vec![false; self.tracks.len()];
+        for (i, pair) in pairs.iter().enumerate() {
+            if is_paired[pair.track] || track_of_face[pair.face].is_some() {
+                continue;
+            }
+            is_paired[pair.track] = true;
+            track_of_face[pair.face] = Some(pair.track);
+            for rival in pairs[i + 1..].iter().filter(|rival| pair.is_contested_by(rival)) {
+                is_ambiguous[pair.track] = true;
+                is_ambiguous[rival.track] = true;
+            }
+        }
+        Association { track_of_face, is_ambiguous }
+    }
+
+    /// Returns all pairs of a track and a face that may be the same, the highest score first.
+    fn scored_pairs(&self, now: Duration, faces: &[Face]) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for (t, track) in self.tracks.iter().enumerate() {
+            let predicted = track.predict(now);
+            for (f, face) in faces.iter().enumerate() {
+                if let Some(score) = association_score(&predicted, &face.bounds) {
+                    pairs.push(Pair { score, track: t, face: f });
+                }
+            }
+        }
+        pairs.sort_by(|a, b| b.score.total_cmp(&a.score));
+        pairs
+    }
+
+    fn begin(&mut self, captured_at: Duration, bounds: Rect) -> TrackId {
+        let id = TrackId(self.next_id);
+        self.next_id += 1;
+        self.tracks.push(Track { id, bounds, velocity: [0.0; 2], updated_at: captured_at });
         id
     }
 }
 
-/// A track and a face that may belong together.
-struct Pair {
-    likeness: f32,
-    t: usize,
-    f: usize,
+/// Result of the association of tracks and faces.
+struct Association {
+    /// Index of each face's track.
+    track_of_face: Vec<Option<usize>>,
+    /// For each track, true if it cannot be distinguished from another.
+    is_ambiguous: Vec<bool>,
 }
 
-/// How far behind the better pair another has to be, so that there is no doubt. A face that another
-/// hides for a moment lies almost where that other lies; two heads side by side do not.
-const CLEAR_LEAD: f32 = 0.35;
+/// Track and face that may be the same, by their indices.
+struct Pair {
+    score: f32,
+    track: usize,
+    face: usize,
+}
 
 impl Pair {
-    /// Whether `rival`, the less likely pair, claims the same face or the same track nearly as well.
+    /// Returns true if `rival`, a pair with a lower score, has the same face or the same track and
+    /// almost the same score.
     fn is_contested_by(&self, rival: &Self) -> bool {
-        let same = (rival.t == self.t) != (rival.f == self.f);
-        same && self.likeness - rival.likeness < CLEAR_LEAD
+        let shares_one = (rival.track == self.track) != (rival.face == self.face);
+        shares_one && self.score - rival.score < AMBIGUITY_MARGIN
     }
 }
 
 impl Track {
-    fn expected_at(&self, taken: Duration) -> Rect {
-        // A velocity says little after half a second.
-        let ahead = taken.saturating_sub(self.seen).as_secs_f32().min(0.5);
+    /// Returns the expected box at time `now`.
+    fn predict(&self, now: Duration) -> Rect {
+        let ahead = now.saturating_sub(self.updated_at).as_secs_f32().min(EXTRAPOLATION_MAX);
         let [vx, vy] = self.velocity;
         Rect { x: self.bounds.x + vx * ahead, y: self.bounds.y + vy * ahead, ..self.bounds }
     }
 
-    fn follow(&mut self, taken: Duration, bounds: Rect) -> TrackId {
-        let elapsed = taken.saturating_sub(self.seen).as_secs_f32();
+    /// Updates position and velocity with a detected face. Returns the identifier of the track.
+    fn extend(&mut self, captured_at: Duration, bounds: Rect) -> TrackId {
+        let elapsed = captured_at.saturating_sub(self.updated_at).as_secs_f32();
         if elapsed > 0.0 {
             let (from, to) = (self.bounds.centre(), bounds.centre());
             for axis in 0..2 {
-                let speed = (to[axis] - from[axis]) / elapsed;
-                self.velocity[axis] = 0.5 * self.velocity[axis] + 0.5 * speed;
+                let latest = (to[axis] - from[axis]) / elapsed;
+                self.velocity[axis] =
+                    (1.0 - VELOCITY_SMOOTHING) * self.velocity[axis] + VELOCITY_SMOOTHING * latest;
             }
         }
         self.bounds = bounds;
-        self.seen = taken;
+        self.updated_at = captured_at;
         self.id
     }
 }
 
-/// How much two boxes look like one face a moment apart: 1 to 2 when they overlap, below 1 when
-/// they only are near, `None` when it cannot be the same face.
-fn likeness(expected: &Rect, found: &Rect) -> Option<f32> {
-    let sizes = expected.area().sqrt() / found.area().sqrt();
-    if !(0.5..=2.0).contains(&sizes) {
+/// Scores the association of a predicted and a detected box: 1 to 2 if they overlap, less than 1 if
+/// they are near each other, `None` if they cannot be the same face.
+fn association_score(predicted: &Rect, detected: &Rect) -> Option<f32> {
+    let size_ratio = predicted.area().sqrt() / detected.area().sqrt();
+    if !(1.0 / SIZE_RATIO_MAX..=SIZE_RATIO_MAX).contains(&size_ratio) {
         return None;
     }
-    let overlap = expected.iou(found);
-    if overlap > 0.1 {
-        return Some(1.0 + overlap);
+    let iou = predicted.iou(detected);
+    if iou > OVERLAP_MIN {
+        return Some(1.0 + iou);
     }
-    let ([ax, ay], [bx, by]) = (expected.centre(), found.centre());
-    let apart = (ax - bx).hypot(ay - by) / found.width.max(expected.width);
-    (apart < 1.0).then_some(1.0 - apart)
+    let ([ax, ay], [bx, by]) = (predicted.centre(), detected.centre());
+    let distance = (ax - bx).hypot(ay - by) / detected.width.max(predicted.width);
+    (distance < 1.0).then_some(1.0 - distance)
 }
 
 #[cfg(test)]
@@ -181,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walking_face_keeps_its_track_and_two_faces_have_two() {
+    fn moving_faces_keep_their_tracks() {
         let mut tracker = tracker();
         for step in 0..20 {
             let x = step as f32 * 15.0;
@@ -190,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_detections_does_not_matter() {
+    fn order_of_detections_does_not_change_tracks() {
         let mut tracker = tracker();
         assert_eq!(ids(&mut tracker, 0, &[0.0, 300.0]), [0, 1]);
         assert_eq!(ids(&mut tracker, 100, &[302.0, 3.0]), [1, 0]);
     }
 
     #[test]
-    fn a_short_gap_is_bridged_and_a_long_one_ends_the_track() {
+    fn short_gap_keeps_track_and_long_gap_ends_it() {
         let mut tracker = tracker();
         assert_eq!(ids(&mut tracker, 0, &[100.0]), [0]);
         assert!(ids(&mut tracker, 500, &[]).is_empty());
@@ -208,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn where_two_faces_cross_neither_keeps_its_track() {
+    fn crossing_faces_lose_their_tracks() {
         let mut tracker = tracker();
         let mut before = Vec::new();
         for step in 0..8 {
@@ -216,15 +254,15 @@ mod tests {
             before = ids(&mut tracker, step * 100, &[x, 300.0 - x]);
         }
         assert_eq!(before, [0, 1]);
-        // The one in front hides the other.
+        // One face hides the other.
         let front = ids(&mut tracker, 800, &[150.0]);
-        let apart = ids(&mut tracker, 900, &[185.0, 115.0]);
-        let all: Vec<_> = front.into_iter().chain(apart).collect();
+        let separated = ids(&mut tracker, 900, &[185.0, 115.0]);
+        let all: Vec<_> = front.into_iter().chain(separated).collect();
         assert!(all.iter().all(|track| *track > 1), "{all:?}");
     }
 
     #[test]
-    fn heads_close_together_keep_their_tracks() {
+    fn adjacent_heads_keep_their_tracks() {
         let mut tracker = tracker();
         for step in 0..20 {
             let sway = if step % 2 == 0 { 6.0 } else { 0.0 };
@@ -233,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_face_elsewhere_is_another_one() {
+    fn distant_face_begins_new_track() {
         let mut tracker = tracker();
         assert_eq!(ids(&mut tracker, 0, &[0.0]), [0]);
         assert_eq!(ids(&mut tracker, 100, &[400.0]), [1]);

@@ -1,10 +1,10 @@
-//! One picture, as cameras of every format would deliver it.
+//! One picture in every pixel format: the same face is detected at the same position.
 
 use image::codecs::jpeg::JpegEncoder;
 use instored_imaging::{FrameLayout, LumaRange, Picture, PixelFormat};
 use instored_vision::{Detector, Embedder, Model, Purpose, Rect, Role, align};
 
-/// A portrait of the size that a camera gives, with even sides.
+/// Returns a portrait of at most 640 × 480 pixels, with even sides.
 fn portrait(name: &str) -> Picture {
     let path = format!("{}/../simulation/portraits/{name}", env!("CARGO_MANIFEST_DIR"));
     let rgb = image::open(path).unwrap().thumbnail(640, 480).into_rgb8();
@@ -13,7 +13,7 @@ fn portrait(name: &str) -> Picture {
     Picture::new(width, height, even.into_raw()).unwrap()
 }
 
-/// Luma and chroma of BT.601 in the limited range, from the definition.
+/// Converts a pixel to luma and chroma by the definition of BT.601, limited range.
 fn yuv([r, g, b]: [u8; 3]) -> [f64; 3] {
     let [r, g, b] = [r, g, b].map(|c| f64::from(c) / 255.0);
     let y = 0.299 * r + 0.587 * g + 0.114 * b;
@@ -21,13 +21,13 @@ fn yuv([r, g, b]: [u8; 3]) -> [f64; 3] {
     [16.0 + 219.0 * y, 128.0 + 224.0 * u, 128.0 + 224.0 * v]
 }
 
-/// The bytes that a camera with this format delivers of the picture, rows without padding.
-fn delivered(picture: &Picture, pixel_format: PixelFormat) -> Vec<u8> {
+/// Encodes a picture as a camera with this pixel format, rows without padding.
+fn encode(picture: &Picture, pixel_format: PixelFormat) -> Vec<u8> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let rgb = picture.rgb().as_chunks::<3>().0;
     let all: Vec<_> = rgb.iter().map(|pixel| yuv(*pixel)).collect();
     let luma = |x: usize, y: usize| all[y * width + x][0].round() as u8;
-    // The mean over a block of 2 pixels by `down`, whose corner is at `x`, `y`.
+    // Mean over a block of 2 × `down` pixels with its corner at (x, y).
     let chroma = |which: usize, x: usize, y: usize, down: usize| {
         let block = (0..down).flat_map(|dy| [(x, y + dy), (x + 1, y + dy)]);
         let sum: f64 = block.map(|(x, y)| all[y * width + x][which]).sum();
@@ -51,7 +51,7 @@ fn delivered(picture: &Picture, pixel_format: PixelFormat) -> Vec<u8> {
             grey().chain(plane(1).zip(plane(2)).flat_map(|(u, v)| [u, v])).collect()
         }
         PixelFormat::Yu12 => grey().chain(plane(1)).chain(plane(2)).collect(),
-        // Cameras give grey in the full range.
+        // Cameras encode grey in the full range.
         PixelFormat::Grey => all.iter().map(|[y, ..]| ((y - 16.0) / 219.0 * 255.0) as u8).collect(),
         PixelFormat::Mjpg => {
             let mut jpeg = Vec::new();
@@ -68,51 +68,51 @@ fn delivered(picture: &Picture, pixel_format: PixelFormat) -> Vec<u8> {
     }
 }
 
-/// The picture as it comes in through this format.
-fn received(picture: &Picture, pixel_format: PixelFormat) -> Picture {
+/// Encodes and decodes a picture.
+fn round_trip(picture: &Picture, pixel_format: PixelFormat) -> Picture {
     let (width, height) = (picture.width(), picture.height());
-    let bytes_a_row = match pixel_format {
+    let stride = match pixel_format {
         PixelFormat::Rgb3 | PixelFormat::Bgr3 => width * 3,
         PixelFormat::Yuyv | PixelFormat::Uyvy => width * 2,
         _ => width,
     };
-    FrameLayout::new(pixel_format, width, height, bytes_a_row, LumaRange::Limited)
+    FrameLayout::new(pixel_format, width, height, stride, LumaRange::Limited)
         .unwrap()
-        .decode(&delivered(picture, pixel_format))
+        .decode(&encode(picture, pixel_format))
         .unwrap()
 }
 
-/// How this picture, through each format, compares with itself: how far the box's sides are off at
-/// most, in pixels, and the templates' cosine.
-fn compared(picture: &Picture) -> Vec<(PixelFormat, f32, f32)> {
+/// Compares a picture with its round trip through each pixel format. Returns the largest error of the
+/// box's sides, in pixels, and the cosine of the templates.
+fn compare_all(picture: &Picture) -> Vec<(PixelFormat, f32, f32)> {
     let detector = Model::load("yunet", Role::Detector).unwrap();
     let mut detector = Detector::new(&detector, 320, 256).unwrap();
     let embedder = Embedder::load("blend").unwrap();
-    let mut seen = |picture: &Picture| {
+    let mut box_and_template = |picture: &Picture| {
         let face = detector.detect(picture).unwrap().swap_remove(0);
         let aligned = align(picture, &face.landmarks).unwrap();
         let template = embedder.embed(&aligned, &Purpose::recognition(&())).unwrap().unwrap();
         let Rect { x, y, width, height } = face.bounds;
         ([x, y, x + width, y + height], template)
     };
-    let (place, template) = seen(picture);
-    let through = |pixel_format| {
-        let (there, probe) = seen(&received(picture, pixel_format));
-        let off = place.iter().zip(there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        (pixel_format, off, template.cosine(&probe))
+    let (sides, template) = box_and_template(picture);
+    let compare = |pixel_format| {
+        let (found, probe) = box_and_template(&round_trip(picture, pixel_format));
+        let error = sides.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        (pixel_format, error, template.cosine(&probe))
     };
-    PixelFormat::ALL.into_iter().map(through).collect()
+    PixelFormat::ALL.into_iter().map(compare).collect()
 }
 
 #[test]
-fn every_format_with_colour_shows_the_same_face_in_the_same_place() {
+fn colour_formats_yield_same_box_and_template() {
     for name in ["person_a_1.jpg", "person_b_2.jpg", "astronaut.png"] {
-        for (pixel_format, off, cosine) in compared(&portrait(name)) {
-            // Without its colour a face is the same face, but no longer the same picture.
+        for (pixel_format, error, cosine) in compare_all(&portrait(name)) {
+            // Without colour, box and template differ slightly.
             if pixel_format == PixelFormat::Grey {
                 assert!(cosine >= 0.9, "{name} without colour: {cosine}");
             } else {
-                assert!(off <= 2.0, "{name} as {pixel_format:?} is off by {off}");
+                assert!(error <= 2.0, "{name} as {pixel_format:?} is off by {error}");
                 assert!(cosine >= 0.98, "{name} as {pixel_format:?}: {cosine}");
             }
         }
@@ -120,11 +120,11 @@ fn every_format_with_colour_shows_the_same_face_in_the_same_place() {
 }
 
 #[test]
-fn of_a_picture_without_colour_all_eight_formats_show_the_same() {
+fn grey_picture_is_the_same_in_all_formats() {
     let portrait = portrait("person_a_1.jpg");
-    let grey = received(&portrait, PixelFormat::Grey);
-    for (pixel_format, off, cosine) in compared(&grey) {
-        assert!(off <= 2.0, "{pixel_format:?} is off by {off}");
+    let grey = round_trip(&portrait, PixelFormat::Grey);
+    for (pixel_format, error, cosine) in compare_all(&grey) {
+        assert!(error <= 2.0, "{pixel_format:?} is off by {error}");
         assert!(cosine >= 0.98, "{pixel_format:?}: {cosine}");
     }
 }

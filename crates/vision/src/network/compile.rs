@@ -1,4 +1,5 @@
-//! From an ONNX graph to a plan of kernels. Each convolution takes what follows it along.
+//! Compilation of an ONNX graph to a plan of kernels. Activations, residual sums and parallel heads are
+//! fused into convolutions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,131 +10,134 @@ use instored_kernels::{
 use tract_onnx::pb::NodeProto;
 
 use super::graph::{Constant, Graph, Values, attribute, integer, other_input, string};
-use super::weights::{borrowed, by_pixel, unpacked};
+use super::weights::{as_kernel_weights, dequantize, oihw_to_ohwi};
 
-/// A plan, and what is to be subtracted from every value of the picture before it.
+/// Result of [`compile`].
 pub struct Compiled {
     pub plan: Plan,
-    pub subtract: f32,
+    /// Number that the graph subtracts from every value of its input.
+    pub input_offset: f32,
 }
 
-/// Plans `graph` for pictures of `size`.
+/// Compiles `graph` for pictures of `size`.
 ///
 /// # Errors
-/// When it is made of something that the kernels do not know: its name.
-pub fn plan(graph: &Graph, size: Size, isa: InstructionSet) -> Result<Compiled, String> {
+/// Operator and name of the first node that the kernels do not support.
+pub fn compile(graph: &Graph, size: Size, isa: InstructionSet) -> Result<Compiled, String> {
     let input = graph.input().ok_or("a graph with several inputs")?;
-    let mut compiler = Compiler::new(graph, isa);
-    compiler.begin(input, size);
-    for (place, node) in graph.nodes().iter().enumerate() {
-        if !compiler.done.contains(&place) {
-            compiler.node(node).ok_or_else(|| format!("{} ({})", node.op_type, node.name()))?;
+    let mut compiler = Compiler::new(graph, isa, input, size);
+    for (index, node) in graph.nodes().iter().enumerate() {
+        if !compiler.fused.contains(&index) {
+            compiler
+                .compile(node)
+                .ok_or_else(|| format!("{} ({})", node.op_type, output_name(node)))?;
         }
     }
-    let outputs = graph
-        .outputs()
-        .iter()
-        .map(|name| compiler.output(name).ok_or_else(|| format!("the form of the output {name}")));
+    let outputs = graph.outputs().iter().map(|name| {
+        compiler.output(name).ok_or_else(|| format!("the data layout of output {name}"))
+    });
     let outputs = outputs.collect::<Result<Vec<_>, _>>()?;
-    let Compiler { steps, subtract, .. } = compiler;
-    Ok(Compiled { plan: Plan::new(isa, steps, outputs), subtract })
+    let Compiler { nodes, input_offset, .. } = compiler;
+    Ok(Compiled { plan: Plan::new(isa, nodes, outputs), input_offset })
 }
 
-pub(super) trait Named {
-    fn name(&self) -> &str;
+/// Returns the name of a node's first output.
+pub(super) fn output_name(node: &NodeProto) -> &str {
+    node.output.first().map_or("", String::as_str)
 }
 
-impl Named for NodeProto {
-    fn name(&self) -> &str {
-        self.output.first().map_or("", String::as_str)
-    }
-}
-
-/// A value that was computed: the channels from `first` on of what a step makes.
+/// Value of the graph: a range of channels of a plan node's tensor.
 #[derive(Clone, Copy)]
 pub(super) struct Value {
-    pub step: usize,
-    pub first: usize,
+    /// Number of the plan node.
+    pub node: usize,
+    pub first_channel: usize,
     pub size: Size,
     pub channels: usize,
     pub order: Order,
-    pub sigmoid: bool,
+    pub has_sigmoid: bool,
 }
 
-/// How ONNX counts the numbers of a value. In memory they always lie pixel by pixel.
+/// Order in which ONNX numbers the elements of a value. In memory the order is always NHWC.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Order {
-    Channels,
-    /// As `Channels`, of a value beside others in the same pixels.
-    Part,
-    Pixels,
-    /// Channel by channel in one row.
-    Flat,
+    Nchw,
+    /// NCHW, of a value that shares its pixels with others.
+    NchwSlice,
+    Nhwc,
+    /// NCHW, flattened to one row.
+    Flattened,
 }
 
-/// A convolution with constant weights.
-pub(super) struct Conv<'a> {
+/// `Conv` with constant weights.
+pub(super) struct ConvNode<'a> {
     pub window: Window,
     pub weights: &'a Values,
     pub bias: Vec<f32>,
     pub outputs: usize,
-    /// Inputs of each output.
+    /// Input channels of each output channel.
     pub inputs: usize,
     group: usize,
 }
 
-impl Conv<'_> {
-    /// Whether each channel is by itself.
+impl ConvNode<'_> {
+    /// Returns true if each channel is convolved by itself.
     pub fn is_depthwise(&self) -> bool {
         self.inputs == 1 && self.outputs == self.group
     }
 
-    /// Whether it looks at one pixel at a time.
+    /// Returns true if each output pixel depends on a single input pixel.
     pub fn is_pointwise(&self) -> bool {
-        self.group == 1 && self.window == Window { side: 1, stride: 1, pad: 0 }
+        self.group == 1 && self.window == Window::POINTWISE
     }
 }
 
+/// Compiler of one graph.
 pub(super) struct Compiler<'a> {
     pub graph: &'a Graph,
     isa: InstructionSet,
+    /// Values computed so far, by name.
     pub values: HashMap<String, Value>,
-    /// Nodes that were taken along with an earlier one.
-    pub done: HashSet<usize>,
-    steps: Vec<Node>,
-    subtract: f32,
+    /// Indices of nodes that are fused into an earlier one.
+    pub fused: HashSet<usize>,
+    nodes: Vec<Node>,
+    input_offset: f32,
 }
 
-/// The step that makes the picture.
-pub(super) const PICTURE: usize = 0;
+/// Number of the plan node that is the picture.
+pub(super) const INPUT: usize = 0;
+
+/// Smallest number of inputs for which int8 weights are used. With fewer, as in the first layer,
+/// quantizing the rows takes longer than it saves.
+const INT8_INPUTS_MIN: usize = 64;
 
 impl<'a> Compiler<'a> {
-    fn new(graph: &'a Graph, isa: InstructionSet) -> Self {
+    fn new(graph: &'a Graph, isa: InstructionSet, input: &str, size: Size) -> Self {
+        let picture = Value {
+            node: INPUT,
+            first_channel: 0,
+            size,
+            channels: 3,
+            order: Order::Nchw,
+            has_sigmoid: false,
+        };
         Self {
             graph,
             isa,
-            values: HashMap::new(),
-            done: HashSet::new(),
-            steps: Vec::new(),
-            subtract: 0.0,
+            values: HashMap::from([(input.to_owned(), picture)]),
+            fused: HashSet::new(),
+            nodes: vec![Node { op: Op::Input(3), input: INPUT, input_size: size }],
+            input_offset: 0.0,
         }
     }
 
-    fn begin(&mut self, input: &str, size: Size) {
-        let step = PICTURE;
-        self.steps.push(Node { work: Op::Picture(3), from: step, size });
-        let order = Order::Channels;
-        let picture = Value { step, first: 0, size, channels: 3, order, sigmoid: false };
-        self.values.insert(input.to_owned(), picture);
-    }
-
-    /// `None` when the kernels cannot do what this node does.
-    fn node(&mut self, node: &NodeProto) -> Option<()> {
+    /// Compiles a node. Returns `None` if the kernels do not support it.
+    fn compile(&mut self, node: &NodeProto) -> Option<()> {
         match node.op_type.as_str() {
             "Sub" => self.subtract(node),
             "Conv" => self.convolution(node),
             "MaxPool" => self.max_pool(node),
-            "Resize" => self.doubled(node),
+            "Resize" => self.upsample2x(node),
             "Gemm" => self.fully_connected(node),
             "Flatten" => self.flatten(node),
             "Transpose" => self.transpose(node),
@@ -143,57 +147,69 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// Returns the value with this name.
     pub fn value(&self, name: &str) -> Option<Value> {
         self.values.get(name).copied()
     }
 
+    /// Returns the first input of a node.
     pub fn input(&self, node: &NodeProto) -> Option<Value> {
         self.value(node.input.first()?)
     }
 
-    pub fn constant(&self, node: &NodeProto, at: usize) -> Option<&'a Constant> {
-        self.graph.constant(node.input.get(at)?)
+    /// Returns the first input of a node if it is a whole tensor in NCHW order.
+    fn nchw_input(&self, node: &NodeProto) -> Option<Value> {
+        self.input(node).filter(|value| value.order == Order::Nchw)
     }
 
-    /// The only reader of a value that is no output.
-    pub fn reader(&self, name: &str) -> Option<(usize, &'a NodeProto)> {
+    /// Returns input number `input` of a node if it is a constant.
+    pub fn constant(&self, node: &NodeProto, input: usize) -> Option<&'a Constant> {
+        self.graph.constant(node.input.get(input)?)
+    }
+
+    /// Returns the only reader of a value, with its index. Returns `None` for outputs.
+    pub fn only_reader(&self, name: &str) -> Option<(usize, &'a NodeProto)> {
         match self.readers(name)[..] {
             [reader] => Some(reader),
             _ => None,
         }
     }
 
+    /// Returns the readers of a value, with their indices. Returns none for outputs.
     pub fn readers(&self, name: &str) -> Vec<(usize, &'a NodeProto)> {
-        if self.graph.outputs().iter().any(|output| output == name) {
-            return Vec::new();
-        }
-        self.graph.readers(name)
+        if self.graph.is_output(name) { Vec::new() } else { self.graph.readers(name) }
     }
 
-    /// Adds a step.
-    pub fn step(&mut self, work: Op, from: Value, channels: usize) -> Value {
-        self.steps.push(Node { work, from: from.step, size: from.size });
-        let step = self.steps.len() - 1;
-        let size = self.steps[step].output();
-        Value { step, first: 0, size, channels, order: Order::Channels, sigmoid: false }
+    /// Adds a plan node and returns its tensor.
+    pub fn push_unnamed(&mut self, op: Op, input: Value, channels: usize) -> Value {
+        self.nodes.push(Node { op, input: input.node, input_size: input.size });
+        let node = self.nodes.len() - 1;
+        let size = self.nodes[node].output_size();
+        let order = Order::Nchw;
+        Value { node, first_channel: 0, size, channels, order, has_sigmoid: false }
     }
 
-    /// Adds a step that makes the value `name`.
-    pub fn make(&mut self, work: Op, from: Value, name: &str, channels: usize) {
-        let value = self.step(work, from, channels);
+    /// Adds a plan node that computes the value `name`.
+    pub fn push(&mut self, op: Op, input: Value, name: &str, channels: usize) {
+        let value = self.push_unnamed(op, input, channels);
         self.values.insert(name.to_owned(), value);
     }
 
-    /// One number from every value of the picture.
-    fn subtract(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| value.step == PICTURE)?;
-        self.subtract += self.constant(node, 1)?.scalar()?;
-        self.values.insert(node.name().to_owned(), input);
+    /// Makes the output of `node` another view of `value`.
+    fn alias(&mut self, node: &NodeProto, value: Value) -> Option<()> {
+        self.values.insert(output_name(node).to_owned(), value);
         Some(())
     }
 
-    /// A `Conv` in terms of the kernels.
-    pub fn conv(&self, node: &NodeProto) -> Option<Conv<'a>> {
+    /// Compiles the subtraction of one number from every value of the picture.
+    fn subtract(&mut self, node: &NodeProto) -> Option<()> {
+        let input = self.input(node).filter(|value| value.node == INPUT)?;
+        self.input_offset += self.constant(node, 1)?.scalar()?;
+        self.alias(node, input)
+    }
+
+    /// Reads weights and attributes of a `Conv`.
+    pub fn conv(&self, node: &NodeProto) -> Option<ConvNode<'a>> {
         let weights = self.constant(node, 1)?;
         let [outputs, inputs, height, width] = weights.shape[..] else { return None };
         let bias = match node.input.get(2) {
@@ -202,158 +218,158 @@ impl<'a> Compiler<'a> {
         };
         let window = window(node, height, width)?;
         let group = usize::try_from(integer(node, "group", 1)).ok()?;
-        Some(Conv { window, weights: &weights.values, bias, outputs, inputs, group })
+        Some(ConvNode { window, weights: &weights.values, bias, outputs, inputs, group })
     }
 
     fn convolution(&mut self, node: &NodeProto) -> Option<()> {
         if let Some(heads) = self.heads(node) {
-            return self.in_one(node, &heads);
+            return self.fuse_heads(node, &heads);
         }
-        let input = self.input(node).filter(|value| value.order == Order::Channels)?;
+        let input = self.nchw_input(node)?;
         let conv = self.conv(node)?;
-        let Conv { window, weights, ref bias, outputs, inputs, group } = conv;
-        let size = window.output(input.size)?;
-        let follow = self.follow(node.name(), outputs);
-        let finish = Epilogue { bias, slope: &follow.slope };
-        if conv.is_depthwise() && outputs == input.channels {
-            let layer = Depthwise::new(window, &unpacked(weights)?, finish);
-            self.done.extend(follow.nodes);
-            self.make(Op::Depthwise(layer), input, &follow.output, outputs);
-            return Some(());
-        }
-        if group != 1 || inputs != input.channels {
+        let ConvNode { window, weights, ref bias, outputs, inputs, group } = conv;
+        let size = window.output_size(input.size)?;
+        let activation = self.fuse_activation(output_name(node), outputs);
+        let epilogue = Epilogue { bias, slope: &activation.slope };
+        let mut output = activation.output.clone();
+        let op = if conv.is_depthwise() && outputs == input.channels {
+            Op::Depthwise(Depthwise::new(window, &dequantize(weights)?, epilogue))
+        } else if group != 1 || inputs != input.channels {
             return None;
-        }
-        if !conv.is_pointwise() || input.step == PICTURE {
-            let pixel = if input.step == PICTURE { inputs } else { padded(inputs) };
+        } else if !conv.is_pointwise() || input.node == INPUT {
+            // The picture has three values per pixel, without padding.
+            let pixel_stride = if input.node == INPUT { inputs } else { padded(inputs) };
             let taps = window.side * window.side;
-            let weights = self.suited(by_pixel(weights, inputs, taps, pixel)?, pixel * taps)?;
-            let layer = Convolution::new(window, pixel, borrowed(&weights)?, finish);
-            self.done.extend(follow.nodes);
-            self.make(Op::Convolution(layer), input, &follow.output, outputs);
-            return Some(());
-        }
-        let weights = self.suited(weights.clone(), inputs)?;
-        let layer = Pointwise::new(inputs, borrowed(&weights)?, finish);
-        self.done.extend(follow.nodes);
-        let (residual, output) = match self.residual(&follow.output, size, outputs) {
-            Some((place, other, sum)) => {
-                self.done.insert(place);
-                (Some(other), sum)
+            let weights = oihw_to_ohwi(weights, inputs, taps, pixel_stride)?;
+            let weights = self.choose_dtype(weights, pixel_stride * taps)?;
+            let weights = as_kernel_weights(&weights)?;
+            Op::Convolution(Convolution::new(window, pixel_stride, weights, epilogue))
+        } else {
+            let weights = self.choose_dtype(weights.clone(), inputs)?;
+            let layer = Pointwise::new(inputs, as_kernel_weights(&weights)?, epilogue);
+            let mut residual = None;
+            if let Some((index, other, sum)) = self.fuse_residual(&output, size, outputs) {
+                self.fused.insert(index);
+                (residual, output) = (Some(other), sum);
             }
-            None => (None, follow.output),
+            Op::Pointwise(layer, residual)
         };
-        self.make(Op::Pointwise(layer, residual), input, &output, outputs);
+        self.fused.extend(activation.nodes);
+        self.push(op, input, &output, outputs);
         Some(())
     }
 
-    /// Bytes where the isa multiplies them faster, floats elsewhere. Where there is little to
-    /// multiply, as in the first layer, the rounding would cost more than it saves.
-    pub fn suited(&self, weights: Values, inputs: usize) -> Option<Values> {
-        const FEWEST: usize = 64;
-        if self.isa.has_int8_dot() && inputs >= FEWEST {
+    /// Chooses int8 if the instruction set multiplies it faster and there are enough inputs, else
+    /// `f32`.
+    pub fn choose_dtype(&self, weights: Values, inputs: usize) -> Option<Values> {
+        if self.isa.has_int8_dot() && inputs >= INT8_INPUTS_MIN {
             return Some(weights);
         }
-        unpacked(&weights).map(Values::Floats)
+        dequantize(&weights).map(Values::F32)
     }
 
     fn max_pool(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| value.order == Order::Channels)?;
+        let input = self.nchw_input(node)?;
         let kernel = &attribute(node, "kernel_shape")?.ints;
         let [height, width] = kernel[..] else { return None };
         let window = window(node, usize::try_from(height).ok()?, usize::try_from(width).ok()?)?;
         if window != (Window { side: 2, stride: 2, pad: 0 })
             || integer(node, "ceil_mode", 0) != 0
-            || input.step == PICTURE
+            || input.node == INPUT
         {
             return None;
         }
         let channels = input.channels;
-        window.output(input.size)?;
-        self.make(Op::MaxPool(channels), input, node.name(), channels);
+        window.output_size(input.size)?;
+        self.push(Op::MaxPool(channels), input, output_name(node), channels);
         Some(())
     }
 
-    /// A `Resize` to double the size, and the `Add` behind it.
-    fn doubled(&mut self, node: &NodeProto) -> Option<()> {
-        let small = self.input(node).filter(|value| value.order == Order::Channels)?;
-        let grid = string(node, "coordinate_transformation_mode", "half_pixel");
-        let nearest = string(node, "nearest_mode", "round_prefer_floor");
-        // In these ways each pixel becomes four.
-        let each_becomes_four = string(node, "mode", "nearest") == "nearest"
-            && matches!(
-                (grid, nearest),
-                ("asymmetric", "floor") | ("asymmetric" | "half_pixel", "round_prefer_floor")
-            );
-        if !each_becomes_four || self.constant(node, 2)?.floats()? != [1.0, 1.0, 2.0, 2.0] {
+    /// Compiles a `Resize` to twice the size and the `Add` that reads it.
+    fn upsample2x(&mut self, node: &NodeProto) -> Option<()> {
+        let small = self.nchw_input(node)?;
+        if !repeats_pixels(node) || self.constant(node, 2)?.floats()? != [1.0, 1.0, 2.0, 2.0] {
             return None;
         }
-        let (place, add) = self.reader(node.name()).filter(|(_, node)| node.op_type == "Add")?;
-        let large = self.value(other_input(add, node.name())?)?;
+        let (index, add) =
+            self.only_reader(output_name(node)).filter(|(_, node)| node.op_type == "Add")?;
+        let large = self.value(other_input(add, output_name(node))?)?;
         let doubled = Size { height: small.size.height * 2, width: small.size.width * 2 };
         let channels = small.channels;
-        if large.size != doubled || large.channels != channels || large.order != Order::Channels {
+        if large.size != doubled || large.channels != channels || large.order != Order::Nchw {
             return None;
         }
-        self.done.insert(place);
-        let work = Op::AddUpsample2x { small: small.step, channels };
-        self.make(work, large, add.name(), channels);
-        Some(())
-    }
-
-    fn renamed(&mut self, node: &NodeProto, value: Value) -> Option<()> {
-        self.values.insert(node.name().to_owned(), value);
+        self.fused.insert(index);
+        let op = Op::AddUpsample2x { small: small.node, channels };
+        self.push(op, large, output_name(add), channels);
         Some(())
     }
 
     fn flatten(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| value.order == Order::Channels)?;
-        let plain = integer(node, "axis", 1) == 1 && !input.sigmoid;
-        plain.then(|| self.renamed(node, Value { order: Order::Flat, ..input }))?
+        let input = self.nchw_input(node)?;
+        let is_supported = integer(node, "axis", 1) == 1 && !input.has_sigmoid;
+        is_supported.then(|| self.alias(node, Value { order: Order::Flattened, ..input }))?
     }
 
     fn transpose(&mut self, node: &NodeProto) -> Option<()> {
-        let in_channels = |order| matches!(order, Order::Channels | Order::Part);
-        let input = self.input(node).filter(|value| in_channels(value.order))?;
-        let pixels_first = attribute(node, "perm")?.ints == [0, 2, 3, 1];
-        pixels_first.then(|| self.renamed(node, Value { order: Order::Pixels, ..input }))?
+        let is_nchw = |value: &Value| matches!(value.order, Order::Nchw | Order::NchwSlice);
+        let input = self.input(node).filter(is_nchw)?;
+        let is_nhwc = attribute(node, "perm")?.ints == [0, 2, 3, 1];
+        is_nhwc.then(|| self.alias(node, Value { order: Order::Nhwc, ..input }))?
     }
 
-    /// A row for each pixel, as it lies in memory.
+    /// Compiles a `Reshape` to a row for each pixel, which is the order in memory.
     fn reshape(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| value.order == Order::Pixels)?;
+        let input = self.input(node).filter(|value| value.order == Order::Nhwc)?;
         let shape = self.constant(node, 1)?.integers()?;
-        let rows = matches!(shape, [_, _, channels] if *channels == input.channels as i64);
-        rows.then(|| self.renamed(node, input))?
+        let keeps_pixels = matches!(shape, [_, _, channels] if *channels == input.channels as i64);
+        keeps_pixels.then(|| self.alias(node, input))?
     }
 
+    /// Compiles a `Sigmoid` whose result is an output of the graph.
     fn sigmoid(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| !value.sigmoid)?;
-        let last = self.graph.outputs().iter().any(|output| output == node.name())
-            && self.graph.readers(node.name()).is_empty();
-        last.then(|| self.renamed(node, Value { sigmoid: true, ..input }))?
+        let input = self.input(node).filter(|value| !value.has_sigmoid)?;
+        let name = output_name(node);
+        let is_last = self.graph.is_output(name) && self.graph.readers(name).is_empty();
+        is_last.then(|| self.alias(node, Value { has_sigmoid: true, ..input }))?
     }
 
     fn output(&self, name: &str) -> Option<Output> {
-        let Value { step, first, size, channels, order, sigmoid } = self.value(name)?;
-        let in_order = order == Order::Pixels || size.area() == 1;
-        let channels = first..first + channels;
-        (in_order && step != PICTURE).then_some(Output { value: step, channels, sigmoid })
+        let Value { node, first_channel, size, channels, order, has_sigmoid } = self.value(name)?;
+        let is_in_memory_order = order == Order::Nhwc || size.area() == 1;
+        let channels = first_channel..first_channel + channels;
+        (is_in_memory_order && node != INPUT).then_some(Output {
+            tensor: node,
+            channels,
+            has_sigmoid,
+        })
     }
 }
 
-/// A window that is the same both ways and leaves no pixels out; `None` for any other.
+/// Returns true if a `Resize` to twice the size repeats each pixel four times.
+fn repeats_pixels(resize: &NodeProto) -> bool {
+    let grid = string(resize, "coordinate_transformation_mode", "half_pixel");
+    let rounding = string(resize, "nearest_mode", "round_prefer_floor");
+    string(resize, "mode", "nearest") == "nearest"
+        && matches!(
+            (grid, rounding),
+            ("asymmetric", "floor") | ("asymmetric" | "half_pixel", "round_prefer_floor")
+        )
+}
+
+/// Returns the window of a node, or `None` unless it is square, the same in both directions and without
+/// dilation.
 fn window(node: &NodeProto, height: usize, width: usize) -> Option<Window> {
-    let same = |name: &str, default: i64| {
+    let uniform = |name: &str, default: i64| {
         let Some(attribute) = attribute(node, name) else { return usize::try_from(default).ok() };
         let (first, rest) = attribute.ints.split_first()?;
         rest.iter().all(|value| value == first).then(|| usize::try_from(*first).ok())?
     };
-    let (stride, pad) = (same("strides", 1)?, same("pads", 0)?);
-    let plain = height == width
+    let (stride, pad) = (uniform("strides", 1)?, uniform("pads", 0)?);
+    let is_supported = height == width
         && stride > 0
         && pad < height
-        && same("dilations", 1)? == 1
+        && uniform("dilations", 1)? == 1
         && string(node, "auto_pad", "NOTSET") == "NOTSET";
-    plain.then_some(Window { side: height, stride, pad })
+    is_supported.then_some(Window { side: height, stride, pad })
 }

@@ -3,69 +3,70 @@
 use instored_kernels::{Epilogue, Op, Pointwise, Size, padded};
 use tract_onnx::pb::NodeProto;
 
-use super::compile::{Compiler, Named, Order, PICTURE, Value};
-use super::graph::{attribute, integer};
-use super::weights::{borrowed, by_pixel, joined};
+use super::compile::{Compiler, INPUT, Order, Value, output_name};
+use super::graph::{Values, attribute, integer};
+use super::weights::{as_kernel_weights, concat_rows, oihw_to_ohwi};
 
 impl<'a> Compiler<'a> {
-    /// A fully connected layer, or several of one input whose outputs are put in a row.
+    /// Compiles a `Gemm`, or several of the same input whose outputs are concatenated.
     pub fn fully_connected(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.input(node)?;
-        if input.order != Order::Flat || input.step == PICTURE {
+        if input.order != Order::Flattened || input.node == INPUT {
             return None;
         }
-        let (layers, output) = self.side_by_side(node).unwrap_or((vec![node], node.name()));
-        let (mut bias, mut rows, mut matrices) = (Vec::new(), 0, Vec::new());
+        let (layers, output) =
+            self.concatenated_layers(node).unwrap_or((vec![node], output_name(node)));
+        let inputs = input.channels * input.size.area();
+        let (mut bias, mut matrices) = (Vec::new(), Vec::new());
         for layer in layers {
-            let plain = ["alpha", "beta"]
-                .iter()
-                .all(|name| attribute(layer, name).is_none_or(|attribute| attribute.f == 1.0));
-            let weights = self.constant(layer, 1)?;
-            if !plain || integer(layer, "transB", 0) != 1 || integer(layer, "transA", 0) != 0 {
-                return None;
-            }
-            let [outputs, inputs] = weights.shape[..] else { return None };
-            if inputs != input.channels * input.size.area() {
-                return None;
-            }
-            rows += outputs;
-            bias.extend_from_slice(
-                self.constant(layer, 2)?.floats().filter(|b| b.len() == outputs)?,
-            );
-            matrices.push(&weights.values);
+            let (matrix, layer_bias) = self.gemm_weights(layer, inputs)?;
+            matrices.push(matrix);
+            bias.extend_from_slice(layer_bias);
         }
         let taps = input.size.area();
-        let pixel = padded(input.channels);
-        let weights = by_pixel(&joined(&matrices)?, input.channels, taps, pixel)?;
-        let weights = self.suited(weights, pixel * taps)?;
-        let finish = Epilogue { bias: &bias, slope: &vec![1.0; rows] };
-        let layer = Pointwise::new(pixel * taps, borrowed(&weights)?, finish);
-        let one = Size { height: 1, width: 1 };
-        let row = Value { size: one, ..input };
+        let pixel_stride = padded(input.channels);
+        let weights = oihw_to_ohwi(&concat_rows(&matrices)?, input.channels, taps, pixel_stride)?;
+        let weights = self.choose_dtype(weights, pixel_stride * taps)?;
+        let epilogue = Epilogue { bias: &bias, slope: &vec![1.0; bias.len()] };
+        let layer = Pointwise::new(pixel_stride * taps, as_kernel_weights(&weights)?, epilogue);
+        let row = Value { size: Size { height: 1, width: 1 }, ..input };
         let output = output.to_owned();
-        self.make(Op::Pointwise(layer, None), row, &output, rows);
+        self.push(Op::Pointwise(layer, None), row, &output, bias.len());
         Some(())
     }
 
-    /// The fully connected layers of the same input as `first`, if a `Concat` reads them and nothing
-    /// else, and its name. They and it are done with the first.
-    fn side_by_side(&mut self, first: &NodeProto) -> Option<(Vec<&'a NodeProto>, &'a str)> {
-        let (place, concat) = self.reader(first.name())?;
+    /// Returns matrix and bias of a `Gemm`, or `None` unless it computes `x · Wᵀ + b`.
+    fn gemm_weights(&self, node: &NodeProto, inputs: usize) -> Option<(&'a Values, &'a [f32])> {
+        let is_one = |name: &&str| attribute(node, name).is_none_or(|attribute| attribute.f == 1.0);
+        let is_plain = ["alpha", "beta"].iter().all(is_one)
+            && integer(node, "transB", 0) == 1
+            && integer(node, "transA", 0) == 0;
+        let weights = self.constant(node, 1)?;
+        let [outputs, columns] = weights.shape[..] else { return None };
+        let bias = self.constant(node, 2)?.floats().filter(|bias| bias.len() == outputs)?;
+        (is_plain && columns == inputs).then_some((&weights.values, bias))
+    }
+
+    /// Returns the fully connected layers with the input of `first` that a `Concat` reads, and the name
+    /// of its output. Returns `None` if anything else reads them. Marks all of them as fused.
+    fn concatenated_layers(&mut self, first: &NodeProto) -> Option<(Vec<&'a NodeProto>, &'a str)> {
+        let (concat_index, concat) = self.only_reader(output_name(first))?;
         if concat.op_type != "Concat" || integer(concat, "axis", 0) != 1 {
             return None;
         }
-        let (mut layers, mut places) = (Vec::new(), vec![place]);
+        let (mut layers, mut fused) = (Vec::new(), vec![concat_index]);
         for name in &concat.input {
-            let made = |(_, node): &(usize, &NodeProto)| node.name() == name;
-            let (place, layer) = self.graph.nodes().iter().enumerate().find(made)?;
-            let alike = layer.op_type == "Gemm" && layer.input.first() == first.input.first();
-            if !alike || self.reader(name)?.1.name() != concat.name() {
+            let computes = |(_, node): &(usize, &NodeProto)| output_name(node) == name;
+            let (index, layer) = self.graph.nodes().iter().enumerate().find(computes)?;
+            let is_like_first =
+                layer.op_type == "Gemm" && layer.input.first() == first.input.first();
+            if !is_like_first || output_name(self.only_reader(name)?.1) != output_name(concat) {
                 return None;
             }
             layers.push(layer);
-            places.push(place);
+            fused.push(index);
         }
-        self.done.extend(places);
-        Some((layers, concat.name()))
+        self.fused.extend(fused);
+        Some((layers, output_name(concat)))
     }
 }

@@ -1,11 +1,11 @@
-//! An ONNX file: its nodes in order, and its constants by name.
+//! ONNX files: nodes in execution order, and constants by name.
 
 use std::collections::HashMap;
 
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
 use tract_onnx::prelude::*;
 
-/// A graph that was read.
+/// Graph of an ONNX file.
 pub struct Graph {
     nodes: Vec<NodeProto>,
     constants: HashMap<String, Constant>,
@@ -13,33 +13,33 @@ pub struct Graph {
     outputs: Vec<String>,
 }
 
-/// A constant tensor.
+/// Constant tensor.
 #[derive(Clone)]
 pub struct Constant {
     pub shape: Vec<usize>,
     pub values: Values,
 }
 
-/// What a constant is made of.
+/// Values of a constant tensor.
 #[derive(Clone)]
 pub enum Values {
-    Floats(Vec<f32>),
-    Integers(Vec<i64>),
-    /// Bytes, and for each index of the first dimension what they are multiplied with.
-    Bytes {
-        codes: Vec<i8>,
+    F32(Vec<f32>),
+    Int64(Vec<i64>),
+    /// Quantized values, with a scale for each index of the first dimension.
+    Int8 {
+        values: Vec<i8>,
         scales: Vec<f32>,
     },
 }
 
-/// The numbers by which ONNX calls its types.
+/// Codes of the data types in ONNX (`TensorProto.DataType`).
 const FLOAT: i32 = 1;
 const INT8: i32 = 3;
 const INT64: i32 = 7;
 
 impl Graph {
-    /// Reads an ONNX file. Constants of other types than 32-bit floats, 64-bit integers and scaled
-    /// bytes are left out.
+    /// Reads an ONNX file. Constants other than `f32`, `i64` and `DequantizeLinear` of `i8` are
+    /// ignored.
     pub fn read(mut file: &[u8]) -> Result<Self, String> {
         let proto = tract_onnx::onnx()
             .proto_model_for_read(&mut file)
@@ -54,8 +54,8 @@ impl Graph {
             .collect();
         let mut nodes = Vec::new();
         for node in proto.node {
-            match scaled_bytes(&node, &tensors) {
-                Some(bytes) => drop(constants.insert(node.output[0].clone(), bytes)),
+            match quantized_constant(&node, &tensors) {
+                Some(constant) => drop(constants.insert(node.output[0].clone(), constant)),
                 None => nodes.push(node),
             }
         }
@@ -68,27 +68,32 @@ impl Graph {
         })
     }
 
-    /// Every node that is not a constant, each behind those that it reads.
+    /// Returns all nodes except constants, in execution order.
     pub fn nodes(&self) -> &[NodeProto] {
         &self.nodes
     }
 
-    /// The name of the input, if there is only one.
+    /// Returns the name of the input, or `None` if there are several.
     pub fn input(&self) -> Option<&str> {
         if let [input] = &self.inputs[..] { Some(input) } else { None }
     }
 
-    /// The names of the outputs, in order.
+    /// Returns the names of the outputs, in order.
     pub fn outputs(&self) -> &[String] {
         &self.outputs
     }
 
-    /// The constant of that name.
+    /// Returns true if `name` is an output.
+    pub fn is_output(&self, name: &str) -> bool {
+        self.outputs.iter().any(|output| output == name)
+    }
+
+    /// Returns the constant with this name.
     pub fn constant(&self, name: &str) -> Option<&Constant> {
         self.constants.get(name)
     }
 
-    /// The nodes that read the value of that name, with their places.
+    /// Returns the nodes that read the value `name`, with their indices.
     pub fn readers(&self, name: &str) -> Vec<(usize, &NodeProto)> {
         let reads = |(_, node): &(usize, &NodeProto)| node.input.iter().any(|input| input == name);
         self.nodes.iter().enumerate().filter(reads).collect()
@@ -96,39 +101,39 @@ impl Graph {
 }
 
 impl Constant {
-    /// Its floats, if that is what it holds.
+    /// Returns the values if they are `f32`.
     pub fn floats(&self) -> Option<&[f32]> {
-        if let Values::Floats(values) = &self.values { Some(values) } else { None }
+        if let Values::F32(values) = &self.values { Some(values) } else { None }
     }
 
-    /// Its integers, if that is what it holds.
+    /// Returns the values if they are `i64`.
     pub fn integers(&self) -> Option<&[i64]> {
-        if let Values::Integers(values) = &self.values { Some(values) } else { None }
+        if let Values::Int64(values) = &self.values { Some(values) } else { None }
     }
 
-    /// Its only value, if it is one float.
+    /// Returns the value if it is a single `f32`.
     pub fn scalar(&self) -> Option<f32> {
         if let Some([value]) = self.floats() { Some(*value) } else { None }
     }
 }
 
-/// An attribute of a node.
+/// Returns an attribute of a node.
 pub fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
-/// An integer among the attributes of a node, or what ONNX takes in its place.
+/// Returns an integer attribute of a node, or ONNX's default.
 pub fn integer(node: &NodeProto, name: &str, default: i64) -> i64 {
     attribute(node, name).map_or(default, |attribute| attribute.i)
 }
 
-/// A string among the attributes of a node, or what ONNX takes in its place.
+/// Returns a string attribute of a node, or ONNX's default.
 pub fn string<'a>(node: &'a NodeProto, name: &str, default: &'a str) -> &'a str {
     let found = attribute(node, name).and_then(|attribute| str::from_utf8(&attribute.s).ok());
     found.unwrap_or(default)
 }
 
-/// The other one of a node's two inputs.
+/// Returns the input of a two-input node that is not `name`.
 pub fn other_input<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
     match &node.input[..] {
         [a, b] if a == name => Some(b),
@@ -141,18 +146,16 @@ fn constant(tensor: &TensorProto) -> Option<Constant> {
     let shape = shape(tensor)?;
     let raw = &tensor.raw_data;
     let values = match tensor.data_type {
-        FLOAT if raw.is_empty() => Values::Floats(tensor.float_data.clone()),
-        FLOAT => Values::Floats(raw.as_chunks().0.iter().map(|v| f32::from_le_bytes(*v)).collect()),
-        INT64 if raw.is_empty() => Values::Integers(tensor.int64_data.clone()),
-        INT64 => {
-            Values::Integers(raw.as_chunks().0.iter().map(|v| i64::from_le_bytes(*v)).collect())
-        }
+        FLOAT if raw.is_empty() => Values::F32(tensor.float_data.clone()),
+        FLOAT => Values::F32(raw.as_chunks().0.iter().map(|v| f32::from_le_bytes(*v)).collect()),
+        INT64 if raw.is_empty() => Values::Int64(tensor.int64_data.clone()),
+        INT64 => Values::Int64(raw.as_chunks().0.iter().map(|v| i64::from_le_bytes(*v)).collect()),
         _ => return None,
     };
     let length = match &values {
-        Values::Floats(values) => values.len(),
-        Values::Integers(values) => values.len(),
-        Values::Bytes { codes, .. } => codes.len(),
+        Values::F32(values) => values.len(),
+        Values::Int64(values) => values.len(),
+        Values::Int8 { values, .. } => values.len(),
     };
     (length == shape.iter().product::<usize>()).then_some(Constant { shape, values })
 }
@@ -161,20 +164,20 @@ fn shape(tensor: &TensorProto) -> Option<Vec<usize>> {
     tensor.dims.iter().map(|side| usize::try_from(*side).ok()).collect()
 }
 
-/// A node that makes floats of constant bytes, with a scale for each index of the first dimension and
-/// no zero point but 0.
-fn scaled_bytes(node: &NodeProto, tensors: &HashMap<&str, &TensorProto>) -> Option<Constant> {
+/// Returns the constant of a `DequantizeLinear` node with `i8` values, a scale for each index of the
+/// first dimension, and zero points of 0.
+fn quantized_constant(node: &NodeProto, tensors: &HashMap<&str, &TensorProto>) -> Option<Constant> {
     if node.op_type != "DequantizeLinear" || integer(node, "axis", 1) != 0 {
         return None;
     }
-    let tensor = |at: usize| node.input.get(at).and_then(|name| tensors.get(name.as_str()));
-    let codes = tensor(0).filter(|codes| codes.data_type == INT8)?;
+    let tensor = |input: usize| node.input.get(input).and_then(|name| tensors.get(name.as_str()));
+    let quantized = tensor(0).filter(|tensor| tensor.data_type == INT8)?;
     if tensor(2).is_some_and(|zeros| zeros.raw_data.iter().any(|zero| *zero != 0)) {
         return None;
     }
     let scales = constant(tensor(1)?)?.floats()?.to_vec();
-    let shape = shape(codes)?;
-    let codes: Vec<i8> = codes.raw_data.iter().map(|code| code.cast_signed()).collect();
-    (shape.first() == Some(&scales.len()) && codes.len() == shape.iter().product::<usize>())
-        .then_some(Constant { shape, values: Values::Bytes { codes, scales } })
+    let shape = shape(quantized)?;
+    let values: Vec<i8> = quantized.raw_data.iter().map(|byte| byte.cast_signed()).collect();
+    (shape.first() == Some(&scales.len()) && values.len() == shape.iter().product::<usize>())
+        .then_some(Constant { shape, values: Values::Int8 { values, scales } })
 }

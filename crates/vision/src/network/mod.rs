@@ -1,5 +1,7 @@
-//! A network: a picture in, numbers out. It is run by the kernels where they know all that it is
-//! made of, and by tract where they do not, or have none for this isa.
+//! Neural networks: a picture in, tensors out.
+//!
+//! A network runs on the kernels if they support all of its operators and there is an instruction set
+//! for this processor. Otherwise it runs on tract.
 
 mod compile;
 mod fully_connected;
@@ -17,21 +19,23 @@ use instored_kernels::{InstructionSet, PixelLut, Plan, Size};
 
 use self::graph::Graph;
 use self::tract::TractPlan;
-use super::model::{Colour, Input};
+use super::manifest::{ColourOrder, Input};
 use super::{Model, VisionError};
 
-/// The instruction set that the kernels run with on this isa; `None`: tract runs everything.
+/// Returns the name of the instruction set that the kernels use on this processor, or `None` if all
+/// networks run on tract.
 pub fn instruction_set() -> Option<&'static str> {
     InstructionSet::detect().map(InstructionSet::name)
 }
 
-/// A network that is ready to run on pictures of one size.
+/// Network for pictures of one size.
 pub(super) struct Network {
     id: ModelId,
     width: u32,
     height: u32,
+    /// Names of the outputs.
     outputs: Vec<String>,
-    levels: PixelLut,
+    pixel_lut: PixelLut,
     engine: Engine,
 }
 
@@ -41,70 +45,71 @@ enum Engine {
 }
 
 impl Network {
-    /// Prepares `model` for pictures of `width` x `height`.
+    /// Prepares a model for pictures of `width` × `height` pixels.
     pub fn new(model: &Model, width: u32, height: u32) -> Result<Self, VisionError> {
         Self::with(model, width, height, InstructionSet::detect())
     }
 
-    /// As [`new`](Self::new), by the kernels for `isa`, or by tract alone.
+    /// Prepares a model for the kernels with an instruction set, or for tract if it is `None`.
     fn with(
         model: &Model,
         width: u32,
         height: u32,
         isa: Option<InstructionSet>,
     ) -> Result<Self, VisionError> {
-        let id = model.manifest().id.clone();
-        let unusable = |reason: String| VisionError::Unusable { id: id.0.clone(), reason };
+        let manifest = model.manifest();
+        let unsupported = |reason: String| manifest.unsupported(reason);
         let size = Size { height: height as usize, width: width as usize };
-        let graph = Graph::read(model.weights()).map_err(unusable)?;
-        let outputs = graph.outputs().to_vec();
-        let Input { colour, mean, scale, .. } = model.manifest().input;
-        let compiled = isa.map(|isa| compile::plan(&graph, size, isa));
-        let mut subtract = 0.0;
-        let engine = match compiled {
+        let graph = Graph::read(model.weights()).map_err(unsupported)?;
+        let mut input_offset = 0.0;
+        let engine = match isa.map(|isa| compile::compile(&graph, size, isa)) {
             Some(Ok(compiled)) => {
-                subtract = compiled.subtract;
+                input_offset = compiled.input_offset;
                 Engine::Kernels(compiled.plan)
             }
-            Some(Err(unknown)) => {
-                tracing::debug!(model = %id.0, "run by tract: the kernels do not know {unknown}");
-                Engine::Tract(TractPlan::new(model.weights(), size).map_err(unusable)?)
+            other => {
+                if let Some(Err(node)) = other {
+                    let model = &manifest.id.0;
+                    tracing::debug!(%model, "runs on tract: the kernels do not support {node}");
+                }
+                Engine::Tract(TractPlan::new(model.weights(), size).map_err(unsupported)?)
             }
-            None => Engine::Tract(TractPlan::new(model.weights(), size).map_err(unusable)?),
         };
-        let number = |level| (level - mean) / scale - subtract;
-        let levels = PixelLut::new(number, colour == Colour::Bgr);
-        Ok(Self { id, width, height, outputs, levels, engine })
+        let Input { colour, mean, scale, .. } = manifest.input;
+        let value = |level| (level - mean) / scale - input_offset;
+        let pixel_lut = PixelLut::new(value, colour == ColourOrder::Bgr);
+        let outputs = graph.outputs().to_vec();
+        Ok(Self { id: manifest.id.clone(), width, height, outputs, pixel_lut, engine })
     }
 
-    /// The place of the output of that name.
-    pub fn output(&self, name: &str) -> Result<usize, VisionError> {
-        self.outputs.iter().position(|o| o == name).ok_or_else(|| VisionError::Unusable {
+    /// Returns the index of the output with this name.
+    pub fn output_index(&self, name: &str) -> Result<usize, VisionError> {
+        self.outputs.iter().position(|o| o == name).ok_or_else(|| VisionError::Unsupported {
             id: self.id.0.clone(),
             reason: format!("it has no output `{name}`, only {}", self.outputs.join(", ")),
         })
     }
 
-    /// Runs the network. The picture has the size that was prepared for.
+    /// Runs the network on a picture of the size that it was prepared for.
     pub fn run(&self, picture: &Picture) -> Result<Vec<Vec<f32>>, VisionError> {
         debug_assert_eq!((picture.width(), picture.height()), (self.width, self.height));
         let pixels = picture.rgb().as_chunks::<3>().0;
         match &self.engine {
             Engine::Kernels(plan) => Ok(plan.run(&|y, row| {
                 let width = self.width as usize;
-                self.levels.fill(&pixels[y * width..][..width], row);
+                self.pixel_lut.convert_row(&pixels[y * width..][..width], row);
             })),
             Engine::Tract(plan) => {
                 let planes = (0..3).flat_map(|plane| {
-                    pixels.iter().map(move |pixel| self.levels.of(*pixel)[plane])
+                    pixels.iter().map(move |pixel| self.pixel_lut.convert(*pixel)[plane])
                 });
-                plan.run(planes.collect()).map_err(|reason| self.broken(&reason))
+                plan.run(planes.collect()).map_err(|reason| self.inference_error(&reason))
             }
         }
     }
 
-    /// The error of a network that ran and made no sense.
-    pub fn broken(&self, reason: &str) -> VisionError {
+    /// Returns the error of a run that failed or has an invalid output.
+    pub fn inference_error(&self, reason: &str) -> VisionError {
         VisionError::Inference { id: self.id.0.clone(), reason: reason.to_owned() }
     }
 }

@@ -1,4 +1,4 @@
-//! The kernels held against tract, on the shipped networks and real faces.
+//! The kernels against tract, on the shipped networks and real faces.
 
 use instored_domain::Embedding;
 use instored_kernels::InstructionSet;
@@ -16,7 +16,7 @@ fn face() -> Picture {
     picture("tests/golden/align/person_a_1.png")
 }
 
-fn cut(picture: &Picture, width: u32, height: u32) -> Picture {
+fn tiled(picture: &Picture, width: u32, height: u32) -> Picture {
     let rgb = (0..height)
         .flat_map(|y| (0..width).map(move |x| (x % picture.width(), y % picture.height())))
         .flat_map(|(x, y)| {
@@ -33,7 +33,7 @@ fn network(name: &str, role: Role, size: (u32, u32), isa: Option<InstructionSet>
 
 const SIDES: (u32, u32) = (ALIGNED_SIDE, ALIGNED_SIDE);
 
-/// Every shipped network at a size that it is used at.
+/// Returns every shipped network with a size that it is used with.
 fn shipped() -> [(&'static str, Role, (u32, u32)); 5] {
     [
         ("sface", Role::Embedder, SIDES),
@@ -44,38 +44,38 @@ fn shipped() -> [(&'static str, Role, (u32, u32)); 5] {
     ]
 }
 
-/// What plain Rust says the kernels' own tests compare.
-fn fast() -> impl Iterator<Item = InstructionSet> {
+/// Returns all instruction sets except the portable one, which the tests of the kernels cover.
+fn fast_isas() -> impl Iterator<Item = InstructionSet> {
     InstructionSet::all().into_iter().filter(|isa| *isa != InstructionSet::portable())
 }
 
 #[test]
-fn every_shipped_network_is_run_by_the_kernels() {
+fn shipped_networks_run_on_the_kernels() {
     for (name, role, (width, height)) in shipped() {
         let model = Model::load(name, role).unwrap();
         let graph = Graph::read(model.weights()).unwrap();
         let size = Size { width: width as usize, height: height as usize };
-        let compiled = compile::plan(&graph, size, InstructionSet::portable());
+        let compiled = compile::compile(&graph, size, InstructionSet::portable());
         assert_eq!(compiled.err(), None, "{name}");
     }
 }
 
 #[test]
-fn the_kernels_say_what_tract_says() {
+fn kernels_match_tract() {
     for (name, role, size) in shipped() {
-        let picture = cut(&face(), size.0, size.1);
+        let picture = tiled(&face(), size.0, size.1);
         let expected = network(name, role, size, None).run(&picture).unwrap();
-        for isa in fast() {
+        for isa in fast_isas() {
             let outputs = network(name, role, size, Some(isa)).run(&picture).unwrap();
             assert_eq!(outputs.len(), expected.len(), "{name}");
             for (output, expected) in outputs.iter().zip(&expected) {
                 assert_eq!(output.len(), expected.len(), "{name}");
-                let most = expected.iter().fold(0f32, |most, v| most.max(v.abs()));
-                // In floats the sums are only in another order; in bytes each value is rounded.
+                let max = expected.iter().fold(0f32, |max, v| max.max(v.abs()));
+                // In f32 only the order of the sums differs; in int8 each value is rounded.
                 let limit = if isa.has_int8_dot() { 0.1 } else { 1e-4 };
                 for (value, expected) in output.iter().zip(expected) {
-                    let apart = (value - expected).abs() / most.max(1.0);
-                    assert!(apart < limit, "{name}, {}: {value} for {expected}", isa.name());
+                    let error = (value - expected).abs() / max.max(1.0);
+                    assert!(error < limit, "{name}, {}: {value} for {expected}", isa.name());
                 }
             }
         }
@@ -83,11 +83,11 @@ fn the_kernels_say_what_tract_says() {
 }
 
 #[test]
-fn an_embedding_in_bytes_points_where_the_one_in_floats_does() {
+fn int8_embeddings_match_f32_embeddings() {
     for name in ["sface", "mobilefacenet"] {
         let expected = network(name, Role::Embedder, SIDES, None).run(&face()).unwrap().remove(0);
         let expected = Embedding::normalised(expected).unwrap();
-        for isa in fast() {
+        for isa in fast_isas() {
             let network = network(name, Role::Embedder, SIDES, Some(isa));
             let found = Embedding::normalised(network.run(&face()).unwrap().remove(0)).unwrap();
             let cosine = found.cosine(&expected);
@@ -98,9 +98,9 @@ fn an_embedding_in_bytes_points_where_the_one_in_floats_does() {
 }
 
 #[test]
-fn a_run_leaves_nothing_behind_that_changes_or_shows_in_the_next() {
-    let network = network("mobilefacenet", Role::Embedder, SIDES, fast().last());
-    let Engine::Kernels(plan) = &network.engine else { panic!("run by the kernels") };
+fn run_wipes_memory_and_does_not_change_next_run() {
+    let network = network("mobilefacenet", Role::Embedder, SIDES, fast_isas().last());
+    let Engine::Kernels(plan) = &network.engine else { panic!("does not run on the kernels") };
     let first = network.run(&face()).unwrap();
     assert!(plan.is_wiped());
     network.run(&face().mirrored()).unwrap();

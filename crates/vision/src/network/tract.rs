@@ -1,11 +1,11 @@
-//! A network in tract.
+//! Execution of a network by tract.
 
 use std::sync::Arc;
 
 use instored_kernels::Size;
 use tract_onnx::prelude::*;
 
-/// A network that tract has optimised for pictures of one size.
+/// Network that tract has optimised for pictures of one size.
 pub struct TractPlan {
     shape: [usize; 4],
     plan: Arc<TypedRunnableModel>,
@@ -24,7 +24,7 @@ impl TractPlan {
         Ok(Self { shape, plan })
     }
 
-    /// Runs it on the three planes of a picture.
+    /// Runs the network on the three colour planes of a picture.
     pub fn run(&self, planes: Vec<f32>) -> Result<Vec<Vec<f32>>, String> {
         let run = || -> TractResult<Vec<Vec<f32>>> {
             let input = Tensor::from_shape(&self.shape, &planes)?;

@@ -1,65 +1,78 @@
-//! Weights of an ONNX file in the order that the kernels take them in.
+//! Conversion of ONNX weights to the order and type that the kernels take.
 
 use instored_kernels::Weights;
 
 use super::graph::Values;
 
-/// From channel by channel to tap by tap, each with the channels of a pixel of `pixel` values.
-pub fn by_pixel(weights: &Values, channels: usize, taps: usize, pixel: usize) -> Option<Values> {
-    fn moved<T: Copy + Default>(from: &[T], channels: usize, taps: usize, pixel: usize) -> Vec<T> {
-        let mut to = vec![T::default(); from.len() / channels * pixel];
-        for (row, to) in from.chunks_exact(channels * taps).zip(to.chunks_exact_mut(pixel * taps)) {
-            for (i, weight) in row.iter().enumerate() {
-                to[i % taps * pixel + i / taps] = *weight;
+/// Reorders weights from OIHW (ONNX) to OHWI. Each tap is padded with zeros to `pixel_stride` values.
+/// Returns `None` for integers.
+pub fn oihw_to_ohwi(
+    weights: &Values,
+    channels: usize,
+    taps: usize,
+    pixel_stride: usize,
+) -> Option<Values> {
+    fn reorder<T: Copy + Default>(
+        from: &[T],
+        channels: usize,
+        taps: usize,
+        pixel_stride: usize,
+    ) -> Vec<T> {
+        let mut to = vec![T::default(); from.len() / channels * pixel_stride];
+        let rows = from.chunks_exact(channels * taps).zip(to.chunks_exact_mut(pixel_stride * taps));
+        for (from, to) in rows {
+            for (i, weight) in from.iter().enumerate() {
+                to[i % taps * pixel_stride + i / taps] = *weight;
             }
         }
         to
     }
     Some(match weights {
-        Values::Floats(values) => Values::Floats(moved(values, channels, taps, pixel)),
-        Values::Bytes { codes, scales } => {
-            Values::Bytes { codes: moved(codes, channels, taps, pixel), scales: scales.clone() }
-        }
-        Values::Integers(_) => return None,
+        Values::F32(values) => Values::F32(reorder(values, channels, taps, pixel_stride)),
+        Values::Int8 { values, scales } => Values::Int8 {
+            values: reorder(values, channels, taps, pixel_stride),
+            scales: scales.clone(),
+        },
+        Values::Int64(_) => return None,
     })
 }
 
-/// One matrix above the other.
-pub fn joined(matrices: &[&Values]) -> Option<Values> {
-    if let [Values::Bytes { .. }, ..] = matrices {
-        let (mut all_codes, mut all_scales) = (Vec::new(), Vec::new());
+/// Concatenates the rows of several matrices. The result is int8 if all matrices are, else `f32`.
+pub fn concat_rows(matrices: &[&Values]) -> Option<Values> {
+    if let [Values::Int8 { .. }, ..] = matrices {
+        let (mut all_values, mut all_scales) = (Vec::new(), Vec::new());
         for matrix in matrices {
-            let Values::Bytes { codes, scales } = matrix else { return None };
-            all_codes.extend_from_slice(codes);
+            let Values::Int8 { values, scales } = matrix else { return None };
+            all_values.extend_from_slice(values);
             all_scales.extend_from_slice(scales);
         }
-        return Some(Values::Bytes { codes: all_codes, scales: all_scales });
+        return Some(Values::Int8 { values: all_values, scales: all_scales });
     }
-    let floats: Option<Vec<_>> = matrices.iter().map(|matrix| unpacked(matrix)).collect();
-    Some(Values::Floats(floats?.concat()))
+    let floats: Option<Vec<_>> = matrices.iter().map(|matrix| dequantize(matrix)).collect();
+    Some(Values::F32(floats?.concat()))
 }
 
-/// As floats.
-pub fn unpacked(weights: &Values) -> Option<Vec<f32>> {
+/// Returns the weights as `f32`, or `None` for integers.
+pub fn dequantize(weights: &Values) -> Option<Vec<f32>> {
     match weights {
-        Values::Floats(values) => Some(values.clone()),
-        Values::Bytes { codes, scales } => {
-            let row = codes.len() / scales.len();
-            let rows = codes.chunks_exact(row).zip(scales);
-            let unpack = |(codes, scale): (&[i8], &f32)| -> Vec<f32> {
-                codes.iter().map(|code| f32::from(*code) * scale).collect()
+        Values::F32(values) => Some(values.clone()),
+        Values::Int8 { values, scales } => {
+            let row_len = values.len() / scales.len();
+            let rows = values.chunks_exact(row_len).zip(scales);
+            let dequantize_row = |(values, scale): (&[i8], &f32)| -> Vec<f32> {
+                values.iter().map(|value| f32::from(*value) * scale).collect()
             };
-            Some(rows.flat_map(unpack).collect())
+            Some(rows.flat_map(dequantize_row).collect())
         }
-        Values::Integers(_) => None,
+        Values::Int64(_) => None,
     }
 }
 
-/// As the kernels take them.
-pub fn borrowed(weights: &Values) -> Option<Weights<'_>> {
+/// Borrows weights for the kernels. Returns `None` for integers.
+pub fn as_kernel_weights(weights: &Values) -> Option<Weights<'_>> {
     match weights {
-        Values::Floats(values) => Some(Weights::F32(values)),
-        Values::Bytes { codes, scales } => Some(Weights::Int8 { codes, scales }),
-        Values::Integers(_) => None,
+        Values::F32(values) => Some(Weights::F32(values)),
+        Values::Int8 { values, scales } => Some(Weights::Int8 { values, scales }),
+        Values::Int64(_) => None,
     }
 }

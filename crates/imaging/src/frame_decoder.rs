@@ -1,4 +1,4 @@
-//! From what cameras deliver to RGB.
+//! Decoding of camera buffers.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use super::yuv::YuvFrame;
 use super::{FrameError, Picture, PixelFormat, mjpeg};
 
 impl FrameLayout {
-    /// The picture in a buffer.
+    /// Decodes the picture in a buffer.
     ///
     /// # Errors
-    /// [`FrameError`] when `bytes` end before the picture does, or are damaged.
+    /// If `bytes` are shorter than the frame, or are damaged.
     pub fn decode(&self, bytes: &[u8]) -> Result<Picture, FrameError> {
         let (width, height) = (self.width as u32, self.height as u32);
         if self.pixel_format == PixelFormat::Mjpg {
             return mjpeg::decode(bytes, width, height);
         }
-        if bytes.len() < self.needed() {
-            let (arrived, needed) = (bytes.len(), self.needed());
-            return Err(FrameError(format!("{arrived} of {needed} bytes arrived")));
+        if bytes.len() < self.frame_bytes() {
+            let (received, expected) = (bytes.len(), self.frame_bytes());
+            return Err(FrameError(format!("received {received} of {expected} bytes")));
         }
         let append: fn(&mut Vec<u8>, &[u8]) = match self.pixel_format {
             PixelFormat::Rgb3 => |rgb, row| rgb.extend_from_slice(row),
@@ -28,13 +28,13 @@ impl FrameLayout {
             },
             PixelFormat::Grey => |rgb, row| rgb.extend(row.iter().flat_map(|level| [*level; 3])),
             _ => {
-                let frame = YuvFrame { layout: *self, bytes: bytes[..self.needed()].to_vec() };
+                let frame = YuvFrame { layout: *self, bytes: bytes[..self.frame_bytes()].to_vec() };
                 return Ok(Picture::lazy(width, height, Arc::new(frame)));
             }
         };
         let mut rgb = Vec::with_capacity(self.width * self.height * 3);
         for y in 0..self.height {
-            append(&mut rgb, &bytes[y * self.stride..][..self.row()]);
+            append(&mut rgb, &bytes[y * self.stride..][..self.row_bytes()]);
         }
         Picture::new(width, height, rgb).map_err(|err| FrameError(err.to_string()))
     }
@@ -46,8 +46,6 @@ mod tests {
 
     use super::super::frame_layout::LumaRange;
     use super::*;
-
-    const ALL: [PixelFormat; 8] = PixelFormat::ALL;
 
     fn layout(pixel_format: PixelFormat, width: u32, height: u32, stride: u32) -> FrameLayout {
         FrameLayout::new(pixel_format, width, height, stride, LumaRange::Limited).unwrap()
@@ -70,28 +68,28 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_is_within_one_of_the_reference_and_nearly_all_exact() {
+    fn yuv_colours_match_reference_within_one_level() {
         for range in [LumaRange::Limited, LumaRange::Full] {
-            let (mut off, mut all) = (0u32, 0u32);
+            let (mut different, mut all) = (0u32, 0u32);
             for u in (0..=255u8).step_by(5) {
                 for v in (0..=255u8).step_by(5) {
                     let bytes: Vec<u8> = (0..128).flat_map(|y| [2 * y, u, 2 * y + 1, v]).collect();
-                    let seen = yuyv(&bytes, 256, 1, range);
-                    for (y, pixel) in seen.chunks_exact(3).enumerate() {
-                        for (seen, expected) in pixel.iter().zip(reference(y as u8, u, v, range)) {
-                            assert!(seen.abs_diff(expected) <= 1, "{y} {u} {v} {range:?}");
-                            off += u32::from(*seen != expected);
+                    let rgb = yuyv(&bytes, 256, 1, range);
+                    for (y, pixel) in rgb.chunks_exact(3).enumerate() {
+                        for (found, expected) in pixel.iter().zip(reference(y as u8, u, v, range)) {
+                            assert!(found.abs_diff(expected) <= 1, "{y} {u} {v} {range:?}");
+                            different += u32::from(*found != expected);
                             all += 1;
                         }
                     }
                 }
             }
-            assert!(off < all / 1000, "{off} of {all}");
+            assert!(different < all / 1000, "{different} of {all}");
         }
     }
 
     #[test]
-    fn black_white_and_the_primaries_come_out_pure() {
+    fn black_white_and_primaries_match_standard_values() {
         for (yuv, rgb) in [
             ([16, 128, 128], [0, 0, 0]),
             ([235, 128, 128], [255, 255, 255]),
@@ -100,20 +98,20 @@ mod tests {
             ([41, 240, 110], [0, 0, 255]),
         ] {
             let [y, u, v] = yuv;
-            let seen = yuyv(&[y, u, y, v], 2, 1, LumaRange::Limited);
-            assert_eq!(seen, [rgb, rgb].concat(), "{yuv:?}");
+            let found = yuyv(&[y, u, y, v], 2, 1, LumaRange::Limited);
+            assert_eq!(found, [rgb, rgb].concat(), "{yuv:?}");
         }
     }
 
-    /// Four pixels in two rows: a red and a grey pair above, a blue and a grey pair below, each
-    /// with its padding. Formats that share chroma between rows show the upper row's twice.
+    /// Decodes two rows of four pixels with padding: a red and a grey pair above, a blue and a grey
+    /// pair below. In formats that share chroma between rows, both rows have the upper one.
     #[test]
-    fn bytes_are_found_where_the_format_has_them_and_padding_is_not_shown() {
+    fn each_pixel_format_is_decoded_without_padding() {
         let (red, blue, grey) = ([254, 0, 0], [0, 0, 255], [128, 128, 128]);
         let [(yr, ur, vr), (yb, ub, vb)] = [(81, 90, 240), (41, 240, 110)];
         let pad = [77; 4];
         let rows = |rows: &[&[u8]]| rows.iter().map(|r| [r, &pad[..]].concat()).collect::<Vec<_>>();
-        let two = |upper: [u8; 3], lower: [u8; 3]| {
+        let two_rows = |upper: [u8; 3], lower: [u8; 3]| {
             [[upper, upper, grey, grey], [lower, lower, grey, grey]].concat().concat()
         };
         let g = 126;
@@ -122,19 +120,19 @@ mod tests {
                 PixelFormat::Yuyv,
                 12,
                 rows(&[&[yr, ur, yr, vr, g, 128, g, 128], &[yb, ub, yb, vb, g, 128, g, 128]]),
-                two(red, blue),
+                two_rows(red, blue),
             ),
             (
                 PixelFormat::Uyvy,
                 12,
                 rows(&[&[ur, yr, vr, yr, 128, g, 128, g], &[ub, yb, vb, yb, 128, g, 128, g]]),
-                two(red, blue),
+                two_rows(red, blue),
             ),
             (
                 PixelFormat::Nv12,
                 8,
                 rows(&[&[yr, yr, g, g], &[yr, yr, g, g], &[ur, vr, 128, 128]]),
-                two(red, red),
+                two_rows(red, red),
             ),
             (
                 PixelFormat::Yu12,
@@ -144,13 +142,13 @@ mod tests {
                     vec![ur, 128, 77, 77],
                     vec![vr, 128, 77, 77],
                 ],
-                two(red, red),
+                two_rows(red, red),
             ),
             (
                 PixelFormat::Rgb3,
                 16,
                 rows(&[&[red, red, grey, grey].concat(), &[blue, blue, grey, grey].concat()]),
-                two(red, blue),
+                two_rows(red, blue),
             ),
             (
                 PixelFormat::Bgr3,
@@ -159,33 +157,35 @@ mod tests {
                     &[[0, 0, 254], [0, 0, 254], grey, grey].concat(),
                     &[[255, 0, 0], [255, 0, 0], grey, grey].concat(),
                 ]),
-                two(red, blue),
+                two_rows(red, blue),
             ),
             (
                 PixelFormat::Grey,
                 8,
                 rows(&[&[9, 9, 128, 128], &[200, 200, 128, 128]]),
-                two([9; 3], [200; 3]),
+                two_rows([9; 3], [200; 3]),
             ),
         ] {
-            let seen = layout(pixel_format, 4, 2, stride).decode(&bytes.concat()).unwrap();
-            assert_eq!(seen.rgb(), expected, "{pixel_format:?}");
+            let picture = layout(pixel_format, 4, 2, stride).decode(&bytes.concat()).unwrap();
+            assert_eq!(picture.rgb(), expected, "{pixel_format:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn a_buffer_is_read_whole_or_refused_and_never_panics(
-            which in 0usize..8, bytes in prop::collection::vec(any::<u8>(), 0..400),
+        fn random_buffer_is_decoded_or_rejected_without_panic(
+            format in 0usize..8, bytes in prop::collection::vec(any::<u8>(), 0..400),
             width in 0u32..20, height in 0u32..10, stride in 0u32..70,
         ) {
-            if let Ok(layout) = FrameLayout::new(ALL[which], width, height, stride, LumaRange::Full) {
+            if let Ok(layout) = FrameLayout::new(PixelFormat::ALL[format], width, height, stride, LumaRange::Full) {
                 match layout.decode(&bytes) {
-                    Ok(seen) => prop_assert_eq!((seen.width(), seen.height()), (width, height)),
+                    Ok(picture) => {
+                        prop_assert_eq!((picture.width(), picture.height()), (width, height))
+                    },
                     Err(err) => prop_assert!(!err.to_string().is_empty()),
                 }
-                if ALL[which] != PixelFormat::Mjpg {
-                    let exact = vec![0; layout.needed()];
+                if PixelFormat::ALL[format] != PixelFormat::Mjpg {
+                    let exact = vec![0; layout.frame_bytes()];
                     prop_assert!(layout.decode(&exact).is_ok());
                     prop_assert!(layout.decode(&exact[1..]).is_err());
                 }

@@ -1,0 +1,58 @@
+//! Sizes of tensors and windows of convolutions.
+
+/// Height and width in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Number of rows.
+    pub height: usize,
+    /// Pixels per row.
+    pub width: usize,
+}
+
+impl Size {
+    /// Returns the number of pixels.
+    pub const fn area(self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// Square window of a convolution or pooling; all values are the same in both directions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Side length in pixels.
+    pub side: usize,
+    /// Distance between two output positions, in input pixels.
+    pub stride: usize,
+    /// Number of zero rows and columns added on each side of the input.
+    pub pad: usize,
+}
+
+impl Window {
+    /// Window of a single pixel.
+    pub const POINTWISE: Self = Self { side: 1, stride: 1, pad: 0 };
+
+    /// Returns the output size, or `None` if the padded input is smaller than the window.
+    pub fn output_size(self, input: Size) -> Option<Size> {
+        let positions =
+            |length: usize| Some((length + 2 * self.pad).checked_sub(self.side)? / self.stride + 1);
+        Some(Size { height: positions(input.height)?, width: positions(input.width)? })
+    }
+
+    /// Returns the range of output positions whose windows lie inside an input of `length` pixels:
+    /// first, and last + 1.
+    pub(crate) fn interior(self, length: usize, positions: usize) -> (usize, usize) {
+        let first = self.pad.div_ceil(self.stride).min(positions);
+        let room = (length + self.pad).checked_sub(self.side);
+        let last = room.map_or(first, |room| (room / self.stride + 1).clamp(first, positions));
+        (first, last)
+    }
+
+    /// Returns the range of taps at output `position` that lie inside an input of `length` pixels:
+    /// first, and last + 1.
+    pub(crate) fn valid_taps(self, position: usize, length: usize) -> (usize, usize) {
+        let start = position * self.stride;
+        let first = self.pad.saturating_sub(start).min(self.side);
+        let last = (length + self.pad).saturating_sub(start).min(self.side);
+        (first, last.max(first))
+    }
+}
