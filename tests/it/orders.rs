@@ -64,7 +64,7 @@ fn orders_come_in(entrance: &Entrance, customer: &str, prefix: &str) {
     let named = |line: &str| line.strip_prefix("line ")?.split(':').next()?.parse::<u64>().ok();
     let lines: Vec<_> = first.stderr.lines().filter_map(named).collect();
     assert_eq!(lines, BAD_LINES, "{}", first.stderr);
-    assert_says(&first.stderr, &["`lots`", STRANGER, "line 4 is wrong", "2024-03-04 09:15"]);
+    assert_says(&first.stderr, &["`lots`", STRANGER, "line 4 is invalid", "2024-03-04 09:15"]);
     assert_says(&first.stdout, &["2 added, 0 known already, 5 lines rejected"]);
 
     let mut expected = vec![format!("{prefix}-5"), format!("{prefix}-1")];
@@ -180,7 +180,7 @@ fn the_operator_works_through_the_running_box_and_without_it() {
     fs::remove_dir_all(copy).unwrap();
     entrance.set("INSTORED_CAMERA_DEVICE", "/dev/video99");
     let daemon = entrance.open();
-    daemon.logs("ready");
+    daemon.logs("ready box_name");
     the_customer_is_forgotten(&entrance, customer, 4);
     assert_eq!(ear.enrolment("withdrawn")["customer"], customer);
     ear.state("nobody is enrolled", |s| s["customers"] == 0 && s["camera"] == "trouble");
@@ -295,7 +295,7 @@ fn each_kind_of_bad_input_is_refused_with_a_sentence_and_the_rest_is_kept() {
         &told,
         &[
             (2, "is longer than 64 KiB"),
-            (3, "order 10 is known with other content"),
+            (3, "order 10 is stored with other content"),
             (4, "unknown field `paid`"),
         ],
     );

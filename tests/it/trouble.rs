@@ -85,7 +85,7 @@ fn invalid_environment_variable_is_reported_by_key() {
 fn closed_pipe_ends_no_command_with_panic() {
     let entrance = entrance();
     let daemon = entrance.open();
-    daemon.logs("ready");
+    daemon.logs("ready box_name");
     for arguments in [
         &["config", "example"][..],
         &["config", "show"],
@@ -187,7 +187,7 @@ fn sha256(file: &Path) -> String {
 fn a_second_box_on_the_same_vault_is_refused_and_the_first_goes_on() {
     let mut entrance = entrance();
     let mut first = entrance.open();
-    first.logs("ready");
+    first.logs("ready box_name");
     let vault = entrance.vault().display().to_string();
     assert_ended(&entrance.run(["run"]), 1, &[&vault, "in use by another instored"]);
     let listed = entrance.run(["customers", "list"]);
@@ -203,7 +203,7 @@ fn a_second_box_on_the_same_vault_is_refused_and_the_first_goes_on() {
 fn a_damaged_vault_is_refused_in_a_sentence() {
     let entrance = entrance();
     let daemon = entrance.open();
-    daemon.logs("ready");
+    daemon.logs("ready box_name");
     daemon.stop();
     let whole = fs::read(entrance.vault()).unwrap();
     let vault = entrance.vault().display().to_string();
@@ -234,7 +234,7 @@ fn without_daemon_and_vault_the_operator_is_told_so() {
 fn a_signing_key_that_others_can_read_is_refused_with_the_remedy() {
     let entrance = entrance();
     let daemon = entrance.open();
-    daemon.logs("ready");
+    daemon.logs("ready box_name");
     daemon.stop();
     let key = entrance.state().join("signing.key");
     let before = fs::read(&key).unwrap();
@@ -250,7 +250,7 @@ fn a_signing_key_that_others_can_read_is_refused_with_the_remedy() {
 fn a_lost_signing_key_is_not_replaced_under_an_old_vault() {
     let entrance = entrance();
     let daemon = entrance.open();
-    daemon.logs("ready");
+    daemon.logs("ready box_name");
     daemon.stop();
     fs::remove_file(entrance.state().join("signing.key")).unwrap();
     let ended = entrance.run(["run"]);
@@ -268,7 +268,7 @@ fn a_page_for_the_whole_network_is_refused() {
 fn a_log_that_is_no_terminal_has_no_colours() {
     let entrance = entrance();
     let daemon = entrance.open();
-    let line = daemon.logs("ready");
+    let line = daemon.logs("ready box_name");
     assert!(!line.contains('\u{1b}'), "{line:?}");
 }
 
