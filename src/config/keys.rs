@@ -46,9 +46,10 @@ impl Key {
         })
     }
 
-    /// Returns the allowed type, as the error of a value of the wrong type names it.
+    /// Returns the allowed type in plain words. It is derived from the error for a value of the wrong
+    /// type, because the metadata of an optional key has no type.
     pub(super) fn allowed_type(&self) -> String {
-        // No key accepts all of these values.
+        // Every type except text rejects at least one of these values.
         ["?".into(), toml::Value::Integer(-1), toml::Value::Boolean(true)]
             .into_iter()
             .find_map(|value| Some(type_of_error(&self.error_of(value)?)))

@@ -11,8 +11,7 @@ use crate::report::{
 pub fn table(l: &Liveness) -> Table {
     let mut table = Table::new(["liveness", "APCER (95 % interval)", "BPCER (95 % interval)"]);
     for (name, _) in PAD_MODES {
-        let rates = [l.apcer[name], l.bpcer[name]].map(optional_percent_with_interval);
-        let [apcer, bpcer] = rates;
+        let [apcer, bpcer] = [l.apcer[name], l.bpcer[name]].map(optional_percent_with_interval);
         table.row([name.to_owned(), apcer, bpcer]);
     }
     table
