@@ -1,137 +1,150 @@
-//! From a press to a customer: look here, N good and differing views of one face, done.
+//! Enrolment: collection of different usable views of one face.
 
 use std::time::Duration;
 
 use instored_domain::{CustomerId, Embedding, EnrolmentFailure};
 use instored_vision::{Pose, Purpose, Rect, TrackId};
 
-use super::Gallery;
-use super::gallery::mean;
-use super::pad_score::PadScore;
+use crate::Gallery;
+use crate::gallery::mean;
+use crate::pad_score::PadScore;
 
-/// What makes an enrolment.
+/// Limits of an enrolment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Views needed.
+    /// Number of views.
     pub views: u32,
-    /// When it is given up.
+    /// Time after which the enrolment fails.
     pub timeout: Duration,
-    /// Cosine from which two views are one person's.
+    /// Lowest cosine between two views of one person.
     pub same_person: f32,
-    /// Cosine from which a face is a customer's already.
+    /// Lowest cosine between a face and a customer who is enrolled already.
     pub customer: f32,
-    /// From so much below `customer` on, a face resembles a customer.
+    /// Width of the band below `customer` in which a face resembles a customer, as a cosine.
     pub margin: f32,
 }
 
-/// At least so long between two views, so that they are not one moment twice.
-const SPACING: Duration = Duration::from_millis(300);
-/// Who holds still for so long gets a view that is like the one before.
-const HOLDS_STILL: Duration = Duration::from_millis(1200);
-/// Without a good view for so long the customer is asked again to look.
-const ASK_AGAIN: Duration = Duration::from_secs(3);
-/// A second face may pass for so long.
-const MAY_PASS: Duration = Duration::from_secs(1);
-/// A face this much narrower than the nearest one stands behind.
-const STANDS_BEHIND: f32 = 0.6;
-/// So many views in a row of somebody else end it.
-const STRANGE_VIEWS: u32 = 3;
+/// Shortest time between two views.
+const VIEW_INTERVAL: Duration = Duration::from_millis(300);
+/// Time after which a view in the same pose is accepted, for people who hold still.
+const SAME_POSE_INTERVAL: Duration = Duration::from_millis(1200);
+/// Time without a new view after which the person is asked again to look at the camera.
+const PROMPT_INTERVAL: Duration = Duration::from_secs(3);
+/// Time for which a second face may be in view.
+const SECOND_FACE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Largest width of a face in the background, relative to the nearest face.
+const BACKGROUND_WIDTH_RATIO: f32 = 0.6;
+/// Number of consecutive views of another face that end the enrolment.
+const OTHER_FACE_VIEWS: u32 = 3;
 
-/// An enrolment under way. Dropping it zeroes what was captured.
+/// An enrolment in progress. Its embeddings are zeroed when it is dropped.
 pub(super) struct Enrolment {
     rules: Rules,
-    /// Somebody vouches that this is nobody who is enrolled, however alike they look.
-    another_person: bool,
+    /// True if staff confirmed that the person is not enrolled, whatever the similarity.
+    is_another_person: bool,
     pad_score: PadScore,
-    began: Duration,
+    started: Duration,
     views: Vec<View>,
-    asked: Option<Duration>,
+    /// Time of the latest request to look at the camera.
+    prompted: Option<Duration>,
+    /// Time since which more than one face is in view.
     crowded_since: Option<Duration>,
-    strange_views: u32,
+    /// Number of consecutive views of another face.
+    other_face_views: u32,
 }
 
+/// A captured view.
 struct View {
     embedding: Embedding,
     pose: Pose,
-    taken: Duration,
+    captured_at: Duration,
 }
 
-/// What a frame brought.
+/// A step of the enrolment.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// The customer should look at the camera.
+    /// The person should look at the camera.
     LookHere,
-    /// One more good view.
+    /// One more view was captured.
     Captured { count: u32, of: u32 },
-    /// It is over, nothing is kept.
+    /// The enrolment failed; nothing is kept.
     Failed(EnrolmentFailure),
-    /// All views are there.
+    /// All views were captured.
     Complete { embeddings: Vec<Embedding>, track: TrackId, resembles: Option<CustomerId> },
 }
 
 impl Enrolment {
-    pub fn begin(now: Duration, rules: Rules, another_person: bool) -> Self {
+    /// Starts an enrolment.
+    pub fn start(now: Duration, rules: Rules, is_another_person: bool) -> Self {
         Self {
             rules,
-            another_person,
+            is_another_person,
             pad_score: PadScore::default(),
-            began: now,
+            started: now,
             views: Vec::new(),
-            asked: None,
+            prompted: None,
             crowded_since: None,
-            strange_views: 0,
+            other_face_views: 0,
         }
     }
 
-    /// The reason to make embeddings as long as this enrolment lasts.
+    /// Returns the purpose of the embeddings that this enrolment permits.
     pub fn purpose(&self) -> Purpose<'_> {
         Purpose::enrolment(self)
     }
 
-    /// Looks at where the faces of a frame are. `Ok` names the one whose view may be taken.
-    pub fn choose(
+    /// Selects the face of a frame whose view may be captured, if any.
+    ///
+    /// Returns a step as an error if the frame causes one.
+    pub fn select_face(
         &mut self,
         now: Duration,
         faces: &[(TrackId, Rect)],
     ) -> Result<Option<TrackId>, Step> {
-        if now.saturating_sub(self.began) > self.rules.timeout {
+        if now.saturating_sub(self.started) > self.rules.timeout {
             return Err(Step::Failed(EnrolmentFailure::TimedOut));
         }
         let nearest = faces.iter().max_by(|a, b| a.1.width.total_cmp(&b.1.width));
-        let crowd = nearest.map_or(0, |(_, nearest)| {
-            faces.iter().filter(|(_, f)| f.width >= nearest.width * STANDS_BEHIND).count()
+        let foreground_faces = nearest.map_or(0, |(_, nearest)| {
+            let min_width = nearest.width * BACKGROUND_WIDTH_RATIO;
+            faces.iter().filter(|(_, face)| face.width >= min_width).count()
         });
-        if crowd > 1 {
+        if foreground_faces > 1 {
             let since = *self.crowded_since.get_or_insert(now);
-            if now.saturating_sub(since) > MAY_PASS {
+            if now.saturating_sub(since) > SECOND_FACE_TIMEOUT {
                 return Err(Step::Failed(EnrolmentFailure::SeveralFaces));
             }
             return Ok(None);
         }
         self.crowded_since = None;
-        let latest = self.views.last().map_or(self.began, |v| v.taken);
-        let quiet_since = latest.max(self.asked.unwrap_or_default());
-        if self.asked.is_none() || now.saturating_sub(quiet_since) > ASK_AGAIN {
-            self.asked = Some(now);
+        let last_view = self.views.last().map_or(self.started, |view| view.captured_at);
+        let last_progress = last_view.max(self.prompted.unwrap_or_default());
+        if self.prompted.is_none() || now.saturating_sub(last_progress) > PROMPT_INTERVAL {
+            self.prompted = Some(now);
             return Err(Step::LookHere);
         }
-        let spaced = self.views.is_empty() || now.saturating_sub(latest) >= SPACING;
-        Ok(nearest.map(|(track, _)| *track).filter(|_| spaced))
+        let is_due = self.views.is_empty() || now.saturating_sub(last_view) >= VIEW_INTERVAL;
+        Ok(nearest.map(|(track, _)| *track).filter(|_| is_due))
     }
 
-    /// Whether a view in this pose would teach anything.
-    pub fn wants(&self, now: Duration, pose: &Pose) -> bool {
-        self.views.last().is_none_or(|last| now.saturating_sub(last.taken) >= HOLDS_STILL)
-            || self.views.iter().all(|v| v.pose.differs_from(pose))
+    /// Returns true if a view in this pose differs enough from the captured ones, or the person holds
+    /// still.
+    pub fn needs_pose(&self, now: Duration, pose: &Pose) -> bool {
+        let is_new = self.views.iter().all(|view| view.pose.differs_from(pose));
+        is_new
+            || self
+                .views
+                .last()
+                .is_none_or(|last| now.saturating_sub(last.captured_at) >= SAME_POSE_INTERVAL)
     }
 
-    /// The signs of life of the views.
+    /// Returns the PAD evidence of the views.
     pub fn pad_score(&mut self) -> &mut PadScore {
         &mut self.pad_score
     }
 
-    /// Takes a good view of the face of `track`.
-    pub fn offer(
+    /// Adds a usable view of the face of `track`. Returns `None` if it shows another face.
+    pub fn add_view(
         &mut self,
         now: Duration,
         track: TrackId,
@@ -139,28 +152,33 @@ impl Enrolment {
         embedding: Embedding,
         gallery: &Gallery,
     ) -> Option<Step> {
-        let so_far = mean(self.views.iter().map(|v| &v.embedding));
-        if so_far.is_some_and(|face| face.cosine(&embedding) < self.rules.same_person) {
-            self.strange_views += 1;
-            return (self.strange_views >= STRANGE_VIEWS)
+        let face = mean(self.views.iter().map(|view| &view.embedding));
+        if face.is_some_and(|face| face.cosine(&embedding) < self.rules.same_person) {
+            self.other_face_views += 1;
+            return (self.other_face_views >= OTHER_FACE_VIEWS)
                 .then_some(Step::Failed(EnrolmentFailure::FaceChanged));
         }
-        self.strange_views = 0;
-        self.views.push(View { embedding, pose, taken: now });
+        self.other_face_views = 0;
+        self.views.push(View { embedding, pose, captured_at: now });
 
         let count = u32::try_from(self.views.len()).unwrap_or(u32::MAX);
-        let nearest = mean(self.views.iter().map(|v| &v.embedding))
+        let nearest = mean(self.views.iter().map(|view| &view.embedding))
             .and_then(|face| gallery.rank(&face).first);
-        let at_least = |cosine| nearest.filter(|(_, found)| *found >= cosine).map(|(who, _)| who);
-        let enough_to_tell = count >= self.rules.views.min(2);
-        if enough_to_tell && !self.another_person && at_least(self.rules.customer).is_some() {
+        let customer_above = |threshold| {
+            nearest.filter(|(_, cosine)| *cosine >= threshold).map(|(customer, _)| customer)
+        };
+        let has_enough_views = count >= self.rules.views.min(2);
+        if has_enough_views
+            && !self.is_another_person
+            && customer_above(self.rules.customer).is_some()
+        {
             return Some(Step::Failed(EnrolmentFailure::AlreadyEnrolled));
         }
         if count < self.rules.views {
             return Some(Step::Captured { count, of: self.rules.views });
         }
-        let resembles = at_least(self.rules.customer - self.rules.margin);
-        let embeddings = self.views.drain(..).map(|v| v.embedding).collect();
+        let resembles = customer_above(self.rules.customer - self.rules.margin);
+        let embeddings = self.views.drain(..).map(|view| view.embedding).collect();
         Some(Step::Complete { embeddings, track, resembles })
     }
 }
@@ -193,7 +211,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// Faces of these widths, side by side, with tracks of their own.
+    /// Returns faces of these widths, side by side, each with a track.
     fn faces(widths: &[f32]) -> Vec<(TrackId, Rect)> {
         let face = |(i, width): (usize, &f32)| Face {
             bounds: Rect { x: 200.0 * i as f32, y: 0.0, width: *width, height: 100.0 },
@@ -205,27 +223,35 @@ mod tests {
         tracked.into_iter().map(|t| (t.track, t.face.bounds)).collect()
     }
 
-    fn begun() -> Enrolment {
-        let mut enrolment = Enrolment::begin(ms(0), RULES, false);
-        assert!(matches!(enrolment.choose(ms(0), &[]), Err(Step::LookHere)));
+    fn started() -> Enrolment {
+        let mut enrolment = Enrolment::start(ms(0), RULES, false);
+        assert!(matches!(enrolment.select_face(ms(0), &[]), Err(Step::LookHere)));
         enrolment
     }
 
-    fn offer(enrolment: &mut Enrolment, now: u64, degrees: f32, gallery: &Gallery) -> Option<Step> {
+    fn add_view(
+        enrolment: &mut Enrolment,
+        now: u64,
+        degrees: f32,
+        gallery: &Gallery,
+    ) -> Option<Step> {
         let (track, _) = faces(&[100.0])[0];
-        enrolment.offer(ms(now), track, pose(degrees / 100.0), at(degrees), gallery)
+        enrolment.add_view(ms(now), track, pose(degrees / 100.0), at(degrees), gallery)
     }
 
     #[test]
-    fn good_and_differing_views_of_one_face_complete_it() {
-        let (mut enrolment, nobody) = (begun(), Gallery::default());
-        let step = offer(&mut enrolment, 100, 0.0, &nobody);
+    fn different_views_of_one_face_complete_the_enrolment() {
+        let (mut enrolment, nobody) = (started(), Gallery::default());
+        let step = add_view(&mut enrolment, 100, 0.0, &nobody);
         assert!(matches!(step, Some(Step::Captured { count: 1, of: 3 })), "{step:?}");
-        assert!(!enrolment.wants(ms(500), &pose(0.01)), "the same view again");
-        assert!(enrolment.wants(ms(500), &pose(0.10)));
-        assert!(enrolment.wants(ms(1400), &pose(0.01)), "who holds still gets on, too");
-        offer(&mut enrolment, 500, 10.0, &nobody);
-        let Some(Step::Complete { embeddings, .. }) = offer(&mut enrolment, 900, 20.0, &nobody)
+        assert!(!enrolment.needs_pose(ms(500), &pose(0.01)), "the same pose");
+        assert!(enrolment.needs_pose(ms(500), &pose(0.10)));
+        assert!(
+            enrolment.needs_pose(ms(1400), &pose(0.01)),
+            "a person who holds still is captured, too"
+        );
+        add_view(&mut enrolment, 500, 10.0, &nobody);
+        let Some(Step::Complete { embeddings, .. }) = add_view(&mut enrolment, 900, 20.0, &nobody)
         else {
             panic!("not complete");
         };
@@ -233,95 +259,98 @@ mod tests {
     }
 
     #[test]
-    fn views_are_a_moment_apart() {
-        let mut enrolment = begun();
-        let here = faces(&[100.0]);
-        assert!(enrolment.choose(ms(100), &here).unwrap().is_some());
-        offer(&mut enrolment, 100, 0.0, &Gallery::default());
-        assert!(enrolment.choose(ms(300), &here).unwrap().is_none());
-        assert!(enrolment.choose(ms(400), &here).unwrap().is_some());
+    fn views_have_a_minimum_interval() {
+        let mut enrolment = started();
+        let in_view = faces(&[100.0]);
+        assert!(enrolment.select_face(ms(100), &in_view).unwrap().is_some());
+        add_view(&mut enrolment, 100, 0.0, &Gallery::default());
+        assert!(enrolment.select_face(ms(300), &in_view).unwrap().is_none());
+        assert!(enrolment.select_face(ms(400), &in_view).unwrap().is_some());
     }
 
     #[test]
-    fn it_times_out() {
-        let mut enrolment = begun();
+    fn enrolment_times_out() {
+        let mut enrolment = started();
         assert!(matches!(
-            enrolment.choose(ms(20_001), &faces(&[100.0])),
+            enrolment.select_face(ms(20_001), &faces(&[100.0])),
             Err(Step::Failed(EnrolmentFailure::TimedOut))
         ));
     }
 
     #[test]
-    fn two_faces_side_by_side_are_refused_but_one_behind_is_not() {
-        let mut enrolment = begun();
+    fn second_face_fails_unless_it_is_in_the_background() {
+        let mut enrolment = started();
         for now in [100, 600, 1100] {
-            assert!(enrolment.choose(ms(now), &faces(&[100.0, 80.0])).unwrap().is_none());
+            assert!(enrolment.select_face(ms(now), &faces(&[100.0, 80.0])).unwrap().is_none());
         }
         assert!(matches!(
-            enrolment.choose(ms(1200), &faces(&[100.0, 80.0])),
+            enrolment.select_face(ms(1200), &faces(&[100.0, 80.0])),
             Err(Step::Failed(EnrolmentFailure::SeveralFaces))
         ));
-        let mut enrolment = begun();
+        let mut enrolment = started();
         for now in (100..2900).step_by(100) {
-            let here = faces(&[40.0, 100.0]);
-            assert_eq!(enrolment.choose(ms(now), &here).unwrap(), Some(here[1].0));
+            let in_view = faces(&[40.0, 100.0]);
+            assert_eq!(enrolment.select_face(ms(now), &in_view).unwrap(), Some(in_view[1].0));
         }
     }
 
     #[test]
-    fn nobody_there_is_asked_again_to_look() {
-        let mut enrolment = begun();
-        assert!(enrolment.choose(ms(2900), &[]).is_ok());
-        assert!(matches!(enrolment.choose(ms(3100), &[]), Err(Step::LookHere)));
-        assert!(enrolment.choose(ms(3200), &[]).is_ok());
+    fn prompt_is_repeated_while_nobody_is_in_view() {
+        let mut enrolment = started();
+        assert!(enrolment.select_face(ms(2900), &[]).is_ok());
+        assert!(matches!(enrolment.select_face(ms(3100), &[]), Err(Step::LookHere)));
+        assert!(enrolment.select_face(ms(3200), &[]).is_ok());
     }
 
     #[test]
-    fn a_face_that_is_a_customer_already_is_refused() {
+    fn enrolled_face_is_rejected() {
         let mut gallery = Gallery::default();
         gallery.insert(CustomerId(uuid::Uuid::from_u128(1)), [&at(5.0)]);
-        let mut enrolment = begun();
-        assert!(matches!(offer(&mut enrolment, 100, 0.0, &gallery), Some(Step::Captured { .. })));
+        let mut enrolment = started();
         assert!(matches!(
-            offer(&mut enrolment, 500, 10.0, &gallery),
+            add_view(&mut enrolment, 100, 0.0, &gallery),
+            Some(Step::Captured { .. })
+        ));
+        assert!(matches!(
+            add_view(&mut enrolment, 500, 10.0, &gallery),
             Some(Step::Failed(EnrolmentFailure::AlreadyEnrolled))
         ));
     }
 
     #[test]
-    fn who_only_looks_like_a_customer_can_enrol_all_the_same_and_is_told() {
+    fn similar_face_enrols_and_the_resemblance_is_reported() {
         let mut gallery = Gallery::default();
         let twin = CustomerId(uuid::Uuid::from_u128(1));
-        for (degrees, another_person, enrols, resembles) in [
+        for (degrees, is_another_person, is_enrolled, resembles) in [
             (5.0, true, true, Some(twin)),
             (5.0, false, false, None),
             (64.0, false, true, Some(twin)),
             (80.0, false, true, None),
         ] {
             gallery.insert(twin, [&at(degrees + 10.0)]);
-            let mut enrolment = Enrolment::begin(ms(0), RULES, another_person);
+            let mut enrolment = Enrolment::start(ms(0), RULES, is_another_person);
             let steps: Vec<_> = [(100, 0.0), (500, 10.0), (900, 20.0)]
                 .into_iter()
-                .filter_map(|(now, view)| offer(&mut enrolment, now, view, &gallery))
+                .filter_map(|(now, view)| add_view(&mut enrolment, now, view, &gallery))
                 .collect();
-            let told = steps.iter().find_map(|step| match step {
+            let reported = steps.iter().find_map(|step| match step {
                 Step::Complete { resembles, .. } => Some(*resembles),
                 _ => None,
             });
-            assert_eq!(told, enrols.then_some(resembles), "{degrees} {another_person}");
+            assert_eq!(reported, is_enrolled.then_some(resembles), "{degrees} {is_another_person}");
         }
     }
 
     #[test]
-    fn somebody_else_stepping_in_ends_it_and_one_odd_view_does_not() {
-        let (mut enrolment, nobody) = (begun(), Gallery::default());
-        offer(&mut enrolment, 100, 0.0, &nobody);
-        assert!(offer(&mut enrolment, 500, 120.0, &nobody).is_none());
-        assert!(offer(&mut enrolment, 900, 10.0, &nobody).is_some(), "the first face again");
-        assert!(offer(&mut enrolment, 1300, 120.0, &nobody).is_none());
-        assert!(offer(&mut enrolment, 1700, 120.0, &nobody).is_none());
+    fn another_face_ends_it_and_one_outlier_does_not() {
+        let (mut enrolment, nobody) = (started(), Gallery::default());
+        add_view(&mut enrolment, 100, 0.0, &nobody);
+        assert!(add_view(&mut enrolment, 500, 120.0, &nobody).is_none());
+        assert!(add_view(&mut enrolment, 900, 10.0, &nobody).is_some(), "the first face again");
+        assert!(add_view(&mut enrolment, 1300, 120.0, &nobody).is_none());
+        assert!(add_view(&mut enrolment, 1700, 120.0, &nobody).is_none());
         assert!(matches!(
-            offer(&mut enrolment, 2100, 120.0, &nobody),
+            add_view(&mut enrolment, 2100, 120.0, &nobody),
             Some(Step::Failed(EnrolmentFailure::FaceChanged))
         ));
     }

@@ -1,24 +1,25 @@
-//! Everyone who opted in, as the embedder sees them.
+//! Enrolled customers and search for the most similar ones.
 
 use std::collections::HashMap;
 
 use instored_domain::{CustomerId, Embedding};
 use instored_kernels::{InstructionSet, QuantizedIndex};
 
-/// The enrolled customers. A customer is compared by the mean of their templates, which makes fewer
-/// mistakes than the best of them, and which is kept in a byte a value.
+/// The enrolled customers. A probe is compared with the mean of a customer's templates, which gives lower
+/// error rates than the best template. A mean takes one byte per value.
 pub struct Gallery {
     isa: InstructionSet,
-    /// Whose mean lies at each place of the table.
+    /// Customer of each position of the index.
     customers: Vec<CustomerId>,
-    places: HashMap<CustomerId, usize>,
+    /// Position of each customer in the index.
+    positions: HashMap<CustomerId, usize>,
     means: QuantizedIndex,
 }
 
-/// Whom a probe is most like.
+/// The customers who are most similar to a probe.
 #[derive(Clone, Copy, PartialEq, Default)]
 pub struct Ranking {
-    /// The most similar customer with their cosine.
+    /// The most similar customer and the cosine.
     pub first: Option<(CustomerId, f32)>,
     /// Cosine of the next customer.
     pub second: Option<f32>,
@@ -29,15 +30,15 @@ impl Default for Gallery {
         Self {
             isa: InstructionSet::detect().unwrap_or(InstructionSet::portable()),
             customers: Vec::new(),
-            places: HashMap::new(),
+            positions: HashMap::new(),
             means: QuantizedIndex::new(0),
         }
     }
 }
 
 impl Gallery {
-    /// Puts a customer in, in place of what was there. Templates that cancel each other out, or are
-    /// of another length than everybody else's, leave the customer without an entry.
+    /// Adds or replaces a customer. Templates that cancel each other out, or have another length than
+    /// those of the gallery, leave the customer without an entry.
     pub fn insert<'a>(
         &mut self,
         customer: CustomerId,
@@ -50,53 +51,54 @@ impl Gallery {
         }
         if self.means.dimension() == mean.values().len() {
             self.means.push(mean.values());
-            self.places.insert(customer, self.customers.len());
+            self.positions.insert(customer, self.customers.len());
             self.customers.push(customer);
         }
     }
 
-    /// Takes a customer out.
+    /// Removes a customer.
     pub fn remove(&mut self, customer: CustomerId) {
-        let Some(place) = self.places.remove(&customer) else { return };
-        self.means.swap_remove(place);
-        self.customers.swap_remove(place);
-        if let Some(moved) = self.customers.get(place) {
-            self.places.insert(*moved, place);
+        let Some(position) = self.positions.remove(&customer) else { return };
+        self.means.swap_remove(position);
+        self.customers.swap_remove(position);
+        if let Some(moved) = self.customers.get(position) {
+            self.positions.insert(*moved, position);
         }
     }
 
-    /// Number of customers.
+    /// Returns the number of customers.
     pub fn len(&self) -> usize {
         self.customers.len()
     }
 
-    /// Whether there is nobody to recognise.
+    /// Returns true if there is no customer.
     pub fn is_empty(&self) -> bool {
         self.customers.is_empty()
     }
 
-    /// Memory that the means take, bytes.
+    /// Returns the memory of the means in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.means.memory_bytes()
     }
 
-    /// The customers most like `probe`, exactly: the probe is rounded for a first look at everybody,
-    /// and whoever may then be among the first two is compared with the probe as it is.
+    /// Finds the two customers who are most similar to `probe`. The result is exact: a search with a rounded
+    /// probe selects all candidates, and the probe itself ranks them.
     pub fn rank(&self, probe: &Embedding) -> Ranking {
         let mut ranking = Ranking::default();
         let probe = probe.values();
         if probe.len() != self.means.dimension() {
             return ranking;
         }
-        for place in self.means.top2(self.isa, probe) {
-            ranking.meet(self.customers[place], self.means.dot(place, probe));
+        for position in self.means.top2(self.isa, probe) {
+            ranking.push(self.customers[position], self.means.dot(position, probe));
         }
         ranking
     }
 }
 
 impl Ranking {
-    fn meet(&mut self, customer: CustomerId, cosine: f32) {
+    /// Adds a customer with their cosine.
+    fn push(&mut self, customer: CustomerId, cosine: f32) {
         match self.first {
             Some((_, best)) if cosine <= best => {
                 if self.second.is_none_or(|second| cosine > second) {
@@ -111,8 +113,7 @@ impl Ranking {
     }
 }
 
-/// The direction in which the embeddings point together; `None` when there are none, or they cancel
-/// each other out.
+/// Returns the normalised mean of embeddings; `None` if there are none, or they cancel each other out.
 pub fn mean<'a>(embeddings: impl IntoIterator<Item = &'a Embedding>) -> Option<Embedding> {
     let mut embeddings = embeddings.into_iter();
     let mut sum = embeddings.next()?.values().to_vec();
@@ -128,7 +129,7 @@ pub fn mean<'a>(embeddings: impl IntoIterator<Item = &'a Embedding>) -> Option<E
 mod tests {
     use super::*;
 
-    /// A value of at most 1 in a byte.
+    /// Rounding error of a value of at most 1 in one byte.
     const ROUNDING: f32 = 1.0 / 127.0;
 
     fn id(n: u128) -> CustomerId {
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_two_are_found_in_any_order_of_enrolment() {
+    fn order_of_enrolment_does_not_change_the_ranking() {
         for order in [[0, 40, 90], [90, 40, 0], [40, 0, 90], [40, 90, 0]] {
             let mut gallery = Gallery::default();
             for degrees in order {
@@ -156,14 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn a_customer_is_the_mean_of_their_templates() {
+    fn customer_is_compared_by_the_mean_template() {
         let mut gallery = Gallery::default();
         gallery.insert(id(1), &[at(10.0), at(50.0)]);
         assert!((gallery.rank(&at(30.0)).first.unwrap().1 - 1.0).abs() < ROUNDING);
     }
 
     #[test]
-    fn who_is_removed_or_enrolled_anew_is_not_found_as_before() {
+    fn removed_or_replaced_templates_are_not_found() {
         let mut gallery = Gallery::default();
         gallery.insert(id(1), [&at(0.0)]);
         gallery.insert(id(1), [&at(90.0)]);
@@ -173,36 +174,32 @@ mod tests {
         assert!(gallery.is_empty() && gallery.rank(&at(0.0)).first.is_none());
     }
 
-    fn noise(seed: u64, dimension: usize) -> Embedding {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-        };
-        Embedding::normalised((0..dimension).map(|_| next()).collect()).unwrap()
+    fn random_embedding(seed: u64, dimension: usize) -> Embedding {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let values = (0..dimension).map(|_| random.f32() * 2.0 - 1.0).collect();
+        Embedding::normalised(values).unwrap()
     }
 
     #[test]
-    fn the_first_look_loses_nobody_who_is_among_the_first_two() {
+    fn ranking_equals_that_of_an_exhaustive_search() {
         for dimension in [3, 128, 641] {
             let mut gallery = Gallery::default();
             for n in 0..500 {
-                gallery.insert(id(n), [&noise(n as u64, dimension)]);
+                gallery.insert(id(n), [&random_embedding(n as u64, dimension)]);
             }
             for n in (0..500).step_by(3) {
                 gallery.remove(id(n));
             }
             for seed in 1000..1100 {
-                let probe = noise(seed, dimension);
+                let probe = random_embedding(seed, dimension);
                 let mut all = Ranking::default();
-                for (place, customer) in gallery.customers.iter().enumerate() {
-                    all.meet(*customer, gallery.means.dot(place, probe.values()));
+                for (position, customer) in gallery.customers.iter().enumerate() {
+                    all.push(*customer, gallery.means.dot(position, probe.values()));
                 }
                 let found = gallery.rank(&probe);
                 assert!(found == all, "{dimension} values, probe {seed}");
-                let mean = mean([&noise(found.first.unwrap().0.0.as_u128() as u64, dimension)]);
+                let mean =
+                    mean([&random_embedding(found.first.unwrap().0.0.as_u128() as u64, dimension)]);
                 let unrounded = mean.unwrap().cosine(&probe);
                 assert!((found.first.unwrap().1 - unrounded).abs() < ROUNDING);
             }
@@ -210,19 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_or_a_template_of_another_length_is_like_nobody() {
+    fn probe_or_template_of_another_length_matches_nobody() {
         let mut gallery = Gallery::default();
-        gallery.insert(id(1), [&noise(1, 64)]);
-        gallery.insert(id(2), [&noise(2, 32)]);
+        gallery.insert(id(1), [&random_embedding(1, 64)]);
+        gallery.insert(id(2), [&random_embedding(2, 32)]);
         assert_eq!(gallery.len(), 1);
-        assert!(gallery.rank(&noise(2, 32)).first.is_none());
+        assert!(gallery.rank(&random_embedding(2, 32)).first.is_none());
     }
 
     #[test]
-    fn a_mean_takes_little_more_than_a_byte_a_value() {
+    fn mean_takes_about_one_byte_per_value() {
         let mut gallery = Gallery::default();
         for n in 0..1024 {
-            gallery.insert(id(n), [&noise(n as u64, 128)]);
+            gallery.insert(id(n), [&random_embedding(n as u64, 128)]);
         }
         assert!(gallery.memory_bytes() * 10 <= 1024 * 128 * 12);
     }

@@ -1,12 +1,26 @@
-//! Who is it? A gallery of those who opted in, a decision over a track, an enrolment, and who is
-//! here now.
+//! Face recognition over frames: who enters, who leaves, and enrolment.
 //!
-//! No device, no socket, no clock: frames bring their own time. A stranger's embeddings live in the
-//! evidence of their track, are zeroed when it ends, and leave this room by no path.
+//! | module | contents |
+//! |---|---|
+//! | `recogniser`, `event` | processing of a frame, and its events |
+//! | `gallery` | enrolled customers, and search for the most similar ones |
+//! | `track_decision` | sequential decision over the views of a track |
+//! | `pad_score` | presentation-attack detection over a track |
+//! | `enrolment` | collection of the views of a new customer |
+//! | `presence` | customers in view: one visit a person |
+//! | `recognition_window` | time in which faces may be recognised |
+//!
+//! Rules:
+//! 1. No device, no network, no clock: the time is that of the frames.
+//! 2. Only an enrolment or a recognition window permits an embedding.
+//! 3. Embeddings of strangers exist only in the decision of their track, are zeroed at its end, and never
+//!    leave this crate.
+//! 4. No embedding is computed for recognition while the gallery is empty.
 
 #![forbid(unsafe_code)]
 
 mod enrolment;
+mod event;
 mod gallery;
 mod pad_score;
 mod presence;
@@ -15,6 +29,7 @@ mod recognition_window;
 mod settings;
 mod track_decision;
 
+pub use event::RecognitionEvent;
 pub use gallery::{Gallery, Ranking, mean};
-pub use recogniser::{Recogniser, RecognitionEvent};
+pub use recogniser::Recogniser;
 pub use settings::{Mode, PadMode, Settings};

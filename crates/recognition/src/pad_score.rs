@@ -1,73 +1,77 @@
-//! Is this track a face of flesh, or a picture that somebody holds up?
+//! Presentation-attack detection (PAD, ISO/IEC 30107-3) over a track.
 //!
-//! Two signs are added up as log-odds: what the liveness model says of each view, and how the
-//! landmarks move. A flat print moves as a plane: whatever way it is held, its nose stays where the
-//! eyes and the corners of the mouth say that it is. The nose of a head that turns does not.
+//! The score adds log-odds of two kinds of evidence: the output of the PAD model for each view, and the
+//! motion of the landmarks. A printed photograph moves as a plane: an affine map that fits the eyes and the
+//! corners of the mouth also fits the nose. The nose of a turning head leaves that plane.
 
 use instored_vision::LANDMARK_COUNT;
 
-/// The signs of one track.
+/// PAD evidence of one track.
 #[derive(Default)]
 pub(super) struct PadScore {
+    /// Sum over the views of the log-odds of a bona fide face.
     log_odds: f32,
     views: u32,
+    /// Landmarks of the first view.
     first: Option<[[f32; 2]; LANDMARK_COUNT]>,
-    /// The farthest that the nose left its place in the plane, in eye distances.
+    /// Largest distance of the nose from its position in the plane, in eye distances.
     parallax: f32,
-    /// The strongest that the plane was seen to turn: ratio of its two scales, less 1.
-    turned: f32,
+    /// Largest rotation of the plane: ratio of its two scales minus 1.
+    rotation: f32,
 }
 
-/// One frame says no more than this: three of it against one.
-const MOST_OF_A_VIEW: f32 = 4.0;
-/// Views before a face can count as a picture.
-const VIEWS: u32 = 3;
-/// A nose that left the plane by this is no print's; landmarks waver by a third of it.
-const OUT_OF_PLANE: f32 = 0.15;
-/// A plane that turned by this (a third shorter one way) shows a nose, if there is one.
-const PLANE_TURNED: f32 = 0.5;
-/// What either sign of motion is worth, in log-odds.
-const WORTH_OF_MOTION: f32 = 1.0;
+/// Largest log-odds of one view, so that a single outlier does not decide.
+const VIEW_LOG_ODDS_MAX: f32 = 4.0;
+/// Lowest number of views for a decision.
+const VIEWS_MIN: u32 = 3;
+/// Distance of the nose from the plane that proves depth, in eye distances; the noise of the landmarks is
+/// a third of it.
+const PARALLAX_MIN: f32 = 0.15;
+/// Rotation of the plane at which a real nose would leave it: one axis shortened by a third.
+const ROTATION_MIN: f32 = 0.5;
+/// Log-odds of the evidence from motion.
+const MOTION_LOG_ODDS: f32 = 1.0;
 
 impl PadScore {
-    /// Adds a view: the model's probability that it is live, and its landmarks.
-    pub fn add(&mut self, live: f32, landmarks: &[[f32; 2]; LANDMARK_COUNT]) {
-        let live = live.clamp(1e-6, 1.0 - 1e-6);
-        self.log_odds += (live / (1.0 - live)).ln().clamp(-MOST_OF_A_VIEW, MOST_OF_A_VIEW);
+    /// Adds a view: the probability of a bona fide face, and the landmarks.
+    pub fn add(&mut self, bona_fide: f32, landmarks: &[[f32; 2]; LANDMARK_COUNT]) {
+        let bona_fide = bona_fide.clamp(1e-6, 1.0 - 1e-6);
+        let log_odds = (bona_fide / (1.0 - bona_fide)).ln();
+        self.log_odds += log_odds.clamp(-VIEW_LOG_ODDS_MAX, VIEW_LOG_ODDS_MAX);
         self.views += 1;
         let first = *self.first.get_or_insert(*landmarks);
-        if let Some((parallax, turned)) = plane_motion(&first, landmarks) {
+        if let Some((parallax, rotation)) = plane_motion(&first, landmarks) {
             self.parallax = self.parallax.max(parallax);
-            self.turned = self.turned.max(turned);
+            self.rotation = self.rotation.max(rotation);
         }
     }
 
-    /// Whether there were enough views to tell.
-    pub fn has_seen_enough(&self) -> bool {
-        self.views >= VIEWS
+    /// Returns true if there are enough views for a decision.
+    pub fn has_enough_views(&self) -> bool {
+        self.views >= VIEWS_MIN
     }
 
-    /// Whether it looks like a picture, on enough views. `threshold` is the probability from which a
-    /// face counts as live.
-    pub fn is_presented(&self, threshold: f32) -> bool {
-        if !self.has_seen_enough() {
+    /// Returns true if there are enough views and they suggest a presentation attack. `threshold` is the
+    /// lowest probability of a bona fide face.
+    pub fn is_attack(&self, threshold: f32) -> bool {
+        if !self.has_enough_views() {
             return false;
         }
-        let motion = if self.parallax > OUT_OF_PLANE {
-            WORTH_OF_MOTION
-        } else if self.turned > PLANE_TURNED {
-            -WORTH_OF_MOTION
+        let motion = if self.parallax > PARALLAX_MIN {
+            MOTION_LOG_ODDS
+        } else if self.rotation > ROTATION_MIN {
+            -MOTION_LOG_ODDS
         } else {
             0.0
         };
-        let needed = (threshold / (1.0 - threshold)).ln();
-        self.log_odds / self.views as f32 + motion < needed
+        let required = (threshold / (1.0 - threshold)).ln();
+        self.log_odds / self.views as f32 + motion < required
     }
 }
 
-/// How the face moved since `before`, if it were flat: how far the nose is from where the affine map
-/// of the other four landmarks takes it, in eye distances, and by how much the map's two scales
-/// differ (their ratio, less 1). `None` when the landmarks span no plane.
+/// Returns the motion since `before` relative to a plane: the distance of the nose from the position that
+/// the affine map of the other four landmarks gives it, in eye distances, and the ratio of the two scales
+/// of the map minus 1. Returns `None` if the landmarks span no plane.
 fn plane_motion(
     before: &[[f32; 2]; LANDMARK_COUNT],
     now: &[[f32; 2]; LANDMARK_COUNT],
@@ -108,15 +112,15 @@ fn plane_motion(
     // Singular values of a 2 x 2 matrix.
     let (sum, difference) = ((a + d).hypot(c - b), (a - d).hypot(c + b));
     let (large, small) = ((sum + difference) / 2.0, (sum - difference).abs() / 2.0);
-    let turned = large / small - 1.0;
-    (parallax.is_finite() && turned.is_finite()).then_some((parallax, turned))
+    let rotation = large / small - 1.0;
+    (parallax.is_finite() && rotation.is_finite()).then_some((parallax, rotation))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A face in space, (x, y, depth): the nose stands out.
+    /// Landmarks of a head in space: x, y, depth.
     const HEAD: [[f32; 3]; LANDMARK_COUNT] = [
         [-30.0, -20.0, 0.0],
         [30.0, -20.0, 0.0],
@@ -125,56 +129,64 @@ mod tests {
         [22.0, 42.0, 0.0],
     ];
 
-    fn seen(turn: f32, nose: f32) -> [[f32; 2]; LANDMARK_COUNT] {
+    /// Projects the head after a turn in radians; `nose` is the depth of the nose.
+    fn projected(turn: f32, nose: f32) -> [[f32; 2]; LANDMARK_COUNT] {
         HEAD.map(|[x, y, depth]| {
             let depth = if depth > 0.0 { nose } else { 0.0 };
             [200.0 + x * turn.cos() + depth * turn.sin(), 150.0 + y]
         })
     }
 
-    fn track(live: f32, turns: &[f32], nose: f32) -> PadScore {
-        let mut liveness = PadScore::default();
+    fn scored(bona_fide: f32, turns: &[f32], nose: f32) -> PadScore {
+        let mut score = PadScore::default();
         for turn in turns {
-            liveness.add(live, &seen(*turn, nose));
+            score.add(bona_fide, &projected(*turn, nose));
         }
-        liveness
+        score
     }
 
     #[test]
-    fn a_print_moves_as_a_plane_and_a_head_does_not() {
+    fn print_moves_as_a_plane_and_head_does_not() {
         for turn in [0.3f32, -0.5, 0.8] {
-            let (flat, turned) = plane_motion(&seen(0.0, 0.0), &seen(turn, 0.0)).unwrap();
+            let (flat, rotation) =
+                plane_motion(&projected(0.0, 0.0), &projected(turn, 0.0)).unwrap();
             assert!(
-                flat < 1e-4 && (turned + 1.0 - 1.0 / turn.cos()).abs() < 1e-3,
-                "{flat} {turned}"
+                flat < 1e-4 && (rotation + 1.0 - 1.0 / turn.cos()).abs() < 1e-3,
+                "{flat} {rotation}"
             );
-            let (head, _) = plane_motion(&seen(0.0, 0.0), &seen(turn, 30.0)).unwrap();
-            assert!(head > OUT_OF_PLANE / 2.0, "{head}");
+            let (head, _) = plane_motion(&projected(0.0, 0.0), &projected(turn, 30.0)).unwrap();
+            assert!(head > PARALLAX_MIN / 2.0, "{head}");
         }
-        let moved = seen(0.0, 30.0).map(|[x, y]| [y * 2.0 - 40.0, 7.0 - x * 2.0]);
-        let (parallax, turned) = plane_motion(&seen(0.0, 30.0), &moved).unwrap();
-        assert!(parallax < 1e-4 && turned < 1e-4, "turning in the picture is no sign");
-        assert!(plane_motion(&[[5.0; 2]; LANDMARK_COUNT], &seen(0.0, 0.0)).is_none());
+        let moved = projected(0.0, 30.0).map(|[x, y]| [y * 2.0 - 40.0, 7.0 - x * 2.0]);
+        let (parallax, rotation) = plane_motion(&projected(0.0, 30.0), &moved).unwrap();
+        assert!(
+            parallax < 1e-4 && rotation < 1e-4,
+            "a rotation in the picture plane is no evidence"
+        );
+        assert!(plane_motion(&[[5.0; 2]; LANDMARK_COUNT], &projected(0.0, 0.0)).is_none());
     }
 
     #[test]
-    fn views_that_look_printed_add_up_and_one_alone_says_nothing() {
-        assert!(!track(0.01, &[0.0], 30.0).is_presented(0.5));
-        assert!(track(0.1, &[0.0; 3], 30.0).is_presented(0.5));
-        assert!(!track(0.9, &[0.0; 3], 30.0).is_presented(0.5));
+    fn printed_views_add_up_and_one_view_is_not_enough() {
+        assert!(!scored(0.01, &[0.0], 30.0).is_attack(0.5));
+        assert!(scored(0.1, &[0.0; 3], 30.0).is_attack(0.5));
+        assert!(!scored(0.9, &[0.0; 3], 30.0).is_attack(0.5));
     }
 
     #[test]
-    fn where_the_model_is_unsure_motion_decides() {
-        assert!(!track(0.4, &[0.0, 0.3, 0.6], 30.0).is_presented(0.5), "a head that turned");
-        assert!(track(0.6, &[0.0, 0.5, 0.9], 0.0).is_presented(0.5), "a plane that turned");
-        assert!(track(0.1, &[0.0, 0.3, 0.6], 30.0).is_presented(0.5), "but not against the model");
+    fn motion_decides_if_the_model_is_uncertain() {
+        assert!(!scored(0.4, &[0.0, 0.3, 0.6], 30.0).is_attack(0.5), "a head that turned");
+        assert!(scored(0.6, &[0.0, 0.5, 0.9], 0.0).is_attack(0.5), "a plane that turned");
+        assert!(
+            scored(0.1, &[0.0, 0.3, 0.6], 30.0).is_attack(0.5),
+            "motion does not outweigh the model"
+        );
     }
 
     #[test]
-    fn one_odd_view_does_not_outweigh_the_others() {
-        let mut liveness = track(0.85, &[0.0; 5], 30.0);
-        liveness.add(1e-9, &seen(0.0, 30.0));
-        assert!(!liveness.is_presented(0.5));
+    fn single_outlier_does_not_decide() {
+        let mut score = scored(0.85, &[0.0; 5], 30.0);
+        score.add(1e-9, &projected(0.0, 30.0));
+        assert!(!score.is_attack(0.5));
     }
 }

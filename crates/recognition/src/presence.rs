@@ -1,99 +1,108 @@
-//! Who is here now: one visit a person, however often their track breaks.
+//! Customers in view: one visit a person, even if their track breaks.
 
 use std::time::Duration;
 
 use instored_domain::CustomerId;
 use instored_vision::TrackId;
 
-/// The customers in sight.
+/// The visits in progress.
 pub(super) struct Presence {
-    here: Vec<Here>,
-    patience: Duration,
+    visits: Vec<Visit>,
+    leave_timeout: Duration,
 }
 
-struct Here {
+/// A visit of a customer.
+struct Visit {
     customer: CustomerId,
     tracks: Vec<TrackId>,
-    seen: Duration,
-    standing: Standing,
+    /// Time of the latest frame with one of the tracks.
+    last_in_view: Duration,
+    state: VisitState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// The arrival was told.
+enum VisitState {
+    /// The arrival was reported.
     Arrived,
-    /// Has just enrolled: is here without having arrived.
+    /// The customer has just enrolled; no arrival was reported.
     Enrolled,
-    /// Whoever stands there is not this customer, or not any more: they are left alone until they
-    /// have left, however often their track breaks.
+    /// The person is not this customer, or no longer one. Their tracks are ignored until the visit ends.
     Dismissed,
 }
 
 impl Presence {
-    /// Customers have left when they were not seen for `patience`.
-    pub fn new(patience: Duration) -> Self {
-        Self { here: Vec::new(), patience }
+    /// Creates an empty presence. A visit ends after `leave_timeout` out of view.
+    pub fn new(leave_timeout: Duration) -> Self {
+        Self { visits: Vec::new(), leave_timeout }
     }
 
-    /// The face of `track` is `customer`. True when that is news: they have arrived.
-    pub fn recognised(&mut self, now: Duration, track: TrackId, customer: CustomerId) -> bool {
-        let known = self.here.iter_mut().find(|h| h.customer == customer);
-        let news = known.is_none();
-        match known {
-            Some(here) => here.tracks.push(track),
-            None => self.put(now, track, customer, Standing::Arrived),
+    /// Assigns `track` to `customer`. Returns true if a new visit starts.
+    pub fn add_recognised(&mut self, now: Duration, track: TrackId, customer: CustomerId) -> bool {
+        let visit = self.visits.iter_mut().find(|visit| visit.customer == customer);
+        let is_new = visit.is_none();
+        match visit {
+            Some(visit) => visit.tracks.push(track),
+            None => self.start_visit(now, track, customer, VisitState::Arrived),
         }
-        self.seen(now, track);
-        news
+        self.update(now, track);
+        is_new
     }
 
-    /// `customer` has just enrolled on `track`: here, but nobody is told that they arrived.
-    pub fn enrolled(&mut self, now: Duration, track: TrackId, customer: CustomerId) {
-        self.here.retain(|h| h.customer != customer);
-        self.put(now, track, customer, Standing::Enrolled);
+    /// Starts the visit of a customer who has just enrolled on `track`.
+    pub fn add_enrolled(&mut self, now: Duration, track: TrackId, customer: CustomerId) {
+        self.visits.retain(|visit| visit.customer != customer);
+        self.start_visit(now, track, customer, VisitState::Enrolled);
     }
 
-    fn put(&mut self, now: Duration, track: TrackId, customer: CustomerId, standing: Standing) {
-        self.here.push(Here { customer, tracks: vec![track], seen: now, standing });
+    /// Adds a visit.
+    fn start_visit(
+        &mut self,
+        now: Duration,
+        track: TrackId,
+        customer: CustomerId,
+        state: VisitState,
+    ) {
+        self.visits.push(Visit { customer, tracks: vec![track], last_in_view: now, state });
     }
 
-    /// `track` is in this frame.
-    pub fn seen(&mut self, now: Duration, track: TrackId) {
-        for here in self.here.iter_mut().filter(|h| h.tracks.contains(&track)) {
-            here.seen = now;
+    /// Records that `track` is in the frame of the time `now`.
+    pub fn update(&mut self, now: Duration, track: TrackId) {
+        for visit in self.visits.iter_mut().filter(|visit| visit.tracks.contains(&track)) {
+            visit.last_in_view = now;
         }
     }
 
-    /// Takes out who was not seen for long. Returns those whose arrival was told.
-    pub fn overdue(&mut self, now: Duration) -> Vec<CustomerId> {
-        let patience = self.patience;
-        self.here
-            .extract_if(.., |h| now.saturating_sub(h.seen) > patience)
-            .filter_map(|h| (h.standing == Standing::Arrived).then_some(h.customer))
+    /// Ends the visits that are out of view for too long. Returns the customers whose arrival was
+    /// reported.
+    pub fn end_overdue(&mut self, now: Duration) -> Vec<CustomerId> {
+        let timeout = self.leave_timeout;
+        self.visits
+            .extract_if(.., |visit| now.saturating_sub(visit.last_in_view) > timeout)
+            .filter_map(|visit| (visit.state == VisitState::Arrived).then_some(visit.customer))
             .collect()
     }
 
-    /// A customer is not here, whatever the face says that stands there.
+    /// Marks the visit of a customer as that of somebody else.
     pub fn dismiss(&mut self, customer: CustomerId) {
-        for here in self.here.iter_mut().filter(|h| h.customer == customer) {
-            here.standing = Standing::Dismissed;
+        for visit in self.visits.iter_mut().filter(|visit| visit.customer == customer) {
+            visit.state = VisitState::Dismissed;
         }
     }
 
-    /// Whether the face of `track` needs no more looking at.
-    pub fn is_settled(&self, track: TrackId) -> bool {
-        self.here.iter().any(|h| h.tracks.contains(&track))
+    /// Returns true if `track` belongs to a visit and needs no further recognition.
+    pub fn is_resolved(&self, track: TrackId) -> bool {
+        self.visits.iter().any(|visit| visit.tracks.contains(&track))
     }
 
-    /// Whether nobody has to be seen leaving.
+    /// Returns true if no visit is in progress.
     pub fn is_empty(&self) -> bool {
-        self.here.is_empty()
+        self.visits.is_empty()
     }
 
-    /// Everyone in sight.
+    /// Returns the customers in view, without dismissed ones.
     pub fn customers(&self) -> Vec<CustomerId> {
-        let present = self.here.iter().filter(|h| h.standing != Standing::Dismissed);
-        present.map(|h| h.customer).collect()
+        let present = self.visits.iter().filter(|visit| visit.state != VisitState::Dismissed);
+        present.map(|visit| visit.customer).collect()
     }
 }
 
@@ -121,39 +130,39 @@ mod tests {
     }
 
     #[test]
-    fn a_visit_is_one_however_often_the_track_breaks() {
+    fn broken_track_continues_the_visit() {
         let [first, second] = tracks();
         let mut presence = Presence::new(s(4));
-        assert!(presence.recognised(s(0), first, ANNA));
-        presence.seen(s(2), first);
-        assert!(presence.overdue(s(5)).is_empty());
-        assert!(!presence.recognised(s(5), second, ANNA), "still the same visit");
-        assert!(presence.overdue(s(9)).is_empty());
-        assert_eq!(presence.overdue(s(10)), [ANNA]);
-        assert!(presence.recognised(s(11), second, ANNA), "a new visit");
+        assert!(presence.add_recognised(s(0), first, ANNA));
+        presence.update(s(2), first);
+        assert!(presence.end_overdue(s(5)).is_empty());
+        assert!(!presence.add_recognised(s(5), second, ANNA), "the same visit");
+        assert!(presence.end_overdue(s(9)).is_empty());
+        assert_eq!(presence.end_overdue(s(10)), [ANNA]);
+        assert!(presence.add_recognised(s(11), second, ANNA), "a new visit");
     }
 
     #[test]
-    fn who_is_not_the_customer_is_left_alone_until_they_have_left() {
+    fn dismissed_person_is_ignored_until_they_leave() {
         let [first, second] = tracks();
         let mut presence = Presence::new(s(4));
-        assert!(presence.recognised(s(0), first, ANNA));
+        assert!(presence.add_recognised(s(0), first, ANNA));
         presence.dismiss(ANNA);
-        assert!(presence.customers().is_empty() && presence.is_settled(first));
-        assert!(!presence.recognised(s(3), second, ANNA), "their track broke");
-        assert!(presence.is_settled(second));
-        assert!(presence.overdue(s(8)).is_empty() && presence.is_empty(), "nobody said farewell");
-        assert!(presence.recognised(s(9), second, ANNA), "and now it may be Anna");
+        assert!(presence.customers().is_empty() && presence.is_resolved(first));
+        assert!(!presence.add_recognised(s(3), second, ANNA), "the track broke");
+        assert!(presence.is_resolved(second));
+        assert!(presence.end_overdue(s(8)).is_empty() && presence.is_empty(), "no event");
+        assert!(presence.add_recognised(s(9), second, ANNA), "a new visit");
     }
 
     #[test]
-    fn who_just_enrolled_is_here_without_having_arrived() {
+    fn enrolled_customer_is_present_without_an_arrival() {
         let [track, _] = tracks();
         let mut presence = Presence::new(s(4));
-        presence.enrolled(s(0), track, ANNA);
+        presence.add_enrolled(s(0), track, ANNA);
         assert_eq!(presence.customers(), [ANNA]);
-        assert!(!presence.recognised(s(1), track, ANNA));
-        assert!(presence.overdue(s(6)).is_empty(), "no farewell without an arrival");
+        assert!(!presence.add_recognised(s(1), track, ANNA));
+        assert!(presence.end_overdue(s(6)).is_empty(), "no departure without an arrival");
         assert!(presence.customers().is_empty());
     }
 }

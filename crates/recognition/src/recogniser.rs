@@ -1,4 +1,4 @@
-//! A frame goes in, and who came, who went and how an enrolment goes on comes out.
+//! Processing of a frame: detection, recognition, enrolment and presence.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,96 +10,66 @@ use instored_vision::{
     Role, TrackId, TrackedFace, Tracker, VisionError, align,
 };
 
-use super::enrolment::{self, Enrolment, Step};
-use super::pad_score::PadScore;
-use super::presence::Presence;
-use super::recognition_window::RecognitionWindow;
-use super::track_decision::{self, STAGES, TrackDecision};
-use super::{Gallery, Mode, PadMode, Settings};
+use crate::enrolment::{self, Enrolment, Step};
+use crate::pad_score::PadScore;
+use crate::presence::Presence;
+use crate::recognition_window::RecognitionWindow;
+use crate::track_decision::{self, STAGES, TrackDecision};
+use crate::{Gallery, Mode, PadMode, RecognitionEvent, Settings};
 
-/// What a frame brought to light.
-#[derive(Debug)]
-pub enum RecognitionEvent {
-    /// A customer came in.
-    Arrived(CustomerId),
-    /// A customer that had come in is out of sight.
-    Left(CustomerId),
-    /// Somebody asked to be recognised, and is nobody who is enrolled.
-    NotRecognised,
-    /// A face may be a picture that somebody holds up.
-    PresentationAttackSuspected,
-    /// The person who is enrolling should look at the camera.
-    LookHere,
-    /// One more good view of the person who is enrolling.
-    Captured {
-        /// Good views so far.
-        count: u32,
-        /// Good views needed.
-        of: u32,
-    },
-    /// The enrolment is over, nothing is kept.
-    EnrolmentFailed(EnrolmentFailure),
-    /// All views are there: to be stored, and then [`Recogniser::add_customer`].
-    Enrolled {
-        /// The views.
-        embeddings: Vec<Embedding>,
-        /// Where the person stands.
-        track: TrackId,
-        /// A customer whom they look much like: either is greeted only where there is no doubt.
-        resembles: Option<CustomerId>,
-    },
-}
-
-/// Everything between frames and people. One thread owns it.
+/// Recognition pipeline from frames to events. One thread owns it.
 pub struct Recogniser {
     detector: Detector,
     embedder: Embedder,
-    liveness: Option<PadModel>,
+    pad_model: Option<PadModel>,
     settings: Settings,
     calibration: Calibration,
     tracker: Tracker,
     gallery: Gallery,
     presence: Presence,
-    unknown: HashMap<TrackId, Unknown>,
+    unknown_tracks: HashMap<TrackId, UnknownTrack>,
     enrolment: Option<Enrolment>,
     window: Option<RecognitionWindow>,
     limits: QualityLimits,
+    /// Time of the latest frame.
     now: Duration,
-    /// Between the last two frames.
+    /// Time between the last two frames.
     interval: Duration,
     motion: MotionDetector,
-    /// When faces were looked for, and the tracks of those that were found.
-    looked: Duration,
-    /// Frames in which faces were looked for so far.
-    searches: u64,
+    /// Time of the latest detection.
+    last_detection: Duration,
+    /// Number of frames in which faces were detected.
+    detections: u64,
+    /// Tracks of the latest detection.
     in_view: Vec<TrackId>,
 }
 
-/// A track that is nobody's yet.
+/// State of a track that is not resolved.
 #[derive(Default)]
-struct Unknown {
-    evidence: TrackDecision,
+struct UnknownTrack {
+    decision: TrackDecision,
     pad_score: PadScore,
-    /// It was told that this may be a picture.
-    presented: bool,
+    /// True after a presentation attack was reported.
+    is_reported: bool,
 }
 
-/// A face that was not followed for so long is a new one: somebody else may have taken its place.
-const TRACK_PATIENCE: Duration = Duration::from_millis(700);
-/// For so long, with the next frame, faces are not looked for again while nothing moves; shorter than
-/// [`TRACK_PATIENCE`], so that no track breaks by it.
-const STILL_PATIENCE: Duration = Duration::from_millis(650);
-/// As [`STILL_PATIENCE`], with nobody in view. Whatever comes, however slowly, is seen as soon as it
-/// differs from the frame that was looked at last; this is for what differs too little.
-const EMPTY_PATIENCE: Duration = Duration::from_secs(5);
-/// Two views are of one person where a single stranger would pass for them this seldom.
+/// Time without a detection after which a track ends: another person may have taken the place.
+const TRACK_TIMEOUT: Duration = Duration::from_millis(700);
+/// Longest time between two detections while the picture is still and a resolved face is in view.
+/// Shorter than [`TRACK_TIMEOUT`], so that no track ends.
+const STILL_DETECTION_INTERVAL: Duration = Duration::from_millis(650);
+/// Longest time between two detections while the picture is still and empty. Any visible change causes a
+/// detection at once; this covers changes below the limit of the motion detector.
+const EMPTY_DETECTION_INTERVAL: Duration = Duration::from_secs(5);
+/// False match rate of the test that two views show one person.
 const SAME_PERSON_FMR: f64 = 1e-3;
 
 impl Recogniser {
-    /// Loads the models. The gallery is empty until customers are added by [`add_customer`](Self::add_customer).
+    /// Loads the models. The gallery is empty until customers are added by
+    /// [`add_customer`](Self::add_customer).
     ///
     /// # Errors
-    /// When a model is missing, not what its card says, or cannot be run.
+    /// When a model is missing, differs from its manifest, or cannot be executed.
     pub fn new(
         models: &instored_vision::Settings,
         settings: &Settings,
@@ -110,26 +80,26 @@ impl Recogniser {
             models.detect_height,
         )?;
         let embedder = Embedder::load(&models.embedder)?;
-        let calibration =
-            embedder.calibration().cloned().ok_or_else(|| VisionError::Unsupported {
-                id: embedder.id().0.clone(),
-                reason: "its card has no [calibration]; `instored evaluate calibrate` makes one"
+        let calibration = embedder.calibration().cloned().ok_or_else(|| VisionError::Unsupported {
+            id: embedder.id().0.clone(),
+            reason:
+                "its manifest has no [calibration]; create one with `instored evaluate calibrate`"
                     .to_owned(),
-            })?;
-        let liveness = (settings.liveness != PadMode::Off)
+        })?;
+        let pad_model = (settings.liveness != PadMode::Off)
             .then(|| PadModel::new(&Model::load(&models.liveness, Role::Pad)?))
             .transpose()?;
         Ok(Self {
             detector,
             embedder,
-            liveness,
+            pad_model,
             calibration,
-            tracker: Tracker::new(TRACK_PATIENCE),
+            tracker: Tracker::new(TRACK_TIMEOUT),
             gallery: Gallery::default(),
             presence: Presence::new(Duration::from_secs_f32(settings.leave_seconds)),
-            unknown: HashMap::new(),
+            unknown_tracks: HashMap::new(),
             enrolment: None,
-            window: (settings.mode == Mode::Entrance).then(RecognitionWindow::open),
+            window: (settings.mode == Mode::Entrance).then(RecognitionWindow::permanent),
             limits: QualityLimits {
                 eye_distance: models.min_eye_distance,
                 ..QualityLimits::default()
@@ -138,155 +108,166 @@ impl Recogniser {
             now: Duration::ZERO,
             interval: Duration::ZERO,
             motion: MotionDetector::default(),
-            looked: Duration::ZERO,
-            searches: 0,
+            last_detection: Duration::ZERO,
+            detections: 0,
             in_view: Vec::new(),
         })
     }
 
-    /// Looks at a frame.
+    /// Processes a frame and returns its events.
     ///
     /// # Errors
-    /// When a network fails; the next frame may be looked at all the same.
+    /// When a network fails. The next frame may be processed nevertheless.
     pub fn process(&mut self, frame: &Frame) -> Result<Vec<RecognitionEvent>, VisionError> {
         self.interval = frame.captured_at.saturating_sub(self.now);
         self.now = frame.captured_at;
-        let mut sightings = Vec::new();
-        if self.window.take_if(|window| window.is_over(frame.captured_at)).is_some() {
-            sightings.push(RecognitionEvent::NotRecognised);
+        let mut events = Vec::new();
+        if self.window.take_if(|window| window.is_expired(frame.captured_at)).is_some() {
+            events.push(RecognitionEvent::NotRecognised);
         }
-        if self.may_look() && self.is_as_before(&frame.picture) {
+        if self.is_detection_permitted() && self.is_unchanged(&frame.picture) {
             for track in &self.in_view {
-                self.presence.seen(self.now, *track);
+                self.presence.update(self.now, *track);
             }
         } else {
-            let tracked = if self.may_look() { self.track(&frame.picture)? } else { self.rest() };
-            sightings.extend(match self.enrolment.take() {
-                Some(enrolment) => self.enrol(enrolment, &frame.picture, &tracked)?,
-                None => self.recognise(&frame.picture, &tracked)?,
+            let faces = if self.is_detection_permitted() {
+                self.detect(&frame.picture)?
+            } else {
+                self.set_idle();
+                Vec::new()
+            };
+            events.extend(match self.enrolment.take() {
+                Some(enrolment) => self.enrol(enrolment, &frame.picture, &faces)?,
+                None => self.recognise(&frame.picture, &faces)?,
             });
         }
-        sightings.extend(self.presence.overdue(self.now).into_iter().map(RecognitionEvent::Left));
-        Ok(sightings)
+        events.extend(self.presence.end_overdue(self.now).into_iter().map(RecognitionEvent::Left));
+        Ok(events)
     }
 
-    /// Whether faces may be looked for: somebody may be recognised, enrols, or has to be seen
-    /// leaving.
-    fn may_look(&self) -> bool {
+    /// Returns true if faces may be detected: for recognition, for an enrolment, or for the end of a visit.
+    fn is_detection_permitted(&self) -> bool {
         self.window.is_some() || self.enrolment.is_some() || !self.presence.is_empty()
     }
 
-    /// Whether the frame shows what the last one did that was looked at, not long ago, and nothing
-    /// more is to be learnt from it: nobody was there, or only those who are known.
-    fn is_as_before(&self, picture: &Picture) -> bool {
-        let patience = if self.in_view.is_empty() { EMPTY_PATIENCE } else { STILL_PATIENCE };
-        self.now.saturating_sub(self.looked) + self.interval <= patience
+    /// Returns true if the frame needs no detection: the last one was not long ago, the picture has not
+    /// changed, and every face in view is resolved.
+    fn is_unchanged(&self, picture: &Picture) -> bool {
+        let max_interval = if self.in_view.is_empty() {
+            EMPTY_DETECTION_INTERVAL
+        } else {
+            STILL_DETECTION_INTERVAL
+        };
+        // The next frame must not exceed the interval either.
+        self.now.saturating_sub(self.last_detection) + self.interval <= max_interval
             && self.enrolment.is_none()
-            && self.in_view.iter().all(|track| self.presence.is_settled(*track))
+            && self.in_view.iter().all(|track| self.presence.is_resolved(*track))
             && self.motion.is_still(picture)
     }
 
-    /// Nobody may be looked for: nobody is in view.
-    fn rest(&mut self) -> Vec<TrackedFace> {
+    /// Discards the faces in view, because detection is not permitted.
+    fn set_idle(&mut self) {
         self.in_view.clear();
         self.motion.reset();
-        Vec::new()
     }
 
-    fn track(&mut self, picture: &Picture) -> Result<Vec<TrackedFace>, VisionError> {
+    /// Detects and tracks the faces of a picture.
+    fn detect(&mut self, picture: &Picture) -> Result<Vec<TrackedFace>, VisionError> {
         let faces = self.detector.detect(picture)?;
         let (tracked, ended) = self.tracker.update(self.now, faces);
         for track in ended {
-            self.unknown.remove(&track);
+            self.unknown_tracks.remove(&track);
         }
         for face in &tracked {
-            self.presence.seen(self.now, face.track);
+            self.presence.update(self.now, face.track);
         }
         self.in_view = tracked.iter().map(|face| face.track).collect();
-        self.looked = self.now;
-        self.searches += 1;
+        self.last_detection = self.now;
+        self.detections += 1;
         self.motion.set_reference(picture);
         Ok(tracked)
     }
 
+    /// Recognises the faces that are not resolved.
     fn recognise(
         &mut self,
         picture: &Picture,
-        tracked: &[TrackedFace],
+        faces: &[TrackedFace],
     ) -> Result<Vec<RecognitionEvent>, VisionError> {
-        let mut sightings = Vec::new();
-        let Some(window) = &self.window else { return Ok(sightings) };
-        // With nobody to recognise, nobody's embedding is made.
+        let mut events = Vec::new();
+        let Some(window) = &self.window else { return Ok(events) };
+        // Nobody can be recognised, so no embedding is computed.
         if self.gallery.is_empty() {
-            return Ok(sightings);
+            return Ok(events);
         }
-        let rules = self.evidence_rules();
-        let mut answered = false;
-        for TrackedFace { track, face } in before_the_camera(window, tracked) {
-            if self.presence.is_settled(*track) {
+        let rules = self.decision_rules();
+        let mut is_answered = false;
+        for TrackedFace { track, face } in eligible_faces(window, faces) {
+            if self.presence.is_resolved(*track) {
                 continue;
             }
-            let unknown = self.unknown.entry(*track).or_default();
-            if !unknown.evidence.wants_view(self.now) {
+            let unknown = self.unknown_tracks.entry(*track).or_default();
+            if !unknown.decision.is_view_due(self.now) {
                 continue;
             }
-            let Some((aligned, _)) = good_view(face, picture, &self.limits) else { continue };
+            let Some((aligned, _)) = usable_view(face, picture, &self.limits) else { continue };
             let Some(probe) = self.embedder.embed(&aligned, &window.purpose())? else { continue };
-            let settled = unknown.evidence.add(self.now, &probe, &self.gallery, &rules);
-            let presented = match &mut self.liveness {
+            let decided = unknown.decision.add(self.now, &probe, &self.gallery, &rules);
+            let is_attack = match &mut self.pad_model {
                 Some(model) => {
-                    unknown
-                        .pad_score
-                        .add(model.bona_fide_probability(picture, &face.bounds)?, &face.landmarks);
-                    unknown.pad_score.is_presented(model.threshold())
+                    let bona_fide = model.bona_fide_probability(picture, &face.bounds)?;
+                    unknown.pad_score.add(bona_fide, &face.landmarks);
+                    unknown.pad_score.is_attack(model.threshold())
                 }
                 None => false,
             };
-            if presented && !unknown.presented {
-                unknown.presented = true;
-                sightings.push(RecognitionEvent::PresentationAttackSuspected);
+            if is_attack && !unknown.is_reported {
+                unknown.is_reported = true;
+                events.push(RecognitionEvent::PresentationAttackSuspected);
             }
-            // Views that are too few to be called a picture are too few to rule one out.
-            let enforced = self.settings.liveness == PadMode::Enforce;
-            let Some(customer) = settled else { continue };
-            if enforced && (presented || !unknown.pad_score.has_seen_enough()) {
+            let Some(customer) = decided else { continue };
+            // Too few views to detect an attack are too few to rule it out.
+            let is_enforced = self.settings.liveness == PadMode::Enforce;
+            if is_enforced && (is_attack || !unknown.pad_score.has_enough_views()) {
                 continue;
             }
-            self.unknown.remove(track);
-            if self.presence.recognised(self.now, *track, customer) {
-                sightings.push(RecognitionEvent::Arrived(customer));
+            self.unknown_tracks.remove(track);
+            if self.presence.add_recognised(self.now, *track, customer) {
+                events.push(RecognitionEvent::Arrived(customer));
             }
-            answered = true;
+            is_answered = true;
         }
-        if answered {
-            self.window.take_if(|window| window.was_asked_for());
+        if is_answered {
+            self.window.take_if(|window| window.is_requested());
         }
-        Ok(sightings)
+        Ok(events)
     }
 
+    /// Advances an enrolment, and keeps it unless it has ended.
     fn enrol(
         &mut self,
         mut enrolment: Enrolment,
         picture: &Picture,
-        tracked: &[TrackedFace],
+        faces: &[TrackedFace],
     ) -> Result<Vec<RecognitionEvent>, VisionError> {
-        let places: Vec<_> = tracked.iter().map(|t| (t.track, t.face.bounds)).collect();
-        let chosen = enrolment.choose(self.now, &places);
-        let step = match chosen {
+        let bounds: Vec<_> = faces.iter().map(|face| (face.track, face.face.bounds)).collect();
+        let step = match enrolment.select_face(self.now, &bounds) {
             Err(step) => Ok(Some(step)),
-            Ok(chosen) => tracked
+            Ok(selected) => faces
                 .iter()
-                .find(|t| Some(t.track) == chosen)
-                .map_or(Ok(None), |t| self.capture(&mut enrolment, picture, t)),
+                .find(|face| Some(face.track) == selected)
+                .map_or(Ok(None), |face| self.capture(&mut enrolment, picture, face)),
         };
-        let sightings = match step {
+        let events = match step {
             Ok(Some(Step::Failed(reason))) => {
                 return Ok(vec![RecognitionEvent::EnrolmentFailed(reason)]);
             }
             Ok(Some(Step::Complete { embeddings, track, resembles })) => {
                 let of = self.settings.enrolment_views;
-                let all = RecognitionEvent::Captured { count: of, of };
-                return Ok(vec![all, RecognitionEvent::Enrolled { embeddings, track, resembles }]);
+                return Ok(vec![
+                    RecognitionEvent::Captured { count: of, of },
+                    RecognitionEvent::Enrolled { embeddings, track, resembles },
+                ]);
             }
             Ok(Some(Step::LookHere)) => Ok(vec![RecognitionEvent::LookHere]),
             Ok(Some(Step::Captured { count, of })) => {
@@ -296,49 +277,52 @@ impl Recogniser {
             Err(error) => Err(error),
         };
         self.enrolment = Some(enrolment);
-        sightings
+        events
     }
 
+    /// Captures a view for an enrolment, if the view is usable and its pose is needed.
     fn capture(
         &mut self,
         enrolment: &mut Enrolment,
         picture: &Picture,
         TrackedFace { track, face }: &TrackedFace,
     ) -> Result<Option<Step>, VisionError> {
-        let Some((aligned, quality)) = good_view(face, picture, &self.limits) else {
+        let Some((aligned, quality)) = usable_view(face, picture, &self.limits) else {
             return Ok(None);
         };
-        if !enrolment.wants(self.now, &quality.pose) {
+        if !enrolment.needs_pose(self.now, &quality.pose) {
             return Ok(None);
         }
-        if let Some(model) = &mut self.liveness {
-            let live = model.bona_fide_probability(picture, &face.bounds)?;
+        if let Some(model) = &mut self.pad_model {
+            let bona_fide = model.bona_fide_probability(picture, &face.bounds)?;
             let pad_score = enrolment.pad_score();
-            pad_score.add(live, &face.landmarks);
-            let presented = pad_score.is_presented(model.threshold());
-            if presented && self.settings.liveness == PadMode::Enforce {
+            pad_score.add(bona_fide, &face.landmarks);
+            let is_attack = pad_score.is_attack(model.threshold());
+            if is_attack && self.settings.liveness == PadMode::Enforce {
                 return Ok(Some(Step::Failed(EnrolmentFailure::PresentationAttackSuspected)));
             }
         }
         let Some(embedding) = self.embedder.embed(&aligned, &enrolment.purpose())? else {
             return Ok(None);
         };
-        Ok(enrolment.offer(self.now, *track, quality.pose, embedding, &self.gallery))
+        Ok(enrolment.add_view(self.now, *track, quality.pose, embedding, &self.gallery))
     }
 
-    /// The threshold for a share of the wanted rate of strangers greeted.
+    /// Returns the cosine threshold for a share of the target FPIR.
     fn threshold(&self, share: f64) -> f32 {
         self.settings.threshold.unwrap_or_else(|| {
             self.calibration.gallery_threshold(self.settings.fpir * share, self.gallery.len())
         })
     }
 
-    fn evidence_rules(&self) -> track_decision::Rules {
+    /// Returns the limits of a decision over a track.
+    fn decision_rules(&self) -> track_decision::Rules {
         let Settings { margin, views, .. } = self.settings;
         let thresholds = STAGES.map(|(_, share)| self.threshold(share));
         track_decision::Rules { thresholds, margin, views }
     }
 
+    /// Returns the limits of an enrolment.
     fn enrolment_rules(&self) -> enrolment::Rules {
         enrolment::Rules {
             views: self.settings.enrolment_views,
@@ -349,36 +333,36 @@ impl Recogniser {
         }
     }
 
-    /// Opens the recognition window for who has just asked for it. False when it is open already.
-    /// [`RecognitionEvent::NotRecognised`] tells when it closes without an answer.
+    /// Opens the recognition window for a person who requested recognition. Returns false if one is open.
+    /// [`RecognitionEvent::NotRecognised`] follows if the window ends without an answer.
     pub fn open_window(&mut self) -> bool {
-        let closed = self.window.is_none();
-        if closed {
-            let lasts = Duration::from_secs_f32(self.settings.request_seconds);
-            self.window = Some(RecognitionWindow::until(self.now + lasts));
+        let is_closed = self.window.is_none();
+        if is_closed {
+            let duration = Duration::from_secs_f32(self.settings.request_seconds);
+            self.window = Some(RecognitionWindow::requested(self.now + duration));
         }
-        closed
+        is_closed
     }
 
-    /// Begins an enrolment. False when one is under way. `another_person`: somebody vouches that
-    /// whoever enrols is not enrolled, however much they look like a customer.
-    pub fn begin_enrolment(&mut self, another_person: bool) -> bool {
-        let free = self.enrolment.is_none();
-        if free {
-            self.window.take_if(|window| window.was_asked_for());
+    /// Starts an enrolment. Returns false if one is in progress. `is_another_person` confirms that the
+    /// person is not enrolled, whatever the similarity to a customer.
+    pub fn begin_enrolment(&mut self, is_another_person: bool) -> bool {
+        let is_free = self.enrolment.is_none();
+        if is_free {
+            self.window.take_if(|window| window.is_requested());
             let rules = self.enrolment_rules();
-            self.enrolment = Some(Enrolment::begin(self.now, rules, another_person));
+            self.enrolment = Some(Enrolment::start(self.now, rules, is_another_person));
         }
-        free
+        is_free
     }
 
-    /// Gives up an enrolment under way, if there is one; what it captured is zeroed.
+    /// Cancels an enrolment in progress; its embeddings are zeroed.
     pub fn cancel_enrolment(&mut self) {
         self.enrolment = None;
     }
 
-    /// Puts a customer into the gallery. `track` is where they stand if they have just enrolled:
-    /// they are here, without having arrived.
+    /// Adds a customer to the gallery. `track` is that of a person who has just enrolled: their visit
+    /// starts without an arrival.
     pub fn add_customer(
         &mut self,
         customer: CustomerId,
@@ -387,64 +371,68 @@ impl Recogniser {
     ) {
         self.gallery.insert(customer, templates);
         if let Some(track) = track {
-            self.unknown.remove(&track);
-            self.presence.enrolled(self.now, track, customer);
+            self.unknown_tracks.remove(&track);
+            self.presence.add_enrolled(self.now, track, customer);
         }
     }
 
-    /// Takes a customer out of the gallery, and does not look again at the face that stands there.
+    /// Removes a customer from the gallery; dismisses the visit in progress.
     pub fn remove_customer(&mut self, customer: CustomerId) {
         self.gallery.remove(customer);
         self.dismiss(customer);
     }
 
-    /// Ends a customer's presence, without a [`RecognitionEvent::Left`]: the face that stands there is not
-    /// theirs, and is not looked at again.
+    /// Dismisses the visit of a customer, because the person is somebody else. No
+    /// [`RecognitionEvent::Left`] follows, and the face is not recognised again during the visit.
     pub fn dismiss(&mut self, customer: CustomerId) {
         self.presence.dismiss(customer);
     }
 
-    /// Whether the latest frame showed a face.
+    /// Returns true if the latest frame showed a face.
     pub fn has_face_in_view(&self) -> bool {
         !self.in_view.is_empty()
     }
 
-    /// Frames in which faces were looked for so far: not those that showed nothing new.
+    /// Returns the number of frames in which faces were detected; unchanged frames are skipped.
     pub fn detection_count(&self) -> u64 {
-        self.searches
+        self.detections
     }
 
-    /// The customers in sight.
+    /// Returns the customers in view.
     pub fn present_customers(&self) -> Vec<CustomerId> {
         self.presence.customers()
     }
 
-    /// The embedder's id, which templates have to bear.
+    /// Returns the id of the embedding model, which must be that of the templates.
     pub fn model(&self) -> &ModelId {
         self.embedder.id()
     }
 
-    /// Embeddings made so far, by purpose.
+    /// Returns the number of embeddings so far, by purpose.
     pub fn embedding_count(&self) -> EmbeddingCount {
         self.embedder.count()
     }
 }
 
-/// The faces that may be recognised: where somebody asked for it, only the nearest, which is theirs.
-fn before_the_camera<'a>(
+/// Returns the faces that may be recognised: all in a permanent window, the nearest in a requested one.
+fn eligible_faces<'a>(
     window: &RecognitionWindow,
-    tracked: &'a [TrackedFace],
+    faces: &'a [TrackedFace],
 ) -> impl Iterator<Item = &'a TrackedFace> {
-    let nearest = tracked
+    let nearest = faces
         .iter()
         .max_by(|a, b| a.face.bounds.width.total_cmp(&b.face.bounds.width))
-        .map(|t| t.track);
-    let all = !window.was_asked_for();
-    tracked.iter().filter(move |t| all || Some(t.track) == nearest)
+        .map(|face| face.track);
+    let is_any_eligible = !window.is_requested();
+    faces.iter().filter(move |face| is_any_eligible || Some(face.track) == nearest)
 }
 
-/// The face cut out, if the view is good enough to say anything.
-fn good_view(face: &Face, picture: &Picture, limits: &QualityLimits) -> Option<(Picture, Quality)> {
+/// Returns the aligned face and its quality, if the view is usable.
+fn usable_view(
+    face: &Face,
+    picture: &Picture,
+    limits: &QualityLimits,
+) -> Option<(Picture, Quality)> {
     let aligned = align(picture, &face.landmarks)?;
     let quality = Quality::measure(face, picture, &aligned);
     quality.issue(limits).is_none().then_some((aligned, quality))

@@ -1,38 +1,38 @@
-//! When faces may be recognised at all.
+//! Time in which faces may be recognised.
 
 use std::time::Duration;
 
 use instored_vision::Purpose;
 
-/// While it exists, faces are recognised: the only thing in this room, enrolments apart, that can
-/// give a reason to make an embedding.
+/// Permission to recognise faces. Apart from an enrolment it is the only source of a [`Purpose`], which
+/// each embedding requires.
 #[derive(Debug)]
 pub(super) struct RecognitionWindow {
     until: Option<Duration>,
 }
 
 impl RecognitionWindow {
-    /// A window that is never closed.
-    pub fn open() -> Self {
+    /// Creates a window without an end.
+    pub fn permanent() -> Self {
         Self { until: None }
     }
 
-    /// A window that somebody asked for.
-    pub fn until(until: Duration) -> Self {
+    /// Creates a window for one person who requested recognition.
+    pub fn requested(until: Duration) -> Self {
         Self { until: Some(until) }
     }
 
-    /// Whether its time is over.
-    pub fn is_over(&self, now: Duration) -> bool {
+    /// Returns true if the window has ended.
+    pub fn is_expired(&self, now: Duration) -> bool {
         self.until.is_some_and(|until| now >= until)
     }
 
-    /// Whether it is open for who asked alone.
-    pub fn was_asked_for(&self) -> bool {
+    /// Returns true if the window is for one person who requested recognition.
+    pub fn is_requested(&self) -> bool {
         self.until.is_some()
     }
 
-    /// The reason to make embeddings as long as this window is open.
+    /// Returns the purpose of the embeddings that this window permits.
     pub fn purpose(&self) -> Purpose<'_> {
         Purpose::recognition(self)
     }

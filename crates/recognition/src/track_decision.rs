@@ -1,56 +1,57 @@
-//! What the views of one track say about who it is: a sequential test, which answers as soon as the
-//! evidence suffices.
+//! Decision over the views of one track: a sequential test that ends as soon as the evidence suffices.
 
 use std::time::Duration;
 
 use instored_domain::{CustomerId, Embedding};
 use zeroize::Zeroizing;
 
-use super::Gallery;
+use crate::Gallery;
 
-/// From where the evidence is enough.
+/// Limits of the decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Cosine of the mean view to the customer, for each of the [`STAGES`].
+    /// Lowest cosine between the mean view and the customer, for each of the [`STAGES`].
     pub thresholds: [f32; STAGES.len()],
-    /// By how much the first customer has to lead.
+    /// Lowest difference to the second customer, as a cosine.
     pub margin: f32,
-    /// Views before anything is decided.
+    /// Lowest number of views.
     pub views: u32,
 }
 
-/// A test that may stop at any view is many tests, and each could go wrong. So each stage may use up
-/// only its share of the wanted rate of strangers greeted (alpha spending; Lan and DeMets, "Discrete
-/// sequential boundaries for clinical trials", 1983): the views from which it begins, and its
-/// share; the shares add up to 1. The mean of a stage's views hardly moves, so that a stage counts
-/// as one test.
+/// First view and share of the target FPIR of each stage. A test that may end at any view consists of
+/// several tests, each of which can fail, so each stage may use only its share (alpha spending; Lan and
+/// DeMets, "Discrete sequential boundaries for clinical trials", 1983). The shares add up to 1. The mean
+/// of the views hardly changes within a stage, so that a stage counts as one test.
 pub(super) const STAGES: [(u32, f64); 4] = [(1, 0.125), (2, 0.125), (4, 0.25), (8, 0.5)];
 
-/// The evidence of one track; what it adds up is zeroed when it is dropped.
+/// Evidence of one track. The sum of its embeddings is zeroed when it is dropped.
 #[derive(Default)]
 pub(super) struct TrackDecision {
-    /// Sum of all views, each a unit vector.
+    /// Sum of all views, each of them a unit vector.
     sum: Zeroizing<Vec<f32>>,
     views: u32,
-    /// Who was the nearest customer, and how often.
+    /// Number of views to which each customer was the most similar one.
     votes: Vec<(CustomerId, u32)>,
-    next_look: Duration,
+    /// Time of the next view.
+    next_view: Duration,
 }
 
-/// A face that stays unknown is looked at every time at first, then once a second.
-const EAGER_VIEWS: u32 = 12;
-const RELAXED_LOOK: Duration = Duration::from_secs(1);
+/// Number of views after which an unknown face is embedded less often.
+const FREQUENT_VIEWS: u32 = 12;
+/// Time between two views after that.
+const RARE_VIEW_INTERVAL: Duration = Duration::from_secs(1);
 
 impl TrackDecision {
-    /// Whether another view is wanted now.
-    pub fn wants_view(&self, now: Duration) -> bool {
-        now >= self.next_look
+    /// Returns true if another view is due.
+    pub fn is_view_due(&self, now: Duration) -> bool {
+        now >= self.next_view
     }
 
-    /// Adds a view. Returns the customer when that settles it.
+    /// Adds a view; returns the customer if the decision is made.
     ///
-    /// The mean view must reach the stage's threshold and lead by the margin, and most single views
-    /// must name the same customer: two people in one track do not add up to a third.
+    /// The mean view must reach the threshold of the stage and the margin, and two thirds of the single
+    /// views must have the same customer as the most similar one. Otherwise the views of two people in one
+    /// track could add up to a third person.
     pub fn add(
         &mut self,
         now: Duration,
@@ -59,8 +60,8 @@ impl TrackDecision {
         rules: &Rules,
     ) -> Option<CustomerId> {
         self.views += 1;
-        if self.views >= EAGER_VIEWS {
-            self.next_look = now + RELAXED_LOOK;
+        if self.views >= FREQUENT_VIEWS {
+            self.next_view = now + RARE_VIEW_INTERVAL;
         }
         self.sum.resize(view.values().len(), 0.0);
         for (sum, value) in self.sum.iter_mut().zip(view.values()) {
@@ -73,22 +74,27 @@ impl TrackDecision {
         let mean = Embedding::normalised(self.sum.to_vec()).ok()?;
         let ranking = gallery.rank(&mean);
         let (customer, cosine) = ranking.first?;
-        let leads = ranking.second.is_none_or(|second| cosine - second >= rules.margin);
-        let votes = self.votes.iter().find(|(who, _)| *who == customer).map_or(0, |(_, n)| *n);
-        let agreed = votes * 3 >= self.views * 2;
-        (cosine >= self.threshold(rules) && leads && agreed).then_some(customer)
+        let is_unambiguous = ranking.second.is_none_or(|second| cosine - second >= rules.margin);
+        let votes = self.votes.iter().find(|(voted, _)| *voted == customer).map_or(0, |(_, n)| *n);
+        let is_agreed = votes * 3 >= self.views * 2;
+        (cosine >= self.threshold(rules) && is_unambiguous && is_agreed).then_some(customer)
     }
 
+    /// Counts a view whose most similar customer is `customer`.
     fn vote(&mut self, customer: CustomerId) {
-        match self.votes.iter_mut().find(|(who, _)| *who == customer) {
+        match self.votes.iter_mut().find(|(voted, _)| *voted == customer) {
             Some((_, votes)) => *votes += 1,
             None => self.votes.push((customer, 1)),
         }
     }
 
+    /// Returns the threshold of the current stage.
     fn threshold(&self, rules: &Rules) -> f32 {
         let stages = STAGES.iter().zip(rules.thresholds);
-        stages.take_while(|((from, _), _)| self.views >= *from).last().map_or(1.0, |(_, t)| t)
+        stages
+            .take_while(|((first_view, _), _)| self.views >= *first_view)
+            .last()
+            .map_or(1.0, |(_, t)| t)
     }
 }
 
@@ -116,58 +122,58 @@ mod tests {
         gallery
     }
 
-    /// Who it is, and after how many views.
+    /// Returns the customer and the number of views.
     fn decide(gallery: &Gallery, views: &[f32]) -> Option<(CustomerId, usize)> {
-        let mut evidence = TrackDecision::default();
+        let mut decision = TrackDecision::default();
         views.iter().enumerate().find_map(|(n, view)| {
             let now = Duration::from_secs(n as u64);
-            Some((evidence.add(now, &at(*view), gallery, &RULES)?, n + 1))
+            Some((decision.add(now, &at(*view), gallery, &RULES)?, n + 1))
         })
     }
 
     #[test]
-    fn the_clearer_the_face_the_sooner_the_answer() {
+    fn clearer_face_is_decided_earlier() {
         let gallery = gallery(&[0.0, 90.0]);
-        assert_eq!(decide(&gallery, &[2.0]), None, "never on one view");
+        assert_eq!(decide(&gallery, &[2.0]), None, "one view is not enough");
         for (degrees, views) in [(5.0, 2), (15.0, 2), (22.0, 4), (30.0, 8)] {
             assert_eq!(decide(&gallery, &[degrees; 30]), Some((id(0), views)), "{degrees}");
         }
     }
 
     #[test]
-    fn the_shares_of_the_stages_add_up_to_the_whole() {
+    fn shares_of_the_stages_add_up_to_one() {
         assert!((STAGES.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
-        assert!(STAGES.is_sorted_by_key(|(from, _)| *from));
+        assert!(STAGES.is_sorted_by_key(|(first_view, _)| *first_view));
     }
 
     #[test]
-    fn a_stranger_gives_no_answer_however_long_they_stay() {
+    fn stranger_is_never_decided() {
         assert_eq!(decide(&gallery(&[0.0, 180.0]), &[80.0; 50]), None);
         assert_eq!(decide(&gallery(&[]), &[80.0; 5]), None);
     }
 
     #[test]
-    fn between_two_customers_there_is_no_answer() {
+    fn face_between_two_customers_is_not_decided() {
         assert_eq!(decide(&gallery(&[0.0, 10.0]), &[5.0; 20]), None);
     }
 
     #[test]
-    fn views_of_different_people_do_not_add_up_to_a_third() {
+    fn views_of_two_people_do_not_add_up_to_a_third() {
         let gallery = gallery(&[0.0, 40.0, -40.0]);
         assert_eq!(decide(&gallery, &[41.0, -41.0, 41.0, -41.0, 41.0, -41.0]), None);
     }
 
     #[test]
-    fn a_face_that_stays_unknown_is_looked_at_less_often() {
-        let (mut evidence, gallery) = (TrackDecision::default(), gallery(&[0.0]));
-        let mut looks = 0;
+    fn unknown_face_is_embedded_less_often() {
+        let (mut decision, gallery) = (TrackDecision::default(), gallery(&[0.0]));
+        let mut views = 0;
         for tenth in 0..200u64 {
             let now = Duration::from_millis(tenth * 100);
-            if evidence.wants_view(now) {
-                looks += 1;
-                evidence.add(now, &at(90.0), &gallery, &RULES);
+            if decision.is_view_due(now) {
+                views += 1;
+                decision.add(now, &at(90.0), &gallery, &RULES);
             }
         }
-        assert!((25..40).contains(&looks), "{looks} looks in 20 s");
+        assert!((25..40).contains(&views), "{views} views in 20 s");
     }
 }

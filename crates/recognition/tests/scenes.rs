@@ -1,4 +1,4 @@
-//! The recogniser before played scenes: whole people walk in, frame by frame, as fast as it goes.
+//! Recogniser on simulated scenes: people enter, are recognised and leave, frame by frame.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use instored_simulation::{PersonId, SceneCamera, SceneController};
 const FPS: u32 = 10;
 
 struct Entrance {
-    stage: SceneCamera,
-    director: SceneController,
+    camera: SceneCamera,
+    controller: SceneController,
     recogniser: Recogniser,
 }
 
@@ -26,50 +26,50 @@ impl Entrance {
     fn with(settings: Settings) -> Self {
         let models = instored_vision::Settings::builder().load().unwrap();
         let recogniser = Recogniser::new(&models, &settings).unwrap();
-        let (stage, director) = SceneCamera::new(640, 480, FPS, Pacing::Unlimited, 3);
-        Self { stage, director, recogniser }
+        let (camera, controller) = SceneCamera::new(640, 480, FPS, Pacing::Unlimited, 3);
+        Self { camera, controller, recogniser }
     }
 
     fn enter(&self, portrait: &str) -> PersonId {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../simulation/portraits");
-        self.director.enter(&read_picture(&folder.join(portrait)).unwrap())
+        self.controller.enter(&read_picture(&folder.join(portrait)).unwrap())
     }
 
     fn watch(&mut self, time: Duration) -> Vec<RecognitionEvent> {
         let frames = (time.as_secs_f32() * FPS as f32) as usize;
-        let mut sightings = Vec::new();
+        let mut events = Vec::new();
         for _ in 0..frames {
-            let frame = self.stage.next_frame().unwrap();
-            sightings.extend(self.recogniser.process(&frame).unwrap());
+            let frame = self.camera.next_frame().unwrap();
+            events.extend(self.recogniser.process(&frame).unwrap());
         }
-        sightings
+        events
     }
 
-    /// In how many frames of that time faces are looked for.
-    fn searches(&mut self, time: Duration) -> u64 {
+    /// Returns in how many frames of that time faces are detected.
+    fn detections(&mut self, time: Duration) -> u64 {
         let before = self.recogniser.detection_count();
         self.watch(time);
         self.recogniser.detection_count() - before
     }
 
-    /// Enrols whoever the portrait shows, and sends them out.
+    /// Enrols the person of the portrait, who leaves afterwards.
     fn enrol(&mut self, portrait: &str, customer: CustomerId) -> Vec<Embedding> {
-        let actor = self.enter(portrait);
+        let person = self.enter(portrait);
         self.watch(s(3));
         assert!(self.recogniser.begin_enrolment(false));
-        let enrolled = self.watch(s(15)).into_iter().find_map(|sighting| match sighting {
+        let enrolled = self.watch(s(15)).into_iter().find_map(|event| match event {
             RecognitionEvent::Enrolled { embeddings, track, .. } => Some((embeddings, track)),
             RecognitionEvent::EnrolmentFailed(reason) => panic!("{reason:?}"),
             _ => None,
         });
         let (embeddings, track) = enrolled.expect("enrolled within 15 s");
         self.recogniser.add_customer(customer, &embeddings, Some(track));
-        self.leave(actor);
+        self.leave(person);
         embeddings
     }
 
-    fn leave(&mut self, actor: PersonId) -> Vec<RecognitionEvent> {
-        self.director.leave(actor);
+    fn leave(&mut self, person: PersonId) -> Vec<RecognitionEvent> {
+        self.controller.leave(person);
         self.watch(s(9))
     }
 }
@@ -80,55 +80,56 @@ fn s(seconds: u64) -> Duration {
 
 const ALEX: CustomerId = CustomerId(uuid::Uuid::from_u128(1));
 
-fn visits(sightings: &[RecognitionEvent]) -> Vec<String> {
-    let visit = |s: &RecognitionEvent| match s {
+/// Returns arrivals and departures.
+fn visits(events: &[RecognitionEvent]) -> Vec<String> {
+    let visit = |event: &RecognitionEvent| match event {
         RecognitionEvent::Arrived(customer) => Some(format!("arrived {}", customer.0.as_u128())),
         RecognitionEvent::Left(customer) => Some(format!("left {}", customer.0.as_u128())),
         _ => None,
     };
-    sightings.iter().filter_map(visit).collect()
+    events.iter().filter_map(visit).collect()
 }
 
 #[test]
-fn an_enrolled_customer_is_one_visit_and_strangers_beside_them_are_none() {
+fn customer_is_one_visit_and_stranger_is_none() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_a_1.jpg", ALEX);
     let customer = entrance.enter("person_a_2.jpg");
     let stranger = entrance.enter("impostor_1.jpg");
-    let mut seen = entrance.watch(s(8));
-    entrance.director.turn_aside(customer);
-    seen.extend(entrance.watch(s(6)));
-    seen.extend(entrance.leave(customer));
-    assert_eq!(visits(&seen), ["arrived 1", "left 1"], "while the stranger still stands there");
+    let mut events = entrance.watch(s(8));
+    entrance.controller.turn_aside(customer);
+    events.extend(entrance.watch(s(6)));
+    events.extend(entrance.leave(customer));
+    assert_eq!(visits(&events), ["arrived 1", "left 1"], "the stranger is still in view");
     assert!(visits(&entrance.watch(s(3))).is_empty());
     entrance.leave(stranger);
 }
 
 #[test]
-fn where_two_people_cross_the_one_enrolled_is_one_visit() {
+fn crossing_people_do_not_split_or_swap_a_visit() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_a_1.jpg", ALEX);
-    // The first in stands in the middle, the next two to the left and the right.
+    // The first person stands in the middle, the next two on the left and on the right.
     let middle = entrance.enter("impostor_2.jpg");
     entrance.watch(s(1));
     let (customer, stranger) = (entrance.enter("person_a_2.jpg"), entrance.enter("impostor_1.jpg"));
-    let mut seen = entrance.watch(s(6));
+    let mut events = entrance.watch(s(6));
     for _ in 0..4 {
-        entrance.director.swap_places(customer, stranger);
-        seen.extend(entrance.watch(s(4)));
+        entrance.controller.swap_places(customer, stranger);
+        events.extend(entrance.watch(s(4)));
     }
-    assert_eq!(visits(&seen), ["arrived 1"]);
+    assert_eq!(visits(&events), ["arrived 1"]);
     assert_eq!(entrance.recogniser.present_customers(), [ALEX]);
-    // The stranger alone does not pass for the customer, nor keeps them there.
-    entrance.director.swap_places(customer, stranger);
-    entrance.director.leave(customer);
+    // The stranger alone is neither greeted as the customer nor extends the visit.
+    entrance.controller.swap_places(customer, stranger);
+    entrance.controller.leave(customer);
     assert_eq!(visits(&entrance.watch(s(12))), ["left 1"]);
     entrance.leave(stranger);
     entrance.leave(middle);
 }
 
 #[test]
-fn whoever_did_not_ask_is_not_looked_at_in_the_mode_on_request() {
+fn on_request_mode_embeds_only_the_person_who_asked() {
     let settings = Settings::builder().load().unwrap();
     let mode = instored_recognition::Mode::OnRequest;
     let mut entrance = Entrance::with(Settings { mode, ..settings });
@@ -143,18 +144,22 @@ fn whoever_did_not_ask_is_not_looked_at_in_the_mode_on_request() {
 
     assert!(entrance.recogniser.open_window() && !entrance.recogniser.open_window());
     assert_eq!(visits(&entrance.watch(s(5))), ["arrived 1"]);
-    let asked = entrance.recogniser.embedding_count();
+    let after_request = entrance.recogniser.embedding_count();
     assert_eq!(visits(&entrance.leave(customer)), ["left 1"]);
-    assert_eq!(entrance.recogniser.embedding_count(), asked, "the window closed with the answer");
+    assert_eq!(
+        entrance.recogniser.embedding_count(),
+        after_request,
+        "the window closed with the answer"
+    );
 
     assert!(entrance.recogniser.open_window());
-    let seen = entrance.watch(s(10));
-    assert!(matches!(seen[..], [RecognitionEvent::NotRecognised]), "{seen:?}");
+    let events = entrance.watch(s(10));
+    assert!(matches!(events[..], [RecognitionEvent::NotRecognised]), "{events:?}");
     entrance.leave(stranger);
 }
 
 #[test]
-fn nobody_is_embedded_while_nobody_is_enrolled() {
+fn empty_gallery_causes_no_embeddings() {
     let mut entrance = Entrance::new();
     entrance.enter("impostor_2.jpg");
     assert!(visits(&entrance.watch(s(8))).is_empty());
@@ -163,30 +168,30 @@ fn nobody_is_embedded_while_nobody_is_enrolled() {
 }
 
 #[test]
-fn two_people_at_the_button_are_refused() {
+fn two_people_at_the_button_fail_the_enrolment() {
     let mut entrance = Entrance::new();
     entrance.enter("person_b_1.jpg");
     entrance.enter("impostor_1.jpg");
     entrance.watch(s(3));
     assert!(entrance.recogniser.begin_enrolment(false));
     assert!(!entrance.recogniser.begin_enrolment(false), "one at a time");
-    let failed = entrance.watch(s(5)).into_iter().any(|sighting| {
-        matches!(sighting, RecognitionEvent::EnrolmentFailed(EnrolmentFailure::SeveralFaces))
+    let failed = entrance.watch(s(5)).into_iter().any(|event| {
+        matches!(event, RecognitionEvent::EnrolmentFailed(EnrolmentFailure::SeveralFaces))
     });
     assert!(failed);
 }
 
 #[test]
-fn a_customer_cannot_enrol_twice_and_an_empty_entrance_times_out() {
+fn second_enrolment_fails_and_empty_entrance_times_out() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_b_1.jpg", ALEX);
     let again = entrance.enter("person_b_2.jpg");
     entrance.watch(s(3));
     assert!(entrance.recogniser.begin_enrolment(false));
-    let reasons = |sightings: Vec<RecognitionEvent>| -> Vec<EnrolmentFailure> {
+    let reasons = |events: Vec<RecognitionEvent>| -> Vec<EnrolmentFailure> {
         let reason =
             |s| if let RecognitionEvent::EnrolmentFailed(reason) = s { Some(reason) } else { None };
-        sightings.into_iter().filter_map(reason).collect()
+        events.into_iter().filter_map(reason).collect()
     };
     assert_eq!(reasons(entrance.watch(s(10))), [EnrolmentFailure::AlreadyEnrolled]);
     entrance.leave(again);
@@ -195,62 +200,62 @@ fn a_customer_cannot_enrol_twice_and_an_empty_entrance_times_out() {
 }
 
 #[test]
-fn who_is_forgotten_or_is_not_who_was_greeted_is_not_looked_at_again() {
+fn dismissed_or_deleted_customer_is_not_recognised_again() {
     let mut entrance = Entrance::new();
     let templates = entrance.enrol("person_a_1.jpg", ALEX);
-    let actor = entrance.enter("person_a_2.jpg");
+    let person = entrance.enter("person_a_2.jpg");
     assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
     entrance.recogniser.dismiss(ALEX);
-    assert!(entrance.recogniser.present_customers().is_empty(), "a visit ends");
+    assert!(entrance.recogniser.present_customers().is_empty(), "the visit is dismissed");
     let before = entrance.recogniser.embedding_count();
     assert!(entrance.watch(s(5)).is_empty());
     assert_eq!(entrance.recogniser.embedding_count(), before);
 
-    entrance.leave(actor);
-    let actor = entrance.enter("person_a_2.jpg");
+    entrance.leave(person);
+    let person = entrance.enter("person_a_2.jpg");
     assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
     entrance.recogniser.remove_customer(ALEX);
-    entrance.leave(actor);
+    entrance.leave(person);
     entrance.enter("person_a_2.jpg");
-    assert!(visits(&entrance.watch(s(8))).is_empty(), "forgotten is forgotten");
+    assert!(visits(&entrance.watch(s(8))).is_empty(), "the customer is deleted");
     assert_eq!(templates.len(), 5);
 }
 
 #[test]
-fn an_empty_entrance_is_searched_every_five_seconds_and_one_with_a_face_at_every_frame() {
+fn empty_scene_is_searched_every_five_seconds() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_b_1.jpg", ALEX);
     entrance.watch(s(5));
-    assert_eq!(entrance.searches(s(50)), 10);
+    assert_eq!(entrance.detections(s(50)), 10);
     entrance.enter("impostor_1.jpg");
     entrance.watch(s(2));
-    assert_eq!(entrance.searches(s(10)), 100);
+    assert_eq!(entrance.detections(s(10)), 100);
 }
 
 #[test]
-fn who_stands_still_is_seen_until_they_leave_and_searched_for_in_one_frame_of_six() {
+fn still_customer_is_searched_in_one_frame_of_six() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_a_1.jpg", ALEX);
     entrance.enter("person_a_2.jpg");
     assert_eq!(visits(&entrance.watch(s(6))), ["arrived 1"]);
-    let frame = entrance.stage.next_frame().unwrap();
+    let frame = entrance.camera.next_frame().unwrap();
     let step = Duration::from_secs(1) / FPS;
-    let mut taken = frame.captured_at;
+    let mut captured_at = frame.captured_at;
     let mut still = |recogniser: &mut Recogniser, picture: &Picture, frames: usize| {
         (0..frames)
             .flat_map(|_| {
-                taken += step;
-                let frame = Frame { picture: picture.clone(), captured_at: taken };
+                captured_at += step;
+                let frame = Frame { picture: picture.clone(), captured_at };
                 recogniser.process(&frame).unwrap()
             })
             .collect::<Vec<_>>()
     };
     let before = entrance.recogniser.detection_count();
-    let seen = still(&mut entrance.recogniser, &frame.picture, 200);
-    let searches = entrance.recogniser.detection_count() - before;
-    assert!((1..=35).contains(&searches), "every six frames, and once or twice: {searches}");
-    assert!(visits(&seen).is_empty(), "20 seconds, and still here: {seen:?}");
+    let events = still(&mut entrance.recogniser, &frame.picture, 200);
+    let detections = entrance.recogniser.detection_count() - before;
+    assert!((1..=35).contains(&detections), "{detections} detections in 200 frames");
+    assert!(visits(&events).is_empty(), "{events:?}");
     assert_eq!(entrance.recogniser.present_customers(), [ALEX]);
-    let gone = Picture::filled(640, 480, [90; 3]);
-    assert_eq!(visits(&still(&mut entrance.recogniser, &gone, 60)), ["left 1"]);
+    let empty = Picture::filled(640, 480, [90; 3]);
+    assert_eq!(visits(&still(&mut entrance.recogniser, &empty, 60)), ["left 1"]);
 }
