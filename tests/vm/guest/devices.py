@@ -157,21 +157,52 @@ def film(device: str) -> None:
         time.sleep(max(0, due - time.monotonic()))
 
 
-class Panel:
-    """A simulated GPIO chip with the button and the light at its lines."""
+class GpioSim:
+    """A simulated GPIO device: one chip for each label, with 54 lines named as on a Raspberry Pi."""
 
-    def __init__(self) -> None:
+    CONFIG = Path("/sys/kernel/config/gpio-sim")
+    LINES = 54
+
+    def __init__(self, name: str, labels: list[str], used_line: int | None = None) -> None:
+        """Creates the chips under the lowest free numbers. The kernel itself uses `used_line`."""
         sh("modprobe", "gpio-sim")
         if not os.path.ismount("/sys/kernel/config"):
             sh("mount", "-t", "configfs", "none", "/sys/kernel/config")
-        folder = Path("/sys/kernel/config/gpio-sim/box")
-        (folder / "bank0").mkdir(parents=True)
-        (folder / "bank0/num_lines").write_text("54")
-        (folder / "bank0/label").write_text("pinctrl-bcm2711")
-        (folder / "live").write_text("1")
-        chip = (folder / "bank0/chip_name").read_text().strip()
-        self.chip = f"/dev/{chip}"
-        self.lines = Path("/sys/devices/platform", (folder / "dev_name").read_text().strip(), chip)
+        self.folder = self.CONFIG / name
+        banks = [self.folder / f"bank{i}" for i in range(len(labels))]
+        for bank, label in zip(banks, labels):
+            bank.mkdir(parents=True)
+            (bank / "num_lines").write_text(str(self.LINES))
+            (bank / "label").write_text(label)
+            for line in range(self.LINES):
+                (bank / f"line{line}").mkdir()
+                (bank / f"line{line}/name").write_text(f"GPIO{line}")
+            if used_line is not None:
+                hog = bank / f"line{used_line}/hog"
+                hog.mkdir()
+                (hog / "name").write_text("other-user")
+                (hog / "direction").write_text("input")
+        (self.folder / "live").write_text("1")
+        self.chips = [(bank / "chip_name").read_text().strip() for bank in banks]
+        device = (self.folder / "dev_name").read_text().strip()
+        self.lines = [Path("/sys/devices/platform", device, chip) for chip in self.chips]
+
+    def remove(self) -> None:
+        """Removes the chips, as a driver that is unbound does."""
+        (self.folder / "live").write_text("0")
+        folders = [path for path in self.folder.rglob("*") if path.is_dir()]
+        for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
+            folder.rmdir()
+        self.folder.rmdir()
+
+
+class Panel:
+    """A simulated GPIO chip with the button and the light at its lines."""
+
+    def __init__(self, sim: GpioSim | None = None, index: int = 0) -> None:
+        sim = sim or GpioSim("box", ["pinctrl-bcm2711"])
+        self.chip = f"/dev/{sim.chips[index]}"
+        self.lines = sim.lines[index]
         self.release()
 
     def press(self) -> None:
@@ -254,7 +285,7 @@ class Box:
 
     SERVICE = "instored"
 
-    def __init__(self, panel: Panel, camera: str = "card:Entrance") -> None:
+    def __init__(self, panel: Panel | None, camera: str = "card:Entrance") -> None:
         self.config = Path("/etc/instored/instored.toml")
         self.panel, self.camera = panel, camera
 
@@ -265,7 +296,8 @@ class Box:
     def configure(self) -> None:
         self.set("camera", "device", f'"{self.camera}"')
         self.set("camera", "fps", str(FPS))
-        self.set("panel", "chip", f'"{self.panel.chip}"')
+        # Without a panel of its own, the box finds the chip by its label.
+        self.set("panel", "chip", f'"{self.panel.chip}"' if self.panel else '"auto"')
         if platform.machine() == "x86_64":
             # QEMU has no byte products for this processor, and takes floats one by one.
             self.set("vision", "embedder", '"mobilefacenet"')
