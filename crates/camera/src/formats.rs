@@ -28,10 +28,10 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// Returns the largest value that does not exceed `wanted`, or the nearest end.
-    fn nearest(self, wanted: u32) -> u32 {
+    /// Returns the largest value that does not exceed `value`, or the nearest end.
+    fn nearest(self, value: u32) -> u32 {
         let step = self.step.max(1);
-        let inside = wanted.clamp(self.from, self.to.max(self.from)) - self.from;
+        let inside = value.clamp(self.from, self.to.max(self.from)) - self.from;
         self.from + inside / step * step
     }
 }

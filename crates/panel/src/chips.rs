@@ -84,11 +84,11 @@ pub(super) fn select(
 
 /// Selects the chip by path, by label or name, or automatically.
 fn select_chip(catalogue: &impl ChipCatalogue, settings: &Settings) -> Result<Chip, PanelError> {
-    let wanted = settings.chip.as_str();
+    let configured = settings.chip.as_str();
     let unreadable =
         |path: &Path, reason| PanelError::Chip { chip: path.display().to_string(), reason };
-    if wanted.starts_with('/') {
-        let path = Path::new(wanted);
+    if configured.starts_with('/') {
+        let path = Path::new(configured);
         return catalogue.read(path).map_err(|reason| unreadable(path, reason));
     }
     let mut chips = Vec::new();
@@ -99,18 +99,18 @@ fn select_chip(catalogue: &impl ChipCatalogue, settings: &Settings) -> Result<Ch
             Err(reason) => _ = first_error.get_or_insert_with(|| unreadable(&path, reason)),
         }
     }
-    let selected = if wanted == AUTO {
+    let selected = if configured == AUTO {
         RASPBERRY_PI_LABELS
             .iter()
             .find_map(|label| chips.iter().find(|chip| chip.label == *label))
             .or_else(|| chips.iter().find(|chip| chip.has_named_lines(settings)))
     } else {
-        chips.iter().find(|chip| chip.label == wanted || chip.path.ends_with(wanted))
+        chips.iter().find(|chip| chip.label == configured || chip.path.ends_with(configured))
     };
-    // A chip that cannot be read may be the wanted one.
+    // A chip that cannot be read may be the configured one.
     selected.cloned().ok_or_else(|| {
         first_error.unwrap_or_else(|| PanelError::NoChip {
-            wanted: wanted.to_owned(),
+            configured: configured.to_owned(),
             found: describe_all(&chips),
         })
     })
@@ -162,7 +162,7 @@ mod tests {
         Ok((chip.path.display().to_string(), button, led))
     }
 
-    /// The chips of a Raspberry Pi 5 with Linux 6.12.96.
+    /// Returns the chips of a Raspberry Pi 5 with Linux 6.12.96.
     fn raspberry_pi_5() -> Machine {
         Machine(vec![
             (11, Ok("pinctrl-rp1"), 54),

@@ -37,12 +37,12 @@ impl fmt::Display for Role {
 pub enum PanelError {
     /// No GPIO chip matches `panel.chip`.
     #[error(
-        "no GPIO chip for button and status LED: panel.chip is {wanted:?}, and this machine has \
+        "no GPIO chip for button and status LED: panel.chip is {configured:?}, and this machine has \
          {found}; set panel.chip to one of them, or panel.driver = \"none\" to run without a panel"
     )]
     NoChip {
         /// The configured chip.
-        wanted: String,
+        configured: String,
         /// The chips of this machine, with their labels.
         found: String,
     },

@@ -334,7 +334,7 @@ mod tests {
             prop_assert_eq!(play(edges, ms(100)), expected);
         }
 
-        /// Any edges give well-formed events, and frequent polling gives the same ones.
+        /// Checks that the events are well formed, and do not depend on how often they are polled.
         #[test]
         fn events_do_not_depend_on_the_polling_interval(
             gaps in prop::collection::vec(0u64..1_500, 0..60),

@@ -334,7 +334,7 @@ mod tests {
         let open = move || {
             opening.attempts.lock().unwrap().push(opening.time());
             if !opening.has_chip.load(Relaxed) {
-                return Err(PanelError::NoChip { wanted: "auto".into(), found: "none".into() });
+                return Err(PanelError::NoChip { configured: "auto".into(), found: "none".into() });
             }
             Ok(OpenPanel {
                 button: Box::new(DriverButton(Arc::clone(&opening), opening.time())),

@@ -1,7 +1,7 @@
-//! Draws the scenes that the virtual machine's camera plays: people who stand at the entrance, from
-//! the portraits of the demonstration. `scenes FOLDER` writes one file a scene into `FOLDER/scenes`, frame
-//! after frame in YUYV, and one picture in each format that cameras have into `FOLDER/stills`.
-//! Everything is 640 x 480.
+//! Renders the scenes of the virtual machine's camera: people of the demo's portraits at the entrance.
+//!
+//! `scenes FOLDER` writes one file per scene into `FOLDER/scenes`, consecutive frames in YUYV, and one
+//! picture in each camera format into `FOLDER/stills`. All pictures are 640 x 480.
 
 #![forbid(unsafe_code)]
 
@@ -16,12 +16,15 @@ use instored_camera::{Camera, Pacing};
 use instored_imaging::{Picture, read_picture};
 use instored_simulation::SceneCamera;
 
-const SIDES: (u32, u32) = (640, 480);
+/// Width and height in pixels.
+const SIZE: (u32, u32) = (640, 480);
+/// Frames per second.
 const FPS: u32 = 5;
-/// Four seconds, which are played again and again.
-const FRAMES: usize = 20;
-/// Until somebody who walks in stands there.
-const WALK: usize = 15;
+/// Number of frames of a scene: four seconds, repeated by the camera.
+const FRAME_COUNT: usize = 20;
+/// Number of frames until a person who enters stands still.
+const ENTRY_FRAMES: usize = 15;
+/// Names and portraits of the scenes.
 const SCENES: [(&str, Option<&str>); 6] = [
     ("nobody", None),
     ("alex", Some("person_a_1.jpg")),
@@ -40,45 +43,45 @@ fn main() -> anyhow::Result<()> {
     let portraits =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../crates/simulation/portraits");
     for (seed, (name, portrait)) in SCENES.into_iter().enumerate() {
-        let (mut stage, director) =
-            SceneCamera::new(SIDES.0, SIDES.1, FPS, Pacing::Unlimited, 1 + seed as u64);
+        let (mut camera, controller) =
+            SceneCamera::new(SIZE.0, SIZE.1, FPS, Pacing::Unlimited, 1 + seed as u64);
         if let Some(portrait) = portrait {
-            director.enter(&read_picture(&portraits.join(portrait))?);
-            for _ in 0..WALK {
-                stage.next_frame()?;
+            controller.enter(&read_picture(&portraits.join(portrait))?);
+            for _ in 0..ENTRY_FRAMES {
+                camera.next_frame()?;
             }
         }
         let mut file = BufWriter::new(File::create(scenes.join(format!("{name}.yuyv")))?);
-        for _ in 0..FRAMES {
-            file.write_all(&yuyv(&stage.next_frame()?.picture))?;
+        for _ in 0..FRAME_COUNT {
+            file.write_all(&yuyv(&camera.next_frame()?.picture))?;
         }
         file.flush()?;
         if name == "alex" {
-            write_stills(&stage.next_frame()?.picture, &stills)?;
+            write_stills(&camera.next_frame()?.picture, &stills)?;
         }
     }
     Ok(())
 }
 
-/// The picture in every format, each in a file with the name of the format.
+/// Writes the picture in each format, into a file with the name of the format.
 fn write_stills(picture: &Picture, folder: &Path) -> anyhow::Result<()> {
     let (rgb, yuyv) = (picture.rgb(), yuyv(picture));
     let pixels = rgb.as_chunks::<3>().0;
     let pairs = yuyv.as_chunks::<4>().0;
     let luma = pairs.iter().flat_map(|[y0, _, y1, _]| [*y0, *y1]);
-    // Of every other row, the chroma of one of the two kinds.
-    let rows = || pairs.chunks_exact(SIDES.0 as usize / 2).step_by(2).flatten();
+    // Chroma of every second row.
+    let rows = || pairs.chunks_exact(SIZE.0 as usize / 2).step_by(2).flatten();
     let (u, v) = (rows().map(|pair| pair[1]), rows().map(|pair| pair[3]));
     let mut jpeg = Vec::new();
-    JpegEncoder::new(&mut jpeg).encode(rgb, SIDES.0, SIDES.1, ExtendedColorType::Rgb8)?;
-    let in_full_range = |y: u8| ((f32::from(y) - 16.0) / 219.0 * 255.0).round() as u8;
+    JpegEncoder::new(&mut jpeg).encode(rgb, SIZE.0, SIZE.1, ExtendedColorType::Rgb8)?;
+    let to_full_range = |y: u8| ((f32::from(y) - 16.0) / 219.0 * 255.0).round() as u8;
     for (name, bytes) in [
         ("RGB3", rgb.to_vec()),
         ("BGR3", pixels.iter().flat_map(|[r, g, b]| [*b, *g, *r]).collect()),
         ("UYVY", pairs.iter().flat_map(|[y0, u, y1, v]| [*u, *y0, *v, *y1]).collect()),
         ("NV12", luma.clone().chain(u.clone().zip(v.clone()).flat_map(<[u8; 2]>::from)).collect()),
         ("YU12", luma.clone().chain(u).chain(v).collect()),
-        ("GREY", luma.map(in_full_range).collect()),
+        ("GREY", luma.map(to_full_range).collect()),
         ("MJPG", jpeg),
         ("YUYV", yuyv.clone()),
     ] {
@@ -87,7 +90,7 @@ fn write_stills(picture: &Picture, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The picture as a webcam sends it: BT.601 in the limited range, a colour for two pixels.
+/// Converts the picture to YUYV: BT.601, limited range, one chroma sample for two pixels.
 fn yuyv(picture: &Picture) -> Vec<u8> {
     let yuv = |[r, g, b]: [u8; 3]| {
         let [r, g, b] = [r, g, b].map(|level| f32::from(level) / 255.0);
