@@ -23,14 +23,21 @@ pub fn camera_opener(
 /// Opens the configured panel, and returns a handle to it if it is simulated. A real panel that fails
 /// is reopened by its supervisor.
 pub fn open_panel(settings: &panel::Settings) -> (Panel, Option<simulated::PanelHandle>) {
-    if settings.driver != Driver::Simulated {
-        return (panel::supervise(settings), None);
+    if settings.driver == Driver::Simulated {
+        let (panel, handle) = simulated_panel(simulated::Clock::real());
+        (panel, Some(handle))
+    } else {
+        (panel::supervise(settings), None)
     }
-    let (button, led, handle) = simulated::panel(simulated::Clock::real());
+}
+
+/// Creates a simulated panel, and the handle that controls it.
+pub fn simulated_panel(clock: simulated::Clock) -> (Panel, simulated::PanelHandle) {
+    let (button, led, handle) = simulated::panel(clock);
     let panel = Panel {
         button: Box::new(button),
         led: Box::new(led),
         monitor: Monitor::always_ready("simulated button and status LED"),
     };
-    (panel, Some(handle))
+    (panel, handle)
 }

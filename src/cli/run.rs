@@ -23,8 +23,7 @@ pub(super) fn run(
         let parts = Parts {
             open_camera: Box::new(hardware::camera_opener(config.camera.clone())),
             delivery: Delivery::Newest,
-            button: panel.button,
-            led: panel.led,
+            panel,
             simulated_panel,
             shop_updates,
         };

@@ -50,7 +50,7 @@ use std::time::Duration;
 
 use instored_domain::Currency;
 use instored_mqtt::{MqttError, ReceivedCommand};
-use instored_panel::{Button, ButtonEvent, StatusLed};
+use instored_panel::{ButtonEvent, Panel};
 use instored_simulation::panel::PanelHandle;
 use instored_vault::{Actor, VaultError};
 use instored_vision::VisionError;
@@ -82,10 +82,8 @@ pub struct Parts {
     pub open_camera: OpenCamera,
     /// Treatment of frames that recognition is too slow for.
     pub delivery: Delivery,
-    /// Button.
-    pub button: Box<dyn Button>,
-    /// Status LED.
-    pub led: Box<dyn StatusLed>,
+    /// Button and status LED.
+    pub panel: Panel,
     /// Panel that `instored button` presses, if `panel.driver` is `simulated`.
     pub simulated_panel: Option<PanelHandle>,
     /// Changed `[shop]` settings.

@@ -90,7 +90,8 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         let _ = mqtt_stopped.await;
     }));
     if let Some(listen) = config.metrics.listen {
-        metrics.register_collectors(publisher.clone(), vision.clone());
+        let panel = parts.panel.monitor.clone();
+        metrics.register_collectors(publisher.clone(), vision.clone(), panel);
         metrics::serve(listen, std::mem::take(&mut metrics.registry)).await;
     }
 
@@ -99,8 +100,9 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
     let path = config.socket_path();
     let admin_socket = AdminSocket::open(&path, admin_sender)
         .map_err(|source| DaemonError::Socket { path, source })?;
-    let button = start_button_thread(parts.button, &config.panel).map_err(DaemonError::Thread)?;
-    let led = LedHandle::new(parts.led).map_err(DaemonError::Thread)?;
+    let button =
+        start_button_thread(parts.panel.button, &config.panel).map_err(DaemonError::Thread)?;
+    let led = LedHandle::new(parts.panel.led).map_err(DaemonError::Thread)?;
 
     let shop = config.shop.clone();
     let till_lifetime = SignedDuration::from_mins(shop.at_till_minutes.into());

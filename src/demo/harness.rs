@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
 use crate::daemon::{self, DaemonError, Delivery, Parts};
+use crate::hardware;
 
 /// Everything that the story plays with.
 pub(super) struct Harness {
@@ -75,12 +76,11 @@ impl Harness {
             Pacing::RealTime => (panel::Clock::real(), Delivery::Newest),
             Pacing::Unlimited => (panel::Clock::stepped(), Delivery::EveryFrame),
         };
-        let (button, light, hand) = panel::panel(clock);
+        let (panel, hand) = hardware::simulated_panel(clock);
         let parts = Parts {
             open_camera: only(stage),
             delivery,
-            button: Box::new(button),
-            led: Box::new(light),
+            panel,
             simulated_panel: None,
             shop_updates: mpsc::unbounded_channel().1,
         };

@@ -32,6 +32,13 @@ pub enum PanelState {
     Unavailable(String),
 }
 
+impl PanelState {
+    /// Returns true if button and LED are open.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready(_))
+    }
+}
+
 /// Reads the state of a supervised panel, from any thread.
 #[derive(Clone)]
 pub struct Monitor(Arc<Mutex<Shared>>);

@@ -28,7 +28,7 @@ pub(super) struct Rules {
 const VIEW_INTERVAL: Duration = Duration::from_millis(300);
 /// Time after which a view in the same pose is accepted, for people who hold still.
 const SAME_POSE_INTERVAL: Duration = Duration::from_millis(1200);
-/// Time without a new view after which the request to look at the camera is repeated at the camera.
+/// Time without a new view after which the request to look at the camera is repeated.
 const PROMPT_INTERVAL: Duration = Duration::from_secs(3);
 /// Time for which a second face may be in view.
 const SECOND_FACE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -9,6 +9,7 @@ use std::fmt;
 use std::time::Instant;
 
 use instored_mqtt::Publisher;
+use instored_panel::Monitor;
 use instored_recognition::RecognitionEvent;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -113,9 +114,14 @@ impl Metrics {
         self.commands.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
-    /// Registers the counters that MQTT and the vision thread keep themselves.
-    pub fn register_collectors(&mut self, publisher: Publisher, vision: VisionWorker) {
-        self.registry.register_collector(Box::new(DaemonCollector { publisher, vision }));
+    /// Registers the values that MQTT, the vision thread and the panel keep themselves.
+    pub fn register_collectors(
+        &mut self,
+        publisher: Publisher,
+        vision: VisionWorker,
+        panel: Monitor,
+    ) {
+        self.registry.register_collector(Box::new(DaemonCollector { publisher, vision, panel }));
     }
 }
 
@@ -123,6 +129,7 @@ impl Metrics {
 struct DaemonCollector {
     publisher: Publisher,
     vision: VisionWorker,
+    panel: Monitor,
 }
 
 impl fmt::Debug for DaemonCollector {
@@ -147,7 +154,8 @@ impl Collector for DaemonCollector {
         let oldest = i64::try_from(statistics.oldest_queued_seconds).unwrap_or(i64::MAX);
         let oldest = ConstGauge::new(oldest);
         let queued = ConstGauge::new(i64::try_from(statistics.queued).unwrap_or(i64::MAX));
-        let metrics: [(&str, &str, &dyn EncodeMetric); 7] = [
+        let panel = ConstGauge::new(i64::from(self.panel.state().is_ready()));
+        let metrics: [(&str, &str, &dyn EncodeMetric); 8] = [
             ("embeddings", "Computed embeddings, by purpose", &embeddings),
             ("bus_dropped", "Messages that expired, exceeded the queue or were rejected", &dropped),
             ("bus_rejected", "Rejections of messages by the broker", &rejected),
@@ -155,6 +163,11 @@ impl Collector for DaemonCollector {
             ("bus_refused_commands", "Commands that were malformed or too frequent", &refused),
             ("bus_waiting", "Messages in the send queue", &queued),
             ("bus_oldest_seconds", "Age of the oldest unacknowledged message", &oldest),
+            (
+                "panel_ready",
+                "1 if button and status LED are open, 0 while they are missing",
+                &panel,
+            ),
         ];
         for (name, help, metric) in metrics {
             let encoder = encoder.encode_descriptor(name, help, None, metric.metric_type())?;
