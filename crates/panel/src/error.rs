@@ -38,7 +38,8 @@ pub enum PanelError {
     /// No GPIO chip matches `panel.chip`.
     #[error(
         "no GPIO chip for button and status LED: panel.chip is {configured:?}, and this machine has \
-         {found}; set panel.chip to one of them, or panel.driver = \"none\" to run without a panel"
+         {found}; set panel.chip to a chip that `gpiodetect` lists, or panel.driver = \"none\" to \
+         run without a panel"
     )]
     NoChip {
         /// The configured chip.
