@@ -80,11 +80,13 @@ impl Recogniser {
             models.detect_height,
         )?;
         let embedder = Embedder::load(&models.embedder)?;
-        let calibration = embedder.calibration().cloned().ok_or_else(|| VisionError::Unsupported {
+        let calibration = embedder.calibration().cloned().ok_or_else(|| {
+            VisionError::Unsupported {
             id: embedder.id().0.clone(),
             reason:
                 "its manifest has no [calibration]; create one with `instored evaluate calibrate`"
                     .to_owned(),
+        }
         })?;
         let pad_model = (settings.liveness != PadMode::Off)
             .then(|| PadModel::new(&Model::load(&models.liveness, Role::Pad)?))
