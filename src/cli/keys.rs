@@ -25,7 +25,7 @@ pub(super) enum Action {
     },
     /// Replace the signing key, the vault key and every customer key, while the box keeps running
     ///
-    /// A display that was started with `--key` needs the new key afterwards. Keys from systemd
+    /// Displays follow to the new key, because the old key endorses it. Keys from systemd
     /// credentials are replaced by the credentials with the same name and the suffix `.next`.
     Rotate,
 }
@@ -85,6 +85,7 @@ mod tests {
         let key = PublicKeyAnnouncement {
             key_id: "21fe31dfa154a261".into(),
             ed25519: x.parse().unwrap(),
+            endorsements: vec![],
         };
         let key = web_key(&key);
         assert_eq!((&key["kty"], &key["crv"]), (&json!("OKP"), &json!("Ed25519")));

@@ -9,10 +9,10 @@ use instored_domain::{
     CatalogueChange, CommandFailure, CommandFailureCode, ConsentReceipt, Currency, Customer,
     CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product,
 };
-use instored_mqtt::{PublicKey, PublicKeyAnnouncement, Statistics};
+use instored_mqtt::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, Statistics};
 use instored_vault::{
-    AddOrderOutcome, AuditContext, AuditEntry, BackupSummary, Passphrase, RotationSummary, Vault,
-    VaultError, VerificationReport, Verified,
+    AddOrderOutcome, AuditContext, AuditEntry, BackupSummary, Passphrase, RotationSummary,
+    SigningKey, Vault, VaultError, VerificationReport, Verified,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -157,7 +157,10 @@ pub fn execute(
         Request::RemoveProducts { skus } => {
             Response::Catalogue(change_catalogue(vault, &[], &skus, context)?)
         }
-        Request::Key => Response::Key(public_key_announcement(vault)),
+        Request::Key => {
+            let key = vault.signing_key();
+            Response::Key(public_key_announcement(vault, &key).map_err(internal)?)
+        }
         Request::RotateKeys => Response::Rotated(vault.rotate_keys(context).map_err(internal)?),
         Request::Verify => Response::Verified(vault.verify().map_err(internal)?),
         Request::AuditLog { limit } => {
@@ -177,12 +180,21 @@ pub fn execute(
     })
 }
 
-/// Returns the announcement of the box's public key.
-pub(super) fn public_key_announcement(vault: &Vault) -> PublicKeyAnnouncement {
-    let key = vault.signing_key();
-    let public = PublicKey::from_bytes(&key.public())
+/// Returns the announcement of the public half of `key`, with the endorsements of past rotations.
+pub(super) fn public_key_announcement(
+    vault: &Vault,
+    key: &SigningKey,
+) -> Result<PublicKeyAnnouncement, VaultError> {
+    let ed25519 = PublicKey::from_bytes(&key.public())
         .expect("the public half of a signing key is a point of the curve");
-    PublicKeyAnnouncement { key_id: key.key_id(), ed25519: public }
+    let endorsements = vault.key_endorsements()?.into_iter().filter_map(|endorsement| {
+        // A damaged key is no point of the curve; its endorsement is not valid either.
+        let old = PublicKey::from_bytes(&endorsement.old).ok()?;
+        let new = PublicKey::from_bytes(&endorsement.new).ok()?;
+        Some(KeyEndorsement::new(old, new, &endorsement.signature))
+    });
+    let endorsements = endorsements.collect();
+    Ok(PublicKeyAnnouncement { key_id: key.key_id(), ed25519, endorsements })
 }
 
 /// Replaces an order with an empty one.

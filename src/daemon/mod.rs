@@ -238,8 +238,13 @@ impl Daemon {
     fn finish_background(&mut self, finished: BackgroundResult) {
         let BackgroundResult { result, reply } = finished;
         if let Ok(Response::Rotated(_)) = result {
-            let signer = startup::signer(&self.controller.vault);
-            self.controller.publisher.rotate_key(signer);
+            match startup::signer(&self.controller.vault) {
+                Ok(signer) => self.controller.publisher.rotate_key(signer),
+                Err(error) => tracing::error!(
+                    "events are signed with the old key until a restart: cannot read the vault: \
+                     {error}"
+                ),
+            }
         }
         // Fails if the client has gone away.
         let _ = reply.send(result);

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use instored_domain::{CustomerId, Embedding, ModelId, ShoppingLists, TillAssignments};
-use instored_mqtt::{PublicKeyAnnouncement, Signer};
+use instored_mqtt::Signer;
 use instored_recognition::{Mode, Recogniser};
-use instored_vault::{KeyStore, Vault};
+use instored_vault::{KeyStore, Vault, VaultError};
 use jiff::{SignedDuration, Timestamp, Zoned};
 use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot};
@@ -83,7 +83,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
     }
 
     let (publisher, commands, connection) =
-        instored_mqtt::connect(&config.mqtt, &config.box_name, signer(&vault))?;
+        instored_mqtt::connect(&config.mqtt, &config.box_name, signer(&vault)?)?;
     let (stop_mqtt, mqtt_stopped) = oneshot::channel::<()>();
     let mqtt_task = tokio::spawn(connection.run(async {
         // Fails when `stop_mqtt` is dropped, which is the signal.
@@ -201,11 +201,12 @@ fn load_gallery(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), Daemon
     Ok((gallery, (rejected.len() + vault.warnings().len()) as u64))
 }
 
-/// Returns a signer of events with the vault's active signing key.
-pub(super) fn signer(vault: &Arc<Vault>) -> Signer {
-    let PublicKeyAnnouncement { key_id, ed25519 } = admin_api::public_key_announcement(vault);
-    let vault = Arc::clone(vault);
-    Signer::new(key_id, ed25519, Arc::new(move |bytes: &[u8]| vault.signing_key().sign(bytes)))
+/// Returns a signer of events with the vault's active signing key. After a rotation it still signs with
+/// this key, so that key id and signature of an event always match.
+pub(super) fn signer(vault: &Vault) -> Result<Signer, VaultError> {
+    let key = vault.signing_key();
+    let announcement = admin_api::public_key_announcement(vault, &key)?;
+    Ok(Signer::new(announcement, Arc::new(move |bytes| key.sign(bytes))))
 }
 
 /// Creates a folder that only the daemon's user can enter.

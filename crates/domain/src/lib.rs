@@ -27,6 +27,7 @@ mod customer;
 mod event;
 mod history;
 mod ids;
+mod key_endorsement;
 mod order;
 mod order_time;
 mod recommendation;
@@ -52,6 +53,7 @@ pub use history::{
 pub use ids::{
     BoxId, BoxIdError, ClaimCode, ClaimCodeError, CustomerId, EventId, ModelId, OrderId, UuidError,
 };
+pub use key_endorsement::key_endorsement_message;
 pub use order::{LineItem, MAX_ORDER_LINES, NoCustomer, Order, OrderError, Quantity, TillOrder};
 pub use order_time::parse as parse_order_time;
 pub use recommendation::{Reason, Recommendation};

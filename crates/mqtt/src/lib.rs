@@ -54,7 +54,7 @@ pub use connection::Connection;
 pub use error::MqttError;
 pub use publisher::{Publisher, ReceivedCommand, ReplyAddress, Statistics, connect};
 pub use settings::Settings;
-pub use signature::{PublicKey, PublicKeyAnnouncement, SignatureError, Signer};
+pub use signature::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, SignatureError, Signer};
 pub use subscriber::{BoxEvent, CommandClient, CommandError, Trust, subscribe};
 
 /// Version of the event format. It rises when the meaning of a field changes, not when a field is

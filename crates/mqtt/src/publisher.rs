@@ -148,7 +148,7 @@ fn availability(box_id: &BoxId, payload: &str) -> OutgoingMessage {
 impl Publisher {
     /// Publishes the state of the box, retained. A newer state replaces a queued one.
     pub fn publish_state(&self, state: &BoxState) {
-        if let Some(message) = self.0.signed_message(topics::STATE, state) {
+        if let Some(message) = self.0.event_message(topics::STATE, state) {
             self.0.queue().set_state(OutgoingMessage { is_retained: true, ..message });
             self.0.wake.notify_one();
         }
@@ -191,17 +191,14 @@ impl Publisher {
         self.0.wake.notify_one();
     }
 
-    /// Replaces the signing key. The announcement of the new key is signed with the old key, so that
-    /// connected displays accept the new key.
+    /// Replaces the signing key and announces the new one. Messages that are sent after the
+    /// announcement are signed with the new key, also if they were queued before.
     pub fn rotate_key(&self, signer: Signer) {
-        let old_signer = {
-            let mut current = self.0.signer.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, signer)
-        };
-        let key = self.0.key_message();
-        let user_properties = old_signer.properties(&key.topic, &key.payload);
-        let online = availability(&self.0.box_id, topics::ONLINE);
-        self.0.queue().announce([OutgoingMessage { user_properties, ..key }, online]);
+        // While the queue is locked, no message is signed.
+        let mut queue = self.0.queue();
+        *self.0.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
+        queue.announce([self.0.key_message(), availability(&self.0.box_id, topics::ONLINE)]);
+        drop(queue);
         self.0.wake.notify_one();
     }
 
@@ -219,7 +216,7 @@ impl Publisher {
     }
 
     fn publish_event(&self, leaf: &str, event: &impl Serialize, expires: Timestamp) {
-        if let Some(message) = self.0.signed_message(leaf, event) {
+        if let Some(message) = self.0.event_message(leaf, event) {
             let message = OutgoingMessage { expires: Some(expires), ..message };
             self.0.queue().push_event(message, Timestamp::now());
             self.0.wake.notify_one();
@@ -239,21 +236,20 @@ impl Shared {
     fn key_message(&self) -> OutgoingMessage {
         OutgoingMessage {
             topic: box_topic(&self.box_id, topics::KEY),
-            payload: serde_json::to_vec(&self.signer().announcement()).unwrap_or_default(),
+            payload: serde_json::to_vec(self.signer().announcement()).unwrap_or_default(),
             is_retained: true,
             ..OutgoingMessage::default()
         }
     }
 
-    fn signed_message(&self, leaf: &str, event: &impl Serialize) -> Option<OutgoingMessage> {
+    fn event_message(&self, leaf: &str, event: &impl Serialize) -> Option<OutgoingMessage> {
         let topic = box_topic(&self.box_id, leaf);
         let payload = serde_json::to_vec(&versioned(event))
             .inspect_err(|error| {
                 tracing::error!("cannot encode an event for {topic} as JSON: {error}");
             })
             .ok()?;
-        let user_properties = self.signer().properties(&topic, &payload);
-        Some(OutgoingMessage { topic, payload, user_properties, ..OutgoingMessage::default() })
+        Some(OutgoingMessage { topic, payload, is_signed: true, ..OutgoingMessage::default() })
     }
 }
 
@@ -316,7 +312,14 @@ impl SessionHandler for BoxSession {
     }
 
     fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage> {
-        self.shared.queue().next(now)
+        // The lock keeps the order of announcements and signatures, see `Publisher::rotate_key`.
+        let mut queue = self.shared.queue();
+        let mut message = queue.next(now)?;
+        if message.is_signed {
+            message.user_properties =
+                self.shared.signer().properties(&message.topic, &message.payload);
+        }
+        Some(message)
     }
 
     fn on_acknowledged(&mut self) {

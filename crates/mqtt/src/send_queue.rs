@@ -28,6 +28,9 @@ pub(super) struct OutgoingMessage {
     pub is_retained: bool,
     /// Time after which no subscriber needs the message.
     pub expires: Option<Timestamp>,
+    /// True if the box signs the message when it is sent. Its key then is the announced one, even if
+    /// a rotation ended after the message was queued.
+    pub is_signed: bool,
     pub user_properties: Vec<(String, String)>,
     pub response_topic: Option<String>,
     pub correlation_data: Option<Vec<u8>>,

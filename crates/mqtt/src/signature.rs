@@ -7,6 +7,10 @@
 //! A display gets the public key from its configuration ([`super::Trust::Pinned`]), or it uses the first
 //! key of the retained topic `key` until it stops ([`super::Trust::FirstUse`]). `FirstUse` does not
 //! protect against an attacker who published a key before the display started.
+//!
+//! At a rotation, the old key signs an endorsement of the new one. The announcement contains the
+//! endorsements of past rotations, so that a display follows from any key of the chain to the current
+//! one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,10 +19,14 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, VerifyingKey};
+use instored_domain::{BoxId, key_endorsement_message};
 use serde::{Deserialize, Serialize};
 
 /// Domain separation: a signature of an event is not valid for anything else.
 const DOMAIN: &[u8] = b"instored-event-v1\0";
+
+/// Maximum number of endorsements that a display verifies.
+const ENDORSEMENTS_MAX: usize = 64;
 
 /// User property with the signature, base64url without padding.
 pub(super) const SIGNATURE_PROPERTY: &str = "sig";
@@ -31,8 +39,7 @@ pub(super) type SignFn = dyn Fn(&[u8]) -> [u8; 64] + Send + Sync;
 /// Signer of events. The private key stays inside its signing function.
 #[derive(Clone)]
 pub struct Signer {
-    key_id: String,
-    public_key: PublicKey,
+    announcement: PublicKeyAnnouncement,
     sign: Arc<SignFn>,
 }
 
@@ -49,6 +56,22 @@ pub struct PublicKeyAnnouncement {
     /// The key, base64url without padding.
     #[schemars(with = "String")]
     pub ed25519: PublicKey,
+    /// Endorsements of past rotations, oldest first. The last one is of this key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endorsements: Vec<KeyEndorsement>,
+}
+
+/// Signature of a box's key for the key that replaced it.
+#[derive(Clone, PartialEq, Eq, Debug, schemars::JsonSchema, Serialize, Deserialize)]
+pub struct KeyEndorsement {
+    /// The new key, base64url without padding.
+    #[schemars(with = "String")]
+    pub ed25519: PublicKey,
+    /// The old key, which signed, base64url without padding.
+    #[schemars(with = "String")]
+    pub by: PublicKey,
+    /// Signature of the old key, base64url without padding.
+    pub sig: String,
 }
 
 /// Reason why a signature or a public key is invalid.
@@ -85,17 +108,49 @@ pub(super) fn verify(
     payload: &[u8],
     signature: &str,
 ) -> Result<(), SignatureError> {
-    let bytes = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SignatureError::Malformed)?;
-    let signature = Signature::from_slice(&bytes).map_err(|_| SignatureError::Malformed)?;
-    key.0
-        .verify_strict(&signed_bytes(topic, payload), &signature)
-        .map_err(|_| SignatureError::Mismatch)
+    verify_bytes(key, &signed_bytes(topic, payload), signature)
+}
+
+fn verify_bytes(key: &PublicKey, bytes: &[u8], signature: &str) -> Result<(), SignatureError> {
+    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SignatureError::Malformed)?;
+    let signature = Signature::from_slice(&signature).map_err(|_| SignatureError::Malformed)?;
+    key.0.verify_strict(bytes, &signature).map_err(|_| SignatureError::Mismatch)
+}
+
+impl PublicKeyAnnouncement {
+    /// Returns true if `trusted` is the announced key, or valid endorsements for the box lead from
+    /// `trusted` to it.
+    pub(super) fn is_trusted(&self, box_id: &BoxId, trusted: PublicKey) -> bool {
+        let mut current = trusted;
+        for endorsement in self.endorsements.iter().take(ENDORSEMENTS_MAX) {
+            if current == self.ed25519 {
+                break;
+            }
+            if endorsement.by == current && endorsement.is_valid(box_id) {
+                current = endorsement.ed25519;
+            }
+        }
+        current == self.ed25519
+    }
+}
+
+impl KeyEndorsement {
+    /// Creates an endorsement from the signature of the old key.
+    pub fn new(by: PublicKey, ed25519: PublicKey, signature: &[u8; 64]) -> Self {
+        Self { ed25519, by, sig: URL_SAFE_NO_PAD.encode(signature) }
+    }
+
+    fn is_valid(&self, box_id: &BoxId) -> bool {
+        let (old, new) = (self.by.0.as_bytes(), self.ed25519.0.as_bytes());
+        verify_bytes(&self.by, &key_endorsement_message(box_id, old, new), &self.sig).is_ok()
+    }
 }
 
 impl Signer {
-    /// Creates a signer that signs with `sign` (ed25519) and names the key by `key_id`.
-    pub fn new(key_id: impl Into<String>, public_key: PublicKey, sign: Arc<SignFn>) -> Self {
-        Self { key_id: key_id.into(), public_key, sign }
+    /// Creates a signer of the announced key. `sign` signs with this key (ed25519), also after a
+    /// rotation.
+    pub fn new(announcement: PublicKeyAnnouncement, sign: Arc<SignFn>) -> Self {
+        Self { announcement, sign }
     }
 
     /// Returns the user properties of an event: signature and key id.
@@ -103,19 +158,19 @@ impl Signer {
         let signature = URL_SAFE_NO_PAD.encode((self.sign)(&signed_bytes(topic, payload)));
         vec![
             (SIGNATURE_PROPERTY.to_owned(), signature),
-            (KEY_PROPERTY.to_owned(), self.key_id.clone()),
+            (KEY_PROPERTY.to_owned(), self.announcement.key_id.clone()),
         ]
     }
 
     /// Returns the payload of the topic `key`.
-    pub(super) fn announcement(&self) -> PublicKeyAnnouncement {
-        PublicKeyAnnouncement { key_id: self.key_id.clone(), ed25519: self.public_key }
+    pub(super) fn announcement(&self) -> &PublicKeyAnnouncement {
+        &self.announcement
     }
 }
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("Signer").field("key_id", &self.announcement.key_id).finish_non_exhaustive()
     }
 }
 
@@ -167,7 +222,9 @@ mod tests {
         let private_key = SigningKey::from_bytes(&[7; 32]);
         let key = PublicKey(private_key.verifying_key());
         let other_key = PublicKey(SigningKey::from_bytes(&[8; 32]).verifying_key());
-        let signer = Signer::new("k1", key, Arc::new(move |b| private_key.sign(b).to_bytes()));
+        let announcement =
+            PublicKeyAnnouncement { key_id: "k1".into(), ed25519: key, endorsements: vec![] };
+        let signer = Signer::new(announcement, Arc::new(move |b| private_key.sign(b).to_bytes()));
         let properties = signer.properties("instored/a/visit", b"{}");
         assert_eq!(properties[1], ("key".into(), "k1".into()));
         let signature = properties[0].1.as_str();

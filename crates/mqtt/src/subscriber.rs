@@ -51,9 +51,9 @@ pub enum BoxEvent {
 /// Source of the public keys that a subscriber trusts.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// The given key.
+    /// The given key, and keys that it endorses directly or through others.
     Pinned(PublicKey),
-    /// The first key that each box announces, until the subscriber stops.
+    /// The first key that each box announces, and keys that it endorses, until the subscriber stops.
     FirstUse,
 }
 
@@ -86,7 +86,7 @@ struct Requests {
 
 struct Subscriber {
     trust: Trust,
-    /// Trusted keys, with [`Trust::FirstUse`].
+    /// Keys that were announced and trusted.
     keys: HashMap<BoxId, PublicKey>,
     /// Boxes that announce another key than the trusted one. They count as offline.
     untrusted: HashSet<BoxId>,
@@ -222,30 +222,36 @@ impl Subscriber {
         }
     }
 
-    /// Stores the first key of a box. Accepts another key only if the stored key signed its
-    /// announcement.
-    fn handle_key(&mut self, box_id: BoxId, message: &IncomingMessage) {
-        if matches!(self.trust, Trust::Pinned(_)) {
-            return;
+    /// Returns the key that events of a box have to be signed with.
+    fn trusted_key(&self, box_id: &BoxId) -> Option<PublicKey> {
+        match self.trust {
+            Trust::Pinned(key) => Some(self.keys.get(box_id).copied().unwrap_or(key)),
+            Trust::FirstUse => self.keys.get(box_id).copied(),
         }
-        let Ok(announced) = serde_json::from_slice::<PublicKeyAnnouncement>(&message.payload)
+    }
+
+    /// Stores the first key of a box. Accepts another key only if endorsements lead to it from the
+    /// trusted key.
+    fn handle_key(&mut self, box_id: BoxId, message: &IncomingMessage) {
+        let Ok(announcement) = serde_json::from_slice::<PublicKeyAnnouncement>(&message.payload)
         else {
             return tracing::warn!("cannot read the key that {box_id} announces");
         };
-        let announced = announced.ed25519;
-        match self.keys.get(&box_id) {
-            Some(trusted) if *trusted == announced => {
+        let announced = announcement.ed25519;
+        match self.trusted_key(&box_id) {
+            Some(trusted) if trusted == announced => {
                 self.untrusted.remove(&box_id);
             }
-            Some(trusted) if is_signed(trusted, message) => {
+            Some(trusted) if announcement.is_trusted(&box_id, trusted) => {
                 tracing::info!("{box_id} now signs with the key {announced}");
                 self.untrusted.remove(&box_id);
                 self.keys.insert(box_id, announced);
             }
             Some(_) => {
                 tracing::warn!(
-                    "{box_id} announces an untrusted key and is ignored. If the key was changed on \
-                     purpose, restart the display"
+                    "{box_id} announces the key {announced}, which the trusted key does not endorse, \
+                     and is ignored. If the box has a new vault, restart the display, with this key \
+                     if its key was given"
                 );
                 self.untrusted.insert(box_id.clone());
                 self.deliver(BoxEvent::Availability(box_id, false));
@@ -265,11 +271,7 @@ impl Subscriber {
 
     /// Verifies and delivers an event or a state.
     fn handle_event(&mut self, box_id: BoxId, message: IncomingMessage, now: Timestamp) {
-        let key = match &self.trust {
-            Trust::Pinned(key) => Some(*key),
-            Trust::FirstUse => self.keys.get(&box_id).copied(),
-        };
-        let Some(key) = key else {
+        let Some(key) = self.trusted_key(&box_id) else {
             return self.store_unverified_state(box_id, message);
         };
         let event = match topics::split(&message.topic).map(|(_, leaf)| leaf) {

@@ -6,7 +6,7 @@
 //! | transactions | `storage` (redb file), `schema` (tables), `account` (reads), `write_transaction` (writes) |
 //! | records | `record` (signatures), `record_key`, `record_index`, `record_error`, `verified` |
 //! | integrity of the whole | `manifest`, `rollback_guard` |
-//! | keys | `keys` (key files and credentials), `signing_key`, `symmetric_key`, `derived_keys`, `key_encryption_key` |
+//! | keys | `keys` (key files and credentials), `signing_key`, `key_endorsement`, `symmetric_key`, `derived_keys`, `key_encryption_key` |
 //! | files | `files`, `encrypted_file` |
 //!
 //! Rules:
@@ -35,6 +35,7 @@ mod forget;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod key_encryption_key;
+mod key_endorsement;
 mod keys;
 mod manifest;
 mod open;
@@ -67,6 +68,7 @@ pub use encrypted_file::Passphrase;
 pub use error::VaultError;
 pub use export::{Export, ExportedClaim, ExportedTemplate};
 pub use forget::ForgetSummary;
+pub use key_endorsement::KeyEndorsement;
 pub use keys::{KeyLocations, KeyStore};
 pub use orders::AddOrderOutcome;
 pub use restore::RestoreSummary;

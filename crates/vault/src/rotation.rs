@@ -3,7 +3,8 @@
 //! A rotation replaces the signing key, the vault key, the key-encryption key and each customer's
 //! key, and signs and encrypts every record again:
 //!
-//! 1. The first commit makes the new signing key the active one. Both keys are trusted from then on.
+//! 1. The first commit makes the new signing key the active one and stores the old key's endorsement of
+//!    it. Both keys are trusted from then on.
 //! 2. Customers follow in small batches, between which other threads read and write.
 //! 3. The last commit encrypts the root under the new vault key and ends the trust in the old
 //!    signing key.
@@ -17,10 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{AuditAction, AuditContext};
 use crate::error::VaultError;
+use crate::key_endorsement::KeyEndorsement;
 use crate::record::Signers;
 use crate::record_key::leading_customer;
 use crate::schema::{
-    ACCOUNTS, COMPACTION_DUE_KEY, META, NEXT_SIGNER_KEY, ROOT_KEY, Rows, SIGNER_KEY,
+    ACCOUNTS, COMPACTION_DUE_KEY, KEY_ENDORSEMENTS_KEY, META, NEXT_SIGNER_KEY, ROOT_KEY, Rows,
+    SIGNER_KEY,
 };
 use crate::vault::Vault;
 
@@ -58,10 +61,14 @@ impl Vault {
         if !old.signers.is_rotating() {
             let signers =
                 Signers::new(box_id.clone(), next.signing.clone(), Some(&old.signers.active));
+            let endorsement = KeyEndorsement::sign(&box_id, &old.signers.active, &next.signing);
             let both = Arc::new(old.with_signers(signers));
             let begun = self.write(context, |transaction| {
                 transaction.reader.derived_keys = Arc::clone(&both);
                 transaction.tx().put(META, NEXT_SIGNER_KEY, &next_id)?;
+                let list = transaction.tx().row(META, KEY_ENDORSEMENTS_KEY)?.unwrap_or_default();
+                let list = endorsement.append_to(list);
+                transaction.tx().put(META, KEY_ENDORSEMENTS_KEY, &list)?;
                 transaction.audit(AuditAction::RotationBegun, 0, None);
                 // Set before other threads can write: a record that they sign with the old key from
                 // now on would not be signed again.

@@ -40,6 +40,8 @@ const BOX_KEY: &[u8] = b"box";
 pub(crate) const SIGNER_KEY: &[u8] = b"signer";
 /// Row with the id of the key that replaces it; present during a rotation.
 pub(crate) const NEXT_SIGNER_KEY: &[u8] = b"next_signer";
+/// Row with the endorsements of signing keys; absent before the first rotation.
+pub(crate) const KEY_ENDORSEMENTS_KEY: &[u8] = b"key_endorsements";
 /// Row with the root of the derived keys, encrypted under the vault key.
 pub(crate) const ROOT_KEY: &[u8] = b"root";
 /// Row with the signed, encrypted manifest.

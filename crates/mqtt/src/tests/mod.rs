@@ -29,6 +29,7 @@ mod connection;
 mod delivery;
 mod mosquitto_clients;
 mod publisher;
+mod rotation;
 mod subscriber;
 
 fn settings(port: u16) -> Settings {
@@ -44,8 +45,15 @@ fn box_id() -> BoxId {
 fn signer(seed: u8) -> (Signer, PublicKey) {
     let private_key = SigningKey::from_bytes(&[seed; 32]);
     let public_key = PublicKey::from_bytes(private_key.verifying_key().as_bytes()).unwrap();
-    let sign = Arc::new(move |bytes: &[u8]| private_key.sign(bytes).to_bytes());
-    (Signer::new("key-1", public_key, sign), public_key)
+    (signer_with_endorsements(seed, vec![]), public_key)
+}
+
+fn signer_with_endorsements(seed: u8, endorsements: Vec<KeyEndorsement>) -> Signer {
+    let private_key = SigningKey::from_bytes(&[seed; 32]);
+    let ed25519 = PublicKey::from_bytes(private_key.verifying_key().as_bytes()).unwrap();
+    let announcement =
+        PublicKeyAnnouncement { key_id: format!("key-{seed}"), ed25519, endorsements };
+    Signer::new(announcement, Arc::new(move |bytes| private_key.sign(bytes).to_bytes()))
 }
 
 fn state(customers: u64) -> BoxState {
@@ -93,7 +101,11 @@ impl TestBox {
     }
 
     fn start_with(settings: &Settings) -> Self {
-        let (publisher, commands, connection) = connect(settings, &box_id(), signer(1).0).unwrap();
+        Self::start_with_signer(settings, signer(1).0)
+    }
+
+    fn start_with_signer(settings: &Settings, signer: Signer) -> Self {
+        let (publisher, commands, connection) = connect(settings, &box_id(), signer).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(connection.run(async {
             let _ = stopped.await;

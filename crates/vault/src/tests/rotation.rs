@@ -33,6 +33,35 @@ fn rotated_vault_opens_only_with_new_keys() {
 }
 
 #[test]
+fn rotation_stores_endorsement_by_old_key() {
+    use ed25519_dalek::{Signature, VerifyingKey};
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    assert_eq!(vault.key_endorsements().unwrap(), []);
+    let mut keys = vec![vault.signing_key().public()];
+    for n in 0..2 {
+        vault.rotate_keys(context(n)).unwrap();
+        keys.push(vault.signing_key().public());
+    }
+    drop(vault);
+    let vault = fixture.open();
+    let endorsements = vault.key_endorsements().unwrap();
+    assert_eq!(endorsements.len(), 2);
+    for (endorsement, keys) in endorsements.iter().zip(keys.windows(2)) {
+        assert_eq!([endorsement.old, endorsement.new], keys);
+        let message = instored_domain::key_endorsement_message(&box_id(), &keys[0], &keys[1]);
+        let old = VerifyingKey::from_bytes(&keys[0]).unwrap();
+        old.verify_strict(&message, &Signature::from_bytes(&endorsement.signature)).unwrap();
+    }
+    for n in 2..40 {
+        vault.rotate_keys(context(n)).unwrap();
+    }
+    let endorsements = vault.key_endorsements().unwrap();
+    assert_eq!(endorsements.len(), 32, "the oldest are dropped");
+    assert_eq!(endorsements.last().unwrap().new, vault.signing_key().public());
+}
+
+#[test]
 fn vault_stays_usable_during_rotation() {
     let fixture = Fixture::new();
     let vault = fixture.open();
