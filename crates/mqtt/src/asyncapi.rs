@@ -20,13 +20,10 @@ pub fn asyncapi() -> Value {
         .for_serialize()
         .into_generator();
     let mut document = Document { generator, channels: Map::new(), operations: Map::new() };
-    document.add_event::<VisitEvent>(
-        topics::VISIT,
-        "A customer came or went, or what is shown of them changed",
-    );
-    document.add_event::<EnrolmentEvent>(topics::ENROLMENT, "How an enrolment goes on");
-    document.add_event::<ListEvent>(topics::LIST, "What is on a customer's list now");
-    document.add_event::<BoxState>(topics::STATE, "What the box is doing; retained");
+    document.add_event::<VisitEvent>(topics::VISIT, "Arrival, change or end of a customer's visit");
+    document.add_event::<EnrolmentEvent>(topics::ENROLMENT, "Step of an enrolment");
+    document.add_event::<ListEvent>(topics::LIST, "Current content of a customer's shopping list");
+    document.add_event::<BoxState>(topics::STATE, "State of the box; retained");
     document.add_key();
     document.add_availability();
     document.add_commands();
@@ -38,8 +35,9 @@ pub fn asyncapi() -> Value {
         "info": {
             "title": "instored",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "What a box at a shop's entrance says and is asked, over MQTT 5. Events \
-                carry their version in `v`; fields that are not known are to be ignored.",
+            "description": "MQTT 5 interface of a box at the entrance of a shop: the events that it \
+                publishes and the commands that it accepts. `v` is the version of an event. Clients \
+                ignore unknown fields.",
         },
         "defaultContentType": "application/json",
         "channels": channels,
@@ -78,14 +76,15 @@ impl Document {
         let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
         let definitions = self.generator.definitions_mut();
         if let Some(event) = name.and_then(|name| definitions.get_mut(name)) {
-            event["properties"]["v"] = json!({ "const": VERSION, "description": "The version." });
+            event["properties"]["v"] =
+                json!({ "const": VERSION, "description": "Version of the event format." });
         }
     }
 
     fn add_key(&mut self) {
         let schema = self.generator.subschema_for::<PublicKeyAnnouncement>().to_value();
         let message = json!({
-            "summary": "The key that events are signed with; retained",
+            "summary": "Public key that verifies the signatures of events; retained",
             "payload": schema,
         });
         self.add_channel(topics::KEY, topics::KEY, message, "send");
@@ -93,7 +92,7 @@ impl Document {
 
     fn add_availability(&mut self) {
         let message = json!({
-            "summary": "Whether the box is there; retained, and the last will",
+            "summary": "Availability of the box; retained, also published as the last will",
             "contentType": "text/plain",
             "payload": { "type": "string", "enum": [topics::ONLINE, topics::OFFLINE] },
         });
@@ -124,8 +123,8 @@ impl Document {
             let name = format!("cmd_{}", verb.replace('-', "_"));
             let message = json!({
                 "summary": summary,
-                "description": "Set the MQTT 5 response topic, and correlation data if you like; \
-                    the answer goes there.",
+                "description": "The box publishes the answer to the MQTT 5 response topic of the \
+                    command, with its correlation data.",
                 "payload": payload,
             });
             let leaf = format!("{}{verb}", topics::COMMAND_PREFIX);
@@ -141,9 +140,9 @@ impl Document {
         });
         let channel = json!({
             "address": null,
-            "description": "Whatever topic the caller named as its response topic.",
+            "description": "Response topic of the command.",
             "messages": { "answer": {
-                "summary": "The answer to a command, or why it was not carried out",
+                "summary": "Result of a command, or the reason of its refusal",
                 "payload": { "anyOf": [answer, error] },
             } },
         });
@@ -151,7 +150,7 @@ impl Document {
     }
 
     fn add_channel(&mut self, name: &str, leaf: &str, message: Value, action: &str) {
-        let parameter = json!({ "description": "The box's name: 1 to 32 of a-z, 0-9, - and _." });
+        let parameter = json!({ "description": "Name of the box: 1 to 32 of the characters a-z, 0-9, - and _." });
         let channel = json!({
             "address": format!("instored/{{box}}/{leaf}"),
             "parameters": { "box": parameter },
