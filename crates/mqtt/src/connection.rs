@@ -36,6 +36,19 @@ const RECONNECT_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(15))
     .with_jitter()
     .without_max_times();
+/// Delays after the broker gave the session to another client: at first 5–10 s, at most 150–300 s. Two
+/// boxes of one name otherwise evict each other every few seconds.
+const TAKEOVER_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_secs(5))
+    .with_max_delay(Duration::from_secs(150))
+    .with_jitter()
+    .without_max_times();
+/// Number of sessions in a row that the broker closed without a reason, from which on another client
+/// with the same id is assumed. mosquitto sends the reason in a form that `rumqttc` 0.25 ignores.
+const CLOSED_SESSIONS_MIN: u32 = 2;
+/// A session that is this many times as long as the delay before it did not end a mutual eviction: the
+/// other client waits about as long as this one.
+const TAKEOVER_SESSION_FACTOR: u32 = 8;
 /// Duration after which a session counts as stable: the next outage starts with the shortest delay.
 const STABLE_SESSION_TIME: Duration = Duration::from_secs(10);
 /// Limit for packets from the broker, in bytes. Above the limit for commands, so that a command that
@@ -200,13 +213,14 @@ impl Connection {
     /// the end of the outage once.
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
-        let mut delays = self.config.timing.reconnect_delays.build();
+        let mut reconnection = Reconnection::new(&self.config);
         let mut outage = OutageLog::default();
         loop {
             let started = Instant::now();
             let mut session = Session::new(&self.config, self.handler.as_mut(), &mut outage);
             let end = session.run(stop.as_mut()).await;
             let is_stopping = session.stop_deadline.is_some();
+            let was_ready = session.phase == Phase::Ready;
             self.handler.on_disconnected();
             let SessionEnd::Lost(cause) = end else {
                 return;
@@ -215,18 +229,76 @@ impl Connection {
             if is_stopping {
                 return;
             }
-            // The acknowledgement time-out alone limits the rate of such sessions.
-            let is_stable = started.elapsed() >= STABLE_SESSION_TIME
-                || matches!(cause, OutageCause::NoAcknowledgement(_));
-            if is_stable {
-                delays = self.config.timing.reconnect_delays.build();
-            }
+            let (cause, delay) = reconnection.next(cause, was_ready, started.elapsed());
             outage.record(&self.config.broker_address, cause);
             tokio::select! {
                 () = &mut stop => return,
-                () = sleep(delays.next().unwrap_or_default()) => {}
+                () = sleep(delay) => {}
             }
         }
+    }
+}
+
+/// Delays between the sessions of a connection.
+struct Reconnection<'a> {
+    config: &'a SessionConfig,
+    delays: ExponentialBackoff,
+    takeover_delays: ExponentialBackoff,
+    /// Sessions in a row that the broker closed without a reason.
+    closed_sessions: u32,
+    last_delay: Duration,
+}
+
+impl<'a> Reconnection<'a> {
+    fn new(config: &'a SessionConfig) -> Self {
+        Self {
+            config,
+            delays: config.timing.reconnect_delays.build(),
+            takeover_delays: TAKEOVER_DELAYS.build(),
+            closed_sessions: 0,
+            last_delay: Duration::ZERO,
+        }
+    }
+
+    /// Returns the cause to report and the delay before the next session. `was_ready` is true if the
+    /// subscriptions of the lost session were made.
+    fn next(
+        &mut self,
+        cause: OutageCause,
+        was_ready: bool,
+        session_time: Duration,
+    ) -> (OutageCause, Duration) {
+        if session_time >= self.last_delay * TAKEOVER_SESSION_FACTOR {
+            self.takeover_delays = TAKEOVER_DELAYS.build();
+            self.closed_sessions = 0;
+        }
+        if cause == OutageCause::Closed && was_ready {
+            self.closed_sessions += 1;
+        } else {
+            self.closed_sessions = 0;
+        }
+        let cause = match cause {
+            OutageCause::Closed if self.closed_sessions >= CLOSED_SESSIONS_MIN => {
+                OutageCause::RepeatedlyClosed(self.config.options.client_id())
+            }
+            OutageCause::SessionTakenOver(_) => {
+                OutageCause::SessionTakenOver(self.config.options.client_id())
+            }
+            cause => cause,
+        };
+        // The acknowledgement time-out alone limits the rate of sessions that it ends.
+        if session_time >= STABLE_SESSION_TIME || matches!(cause, OutageCause::NoAcknowledgement(_))
+        {
+            self.delays = self.config.timing.reconnect_delays.build();
+        }
+        let delays = match cause {
+            OutageCause::RepeatedlyClosed(_) | OutageCause::SessionTakenOver(_) => {
+                &mut self.takeover_delays
+            }
+            _ => &mut self.delays,
+        };
+        self.last_delay = delays.next().unwrap_or_default();
+        (cause, self.last_delay)
     }
 }
 
@@ -605,6 +677,52 @@ mod tests {
         }
         let max = Duration::from_secs(30);
         assert!(delays[6..].iter().all(|delay| (max / 2..=max).contains(delay)), "{delays:?}");
+    }
+
+    /// Returns the causes and delays of sessions that end with `cause` after `session_time`.
+    fn reconnections(cause: &OutageCause, session_time: Duration) -> Vec<(OutageCause, Duration)> {
+        use confique::Config as _;
+        let settings = Settings::builder().load().unwrap();
+        let client_id = "instored-door-1".to_owned();
+        let config =
+            SessionConfig::new(&settings, client_id, None, vec![], Arc::default()).unwrap();
+        let mut reconnection = Reconnection::new(&config);
+        let mut last = Duration::ZERO;
+        let next = || {
+            let time = session_time.max(last);
+            let next = reconnection.next(cause.clone(), true, time);
+            last = next.1;
+            next
+        };
+        std::iter::repeat_with(next).take(12).collect()
+    }
+
+    #[test]
+    fn mutual_eviction_is_named_and_slows_down() {
+        let name = "instored-door-1".to_owned();
+        let taken_over = OutageCause::SessionTakenOver(String::new());
+        for (cause, reported, skipped) in [
+            (taken_over, OutageCause::SessionTakenOver(name.clone()), 0),
+            (OutageCause::Closed, OutageCause::RepeatedlyClosed(name), 1),
+        ] {
+            let reconnections = reconnections(&cause, Duration::from_millis(1));
+            for (cause, delay) in &reconnections[skipped..] {
+                assert_eq!(*cause, reported);
+                assert!(*delay >= Duration::from_secs(5), "{delay:?}");
+            }
+            assert!(reconnections[11].1 >= Duration::from_secs(150), "{reconnections:?}");
+            let text = reported.to_string();
+            assert!(text.contains("instored-door-1") && text.contains("box_name"), "{text}");
+        }
+    }
+
+    #[test]
+    fn connections_closed_now_and_then_are_no_eviction() {
+        let reconnections = reconnections(&OutageCause::Closed, Duration::from_secs(60));
+        for (cause, delay) in reconnections {
+            assert_eq!(cause, OutageCause::Closed);
+            assert!(delay <= Duration::from_millis(500), "{delay:?}");
+        }
     }
 
     #[test]

@@ -47,8 +47,10 @@ pub(super) enum OutageCause {
     NoAcknowledgement(Duration),
     /// The broker rejects the account, the password or the client certificate.
     NotAuthorised,
-    /// Another client connected with the same client id.
-    SessionTakenOver,
+    /// Another client connected with this client id.
+    SessionTakenOver(String),
+    /// The broker closed sessions in a row; probably another client has this client id.
+    RepeatedlyClosed(String),
     /// The connection was closed.
     Closed,
     /// The TLS handshake failed.
@@ -92,7 +94,7 @@ impl From<StateError> for OutageCause {
             StateError::AwaitPingResp => Self::NoResponse,
             StateError::ConnectionAborted => Self::Closed,
             StateError::ServerDisconnect { reason_code, .. } => match reason_code {
-                DisconnectReasonCode::SessionTakenOver => Self::SessionTakenOver,
+                DisconnectReasonCode::SessionTakenOver => Self::SessionTakenOver(String::new()),
                 DisconnectReasonCode::NormalDisconnection
                 | DisconnectReasonCode::ServerShuttingDown => Self::Closed,
                 DisconnectReasonCode::NotAuthorized => Self::NotAuthorised,
@@ -144,8 +146,15 @@ impl fmt::Display for OutageCause {
                 "the broker rejects this account; check `username`, `password_file` and the \
                  broker's accounts",
             ),
-            Self::SessionTakenOver => f.write_str(
-                "another client connected with the name of this box; give each box its own name",
+            Self::SessionTakenOver(client_id) => write!(
+                f,
+                "another client connected with the client id {client_id}; give each box its own \
+                 `box_name`"
+            ),
+            Self::RepeatedlyClosed(client_id) => write!(
+                f,
+                "the broker closes the connection again and again, as it does if another client \
+                 has the client id {client_id}; give each box its own `box_name`"
             ),
             Self::Closed => f.write_str("the connection was closed"),
             Self::Tls(error) => {

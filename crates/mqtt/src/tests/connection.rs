@@ -75,6 +75,25 @@ async fn unreachable_broker_is_retried_and_logged_once() {
     assert!(!log.text().contains("00000000-0000"), "payloads are not logged: {}", log.text());
 }
 
+#[tokio::test]
+async fn two_boxes_of_one_name_are_reported_and_slowed_down() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let broker = Broker::start().unwrap();
+    let boxes = [TestBox::start(broker.port()), TestBox::start(broker.port())];
+    let is_reported = async {
+        while !log.text().contains("`box_name`") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(TIMEOUT, is_reported).await.unwrap_or_else(|_| panic!("{}", log.text()));
+    assert!(log.text().contains("client id instored-door-1"), "{}", log.text());
+    let connections = || boxes.iter().map(|b| b.publisher.statistics().connections).sum::<u64>();
+    let before = connections();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(connections() <= before + 1, "{before} {}", connections());
+}
+
 /// Runs a connection until it logs a failed attempt, and returns the log.
 async fn first_warning(settings: &Settings) -> String {
     let log = Log::default();
