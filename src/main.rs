@@ -1,4 +1,13 @@
-//! Program `instored`: the command line, the daemon, the demo and the configuration.
+//! Program `instored`: command line, configuration, daemon and demonstration.
+//!
+//! | module | content |
+//! |---|---|
+//! | `cli` | subcommands and exit codes |
+//! | `config` | configuration file and environment |
+//! | `daemon` | threads and main loop of `instored run` |
+//! | `demo` | scenario of `instored demo` |
+//! | `hardware` | camera and panel that the configuration selects |
+//! | `output` | lines and JSON on standard output |
 
 #![forbid(unsafe_code)]
 

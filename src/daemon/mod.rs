@@ -159,7 +159,7 @@ pub async fn run(
 }
 
 impl Daemon {
-    /// Main loop: passes each event to its handler, one at a time.
+    /// Passes each event to its handler, one at a time: the main loop.
     ///
     /// Returns when `shutdown` completes, a replay ends, or the vision thread panics.
     async fn process_events(

@@ -1,35 +1,34 @@
-//! The people of the demonstration: portraits under invented names, with what they bought.
+//! People of the demonstration with their purchases, and the catalogue.
 
 use instored_domain::{Allergen, CustomerId, Product};
 use instored_simulation::portraits::{self, Portrait};
 use jiff::{SignedDuration, Zoned};
 
-/// Somebody who comes in.
+/// Person who visits the shop. Names are invented.
 pub(super) struct Person {
-    /// How the story calls them.
     pub name: &'static str,
     portraits: &'static [Portrait],
-    baskets: &'static [Basket],
+    orders: &'static [PastOrder],
 }
 
-/// Sku, name, quantity, price in cents.
-type Article = (&'static str, &'static str, &'static str, i64);
-/// Days ago, hour of the day, and the lines.
-type Basket = (i64, i8, &'static [Article]);
+/// SKU, name, quantity and unit price in cents.
+type Line = (&'static str, &'static str, &'static str, i64);
+/// Age in days, hour of the day, and the order lines.
+type PastOrder = (i64, i8, &'static [Line]);
 
-const OAT_MILK: Article = ("4002", "Oat milk 1 l", "2", 199);
-const RYE_BREAD: Article = ("1107", "Rye bread", "1", 389);
-const PEARS: Article = ("3014", "Loose pears (kg)", "0.845", 329);
-const COFFEE: Article = ("5201", "Coffee beans 500 g", "1", 899);
-const GOAT_CHEESE: Article = ("4411", "Goat cheese", "1", 449);
-const TOMATOES: Article = ("3050", "Vine tomatoes (kg)", "0.612", 399);
-const PASTA: Article = ("6003", "Linguine 500 g", "2", 179);
-const OLIVE_OIL: Article = ("6120", "Olive oil 750 ml", "1", 1149);
-const YOGHURT: Article = ("4105", "Yoghurt 500 g", "1", 219);
-const APPLES: Article = ("3001", "Loose apples (kg)", "1.230", 289);
+const OAT_MILK: Line = ("4002", "Oat milk 1 l", "2", 199);
+const RYE_BREAD: Line = ("1107", "Rye bread", "1", 389);
+const PEARS: Line = ("3014", "Loose pears (kg)", "0.845", 329);
+const COFFEE: Line = ("5201", "Coffee beans 500 g", "1", 899);
+const GOAT_CHEESE: Line = ("4411", "Goat cheese", "1", 449);
+const TOMATOES: Line = ("3050", "Vine tomatoes (kg)", "0.612", 399);
+const PASTA: Line = ("6003", "Linguine 500 g", "2", 179);
+const OLIVE_OIL: Line = ("6120", "Olive oil 750 ml", "1", 1149);
+const YOGHURT: Line = ("4105", "Yoghurt 500 g", "1", 219);
+const APPLES: Line = ("3001", "Loose apples (kg)", "1.230", 289);
 
-/// What is sold here, with what has to be declared of it.
-const SHELVES: [(Article, &[Allergen]); 10] = [
+/// Products of the shop, with their declared allergens.
+const PRODUCTS: [(Line, &[Allergen]); 10] = [
     (OAT_MILK, &[Allergen::Gluten]),
     (RYE_BREAD, &[Allergen::Gluten]),
     (PEARS, &[]),
@@ -42,11 +41,11 @@ const SHELVES: [(Article, &[Allergen]); 10] = [
     (APPLES, &[]),
 ];
 
-/// A customer, met first in 2014 and then in 2025.
+/// Customer with portraits of 2014 and 2025.
 pub(super) const ALEX: Person = Person {
     name: "Alex",
     portraits: &[portraits::PERSON_A_1, portraits::PERSON_A_2],
-    baskets: &[
+    orders: &[
         (3, 18, &[OAT_MILK, RYE_BREAD, PEARS]),
         (10, 18, &[OAT_MILK, RYE_BREAD, COFFEE]),
         (17, 17, &[OAT_MILK, RYE_BREAD, GOAT_CHEESE]),
@@ -56,11 +55,11 @@ pub(super) const ALEX: Person = Person {
     ],
 };
 
-/// A customer, met first in 2018 and then in 2022.
+/// Customer with portraits of 2018 and 2022.
 pub(super) const BEA: Person = Person {
     name: "Bea",
     portraits: &[portraits::PERSON_B_1, portraits::PERSON_B_2],
-    baskets: &[
+    orders: &[
         (2, 12, &[TOMATOES, PASTA, GOAT_CHEESE]),
         (6, 12, &[YOGHURT, APPLES]),
         (9, 11, &[TOMATOES, PASTA, OLIVE_OIL]),
@@ -69,15 +68,15 @@ pub(super) const BEA: Person = Person {
     ],
 };
 
-/// Two who never pressed the button.
+/// People who never opted in.
 pub(super) const STRANGERS: [Person; 2] = [
-    Person { name: "a stranger", portraits: &[portraits::IMPOSTOR_1], baskets: &[] },
-    Person { name: "another stranger", portraits: &[portraits::IMPOSTOR_2], baskets: &[] },
+    Person { name: "a stranger", portraits: &[portraits::IMPOSTOR_1], orders: &[] },
+    Person { name: "another stranger", portraits: &[portraits::IMPOSTOR_2], orders: &[] },
 ];
 
-/// The shop's catalogue.
+/// Returns the shop's catalogue.
 pub(super) fn catalogue() -> Vec<Product> {
-    let product = |((sku, name, ..), allergens): (Article, &[Allergen])| Product {
+    let product = |((sku, name, ..), allergens): (Line, &[Allergen])| Product {
         sku: sku.to_owned(),
         name: name.to_owned(),
         category: None,
@@ -85,20 +84,20 @@ pub(super) fn catalogue() -> Vec<Product> {
         is_age_restricted: false,
         allergens: allergens.iter().copied().collect(),
     };
-    SHELVES.map(product).into()
+    PRODUCTS.map(product).into()
 }
 
 impl Person {
-    /// A picture of the person; the second is years later.
-    pub fn portrait(&self, which: usize) -> Portrait {
-        self.portraits[which]
+    /// Returns a portrait of the person. Number 1 was taken years after number 0.
+    pub fn portrait(&self, number: usize) -> Portrait {
+        self.portraits[number]
     }
 
-    /// What they bought, as a till would export it: the CSV that `instored orders import` reads.
-    pub fn history(&self, customer: CustomerId, now: &Zoned) -> String {
+    /// Returns the person's past orders as CSV for `instored orders import`.
+    pub fn orders_csv(&self, customer: CustomerId, now: &Zoned) -> String {
         let mut csv =
             String::from("customer,order,placed,currency,sku,name,quantity,unit_price,till\n");
-        for (days, hour, lines) in self.baskets {
+        for (days, hour, lines) in self.orders {
             let placed = now
                 .checked_sub(SignedDuration::from_hours(24 * days))
                 .and_then(|day| {

@@ -1,5 +1,5 @@
-//! The box of the demonstration: the real daemon, broker and vault, with a played scene for a
-//! camera and a button that the story presses.
+//! Box of the demonstration: daemon, broker and vault are real; a rendered scene replaces the camera,
+//! and the scenario presses a simulated button.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -19,97 +19,96 @@ use crate::daemon::admin_api::{Request, Response};
 use crate::daemon::{self, DaemonError, Delivery, Parts};
 use crate::hardware;
 
-/// Everything that the story plays with.
+const SCENE_WIDTH: u32 = 640;
+const SCENE_HEIGHT: u32 = 480;
+const SCENE_FPS: u32 = 10;
+const SCENE_SEED: u64 = 7;
+/// Lifetime of a greeting, longer than anybody watches.
+const GREETING_SECONDS: u32 = 3600;
+/// Maximum time for the box to start.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Maximum time for a response to a command.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Running box with its simulated entrance.
 pub(super) struct Harness {
-    /// Sends people in and out.
-    pub director: SceneController,
-    /// Presses the button.
-    pub hand: PanelHandle,
-    /// The box's configuration.
+    /// People in front of the camera.
+    pub scene: SceneController,
+    pub button: PanelHandle,
     pub config: Config,
-    heard: mpsc::Receiver<BoxEvent>,
-    caller: CommandClient,
+    events: mpsc::Receiver<BoxEvent>,
+    client: CommandClient,
     daemon: JoinHandle<Result<(), DaemonError>>,
-    stop: Vec<oneshot::Sender<()>>,
-    listener: JoinHandle<()>,
-    // Dropped last: what the box kept goes with them.
+    mqtt_task: JoinHandle<()>,
+    /// Stops daemon and MQTT client, in this order.
+    stop: [oneshot::Sender<()>; 2],
+    // Dropped last, since the daemon uses them.
     _broker: Broker,
-    _state: TempDir,
+    _folder: TempDir,
 }
 
-/// What the scene looks like.
-const WIDTH: u32 = 640;
-const HEIGHT: u32 = 480;
-const FPS: u32 = 10;
-const SEED: u64 = 7;
-/// A greeting stays on the page for as long as somebody may want to look at it.
-const GREETING_SECONDS: u32 = 3600;
-/// How long the box may take to come up.
-const START: Duration = Duration::from_secs(60);
-const ANSWER: Duration = Duration::from_secs(30);
-
 impl Harness {
-    /// Opens the theatre: a broker on a free port, a box in a folder of its own, and an ear on the
-    /// bus. Models and recognition are those of `config`.
-    pub async fn open(mut config: Config, pace: Pacing) -> anyhow::Result<Self> {
-        let state = tempfile::Builder::new()
+    /// Starts a broker on a free port, a box in a temporary folder, and an MQTT client. `config`
+    /// supplies the models and the recognition settings.
+    pub async fn start(mut config: Config, pacing: Pacing) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new()
             .prefix("instored-demo-")
             .tempdir()
-            .context("cannot make a folder for the demonstration")?;
+            .context("cannot create a temporary folder for the demonstration")?;
         let broker = Broker::start()?;
         config.box_name = "demo".parse()?;
-        config.state_dir = state.path().join("state");
-        config.runtime_dir = state.path().join("run");
+        config.state_dir = folder.path().join("state");
+        config.runtime_dir = folder.path().join("run");
         config.shop.greeting_seconds = GREETING_SECONDS;
         config.mqtt.host = Ipv4Addr::LOCALHOST.to_string();
         config.mqtt.port = broker.port();
         config.mqtt.tls = false;
 
-        let trust = Trust::FirstUse;
-        let (heard, caller, connection) =
-            instored_mqtt::subscribe(&config.mqtt, Some(&config.box_name), trust)?;
-        let (stop_listener, listener_stops) = oneshot::channel();
-        let listener = tokio::spawn(connection.run(ended(listener_stops)));
+        let (events, client, connection) =
+            instored_mqtt::subscribe(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
+        let (stop_client, client_stopped) = oneshot::channel();
+        let mqtt_task = tokio::spawn(connection.run(completed(client_stopped)));
 
-        let (stage, director) = SceneCamera::new(WIDTH, HEIGHT, FPS, pace, SEED);
-        let (clock, delivery) = match pace {
+        let (camera, scene) =
+            SceneCamera::new(SCENE_WIDTH, SCENE_HEIGHT, SCENE_FPS, pacing, SCENE_SEED);
+        let (clock, delivery) = match pacing {
             Pacing::RealTime => (panel::Clock::real(), Delivery::Newest),
             Pacing::Unlimited => (panel::Clock::stepped(), Delivery::EveryFrame),
         };
-        let (panel, hand) = hardware::simulated_panel(clock);
+        let (panel, button) = hardware::simulated_panel(clock);
         let parts = Parts {
-            open_camera: only(stage),
+            open_camera: open_once(camera),
             delivery,
             panel,
-            simulated_panel: None,
+            simulated_panel: Some(button.clone()),
             shop_updates: mpsc::unbounded_channel().1,
         };
-        let (stop_daemon, daemon_stops) = oneshot::channel();
+        let (stop_daemon, daemon_stopped) = oneshot::channel();
         let daemon = tokio::spawn({
             let config = config.clone();
-            async move { daemon::run(&config, parts, ended(daemon_stops)).await }
+            async move { daemon::run(&config, parts, completed(daemon_stopped)).await }
         });
-        let stop = vec![stop_daemon, stop_listener];
-        let mut theatre = Self {
-            director,
-            hand,
+        let mut harness = Self {
+            scene,
+            button,
             config,
-            heard,
-            caller,
+            events,
+            client,
             daemon,
-            stop,
-            listener,
+            mqtt_task,
+            stop: [stop_daemon, stop_client],
             _broker: broker,
-            _state: state,
+            _folder: folder,
         };
-        theatre.wait_for_the_box().await?;
-        Ok(theatre)
+        harness.wait_until_streaming().await?;
+        Ok(harness)
     }
 
-    async fn wait_for_the_box(&mut self) -> anyhow::Result<()> {
+    /// Waits until the box publishes that its camera is streaming.
+    async fn wait_until_streaming(&mut self) -> anyhow::Result<()> {
         let streaming = async {
-            while let Some(heard) = self.heard.recv().await {
-                if matches!(&heard, BoxEvent::State(_, s) if s.camera == CameraState::Streaming) {
+            while let Some(event) = self.events.recv().await {
+                if matches!(&event, BoxEvent::State(_, s) if s.camera == CameraState::Streaming) {
                     return true;
                 }
             }
@@ -117,53 +116,53 @@ impl Harness {
         };
         tokio::select! {
             ended = &mut self.daemon => {
-                ended.context("the daemon broke down")??;
-                anyhow::bail!("the daemon ended before the story began")
+                ended.context("the daemon panicked")??;
+                anyhow::bail!("the daemon ended before the scenario started")
             }
-            up = tokio::time::timeout(START, streaming) => {
-                anyhow::ensure!(up == Ok(true), "the box was not heard of within {START:?}");
+            result = tokio::time::timeout(START_TIMEOUT, streaming) => {
+                anyhow::ensure!(result == Ok(true), "the box has not started within {START_TIMEOUT:?}");
                 Ok(())
             }
         }
     }
 
-    /// What is heard next, if anything is within `patience`.
-    pub async fn heard_within(&mut self, patience: Duration) -> Option<BoxEvent> {
-        tokio::time::timeout(patience, self.heard.recv()).await.ok().flatten()
+    /// Returns the next event of the box, or `None` if there is none within `timeout`.
+    pub async fn next_event(&mut self, timeout: Duration) -> Option<BoxEvent> {
+        tokio::time::timeout(timeout, self.events.recv()).await.ok().flatten()
     }
 
-    /// Asks the box over the bus.
-    pub async fn ask(&self, command: &Command) -> Result<CommandResponse, CommandError> {
-        self.caller.send(&self.config.box_name, command, ANSWER).await
+    /// Sends an MQTT command and returns the response.
+    pub async fn send_command(&self, command: &Command) -> Result<CommandResponse, CommandError> {
+        self.client.send(&self.config.box_name, command, COMMAND_TIMEOUT).await
     }
 
-    /// Asks the box as the shop's operator does.
-    pub fn operator(&self, request: &Request) -> Result<Response, String> {
+    /// Sends an admin request and returns the response.
+    pub fn send_admin_request(&self, request: &Request) -> Result<Response, String> {
         daemon::send_admin_request(&self.config.socket_path(), request)
-            .map_err(|e| e.to_string())?
+            .map_err(|error| error.to_string())?
             .ok_or_else(|| "the daemon does not run".to_owned())?
-            .map_err(|refusal| refusal.to_string())
+            .map_err(|failure| failure.to_string())
     }
 
-    /// Ends the box, then the ear.
-    pub async fn close(self) -> anyhow::Result<()> {
+    /// Stops the daemon, then the MQTT client.
+    pub async fn stop(self) -> anyhow::Result<()> {
         for stop in self.stop {
-            // What has ended already need not be stopped.
+            // Fails if the part has stopped already.
             let _ = stop.send(());
         }
-        self.daemon.await.context("the daemon broke down")??;
-        self.listener.await.context("the listener broke down")?;
+        self.daemon.await.context("the daemon panicked")??;
+        self.mqtt_task.await.context("the MQTT client panicked")?;
         Ok(())
     }
 }
 
-async fn ended(stop: oneshot::Receiver<()>) {
-    // A theatre that was dropped has ended too.
+/// Completes when the sender sends or is dropped.
+async fn completed(stop: oneshot::Receiver<()>) {
     let _ = stop.await;
 }
 
-/// A camera that can be opened once: a stage is never lost.
-fn only(stage: SceneCamera) -> daemon::OpenCamera {
-    let mut stage = Some(Box::new(stage) as Box<dyn Camera>);
-    Box::new(move || stage.take().ok_or(CameraError::Ended))
+/// Returns a function that opens the camera once. A scene is never lost.
+fn open_once(camera: SceneCamera) -> daemon::OpenCamera {
+    let mut camera = Some(Box::new(camera) as Box<dyn Camera>);
+    Box::new(move || camera.take().ok_or(CameraError::Ended))
 }

@@ -1,5 +1,13 @@
-//! The demonstration: the main job from a press to a greeting, with everything real but camera and
-//! button, told in plain words and shown on a page.
+//! Demonstration: a scenario from the first press to greetings and a withdrawal.
+//!
+//! Only camera and button are simulated. Daemon, vault, MQTT broker and display are real.
+//!
+//! | module | content |
+//! |---|---|
+//! | `scenario` | steps of the demonstration and checks of their results |
+//! | `harness` | daemon, broker and simulated entrance |
+//! | `fixtures` | people, orders and products |
+//! | `output` | text or JSON on standard output |
 
 mod fixtures;
 mod harness;
@@ -19,72 +27,94 @@ use harness::Harness;
 use output::Output;
 use scenario::{Scenario, ScenarioError};
 
-/// How the demonstration is played.
+/// Options of the demonstration.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// As fast as it can be, once, without the page.
+    /// Runs the scenario once at full speed, without the display.
     pub once: bool,
-    /// Prints every message of the bus as a line of JSON instead of words.
+    /// Prints each MQTT message as a line of JSON instead of sentences.
     pub json: bool,
 }
 
-/// How long a greeting may be read when somebody watches, and when nobody does.
-const READING: Duration = Duration::from_secs(8);
-const GLANCE: Duration = Duration::from_secs(1);
+/// Time for which a greeting stays on the display.
+const GREETING_DURATION: Duration = Duration::from_secs(8);
+/// Time for which a greeted person stays in view, without a display.
+const GREETING_DURATION_ONCE: Duration = Duration::from_secs(1);
 
-/// Plays the story. With a page, it stays open until `stop`.
+/// Runs the scenario. With the display, it stays open until `stop` completes.
 ///
 /// # Errors
-/// When something cannot start, or the story does not end as it must.
+/// A part cannot start, or a step of the scenario has another result than expected.
 pub async fn run(
     options: Options,
     config: Config,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let narrator = if options.json { Output::Json } else { Output::Words };
+    let output = if options.json { Output::Json } else { Output::Text };
     if options.once {
-        let mut theatre = Harness::open(config, Pacing::Unlimited).await?;
-        let mut story = Scenario { theatre: &mut theatre, narrator, reading: GLANCE };
-        let told = tokio::select! {
-            told = story.tell() => told,
-            () = stop => Ok(()),
-        };
-        theatre.close().await?;
-        return Ok(told?);
+        run_once(config, output, stop).await
+    } else {
+        run_with_display(config, output, stop).await
     }
-
-    let listener = instored_display::bind(&config.display).await?;
-    let address = listener.local_addr()?;
-    let mut theatre = Harness::open(config, Pacing::RealTime).await?;
-    let page = Page::open(listener, &theatre.config);
-    narrator.say(format_args!("Watch it on http://{address}/ and end it with Ctrl-C."));
-    narrator.say(format_args!(
-        "Listen with: mosquitto_sub -V 5 -p {} -t 'instored/#' -v",
-        theatre.config.mqtt.port
-    ));
-    let mut story = Scenario { theatre: &mut theatre, narrator, reading: READING };
-    let played = async {
-        story.tell().await?;
-        story.encore().await?;
-        std::future::pending().await
-    };
-    let told: Result<(), ScenarioError> = tokio::select! {
-        told = played => told,
-        () = stop => Ok(()),
-    };
-    page.close().await?;
-    theatre.close().await?;
-    Ok(told?)
 }
 
-/// The page, served beside the story.
-struct Page {
+/// Runs the scenario at full speed.
+async fn run_once(
+    config: Config,
+    output: Output,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let mut harness = Harness::start(config, Pacing::Unlimited).await?;
+    let mut scenario =
+        Scenario { harness: &mut harness, output, greeting_duration: GREETING_DURATION_ONCE };
+    let result = tokio::select! {
+        result = scenario.run() => result,
+        () = stop => Ok(()),
+    };
+    harness.stop().await?;
+    Ok(result?)
+}
+
+/// Runs the scenario in real time with the display.
+async fn run_with_display(
+    config: Config,
+    output: Output,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let listener = instored_display::bind(&config.display).await?;
+    let address = listener.local_addr()?;
+    let mut harness = Harness::start(config, Pacing::RealTime).await?;
+    let display = Display::start(listener, &harness.config);
+    output.print_scene(format_args!("Watch it on http://{address}/ and end it with Ctrl-C."));
+    output.print_scene(format_args!(
+        "Listen with: mosquitto_sub -V 5 -p {} -t 'instored/#' -v",
+        harness.config.mqtt.port
+    ));
+    let mut scenario =
+        Scenario { harness: &mut harness, output, greeting_duration: GREETING_DURATION };
+    let steps = async {
+        scenario.run().await?;
+        scenario.show_last_visitor().await?;
+        std::future::pending().await
+    };
+    let result: Result<(), ScenarioError> = tokio::select! {
+        result = steps => result,
+        () = stop => Ok(()),
+    };
+    display.stop().await?;
+    harness.stop().await?;
+    Ok(result?)
+}
+
+/// Running display server.
+struct Display {
     stop: oneshot::Sender<()>,
     server: tokio::task::JoinHandle<Result<(), DisplayBridgeError>>,
 }
 
-impl Page {
-    fn open(listener: TcpListener, config: &Config) -> Self {
+impl Display {
+    /// Starts the server on `listener`.
+    fn start(listener: TcpListener, config: &Config) -> Self {
         let (stop, stopped) = oneshot::channel();
         let config = config.clone();
         let server = tokio::spawn(async move {
@@ -98,7 +128,9 @@ impl Page {
         Self { stop, server }
     }
 
-    async fn close(self) -> anyhow::Result<()> {
+    /// Stops the server.
+    async fn stop(self) -> anyhow::Result<()> {
+        // Fails if the server has stopped already.
         let _ = self.stop.send(());
         Ok(self.server.await??)
     }

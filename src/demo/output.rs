@@ -1,4 +1,4 @@
-//! What the demonstration prints: the story in plain words, or every message as a line of JSON.
+//! Output of the demonstration: sentences, or each MQTT message as a line of JSON.
 
 use std::fmt::{Arguments, Display};
 
@@ -8,61 +8,63 @@ use instored_domain::{
 use instored_mqtt::{BoxEvent, versioned};
 use serde_json::json;
 
-/// Prints.
+/// Format of the output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Output {
-    /// Plain words.
-    Words,
-    /// Every message of the bus, a JSON line each.
+    /// Sentences.
+    Text,
+    /// Each MQTT message as a line of JSON.
     Json,
 }
 
 impl Output {
-    /// Tells what is played.
-    pub fn say(self, words: Arguments<'_>) {
-        if self == Self::Words {
-            print_line(format_args!("\n{words}"));
+    /// Prints what happens in the scene.
+    pub fn print_scene(self, text: Arguments<'_>) {
+        if self == Self::Text {
+            print_line(format_args!("\n{text}"));
         }
     }
 
-    /// Tells what was heard on the bus.
-    pub fn heard(self, heard: &BoxEvent) {
+    /// Prints an event of the box.
+    pub fn print_event(self, event: &BoxEvent) {
         match self {
             Self::Json => {
-                if let Some(message) = message(heard) {
+                if let Some(message) = json_message(event) {
                     print_line(message);
                 }
             }
-            Self::Words => {
-                if let Some(words) = words(heard) {
-                    print_line(format_args!("    {words}"));
+            Self::Text => {
+                if let Some(sentence) = sentence(event) {
+                    print_line(format_args!("    {sentence}"));
                 }
             }
         }
     }
 }
 
-/// Prints a line. The demonstration goes on if standard output cannot be written.
+/// Prints a line. The demonstration continues if standard output cannot be written.
 fn print_line(text: impl Display) {
     let _ = crate::output::print_line(text);
 }
 
-fn message(heard: &BoxEvent) -> Option<serde_json::Value> {
-    let (name, leaf, payload) = match heard {
-        BoxEvent::Visit(name, event) => (name, "visit", json!(versioned(event))),
-        BoxEvent::Enrolment(name, event) => (name, "enrolment", json!(versioned(event))),
-        BoxEvent::List(name, event) => (name, "list", json!(versioned(event))),
-        BoxEvent::State(name, state) => (name, "state", json!(versioned(state))),
-        BoxEvent::Availability(name, online) => {
-            (name, "availability", json!(if *online { "online" } else { "offline" }))
+/// Returns the MQTT message of an event: its topic and payload.
+fn json_message(event: &BoxEvent) -> Option<serde_json::Value> {
+    let (box_id, leaf, payload) = match event {
+        BoxEvent::Visit(box_id, event) => (box_id, "visit", json!(versioned(event))),
+        BoxEvent::Enrolment(box_id, event) => (box_id, "enrolment", json!(versioned(event))),
+        BoxEvent::List(box_id, event) => (box_id, "list", json!(versioned(event))),
+        BoxEvent::State(box_id, state) => (box_id, "state", json!(versioned(state))),
+        BoxEvent::Availability(box_id, is_online) => {
+            (box_id, "availability", json!(if *is_online { "online" } else { "offline" }))
         }
         BoxEvent::BrokerConnection(_) => return None,
     };
-    Some(json!({ "topic": format!("instored/{name}/{leaf}"), "payload": payload }))
+    Some(json!({ "topic": format!("instored/{box_id}/{leaf}"), "payload": payload }))
 }
 
-fn words(heard: &BoxEvent) -> Option<String> {
-    Some(match heard {
+/// Returns a sentence about an event.
+fn sentence(event: &BoxEvent) -> Option<String> {
+    Some(match event {
         BoxEvent::Visit(_, event) => match event.event {
             VisitKind::Arrived => greeting(event),
             VisitKind::Changed => return None,
@@ -79,7 +81,7 @@ fn words(heard: &BoxEvent) -> Option<String> {
                 format!("The box: done. Show {claim_code} at the till to link an order.")
             }
             EnrolmentStep::Failed { reason } => format!("The box: {}", failure(*reason)),
-            EnrolmentStep::Withdrawn { .. } => "The box: you are forgotten.".to_owned(),
+            EnrolmentStep::Withdrawn { .. } => "The box: your data is deleted.".to_owned(),
         },
         BoxEvent::List(..)
         | BoxEvent::State(..)
@@ -93,31 +95,29 @@ fn name(customer: &CustomerRef) -> &str {
 }
 
 fn greeting(event: &VisitEvent) -> String {
-    let mut words = format!("The box: welcome back, {}!", name(&event.customer));
+    let mut text = format!("The box: welcome back, {}!", name(&event.customer));
     if let Some(order) = event.orders.first() {
-        words += &format!("\n      last time: {}", basket(order));
+        text += &format!("\n      last time: {}", order_line(order));
     }
-    for r in &event.recommendations {
-        words += &format!("\n      again? {}, {}", r.name, r.reason);
+    for recommendation in &event.recommendations {
+        text += &format!("\n      again? {}, {}", recommendation.name, recommendation.reason);
     }
-    words
+    text
 }
 
-fn basket(order: &OrderSummary) -> String {
-    let products: Vec<_> = order.lines.iter().map(|l| l.name.as_str()).collect();
+fn order_line(order: &OrderSummary) -> String {
+    let products: Vec<_> = order.lines.iter().map(|line| line.name.as_str()).collect();
     format!("{} ({})", products.join(", "), order.currency.display(order.total))
 }
 
 fn failure(reason: EnrolmentFailure) -> &'static str {
     match reason {
-        EnrolmentFailure::TimedOut => "that took too long; nothing was kept.",
-        EnrolmentFailure::SeveralFaces => "one at a time, please; nothing was kept.",
+        EnrolmentFailure::TimedOut => "that took too long; nothing was stored.",
+        EnrolmentFailure::SeveralFaces => "one person at a time, please; nothing was stored.",
         EnrolmentFailure::AlreadyEnrolled => "you are a customer already.",
-        EnrolmentFailure::FaceChanged => "somebody else stepped in; nothing was kept.",
-        EnrolmentFailure::NotStored => "it could not be stored; nothing was kept.",
-        EnrolmentFailure::PresentationAttackSuspected => {
-            "that looks like a picture; nothing was kept."
-        }
-        EnrolmentFailure::NoCamera => "the camera is out of order; nothing was kept.",
+        EnrolmentFailure::FaceChanged => "another person stepped in; nothing was stored.",
+        EnrolmentFailure::NotStored => "it could not be stored.",
+        EnrolmentFailure::PresentationAttackSuspected => "that looks like a photo; nothing was stored.",
+        EnrolmentFailure::NoCamera => "the camera is out of order; nothing was stored.",
     }
 }

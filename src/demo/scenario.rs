@@ -1,4 +1,4 @@
-//! What happens in the demonstration, and what has to come of it.
+//! Scenario of the demonstration: its steps and the checks of their results.
 
 use std::time::{Duration, Instant};
 
@@ -16,109 +16,82 @@ use super::harness::Harness;
 use super::output::Output;
 use crate::daemon::admin_api::Request;
 
-/// What should have happened and did not, or the other way round.
+/// Difference between the scenario and the behaviour of the box.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "each variant's message describes it")]
 pub enum ScenarioError {
-    /// Something that had to happen did not.
-    #[error("{who} stood there for {waited} s and {missing} did not come")]
-    Missing {
-        /// In front of the camera.
-        who: &'static str,
-        /// The event that was waited for.
-        missing: &'static str,
-        /// Seconds on the stage.
-        waited: u64,
-    },
-    /// An enrolment kept nothing.
-    #[error("the enrolment of {who} failed: {reason:?}")]
-    NotEnrolled {
-        /// In front of the camera.
-        who: &'static str,
-        /// Why.
-        reason: EnrolmentFailure,
-    },
-    /// Somebody was greeted who must not be.
-    #[error("{who} was greeted as a customer")]
-    Greeted {
-        /// In front of the camera.
-        who: &'static str,
-    },
-    /// A greeting came that lacks what it has to bring.
-    #[error("{who} was greeted {fault}")]
-    Greeting {
-        /// In front of the camera.
-        who: &'static str,
-        /// What is wrong.
-        fault: &'static str,
-    },
-    /// The box refused, or did not answer.
-    #[error("{doing}: {reason}")]
-    Refused {
-        /// What was asked.
-        doing: &'static str,
-        /// What it said.
-        reason: String,
-    },
-    /// The stage does not move: the daemon has stopped looking.
-    #[error("the camera's pictures are no longer looked at")]
+    #[error("{person} stood in view for {seconds} s without {missing}")]
+    Missing { person: &'static str, missing: &'static str, seconds: u64 },
+    #[error("the enrolment of {person} failed: {reason:?}")]
+    NotEnrolled { person: &'static str, reason: EnrolmentFailure },
+    #[error("{person}, who has not opted in, was greeted as a customer")]
+    StrangerGreeted { person: &'static str },
+    #[error("{person} was greeted {fault}")]
+    WrongGreeting { person: &'static str, fault: &'static str },
+    #[error("{action}: {reason}")]
+    Refused { action: &'static str, reason: String },
+    #[error("the daemon has stopped processing frames")]
     Stalled,
 }
 
-type Told<T> = Result<T, ScenarioError>;
+type Result<T> = std::result::Result<T, ScenarioError>;
 
-/// How long somebody stands there before what did not happen counts as not happening.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long somebody stands there to whom nothing should happen.
-const LINGER: Duration = Duration::from_secs(6);
-/// Longer than the box takes to see that somebody has left.
-const GONE: Duration = Duration::from_secs(6);
-/// Real time in which the stage has to get there, even on a machine that is busy otherwise.
-const STALL: Duration = Duration::from_secs(300);
-/// How often the stage is looked at.
-const GLIMPSE: Duration = Duration::from_millis(5);
-/// Longer than a press that withdraws.
-const LONG_PRESS: Duration = Duration::from_secs(6);
-const SHORT_PRESS: Duration = Duration::from_millis(250);
+/// Maximum time in the scene for an expected event.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time in the scene for which a stranger stays in view.
+const STRANGER_DURATION: Duration = Duration::from_secs(6);
+/// Time in the scene after which the box has noticed a departure.
+const DEPARTURE_DURATION: Duration = Duration::from_secs(6);
+/// Maximum real time for the scene to advance, even on a busy machine.
+const STALL_TIMEOUT: Duration = Duration::from_secs(300);
+/// Real time between two checks of the scene.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+/// Duration of a hold, above the default of `panel.hold_seconds`.
+const HOLD_DURATION: Duration = Duration::from_secs(6);
+const PRESS_DURATION: Duration = Duration::from_millis(250);
+/// Real time without an event after which no further event is pending.
+const QUIET_DURATION: Duration = Duration::from_millis(300);
 
-/// Tells the story in a theatre.
+/// Scenario on a running box.
 pub(super) struct Scenario<'a> {
-    pub theatre: &'a mut Harness,
-    pub narrator: Output,
-    /// How long a greeting is left to be read, on the stage.
-    pub reading: Duration,
+    pub harness: &'a mut Harness,
+    pub output: Output,
+    /// Time in the scene for which a greeted person stays in view.
+    pub greeting_duration: Duration,
 }
 
 impl Scenario<'_> {
-    /// The whole story. At its end the stage is empty.
-    pub async fn tell(&mut self) -> Told<()> {
-        let shelves = Command::Catalogue { products: catalogue(), remove: Vec::new() };
-        self.ask("filling the catalogue", &shelves).await?;
-        let alex = self.enrols(&ALEX).await?;
-        let bea = self.enrols(&BEA).await?;
-        self.is_greeted(&ALEX, alex, "years later").await?;
-        self.is_greeted(&BEA, bea, "years later").await?;
+    /// Runs all steps. At the end nobody is in view.
+    pub async fn run(&mut self) -> Result<()> {
+        let products = Command::Catalogue { products: catalogue(), remove: Vec::new() };
+        self.send("filling the catalogue", &products).await?;
+        let alex = self.enrol(&ALEX).await?;
+        let bea = self.enrol(&BEA).await?;
+        self.expect_greeting(&ALEX, alex).await?;
+        self.expect_greeting(&BEA, bea).await?;
         for stranger in &STRANGERS {
-            self.narrator.say(format_args!("In comes {}, who never pressed.", stranger.name));
-            self.passes_unknown(stranger, 0).await?;
+            self.output.print_scene(format_args!("In comes {}, who never pressed.", stranger.name));
+            self.expect_no_greeting(stranger, 0).await?;
         }
-        self.withdraws(&ALEX, alex).await?;
-        self.narrator.say(format_args!("Alex comes back once more."));
-        self.passes_unknown(&ALEX, 1).await
+        self.withdraw(&ALEX, alex).await?;
+        self.output.print_scene(format_args!("Alex comes back once more."));
+        self.expect_no_greeting(&ALEX, 1).await
     }
 
-    /// Bea comes in again, and stays.
-    pub async fn encore(&mut self) -> Told<()> {
-        self.narrator.say(format_args!("Bea comes in, and stays for as long as you watch."));
+    /// Brings a customer into view, who stays.
+    pub async fn show_last_visitor(&mut self) -> Result<()> {
+        self.output.print_scene(format_args!("Bea comes in, and stays for as long as you watch."));
         self.enter(&BEA, 1).await?;
-        let arrived = |h: &BoxEvent| visit(h, VisitKind::Arrived).map(|_| ());
-        self.until(&BEA, "the greeting", arrived).await
+        let arrived = |event: &BoxEvent| visit(event, VisitKind::Arrived).map(|_| ());
+        self.wait_for(&BEA, "a greeting", arrived).await
     }
 
-    async fn enrols(&mut self, person: &Person) -> Told<CustomerId> {
-        self.narrator.say(format_args!("{} comes in and presses the button.", person.name));
-        let actor = self.enter(person, 0).await?;
-        self.theatre.hand.hold(SHORT_PRESS);
-        let outcome = |h: &BoxEvent| match h {
+    /// Enrols a person by a press and imports their past orders.
+    async fn enrol(&mut self, person: &Person) -> Result<CustomerId> {
+        self.output.print_scene(format_args!("{} comes in and presses the button.", person.name));
+        let id = self.enter(person, 0).await?;
+        self.harness.button.hold(PRESS_DURATION);
+        let outcome = |event: &BoxEvent| match event {
             BoxEvent::Enrolment(_, event) => match &event.step {
                 EnrolmentStep::Done { customer, .. } => Some(Ok(customer.id)),
                 EnrolmentStep::Failed { reason } => Some(Err(*reason)),
@@ -126,164 +99,163 @@ impl Scenario<'_> {
             },
             _ => None,
         };
-        let outcome = self.until(person, "the end of the enrolment", outcome).await?;
+        let outcome = self.wait_for(person, "the end of the enrolment", outcome).await?;
         let customer =
-            outcome.map_err(|reason| ScenarioError::NotEnrolled { who: person.name, reason })?;
+            outcome.map_err(|reason| ScenarioError::NotEnrolled { person: person.name, reason })?;
         let name = person.name.parse().ok();
-        self.ask("giving the customer a name", &Command::Rename { customer, name }).await?;
-        self.import(person, customer)?;
-        self.leave(actor).await?;
+        self.send("naming the customer", &Command::Rename { customer, name }).await?;
+        self.import_orders(person, customer)?;
+        self.leave(id).await?;
         Ok(customer)
     }
 
-    fn import(&self, person: &Person, customer: CustomerId) -> Told<()> {
-        let doing = "importing the customer's orders";
-        let refused = |reason: String| ScenarioError::Refused { doing, reason };
-        let csv = person.history(customer, &Zoned::now());
+    /// Imports a person's past orders as the command line does.
+    fn import_orders(&self, person: &Person, customer: CustomerId) -> Result<()> {
+        let action = "importing the customer's orders";
+        let refused = |reason: String| ScenarioError::Refused { action, reason };
+        let csv = person.orders_csv(customer, &Zoned::now());
         let rules = OrderRules { now: Timestamp::now(), currency: None };
         let orders = instored_orders::read_orders(csv.as_bytes(), Format::Csv, rules)
-            .map_err(|e| refused(e.to_string()))?
-            .map(|entry| match entry.map_err(|e| refused(e.to_string()))? {
+            .map_err(|error| refused(error.to_string()))?
+            .map(|entry| match entry.map_err(|error| refused(error.to_string()))? {
                 Entry::Accepted(order, _) => Ok(order),
                 Entry::Rejected(rejected) => Err(refused(rejected.reason)),
             })
-            .collect::<Told<Vec<_>>>()?;
-        self.narrator.say(format_args!(
+            .collect::<Result<Vec<_>>>()?;
+        self.output.print_scene(format_args!(
             "The till knows {} orders of {}.",
             orders.len(),
             person.name
         ));
-        block_in_place(|| self.theatre.operator(&Request::AddOrders { orders }))
+        block_in_place(|| self.harness.send_admin_request(&Request::AddOrders { orders }))
             .map_err(refused)?;
         Ok(())
     }
 
-    async fn is_greeted(
-        &mut self,
-        person: &Person,
-        customer: CustomerId,
-        when: &str,
-    ) -> Told<PersonId> {
-        self.narrator.say(format_args!("{} comes back, {when}.", person.name));
-        let actor = self.enter(person, 1).await?;
-        let arrived = |h: &BoxEvent| visit(h, VisitKind::Arrived).cloned();
-        let greeting = self.until(person, "the greeting", arrived).await?;
+    /// Checks that a customer is greeted with orders and recommendations, and that they leave.
+    async fn expect_greeting(&mut self, person: &Person, customer: CustomerId) -> Result<()> {
+        self.output.print_scene(format_args!("{} comes back, years later.", person.name));
+        let id = self.enter(person, 1).await?;
+        let arrived = |event: &BoxEvent| visit(event, VisitKind::Arrived).cloned();
+        let greeting = self.wait_for(person, "a greeting", arrived).await?;
         let faults = [
-            (greeting.customer.id != customer, "as somebody else"),
+            (greeting.customer.id != customer, "as another customer"),
             (greeting.orders.is_empty(), "without past orders"),
             (greeting.recommendations.is_empty(), "without recommendations"),
         ];
-        if let Some((_, fault)) = faults.iter().find(|(wrong, _)| *wrong) {
-            return Err(ScenarioError::Greeting { who: person.name, fault });
+        if let Some((_, fault)) = faults.iter().find(|(is_fault, _)| *is_fault) {
+            return Err(ScenarioError::WrongGreeting { person: person.name, fault });
         }
-        self.pass(self.reading).await?;
-        self.leave(actor).await?;
-        let left = |h: &BoxEvent| visit(h, VisitKind::Left).map(|_| ());
-        self.until(person, "the farewell", left).await?;
-        Ok(actor)
+        self.wait_in_scene(self.greeting_duration).await?;
+        self.leave(id).await?;
+        let left = |event: &BoxEvent| visit(event, VisitKind::Left).map(|_| ());
+        self.wait_for(person, "the end of the visit", left).await
     }
 
-    async fn withdraws(&mut self, person: &Person, customer: CustomerId) -> Told<()> {
+    /// Withdraws a customer by a hold.
+    async fn withdraw(&mut self, person: &Person, customer: CustomerId) -> Result<()> {
         let name = person.name;
-        self.narrator.say(format_args!("{name} comes in and holds the button."));
-        let actor = self.enter(person, 1).await?;
-        let arrived = |h: &BoxEvent| visit(h, VisitKind::Arrived).map(|_| ());
-        self.until(person, "the greeting", arrived).await?;
-        self.theatre.hand.hold(LONG_PRESS);
-        let withdrawn = |h: &BoxEvent| match h {
-            BoxEvent::Enrolment(_, event)
-                if event.step == EnrolmentStep::Withdrawn { customer } =>
-            {
-                Some(())
+        self.output.print_scene(format_args!("{name} comes in and holds the button."));
+        let id = self.enter(person, 1).await?;
+        let arrived = |event: &BoxEvent| visit(event, VisitKind::Arrived).map(|_| ());
+        self.wait_for(person, "a greeting", arrived).await?;
+        self.harness.button.hold(HOLD_DURATION);
+        let withdrawn = |event: &BoxEvent| match event {
+            BoxEvent::Enrolment(_, event) => {
+                (event.step == EnrolmentStep::Withdrawn { customer }).then_some(())
             }
             _ => None,
         };
-        self.until(person, "the withdrawal", withdrawn).await?;
-        self.leave(actor).await
+        self.wait_for(person, "the withdrawal", withdrawn).await?;
+        self.leave(id).await
     }
 
-    /// Somebody comes in, stands there, leaves, and nothing may happen.
-    async fn passes_unknown(&mut self, person: &Person, portrait: usize) -> Told<()> {
-        let actor = self.enter(person, portrait).await?;
-        self.pass(LINGER).await?;
-        self.leave(actor).await?;
-        // Whatever the box says of it was said before it answers.
-        self.ask("asking who is here", &Command::Present {}).await?;
-        while let Some(heard) = self.theatre.heard_within(Duration::from_millis(300)).await {
-            self.narrator.heard(&heard);
-            if matches!(heard, BoxEvent::Visit(..)) {
-                return Err(ScenarioError::Greeted { who: person.name });
+    /// Checks that a person who enters and leaves causes no visit.
+    async fn expect_no_greeting(&mut self, person: &Person, portrait: usize) -> Result<()> {
+        let id = self.enter(person, portrait).await?;
+        self.wait_in_scene(STRANGER_DURATION).await?;
+        self.leave(id).await?;
+        // Events that the visit caused are published before the response.
+        self.send("listing the present customers", &Command::Present {}).await?;
+        while let Some(event) = self.harness.next_event(QUIET_DURATION).await {
+            self.output.print_event(&event);
+            if matches!(event, BoxEvent::Visit(..)) {
+                return Err(ScenarioError::StrangerGreeted { person: person.name });
             }
         }
-        self.narrator.say(format_args!("Nothing happens, and nothing is kept."));
+        self.output.print_scene(format_args!("Nothing happens, and nothing is stored."));
         Ok(())
     }
 
-    async fn enter(&self, person: &Person, portrait: usize) -> Told<PersonId> {
+    /// Brings a person into view.
+    async fn enter(&self, person: &Person, portrait: usize) -> Result<PersonId> {
         let file = person.portrait(portrait).bytes;
         let picture = instored_imaging::decode_picture(file)
-            .map_err(|reason| ScenarioError::Refused { doing: "reading a portrait", reason })?;
-        let actor = self.theatre.director.enter(&picture);
-        self.stage_shows(|stage| stage.wait_until_standing(actor, Duration::ZERO)).await?;
-        Ok(actor)
+            .map_err(|reason| ScenarioError::Refused { action: "reading a portrait", reason })?;
+        let id = self.harness.scene.enter(&picture);
+        self.wait_until(|scene| scene.wait_until_standing(id, Duration::ZERO)).await?;
+        Ok(id)
     }
 
-    /// Sends somebody out, and waits until the box has seen that they are gone.
-    async fn leave(&self, actor: PersonId) -> Told<()> {
-        self.theatre.director.leave(actor);
-        self.stage_shows(|stage| stage.wait_until_empty(Duration::ZERO)).await?;
-        self.pass(GONE).await
+    /// Sends a person away and waits until the box has noticed the departure.
+    async fn leave(&self, id: PersonId) -> Result<()> {
+        self.harness.scene.leave(id);
+        self.wait_until(|scene| scene.wait_until_empty(Duration::ZERO)).await?;
+        self.wait_in_scene(DEPARTURE_DURATION).await
     }
 
-    /// Lets time pass on the stage.
-    async fn pass(&self, time: Duration) -> Told<()> {
-        let until = self.theatre.director.now() + time;
-        self.stage_shows(|stage| stage.now() >= until).await
+    /// Waits for a duration in the scene.
+    async fn wait_in_scene(&self, duration: Duration) -> Result<()> {
+        let end = self.harness.scene.now() + duration;
+        self.wait_until(|scene| scene.now() >= end).await
     }
 
-    async fn stage_shows(&self, met: impl Fn(&SceneController) -> bool) -> Told<()> {
-        let deadline = Instant::now() + STALL;
-        while !met(&self.theatre.director) {
+    /// Waits until the scene meets a condition.
+    async fn wait_until(&self, is_met: impl Fn(&SceneController) -> bool) -> Result<()> {
+        let deadline = Instant::now() + STALL_TIMEOUT;
+        while !is_met(&self.harness.scene) {
             if Instant::now() > deadline {
                 return Err(ScenarioError::Stalled);
             }
-            tokio::time::sleep(GLIMPSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
 
-    async fn ask(&self, doing: &'static str, command: &Command) -> Told<()> {
-        let answer = self.theatre.ask(command).await;
-        answer.map(|_| ()).map_err(|e| ScenarioError::Refused { doing, reason: e.to_string() })
+    /// Sends a command that has to succeed.
+    async fn send(&self, action: &'static str, command: &Command) -> Result<()> {
+        let response = self.harness.send_command(command).await;
+        let refused = |reason: String| ScenarioError::Refused { action, reason };
+        response.map(|_| ()).map_err(|error| refused(error.to_string()))
     }
 
-    /// Listens until something was said for which `wanted` has an answer, as long as the person
-    /// can be expected to stand there.
-    async fn until<T>(
+    /// Waits for an event for which `find` returns a value, while `person` is in view.
+    async fn wait_for<T>(
         &mut self,
         person: &Person,
         missing: &'static str,
-        wanted: impl Fn(&BoxEvent) -> Option<T>,
-    ) -> Told<T> {
-        let deadline = self.theatre.director.now() + PATIENCE;
+        find: impl Fn(&BoxEvent) -> Option<T>,
+    ) -> Result<T> {
+        let deadline = self.harness.scene.now() + EVENT_TIMEOUT;
         loop {
-            let Some(heard) = self.theatre.heard_within(Duration::from_millis(50)).await else {
-                if self.theatre.director.now() > deadline {
-                    let waited = PATIENCE.as_secs();
-                    return Err(ScenarioError::Missing { who: person.name, missing, waited });
+            let Some(event) = self.harness.next_event(Duration::from_millis(50)).await else {
+                if self.harness.scene.now() > deadline {
+                    let seconds = EVENT_TIMEOUT.as_secs();
+                    return Err(ScenarioError::Missing { person: person.name, missing, seconds });
                 }
                 continue;
             };
-            self.narrator.heard(&heard);
-            if let Some(found) = wanted(&heard) {
+            self.output.print_event(&event);
+            if let Some(found) = find(&event) {
                 return Ok(found);
             }
         }
     }
 }
 
-fn visit(heard: &BoxEvent, kind: VisitKind) -> Option<&VisitEvent> {
-    match heard {
+/// Returns the event of a visit of this kind.
+fn visit(event: &BoxEvent, kind: VisitKind) -> Option<&VisitEvent> {
+    match event {
         BoxEvent::Visit(_, event) if event.event == kind => Some(event),
         _ => None,
     }
