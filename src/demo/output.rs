@@ -117,7 +117,9 @@ fn failure(reason: EnrolmentFailure) -> &'static str {
         EnrolmentFailure::AlreadyEnrolled => "you are a customer already.",
         EnrolmentFailure::FaceChanged => "another person stepped in; nothing was stored.",
         EnrolmentFailure::NotStored => "it could not be stored.",
-        EnrolmentFailure::PresentationAttackSuspected => "that looks like a photo; nothing was stored.",
+        EnrolmentFailure::PresentationAttackSuspected => {
+            "that looks like a photo; nothing was stored."
+        }
         EnrolmentFailure::NoCamera => "the camera is out of order; nothing was stored.",
     }
 }

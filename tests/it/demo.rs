@@ -1,62 +1,63 @@
-//! The demonstration: the whole story, with everything real but camera and button.
+//! Scenario of `instored demo`.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::assert_says;
-use crate::support::entrance::{program, start};
-use crate::support::process::Ended;
-use crate::support::serial::turn;
+use crate::support::assert_contains;
+use crate::support::process::Finished;
+use crate::support::serial::acquire;
+use crate::support::test_box::{program, start, start_demo};
 
-/// Half a minute of work for two cores, with room for a slow and busy machine.
-const WHOLE_STORY: Duration = Duration::from_secs(600);
+/// Maximum time of the scenario. It takes half a minute on two idle cores.
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Plays it as fast as it goes, with a folder of its own for temporary files.
-pub fn played(folder: &std::path::Path, settings: &[(&str, &str)]) -> Ended {
-    let _turn = turn();
+/// Runs the scenario at full speed, with JSON output and a folder for its temporary files.
+pub fn run_once(folder: &std::path::Path, environment: &[(&str, &str)]) -> Finished {
+    let _permit = acquire();
     let mut command = program();
     command.args(["demo", "--once", "--json"]).env("TMPDIR", folder);
-    start(command.envs(settings.iter().copied())).wait_for(WHOLE_STORY)
+    start(command.envs(environment.iter().copied())).wait_within(SCENARIO_TIMEOUT)
 }
 
-fn text<'a>(value: &'a Value, what: &str) -> &'a str {
-    value.as_str().filter(|text| !text.is_empty()).unwrap_or_else(|| panic!("{what}: {value}"))
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.as_str().filter(|text| !text.is_empty()).unwrap_or_else(|| panic!("{name}: {value}"))
 }
 
-/// What the story is about: (what happened, to whom).
-fn beats(messages: &[Value]) -> Vec<(&str, &str)> {
+/// Returns the events about customers, with the customer's id.
+fn customer_events(messages: &[Value]) -> Vec<(&str, &str)> {
     messages
         .iter()
         .filter_map(|message| {
             let payload = &message["payload"];
-            let who = match payload["event"].as_str()? {
+            let customer = match payload["event"].as_str()? {
                 "done" | "arrived" => &payload["customer"]["id"],
                 "withdrawn" => &payload["customer"],
                 _ => return None,
             };
-            Some((payload["event"].as_str()?, text(who, "a customer's id")))
+            Some((payload["event"].as_str()?, text(customer, "a customer's id")))
         })
         .collect()
 }
 
 #[test]
-fn customers_who_opted_in_are_greeted_strangers_are_not_and_who_withdraws_is_a_stranger() {
+fn demo_greets_customers_and_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
-    let ended = played(folder.path(), &[("INSTORED_LOG", "trace")]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let messages: Vec<Value> = ended
+    let finished = run_once(folder.path(), &[("INSTORED_LOG", "trace")]);
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let messages: Vec<Value> = finished
         .stdout
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}")))
         .collect();
 
-    let beats = beats(&messages);
-    let enrolled: Vec<_> = beats.iter().filter(|b| b.0 == "done").map(|b| b.1).collect();
-    let &[first, second] = &enrolled[..] else { panic!("not two enrolments: {beats:?}") };
+    let events = customer_events(&messages);
+    let enrolled: Vec<_> =
+        events.iter().filter(|event| event.0 == "done").map(|event| event.1).collect();
+    let &[first, second] = &enrolled[..] else { panic!("not two enrolments: {events:?}") };
     assert_ne!(first, second);
     assert_eq!(
-        beats,
+        events,
         [
             ("done", first),
             ("done", second),
@@ -73,45 +74,43 @@ fn customers_who_opted_in_are_greeted_strangers_are_not_and_who_withdraws_is_a_s
         assert!(greeting["orders"].as_array().is_some_and(|o| !o.is_empty()), "{greeting}");
         let recommendations = greeting["recommendations"].as_array().unwrap();
         assert!(!recommendations.is_empty(), "{greeting}");
-        assert!(!ended.stderr.contains(name), "the log says {name}");
+        assert!(!finished.stderr.contains(name), "the log contains {name}");
         for recommendation in recommendations {
             let product = text(&recommendation["name"], "a product's name");
-            assert!(!ended.stderr.contains(product), "the log says {product}");
+            assert!(!finished.stderr.contains(product), "the log contains {product}");
             text(&recommendation["reason"], "a recommendation's reason");
         }
     }
 
-    // Counts are the one thing said of templates and embeddings.
-    let said = ended.stdout.replace("\"refused_templates\":0", "");
-    let said = said.replace("\"embeddings\":{\"enrolment\":", "").to_lowercase();
+    // The only data about templates and embeddings are counters.
+    let published = finished.stdout.replace("\"refused_templates\":0", "");
+    let published = published.replace("\"embeddings\":{\"enrolment\":", "").to_lowercase();
     for secret in ["score", "embedding", "template", "cosine", "similarity", "confidence"] {
-        assert!(!said.contains(secret), "`{secret}` is said on the bus");
+        assert!(!published.contains(secret), "`{secret}` is published");
     }
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }
 
 #[test]
-fn a_story_in_which_nobody_is_recognised_fails_and_says_what_was_missing() {
+fn demo_without_recognition_fails_with_missing_event() {
     let folder = tempfile::tempdir().unwrap();
-    let ended = played(folder.path(), &[("INSTORED_RECOGNITION_THRESHOLD", "0.99")]);
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert_says(&ended.stderr, &["Alex stood there for", "the greeting did not come"]);
-    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    let finished = run_once(folder.path(), &[("INSTORED_RECOGNITION_THRESHOLD", "0.99")]);
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert_contains(&finished.stderr, &["Alex stood in view for", "without a greeting"]);
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
 }
 
 #[test]
-fn a_demonstration_that_is_stopped_midway_ends_well_and_leaves_nothing_behind() {
-    let _turn = turn();
+fn stopped_demo_leaves_no_files() {
+    let _permit = acquire();
     let folder = tempfile::tempdir().unwrap();
-    let mut command = program();
-    command.args(["demo", "--listen", "127.0.0.1:0"]).env("TMPDIR", folder.path());
-    let demo = start(&mut command);
-    assert_says(&demo.stdout.expect("Watch it on"), &["http://127.0.0.1:"]);
-    demo.stdout.expect("The box: welcome!");
-    let ended = demo.terminate();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    let (demo, url) = start_demo(folder.path());
+    assert_contains(&url, &["http://127.0.0.1:"]);
+    demo.stdout.wait_for("The box: welcome!");
+    let finished = demo.terminate();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }

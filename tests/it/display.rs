@@ -1,4 +1,4 @@
-//! The page in a real browser, with a box that says what each test wants to be seen.
+//! Page in a real browser, with a simulated box that publishes any event.
 
 use std::collections::BTreeSet;
 
@@ -6,161 +6,165 @@ use serde_json::json;
 
 use crate::support::browser::Browser;
 use crate::support::mosquitto::Mosquitto;
-use crate::support::signed::{SignedBox, now};
-use crate::support::view::{AT_REST, CUT_OFF, assert_accessible};
+use crate::support::page::{CUT_OFF, IS_AT_REST, assert_accessible};
+use crate::support::signed_box::{SignedBox, now};
 
 const NAMES: &str = "return [...document.querySelectorAll('article:not(.leaving) h1')]
     .map((h) => h.textContent)";
 const TEXT: &str = "return document.body.innerText";
 
-/// Waits until exactly these are greeted.
-async fn greeted(browser: &Browser, wanted: &[&str]) {
+/// Waits until exactly these customers are greeted.
+async fn wait_for_greeted(browser: &Browser, names: &[&str]) {
     let script = format!(
         "const now = (() => {{ {NAMES} }})();
         return JSON.stringify(now) === JSON.stringify({})",
-        json!(wanted)
+        json!(names)
     );
-    browser.until(&format!("greeted {wanted:?}"), &script).await;
+    browser.wait_for(&format!("greeted {names:?}"), &script).await;
 }
 
 #[tokio::test]
-async fn every_view_is_accessible_and_whole_on_three_screens_and_by_night() {
+async fn views_are_accessible_and_fit_on_three_screens() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     for (width, height, night, screen) in
         [(1280, 800, false, "wide"), (1080, 1920, true, "upright"), (390, 844, false, "small")]
     {
-        let browser = Browser::start_as(width, height, "en-GB", night).await;
-        let (_display, page) = shop.page(&[("INSTORED_DISPLAY_TITLE", "Corner Market")]);
+        let browser = Browser::start_with(width, height, "en-GB", night).await;
+        let (_display, page) = shop.start_display(&[("INSTORED_DISPLAY_TITLE", "Corner Market")]);
         browser.client.goto(&page).await.unwrap();
-        browser.until("the title", "return document.querySelector('#title').textContent").await;
+        browser.wait_for("the title", "return document.querySelector('#title').textContent").await;
         let check = async |view: &str| {
-            browser.until("the page at rest", AT_REST).await;
+            browser.wait_for("the page at rest", IS_AT_REST).await;
             browser.screenshot(&format!("{screen}-{view}.png")).await;
-            assert_eq!(browser.ask(CUT_OFF).await, json!([]), "{screen} {view}");
+            assert_eq!(browser.run_script(CUT_OFF).await, json!([]), "{screen} {view}");
             assert_accessible(&browser, &format!("{screen} {view}")).await;
         };
         check("quiet").await;
-        browser.ask("document.querySelector('#read-consent').click()").await;
-        browser.until("the consent", "return document.querySelector('dialog').open").await;
+        browser.run_script("document.querySelector('#read-consent').click()").await;
+        browser.wait_for("the consent", "return document.querySelector('dialog').open").await;
         check("consent").await;
-        browser.ask("document.querySelector('#sheet-close').click()").await;
+        browser.run_script("document.querySelector('#sheet-close').click()").await;
 
-        shop.say(
+        shop.publish(
             "enrolment",
             &shop.step(json!({ "event": "captured", "count": 3, "of": 5 }), 60.0),
         );
-        browser.until("progress", "return document.body.dataset.step === 'captured'").await;
+        browser.wait_for("progress", "return document.body.dataset.step === 'captured'").await;
         check("enrolling").await;
         let done = json!({
             "event": "done", "customer": { "id": "00000000-0000-4000-8000-000000000001", "name": null },
             "claim_code": "K7QM-3DXV", "receipt": "10ZC-M79Y",
         });
-        shop.say("enrolment", &shop.step(done, 60.0));
-        browser.until("the code", "return document.body.innerText.includes('K7QM-3DXV')").await;
+        shop.publish("enrolment", &shop.step(done, 60.0));
+        browser.wait_for("the code", "return document.body.innerText.includes('K7QM-3DXV')").await;
         browser
-            .until("the receipt", "return document.querySelector('#receipt img').complete")
+            .wait_for("the receipt", "return document.querySelector('#receipt img').complete")
             .await;
         check("enrolled").await;
 
-        shop.say("visit", &shop.visit("arrived", 1, "Alexandra", 600.0));
-        greeted(&browser, &["Alexandra"]).await;
+        shop.publish("visit", &shop.visit("arrived", 1, "Alexandra", 600.0));
+        wait_for_greeted(&browser, &["Alexandra"]).await;
         check("greeting").await;
-        browser.ask("[...document.querySelectorAll('.actions button')].at(-1).click()").await;
-        browser.until("the options", "return document.querySelector('dialog').open").await;
+        browser
+            .run_script("[...document.querySelectorAll('.actions button')].at(-1).click()")
+            .await;
+        browser.wait_for("the options", "return document.querySelector('dialog').open").await;
         check("options").await;
-        browser.ask("document.querySelector('.option.danger').click()").await;
-        browser.until("the question", "return document.querySelector('dialog .pill.danger')").await;
+        browser.run_script("document.querySelector('.option.danger').click()").await;
+        browser
+            .wait_for("the question", "return document.querySelector('dialog .pill.danger')")
+            .await;
         check("forget").await;
-        browser.ask("document.querySelector('#sheet-close').click()").await;
-        shop.say("visit", &shop.visit("arrived", 2, "Bea", 600.0));
-        greeted(&browser, &["Alexandra", "Bea"]).await;
+        browser.run_script("document.querySelector('#sheet-close').click()").await;
+        shop.publish("visit", &shop.visit("arrived", 2, "Bea", 600.0));
+        wait_for_greeted(&browser, &["Alexandra", "Bea"]).await;
         check("two").await;
-        shop.say("visit", &shop.visit("left", 1, "Alexandra", 60.0));
-        shop.say("visit", &shop.visit("left", 2, "Bea", 60.0));
-        greeted(&browser, &[]).await;
+        shop.publish("visit", &shop.visit("left", 1, "Alexandra", 60.0));
+        shop.publish("visit", &shop.visit("left", 2, "Bea", 60.0));
+        wait_for_greeted(&browser, &[]).await;
     }
 }
 
 #[tokio::test]
-async fn what_is_forged_expired_moved_or_of_another_version_is_not_shown() {
+async fn invalid_events_are_not_shown() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.page(&[]);
+    let (_display, page) = shop.start_display(&[]);
     browser.client.goto(&page).await.unwrap();
 
     let impostor = SignedBox::new(&broker, 2);
-    impostor.say("visit", &impostor.visit("arrived", 1, "Forged", 600.0));
-    shop.say("visit", &shop.visit("arrived", 2, "Expired", -1.0));
+    impostor.publish("visit", &impostor.visit("arrived", 1, "Forged", 600.0));
+    shop.publish("visit", &shop.visit("arrived", 2, "Expired", -1.0));
     let moved = shop.visit("arrived", 3, "Moved", 600.0).to_string();
-    shop.publish("instored/entrance/visit", "instored/elsewhere/visit", &moved);
+    shop.publish_signed_for("instored/entrance/visit", "instored/elsewhere/visit", &moved);
     let mut newer = shop.visit("arrived", 4, "Newer", 600.0);
     newer["v"] = json!(2);
-    shop.say("visit", &newer);
+    shop.publish("visit", &newer);
     let mut changed = shop.visit("changed", 5, "Nobody arrived", 600.0);
     changed["some"] = json!("field of a later version");
-    shop.say("visit", &changed);
+    shop.publish("visit", &changed);
     let mut good = shop.visit("arrived", 6, "Good", 600.0);
     good["some"] = json!("field of a later version");
-    shop.say("visit", &good);
-    // It comes after them, so whatever they bring is there by then.
-    greeted(&browser, &["Good"]).await;
-    let shown = browser.ask(TEXT).await;
+    shop.publish("visit", &good);
+    // Published last, so the page has received the others before.
+    wait_for_greeted(&browser, &["Good"]).await;
+    let shown = browser.run_script(TEXT).await;
     for wrong in ["Forged", "Expired", "Moved", "Newer", "Nobody"] {
         assert!(!shown.as_str().unwrap().contains(wrong), "{shown}");
     }
-    // An event that is played again changes nothing.
-    shop.say("visit", &shop.visit("left", 6, "Good", 60.0));
-    greeted(&browser, &[]).await;
-    shop.say("visit", &good);
-    shop.say("visit", &shop.visit("arrived", 7, "Last", 600.0));
-    greeted(&browser, &["Last"]).await;
+    // A replayed event changes nothing.
+    shop.publish("visit", &shop.visit("left", 6, "Good", 60.0));
+    wait_for_greeted(&browser, &[]).await;
+    shop.publish("visit", &good);
+    shop.publish("visit", &shop.visit("arrived", 7, "Last", 600.0));
+    wait_for_greeted(&browser, &["Last"]).await;
 }
 
 #[tokio::test]
-async fn a_state_that_is_played_again_changes_nothing() {
+async fn replayed_state_changes_nothing() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.page(&[]);
+    let (_display, page) = shop.start_display(&[]);
     browser.client.goto(&page).await.unwrap();
     let status = "return document.querySelector('#status').textContent";
     let (before, after) = (now() - 60.0, now());
-    shop.say("state", &shop.state("streaming", before));
-    shop.say("state", &shop.state("trouble", after));
-    browser.until("the trouble", &format!("{status} === 'The camera is not available'")).await;
-    shop.say("state", &shop.state("streaming", before));
-    // It comes after it, so whatever it brings is there by then.
-    shop.say("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    greeted(&browser, &["Ada"]).await;
-    assert_eq!(browser.ask(status).await, "The camera is not available");
-    shop.say("state", &shop.state("streaming", now()));
-    browser.until("no trouble", &format!("{status} === ''")).await;
+    shop.publish("state", &shop.state("streaming", before));
+    shop.publish("state", &shop.state("trouble", after));
+    browser.wait_for("the trouble", &format!("{status} === 'The camera is not available'")).await;
+    shop.publish("state", &shop.state("streaming", before));
+    // Published last, so the page has received the replayed state before.
+    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
+    wait_for_greeted(&browser, &["Ada"]).await;
+    assert_eq!(browser.run_script(status).await, "The camera is not available");
+    shop.publish("state", &shop.state("streaming", now()));
+    browser.wait_for("no trouble", &format!("{status} === ''")).await;
 }
 
 #[tokio::test]
-async fn a_display_that_lost_its_broker_says_so_and_comes_back_by_itself() {
+async fn display_reports_lost_broker_and_reconnects() {
     let mut broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let browser = Browser::start(1280, 800).await;
-    let (mut display, page) = shop.page(&[]);
+    let (mut display, page) = shop.start_display(&[]);
     browser.client.goto(&page).await.unwrap();
     let status = "return document.querySelector('#status').textContent";
-    browser.until("the title", "return document.querySelector('#title').textContent").await;
-    assert_eq!(browser.ask(status).await, "");
+    browser.wait_for("the title", "return document.querySelector('#title').textContent").await;
+    assert_eq!(browser.run_script(status).await, "");
     broker.stop();
-    browser.until("the trouble", "return document.querySelector('#status').textContent === 'The entrance is not connected'").await;
-    broker.start_again();
+    browser.wait_for("the trouble", "return document.querySelector('#status').textContent === 'The entrance is not connected'").await;
+    broker.restart();
     browser
-        .until("no trouble", "return document.querySelector('#status').textContent === ''")
+        .wait_for("no trouble", "return document.querySelector('#status').textContent === ''")
         .await;
-    shop.say("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    greeted(&browser, &["Ada"]).await;
-    // The page's own server goes away.
+    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
+    wait_for_greeted(&browser, &["Ada"]).await;
+    // The display server ends.
     display.kill();
     browser
-        .until(
+        .wait_for(
             "the trouble",
             "return document.querySelector('#status').textContent === 'Reconnecting…'",
         )
@@ -168,7 +172,7 @@ async fn a_display_that_lost_its_broker_says_so_and_comes_back_by_itself() {
 }
 
 #[tokio::test]
-async fn the_page_speaks_five_languages_and_those_that_the_shop_adds() {
+async fn page_shows_built_in_and_added_languages() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let own = tempfile::tempdir().unwrap();
@@ -176,16 +180,16 @@ async fn the_page_speaks_five_languages_and_those_that_the_shop_adds() {
         "more_lines_two": "واثنان" }"#;
     std::fs::write(own.path().join("ar.json"), arabic).unwrap();
     let (_display, page) =
-        shop.page(&[("INSTORED_DISPLAY_LANGUAGES_DIR", own.path().to_str().unwrap())]);
-    shop.say("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    let browser = Browser::start_as(1280, 800, "fr-FR", false).await;
+        shop.start_display(&[("INSTORED_DISPLAY_LANGUAGES_DIR", own.path().to_str().unwrap())]);
+    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
+    let browser = Browser::start_with(1280, 800, "fr-FR", false).await;
     browser.client.goto(&page).await.unwrap();
-    greeted(&browser, &["Ada"]).await;
-    // The browser's own language comes first.
-    let said = browser.ask("return document.querySelector('article').innerText").await;
-    assert!(said.as_str().unwrap().contains("La dernière fois"), "{said}");
-    assert!(said.as_str().unwrap().contains("dimanche 29 mars"), "{said}");
-    assert!(said.as_str().unwrap().contains("14,73"), "{said}");
+    wait_for_greeted(&browser, &["Ada"]).await;
+    // The browser's language has precedence.
+    let card = browser.run_script("return document.querySelector('article').innerText").await;
+    assert!(card.as_str().unwrap().contains("La dernière fois"), "{card}");
+    assert!(card.as_str().unwrap().contains("dimanche 29 mars"), "{card}");
+    assert!(card.as_str().unwrap().contains("14,73"), "{card}");
     let mut reasons = BTreeSet::new();
     for (tag, last_time, due) in [
         ("en", "Last time", "8 days ago"),
@@ -199,58 +203,60 @@ async fn the_page_speaks_five_languages_and_those_that_the_shop_adds() {
             "const choice = document.querySelector('#language');
             choice.value = '{tag}'; choice.dispatchEvent(new Event('change'))"
         );
-        browser.ask(&choose).await;
-        let said = format!(
+        browser.run_script(&choose).await;
+        let script = format!(
             "const card = document.querySelector('article').innerText;
              return document.documentElement.lang === '{tag}' && card.includes('{last_time}') ? card : null"
         );
-        let card = browser.until(tag, &said).await;
+        let card = browser.wait_for(tag, &script).await;
         assert!(card.as_str().unwrap().contains(due), "{tag}: {card}");
-        let reason = browser.ask("return document.querySelector('.reason').textContent").await;
+        let reason =
+            browser.run_script("return document.querySelector('.reason').textContent").await;
         reasons.insert(reason.as_str().unwrap().to_owned());
-        assert_eq!(browser.ask(CUT_OFF).await, json!([]), "{tag}");
+        assert_eq!(browser.run_script(CUT_OFF).await, json!([]), "{tag}");
         assert_accessible(&browser, tag).await;
         browser.screenshot(&format!("language-{tag}.png")).await;
     }
-    // The shop's own language says in English what it has no words for.
+    // Texts that the added language lacks are English.
     assert_eq!(reasons.len(), 5, "{reasons:?}");
-    assert_eq!(browser.ask("return document.documentElement.dir").await, "rtl");
+    assert_eq!(browser.run_script("return document.documentElement.dir").await, "rtl");
 }
 
 #[tokio::test]
-async fn a_curtain_hides_all_but_the_first_name_until_it_is_touched() {
+async fn curtain_shows_first_name_only_until_touched() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.page(&[("INSTORED_DISPLAY_CURTAIN", "true")]);
+    let (_display, page) = shop.start_display(&[("INSTORED_DISPLAY_CURTAIN", "true")]);
     browser.client.goto(&page).await.unwrap();
-    shop.say("visit", &shop.visit("arrived", 1, "Ada Lovelace", 600.0));
-    greeted(&browser, &["Ada"]).await;
+    shop.publish("visit", &shop.visit("arrived", 1, "Ada Lovelace", 600.0));
+    wait_for_greeted(&browser, &["Ada"]).await;
     let page_text = "return document.documentElement.textContent";
-    let hidden = browser.ask(page_text).await;
+    let hidden = browser.run_script(page_text).await;
     for private in ["Lovelace", "Oat milk", "14.73", "baskets"] {
         assert!(!hidden.as_str().unwrap().contains(private), "{private}");
     }
     browser.screenshot("curtain.png").await;
     assert_accessible(&browser, "the curtain").await;
-    browser.ask("document.querySelector('.curtain').click()").await;
-    greeted(&browser, &["Ada Lovelace"]).await;
-    let open = browser.ask(TEXT).await;
+    browser.run_script("document.querySelector('.curtain').click()").await;
+    wait_for_greeted(&browser, &["Ada Lovelace"]).await;
+    let open = browser.run_script(TEXT).await;
     assert!(open.as_str().unwrap().contains("Oat milk"), "{open}");
 }
 
 #[tokio::test]
-async fn the_page_is_small_and_asks_nobody_but_its_own_server() {
+async fn page_is_small_and_loads_from_its_server_only() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.page(&[]);
+    let (_display, page) = shop.start_display(&[]);
     browser.client.goto(&page).await.unwrap();
-    shop.say("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    greeted(&browser, &["Ada"]).await;
+    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
+    wait_for_greeted(&browser, &["Ada"]).await;
     let loaded = "return performance.getEntries().filter((e) => e.name.includes('://'))
         .map((e) => [e.name, e.encodedBodySize])";
-    let loaded: Vec<(String, u64)> = serde_json::from_value(browser.ask(loaded).await).unwrap();
+    let loaded: Vec<(String, u64)> =
+        serde_json::from_value(browser.run_script(loaded).await).unwrap();
     assert!(loaded.iter().any(|(name, _)| name.ends_with("/app.js")), "{loaded:?}");
     assert!(loaded.iter().all(|(name, _)| name.starts_with(&page)), "{loaded:?}");
     let size: u64 = loaded.iter().map(|(_, size)| size).sum();
@@ -259,37 +265,37 @@ async fn the_page_is_small_and_asks_nobody_but_its_own_server() {
 }
 
 #[tokio::test]
-#[ignore = "a measurement, to be looked at: cargo test -p instored-it --release -- --ignored"]
-async fn from_an_event_to_its_text() {
+#[ignore = "measurement: cargo test -p instored-it --release -- --ignored"]
+async fn measure_latency_from_event_to_text() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.page(&[]);
+    let (_display, page) = shop.start_display(&[]);
     browser.client.goto(&page).await.unwrap();
-    let watch = "window.seen = {};
+    let watch = "window.shownAt = {};
         new MutationObserver(() => {
           const name = document.querySelector('article h1')?.textContent;
-          if (name && !seen[name]) requestAnimationFrame(() => { seen[name] ??= Date.now(); });
+          if (name && !shownAt[name]) requestAnimationFrame(() => { shownAt[name] ??= Date.now(); });
         }).observe(document.querySelector('#guests'), { subtree: true, childList: true,
           characterData: true });";
-    browser.ask(watch).await;
-    let mut took = vec![];
+    browser.run_script(watch).await;
+    let mut latencies_ms = vec![];
     for number in 0..200 {
         let name = format!("Guest {number}");
-        let said = now();
-        shop.say("visit", &shop.visit("arrived", 1, &name, 600.0));
-        let seen = browser.until(&name, &format!("return window.seen['{name}']")).await;
-        took.push(seen.as_f64().unwrap() - said * 1e3);
+        let published = now();
+        shop.publish("visit", &shop.visit("arrived", 1, &name, 600.0));
+        let shown_at = browser.wait_for(&name, &format!("return window.shownAt['{name}']")).await;
+        latencies_ms.push(shown_at.as_f64().unwrap() - published * 1e3);
     }
-    took.sort_by(f64::total_cmp);
-    let at = |share: f64| took[(share * (took.len() - 1) as f64) as usize];
+    latencies_ms.sort_by(f64::total_cmp);
+    let quantile = |q: f64| latencies_ms[(q * (latencies_ms.len() - 1) as f64) as usize];
     println!(
         "event to text, mosquitto_pub's start included, {} events: p50 {:.0} ms, p95 {:.0} ms, \
-         p99 {:.0} ms, most {:.0} ms",
-        took.len(),
-        at(0.5),
-        at(0.95),
-        at(0.99),
-        at(1.0)
+         p99 {:.0} ms, maximum {:.0} ms",
+        latencies_ms.len(),
+        quantile(0.5),
+        quantile(0.95),
+        quantile(0.99),
+        quantile(1.0)
     );
 }

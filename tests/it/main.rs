@@ -1,17 +1,28 @@
-//! Drives the built program as its users do: by its command line, over a real broker, in a real
-//! browser. Nothing of the library is linked; what these tests say, a user can try.
+//! Black-box tests: the built program, as its users run it.
+//!
+//! | module | subject |
+//! |---|---|
+//! | `errors` | messages about wrong settings, devices and files |
+//! | `mqtt`, `asyncapi`, `access_control`, `overload` | the box at a real broker |
+//! | `button`, `on_request` | the button, and recognition on request |
+//! | `orders` | command line, with and without a running box |
+//! | `privacy`, `tampering` | protection of customers' data |
+//! | `display`, `customer_page`, `demo_page` | the page in a real browser |
+//! | `demo` | the demonstration |
+//! | `support` | program, servers, clients and browser |
 
-mod access;
-mod broker;
-mod contract;
-mod customer;
+mod access_control;
+mod asyncapi;
+mod button;
+mod customer_page;
 mod demo;
+mod demo_page;
 mod display;
-mod flood;
+mod errors;
+mod mqtt;
 mod on_request;
 mod orders;
-mod page;
+mod overload;
 mod privacy;
 mod support;
-mod tampered;
-mod trouble;
+mod tampering;

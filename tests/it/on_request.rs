@@ -1,43 +1,43 @@
-//! The mode in which nobody is looked at who did not ask.
+//! Mode `on-request`: faces are recognised only after a press.
 
 use serde_json::{Value, json};
 
-use crate::support::entrance::Entrance;
 use crate::support::mosquitto::Mosquitto;
-use crate::support::repository;
+use crate::support::repository_path;
+use crate::support::test_box::TestBox;
 
-/// Embeddings made in a replay of 1,000 pictures of the customer's face, by what the box says last.
-fn replay(entrance: &Entrance, broker: &Mosquitto) -> Value {
-    let mut ear = broker.listen();
-    let daemon = entrance.open();
-    ear.availability("online");
-    daemon.logs("stopping");
-    ear.availability("offline");
-    let ended = daemon.process.wait();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let mut states = ear.heard().into_iter().filter(|m| m.leaf == "state");
+/// Runs the box until its replay ends. Returns the embedding counters of its last state.
+fn embeddings_of_replay(test_box: &TestBox, broker: &Mosquitto) -> Value {
+    let mut subscriber = broker.subscribe();
+    let daemon = test_box.start();
+    subscriber.availability("online");
+    daemon.wait_for_log("stopping");
+    subscriber.availability("offline");
+    let finished = daemon.process.wait();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let mut states = subscriber.received().into_iter().filter(|m| m.leaf == "state");
     states.next_back().expect("a last state").json()["embeddings"].clone()
 }
 
 #[test]
-fn a_thousand_frames_with_faces_and_no_press_make_no_embedding() {
+fn faces_without_press_cause_no_embedding() {
     let broker = Mosquitto::start();
-    let mut ear = broker.listen();
-    let (mut entrance, daemon, _) = Entrance::with_a_customer(&broker, &mut ear, &[]);
+    let mut subscriber = broker.subscribe();
+    let (mut test_box, daemon, _) = TestBox::with_customer(&broker, &mut subscriber, &[]);
     daemon.stop();
 
-    let folder = entrance.path("frames");
+    let folder = test_box.path("frames");
     std::fs::create_dir(&folder).unwrap();
-    let portrait = repository("crates/simulation/portraits/person_a_2.jpg");
+    let portrait = repository_path("crates/simulation/portraits/person_a_2.jpg");
     for n in 0..1000 {
         std::os::unix::fs::symlink(&portrait, folder.join(format!("{n:04}.jpg"))).unwrap();
     }
-    entrance.set("INSTORED_CAMERA_DEVICE", format!("replay:{}", folder.display()));
-    entrance.set("INSTORED_CAMERA_FPS", "120");
-    let looked = replay(&entrance, &broker);
-    assert!(looked["recognition"].as_u64() > Some(0), "whoever comes in is looked at: {looked}");
+    test_box.set("INSTORED_CAMERA_DEVICE", format!("replay:{}", folder.display()));
+    test_box.set("INSTORED_CAMERA_FPS", "120");
+    let watching = embeddings_of_replay(&test_box, &broker);
+    assert!(watching["recognition"].as_u64() > Some(0), "{watching}");
 
-    entrance.set("INSTORED_RECOGNITION_MODE", "on-request");
-    let waited = replay(&entrance, &broker);
-    assert_eq!(waited, json!({ "enrolment": 0, "recognition": 0 }));
+    test_box.set("INSTORED_RECOGNITION_MODE", "on-request");
+    let on_request = embeddings_of_replay(&test_box, &broker);
+    assert_eq!(on_request, json!({ "enrolment": 0, "recognition": 0 }));
 }

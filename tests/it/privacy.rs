@@ -1,85 +1,112 @@
-//! What is known of customers does not show where it does not belong.
+//! Absence of customers' data from the log, the events and crash dumps.
 
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::entrance::{Entrance, start};
-use crate::support::mosquitto::Mosquitto;
+use crate::support::mosquitto::{Message, Mosquitto};
 use crate::support::process::Process;
+use crate::support::test_box::{TestBox, start};
 
 const NAME: &str = "Zacharias Quillfeather";
+/// SKU and name of the bought products.
 const LINES: [(&str, &str); 2] = [("sku-7731", "Quince jelly"), ("sku-7732", "Gooseberry curd")];
 
-/// How a face could be written: as its export writes the numbers, shortened, or in bytes.
-fn ways_to_write(template: &Value) -> Vec<Vec<u8>> {
+/// Returns parts of a template in the forms in which it could appear: as text and as bytes.
+fn encodings(template: &Value) -> Vec<Vec<u8>> {
     let values: Vec<_> =
         template["embedding"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
-    let mut ways = Vec::new();
+    let mut encodings = Vec::new();
     for pair in values.windows(2).filter(|pair| pair.iter().all(|v| v.abs() > 0.001)) {
-        ways.push(format!("{:.4}", pair[0]).into_bytes());
-        ways.push(pair.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect());
+        encodings.push(format!("{:.4}", pair[0]).into_bytes());
+        encodings.push(pair.iter().flat_map(|v| (*v as f32).to_le_bytes()).collect());
     }
-    assert!(ways.len() > 50, "{template}");
-    ways
+    assert!(encodings.len() > 50, "{template}");
+    encodings
 }
 
-fn found(text: &str, planted: &[u8]) -> bool {
-    text.as_bytes().windows(planted.len()).any(|window| window == planted)
+/// Returns true if a text contains these bytes.
+fn contains(text: &str, bytes: &[u8]) -> bool {
+    text.as_bytes().windows(bytes.len()).any(|window| window == bytes)
 }
 
-#[test]
-fn a_log_of_everything_names_nobody_and_shows_no_face_no_score_and_no_purchase() {
+/// Records of a session in which a customer does everything that they can do.
+struct Session {
+    log: String,
+    /// Messages of the box.
+    messages: Vec<Message>,
+    customer: String,
+    claim_code: String,
+    /// Export of the customer's data, before they are deleted.
+    export: Value,
+}
+
+/// Runs a box for one customer, from enrolment to deletion.
+fn run_session(environment: &[(&str, &str)]) -> Session {
     let broker = Mosquitto::start();
-    let mut ear = broker.listen();
-    let (entrance, daemon, done) =
-        Entrance::with_a_customer(&broker, &mut ear, &[("INSTORED_LOG", "trace")]);
-
-    // Everything that a customer may do.
-    let (id, code) =
-        (done["customer"]["id"].as_str().unwrap(), done["claim_code"].as_str().unwrap());
+    let mut subscriber = broker.subscribe();
+    let (test_box, daemon, done) = TestBox::with_customer(&broker, &mut subscriber, environment);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (customer, claim_code) = (text(&done["customer"]["id"]), text(&done["claim_code"]));
     let lines: Vec<_> = LINES
         .iter()
         .map(|(sku, name)| json!({ "sku": sku, "name": name, "quantity": 1, "unit_price": 100 }))
         .collect();
     let order = json!({ "id": "T2-77", "placed": "2024-03-29T09:15:00+01:00", "currency": "EUR",
                         "lines": lines, "total": 200 });
-    broker.ask("order", &json!({ "claim_code": code, "order": order }).to_string());
-    broker.ask("rename", &json!({ "customer": id, "name": NAME }).to_string());
-    let greeting = ear.visit("arrived");
+    broker.command("order", &json!({ "claim_code": claim_code, "order": order }).to_string());
+    broker.command("rename", &json!({ "customer": customer, "name": NAME }).to_string());
+    let greeting = subscriber.visit("arrived");
     assert_eq!(greeting.json()["customer"]["name"], NAME);
-    broker.ask("history", &json!({ "customer": id }).to_string());
-    let customer = json!({ "customer": id }).to_string();
-    broker.ask("not-me", &customer);
-    let export = entrance.run(["customers", "export", id]);
+    let payload = json!({ "customer": customer }).to_string();
+    broker.command("history", &payload);
+    broker.command("not-me", &payload);
+    let export = test_box.run(["customers", "export", &customer]);
     let export: Value = serde_json::from_str(&export.stdout).expect("an export is JSON");
-    broker.ask("forget", &customer);
-    ear.enrolment("withdrawn");
+    broker.command("forget", &payload);
+    subscriber.enrolment("withdrawn");
     let log = daemon.stop().stderr;
-    assert!(log.contains("DEBUG") && log.contains(id), "the log is of everything");
+    Session { log, messages: subscriber.received(), customer, claim_code, export }
+}
+
+#[test]
+fn trace_log_contains_no_name_face_score_or_purchase() {
+    let Session { log, messages, customer, claim_code, export } =
+        run_session(&[("INSTORED_LOG", "trace")]);
+    assert!(log.contains("DEBUG") && log.contains(&customer), "the log has trace level");
 
     let templates: Vec<_> =
-        export["templates"].as_array().unwrap().iter().flat_map(ways_to_write).collect();
-    for planted in &templates {
-        assert!(!found(&log, planted), "{}", String::from_utf8_lossy(planted));
-        for message in ear.heard() {
-            assert!(!found(&message.payload, planted), "{}", message.payload);
+        export["templates"].as_array().unwrap().iter().flat_map(encodings).collect();
+    for template in &templates {
+        assert!(!contains(&log, template), "{}", String::from_utf8_lossy(template));
+        for message in &messages {
+            assert!(!contains(&message.payload, template), "{}", message.payload);
         }
     }
     let receipt = export["consents"][0]["receipt"].as_str().unwrap();
-    let words = LINES.iter().flat_map(|(sku, name)| [*sku, *name]);
-    for planted in words.chain([NAME, "Zacharias", "Quillfeather", code, receipt]) {
-        assert!(!log.contains(planted), "the log says {planted}");
+    let products = LINES.iter().flat_map(|(sku, name)| [*sku, *name]);
+    let personal = [NAME, "Zacharias", "Quillfeather", &claim_code, receipt];
+    for word in products.chain(personal) {
+        assert!(!log.contains(word), "the log contains {word}");
     }
-    for scored in ["score", "similarity", "cosine", "confidence", "fpir", "threshold"] {
-        assert!(!log.contains(scored), "the log says {scored}");
-        assert!(ear.heard().iter().all(|m| !m.payload.contains(scored)), "an event says {scored}");
+    for word in ["score", "similarity", "cosine", "confidence", "fpir", "threshold"] {
+        assert!(!log.contains(word), "the log contains {word}");
+        assert!(messages.iter().all(|m| !m.payload.contains(word)), "an event contains {word}");
     }
 }
 
-/// Starts a program that may leave a core of any size in `folder`.
-fn with_cores(folder: &Path, command: &Command) -> Process {
+#[test]
+fn default_log_contains_no_customer_id() {
+    let Session { log, customer, .. } = run_session(&[]);
+    for line in ["a customer enrolled", "a customer arrived", "a customer was deleted"] {
+        assert!(log.contains(line), "`{line}` is missing in:\n{log}");
+    }
+    assert!(!log.contains(&customer), "{log}");
+}
+
+/// Starts a program in `folder` without a limit on core dumps.
+fn start_with_core_dumps(folder: &Path, command: &Command) -> Process {
     let mut shell = Command::new("sh");
     shell.current_dir(folder).args(["-c", "ulimit -c unlimited && exec \"$@\"", "sh"]);
     shell.arg(command.get_program()).args(command.get_args());
@@ -93,17 +120,17 @@ fn with_cores(folder: &Path, command: &Command) -> Process {
 }
 
 #[test]
-fn a_crash_leaves_no_core() {
+fn crash_leaves_no_core_dump() {
     let broker = Mosquitto::start();
-    let mut ear = broker.listen();
-    let entrance = Entrance::with_a_visitor(&broker);
+    let mut subscriber = broker.subscribe();
+    let test_box = TestBox::with_visitor(&broker);
     let mut other = Command::new("sh");
     other.args(["-c", "echo running && exec sleep 600"]);
-    let mut other = with_cores(&entrance.path(""), &other);
-    other.stdout.expect("running");
-    assert!(other.crash(), "nothing leaves a core here, so that nothing is shown: see core(5)");
+    let mut other = start_with_core_dumps(&test_box.path(""), &other);
+    other.stdout.wait_for("running");
+    assert!(other.crash(), "no program dumps core here, so the test proves nothing: see core(5)");
 
-    let mut daemon = with_cores(&entrance.path(""), &entrance.instored(["run"]));
-    ear.state("streaming", |s| s["camera"] == "streaming");
+    let mut daemon = start_with_core_dumps(&test_box.path(""), &test_box.command(["run"]));
+    subscriber.state("streaming", |s| s["camera"] == "streaming");
     assert!(!daemon.crash());
 }

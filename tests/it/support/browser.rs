@@ -1,44 +1,47 @@
-//! A real browser, driven over WebDriver.
+//! Chromium, driven over WebDriver.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::PATIENCE;
 use super::process::Process;
+use super::{POLL_INTERVAL, TIMEOUT};
 
-/// A chromium without a window; it and its driver end with the test.
+/// Maximum time for a condition of the page.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(2 * TIMEOUT.as_secs());
+
+/// Headless browser. It ends with the test.
 pub struct Browser {
     pub client: Client,
-    // Dropped in this order: the browser outlives a driver that is killed, and it writes there.
+    // Dropped in this order: the browser survives its driver and writes to the folder.
     _chromium: Chromium,
     _driver: Process,
     _folder: TempDir,
 }
 
-/// The browser's process, by its id.
+/// Process id of the browser, which is killed when this is dropped.
 struct Chromium(u64);
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // It may have ended already.
+        // Fails if it has ended already.
         let _ = Command::new("sh").args(["-c", &format!("kill -KILL {}", self.0)]).status();
     }
 }
 
 impl Browser {
-    /// Starts one with a window of this size.
+    /// Starts an English browser by day with a page of this size.
     pub async fn start(width: u32, height: u32) -> Self {
-        Self::start_as(width, height, "en-GB", false).await
+        Self::start_with(width, height, "en-GB", false).await
     }
 
-    /// Starts one whose page has this size, of somebody who speaks a language, by day or by night.
-    pub async fn start_as(width: u32, height: u32, language: &str, night: bool) -> Self {
+    /// Starts a browser with a page of this size, a language, and a light or dark colour scheme.
+    pub async fn start_with(width: u32, height: u32, language: &str, is_dark: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("chromedriver");
         command.arg("--port=0").env("TMPDIR", folder.path());
@@ -48,14 +51,18 @@ impl Browser {
             port.trim_end_matches('.').parse::<u16>().ok()
         };
         let (_, port) = driver.stdout.find(0, "chromedriver's port", port);
-        // By a pipe: the driver's other way needs a hosts file that knows localhost.
+        let scheme = if is_dark {
+            "--blink-settings=preferredColorScheme=0"
+        } else {
+            "--no-default-browser-check"
+        };
+        // A pipe, because the driver's alternative needs localhost in the hosts file.
         let options = json!({ "args": [
             "--remote-debugging-pipe",
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
             "--disable-background-networking", "--disable-component-update", "--disable-sync",
             "--disable-dev-shm-usage", "--hide-scrollbars", format!("--accept-lang={language}"),
-            format!("--lang={language}"), format!("--window-size={width},{height}"),
-            if night { "--blink-settings=preferredColorScheme=0" } else { "--no-default-browser-check" },
+            format!("--lang={language}"), format!("--window-size={width},{height}"), scheme,
             format!("--user-data-dir={}", folder.path().join("profile").display()),
         ], "mobileEmulation": { "deviceMetrics": {
             "width": width, "height": height, "pixelRatio": 1.0, "touch": true, "mobile": false,
@@ -68,38 +75,38 @@ impl Browser {
             .await
             .unwrap_or_else(|e| panic!("chromium does not start ({e}): install chromium"));
         let id = client.capabilities().and_then(|given| given["goog:processID"].as_u64());
-        let chromium = Chromium(id.expect("chromedriver says which process the browser is"));
+        let chromium = Chromium(id.expect("chromedriver reports the browser's process id"));
         Self { client, _chromium: chromium, _driver: driver, _folder: folder }
     }
 
-    /// What a function's body in the page returns.
-    pub async fn ask(&self, script: &str) -> Value {
-        let answer = self.client.execute(script, Vec::new()).await;
-        answer.unwrap_or_else(|e| panic!("the page did not answer `{script}`: {e}"))
+    /// Runs a function body in the page and returns its result.
+    pub async fn run_script(&self, script: &str) -> Value {
+        let result = self.client.execute(script, Vec::new()).await;
+        result.unwrap_or_else(|e| panic!("the page cannot run `{script}`: {e}"))
     }
 
-    /// Asks the page until the answer is neither null nor false.
-    pub async fn until(&self, what: &str, script: &str) -> Value {
-        let begun = Instant::now();
+    /// Runs a function body until its result is neither null nor false. Returns the result.
+    pub async fn wait_for(&self, condition: &str, script: &str) -> Value {
+        let start = Instant::now();
         loop {
-            let answer = self.ask(script).await;
-            if !answer.is_null() && answer != false {
-                return answer;
+            let result = self.run_script(script).await;
+            if !result.is_null() && result != false {
+                return result;
             }
-            if begun.elapsed() > 2 * PATIENCE {
-                let shows = self.ask("return document.body.innerText").await;
-                panic!("{what}: the page shows {shows}");
+            if start.elapsed() > PAGE_TIMEOUT {
+                let text = self.run_script("return document.body.innerText").await;
+                panic!("{condition}: the page shows {text}");
             }
-            tokio::time::sleep(super::PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    /// Saves what is to be seen under `target/screenshots/`.
+    /// Saves a picture of the page under `target/screenshots/`.
     pub async fn screenshot(&self, name: &str) -> PathBuf {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../screenshots");
         std::fs::create_dir_all(&folder).expect("the target folder is writable");
         let file = folder.join(name);
-        let png = self.client.screenshot().await.expect("a browser can be photographed");
+        let png = self.client.screenshot().await.expect("the driver returns a picture");
         std::fs::write(&file, png).expect("the target folder is writable");
         println!("screenshot: {}", file.display());
         file

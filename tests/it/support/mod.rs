@@ -1,53 +1,53 @@
-//! What the tests share: the program under test, the servers around it, and patience.
+//! Program under test, servers, clients and browser that the tests share.
 
 pub mod browser;
-pub mod entrance;
 pub mod mosquitto;
 pub mod output_reader;
+pub mod page;
 pub mod process;
 pub mod serial;
-pub mod signed;
-pub mod view;
+pub mod signed_box;
+pub mod test_box;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what has to come, on a machine that may be slow and busy.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time for an expected event, on a slow and busy machine.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Between two looks at something that cannot be waited for.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Time between two checks of a condition that cannot be waited for.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A file of the repository.
-pub fn repository(path: &str) -> PathBuf {
+/// Returns the path of a file of the repository.
+pub fn repository_path(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// Looks until there is something to see.
-pub fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    eventually_within(PATIENCE, what, look)
+/// Polls until `check` returns a value.
+pub fn wait_until<T>(condition: &str, check: impl FnMut() -> Option<T>) -> T {
+    wait_within(TIMEOUT, condition, check)
 }
 
-/// Looks for so long until there is something to see.
-pub fn eventually_within<T>(
-    patience: Duration,
-    what: &str,
-    mut look: impl FnMut() -> Option<T>,
+/// Polls until `check` returns a value, at most for `timeout`.
+pub fn wait_within<T>(
+    timeout: Duration,
+    condition: &str,
+    mut check: impl FnMut() -> Option<T>,
 ) -> T {
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
-        if let Some(seen) = look() {
-            return seen;
+        if let Some(value) = check() {
+            return value;
         }
-        assert!(begun.elapsed() < patience, "{what}: not within {patience:?}");
-        std::thread::sleep(PAUSE);
+        assert!(start.elapsed() < timeout, "{condition}: not within {timeout:?}");
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// Asserts that a text holds each of these words or sentences.
+/// Asserts that a text contains each of these parts.
 #[track_caller]
-pub fn assert_says(text: &str, wanted: &[&str]) {
-    for wanted in wanted {
-        assert!(text.contains(wanted), "`{wanted}` is missing in:\n{text}");
+pub fn assert_contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is missing in:\n{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! The real mosquitto on a free loopback port, and its command-line clients as till and display.
+//! Broker mosquitto on a free loopback port, with its command-line clients as till and display.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,9 +6,12 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use instored_mqtt::Broker;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::process::Process;
+
+/// Debian package of the clients.
+const CLIENTS: &str = "mosquitto-clients";
 
 /// Running broker. Its log is printed if the test fails.
 pub struct Mosquitto {
@@ -19,11 +22,11 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Starts a broker without accounts.
     pub fn start() -> Self {
-        Self::start_as("allow_anonymous true", |_| {})
+        Self::start_with("allow_anonymous true", |_| {})
     }
 
     /// Starts a broker with a configuration: see [`Broker::start_with`].
-    pub fn start_as(configuration: &str, prepare: impl FnOnce(&Path)) -> Self {
+    pub fn start_with(configuration: &str, prepare: impl FnOnce(&Path)) -> Self {
         let broker = Broker::start_with(configuration, prepare).unwrap_or_else(|e| panic!("{e}"));
         Self { port: broker.port(), broker }
     }
@@ -33,44 +36,46 @@ impl Mosquitto {
         self.broker.folder()
     }
 
-    /// Kills the broker, as a power cut would.
+    /// Kills the broker, like a power cut.
     pub fn stop(&mut self) {
         self.broker.stop();
     }
 
     /// Starts the broker again on the same port.
-    pub fn start_again(&mut self) {
+    pub fn restart(&mut self) {
         self.broker.restart().unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// Subscribes to everything that the boxes say.
-    pub fn listen(&self) -> Ear {
-        Ear::new(self.port)
+    /// Subscribes to all topics of all boxes.
+    pub fn subscribe(&self) -> Subscriber {
+        Subscriber::new(self.port)
     }
 
-    /// Asks the box `entrance` as a till does, and waits for its answer.
-    pub fn ask(&self, verb: &str, payload: &str) -> Value {
-        static ASKED: AtomicU32 = AtomicU32::new(0);
-        let answers = format!("till/answers/{}", ASKED.fetch_add(1, Ordering::Relaxed));
+    /// Sends a command to the box `entrance`, as a till does, and returns the response.
+    pub fn command(&self, verb: &str, payload: &str) -> Value {
+        static SENT: AtomicU32 = AtomicU32::new(0);
+        let responses = format!("till/answers/{}", SENT.fetch_add(1, Ordering::Relaxed));
         let mut command = client("mosquitto_rr", self.port);
-        command.args(["-t", &format!("instored/entrance/cmd/{verb}"), "-e", &answers, "-W", "60"]);
+        let topic = format!("instored/entrance/cmd/{verb}");
+        command.args(["-t", &topic, "-e", &responses, "-W", "60"]);
         if payload.is_empty() {
             command.arg("-n");
         } else {
             command.args(["-m", payload]);
         }
-        let ended = Process::start(&mut command, CLIENTS).wait();
-        assert_eq!(ended.code, Some(0), "cmd/{verb} {payload}: no answer; {}", ended.stderr);
-        serde_json::from_str(&ended.stdout)
-            .unwrap_or_else(|e| panic!("cmd/{verb}: {e} in {:?}", ended.stdout))
+        let finished = Process::start(&mut command, CLIENTS).wait();
+        let error = &finished.stderr;
+        assert_eq!(finished.code, Some(0), "cmd/{verb} {payload}: no response; {error}");
+        serde_json::from_str(&finished.stdout)
+            .unwrap_or_else(|e| panic!("cmd/{verb}: {e} in {:?}", finished.stdout))
     }
 
-    /// Code and message of the refusal with which the box answers.
-    pub fn ask_in_vain(&self, verb: &str, payload: &str) -> (String, String) {
-        let answer = self.ask(verb, payload);
-        let part = |name: &str| match &answer["error"][name] {
+    /// Sends a command that the box has to refuse. Returns code and message of the refusal.
+    pub fn refused_command(&self, verb: &str, payload: &str) -> (String, String) {
+        let response = self.command(verb, payload);
+        let part = |name: &str| match &response["error"][name] {
             Value::String(text) => text.clone(),
-            _ => panic!("cmd/{verb} {payload} is answered {answer}, and not refused"),
+            _ => panic!("cmd/{verb} {payload} was not refused: {response}"),
         };
         (part("code"), part("message"))
     }
@@ -79,116 +84,123 @@ impl Mosquitto {
 impl Drop for Mosquitto {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- `mosquitto` logged:\n{}", self.broker.log());
+            eprintln!("--- log of mosquitto:\n{}", self.broker.log());
         }
     }
 }
 
-const CLIENTS: &str = "mosquitto-clients";
-
+/// Returns the command of an MQTT client without its topic.
 fn client(program: &str, port: u16) -> Command {
     let mut command = Command::new(program);
     command.args(["-V", "5", "-q", "1", "-h", "127.0.0.1", "-p", &port.to_string()]);
     command
 }
 
-/// A message as a subscriber gets it.
+/// Received MQTT message.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub topic: String,
-    /// The last part of the topic.
+    /// Last level of the topic.
     pub leaf: String,
-    pub retained: bool,
+    pub is_retained: bool,
     pub payload: String,
-    /// The properties of MQTT 5.
+    /// MQTT 5 properties.
     pub properties: Value,
 }
 
 impl Message {
-    fn of(line: &str) -> Self {
+    /// Parses a line of `mosquitto_sub -F %j`.
+    fn parse(line: &str) -> Self {
         let message: Value = serde_json::from_str(line).expect("mosquitto_sub prints JSON");
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         let topic = text("topic");
         Self {
             leaf: topic.rsplit('/').next().unwrap_or_default().to_owned(),
             topic,
-            retained: message["retain"] == 1,
+            is_retained: message["retain"] == 1,
             payload: text("payload"),
             properties: message["properties"].clone(),
         }
     }
 
-    /// The payload as JSON; null when it is none.
+    /// Returns the payload as JSON, or null if it is none.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.payload).unwrap_or_default()
     }
 }
 
-/// A `mosquitto_sub`. Each topic is heard in its own order.
-pub struct Ear {
+/// Running `mosquitto_sub`. The messages of each topic are read in their order.
+pub struct Subscriber {
     process: Process,
-    heard: HashMap<String, usize>,
+    /// Number of the next line to read, by topic leaf.
+    next_lines: HashMap<String, usize>,
 }
 
-impl Ear {
+impl Subscriber {
     fn new(port: u16) -> Self {
         let mut command = client("mosquitto_sub", port);
         command.args(["-t", "instored/#", "--retain-as-published", "-F", "%j"]);
-        Self { process: Process::start(&mut command, CLIENTS), heard: HashMap::new() }
+        Self { process: Process::start(&mut command, CLIENTS), next_lines: HashMap::new() }
     }
 
-    /// The next message of a topic for which `wanted` has an answer; those before it are passed.
+    /// Waits for the next message of a topic for which `check` returns a value. Skips those before.
     pub fn next<T>(
         &mut self,
         leaf: &str,
-        what: &str,
-        mut wanted: impl FnMut(&Message) -> Option<T>,
+        expected: &str,
+        mut check: impl FnMut(&Message) -> Option<T>,
     ) -> T {
-        let from = self.heard.get(leaf).copied().unwrap_or_default();
-        let (at, found) = self.process.stdout.find(from, what, |line| {
-            let message = Message::of(line);
-            (message.leaf == leaf).then(|| wanted(&message)).flatten()
+        let from = self.next_lines.get(leaf).copied().unwrap_or_default();
+        let (line, found) = self.process.stdout.find(from, expected, |line| {
+            let message = Message::parse(line);
+            (message.leaf == leaf).then(|| check(&message)).flatten()
         });
-        self.heard.insert(leaf.to_owned(), at + 1);
+        self.next_lines.insert(leaf.to_owned(), line + 1);
         found
     }
 
-    /// Waits until the box says this of its availability.
-    pub fn availability(&mut self, wanted: &str) -> Message {
-        let is = |m: &Message| (m.payload == wanted).then(|| m.clone());
-        self.next("availability", &format!("availability {wanted}"), is)
+    /// Waits for `online` or `offline`.
+    pub fn availability(&mut self, expected: &str) -> Message {
+        let check = |m: &Message| (m.payload == expected).then(|| m.clone());
+        self.next("availability", &format!("availability {expected}"), check)
     }
 
-    /// Waits until the box is in a state.
-    pub fn state(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        self.next("state", &format!("the state `{what}`"), |m| Some(m.json()).filter(&wanted))
+    /// Waits for a state that meets a condition.
+    pub fn state(&mut self, condition: &str, is_met: impl Fn(&Value) -> bool) -> Value {
+        let check = |m: &Message| Some(m.json()).filter(&is_met);
+        self.next("state", &format!("the state `{condition}`"), check)
     }
 
-    /// Waits for a customer who comes or goes: `arrived` or `left`.
+    /// Waits for a visit event: `arrived`, `changed` or `left`.
     pub fn visit(&mut self, event: &str) -> Message {
-        let is = |m: &Message| (m.json()["event"] == event).then(|| m.clone());
-        self.next("visit", &format!("a visit that {event}"), is)
+        let check = |m: &Message| (m.json()["event"] == event).then(|| m.clone());
+        self.next("visit", &format!("the visit event `{event}`"), check)
     }
 
     /// Waits for a step of an enrolment.
     pub fn enrolment(&mut self, event: &str) -> Value {
-        let is = |m: &Message| Some(m.json()).filter(|json| json["event"] == event);
-        self.next("enrolment", &format!("the enrolment's `{event}`"), is)
+        let check = |m: &Message| Some(m.json()).filter(|json| json["event"] == event);
+        self.next("enrolment", &format!("the enrolment event `{event}`"), check)
     }
 
-    /// Everything heard so far.
-    pub fn heard(&self) -> Vec<Message> {
-        self.process.stdout.so_far().lines().map(Message::of).collect()
+    /// Waits for the end of an enrolment, which has to succeed. Returns the event `done`.
+    pub fn enrolled(&mut self) -> Value {
+        let check = |m: &Message| {
+            Some(m.json()).filter(|step| step["event"] == "done" || step["event"] == "failed")
+        };
+        let end = self.next("enrolment", "the end of the enrolment", check);
+        assert_eq!(end["event"], "done", "{end}");
+        end
+    }
+
+    /// Returns all messages received so far.
+    pub fn received(&self) -> Vec<Message> {
+        self.process.stdout.text_so_far().lines().map(Message::parse).collect()
     }
 }
 
-/// Has whoever stands in the scene enrol; the event `done`.
-pub fn enrol(broker: &Mosquitto, ear: &mut Ear) -> Value {
-    assert_eq!(broker.ask("enrol", ""), serde_json::json!({ "enrolling": {} }));
-    let over = |m: &Message| {
-        Some(m.json()).filter(|step| step["event"] == "done" || step["event"] == "failed")
-    };
-    let over = ear.next("enrolment", "the end of the enrolment", over);
-    assert_eq!(over["event"], "done", "{over}");
-    over
+/// Enrols the person in view by a command. Returns the event `done`.
+pub fn enrol(broker: &Mosquitto, subscriber: &mut Subscriber) -> Value {
+    assert_eq!(broker.command("enrol", ""), json!({ "enrolling": {} }));
+    subscriber.enrolled()
 }

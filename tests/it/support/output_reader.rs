@@ -1,104 +1,104 @@
-//! What a program prints, line by line, while it runs.
+//! Reader of a running program's output, line by line.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
-/// The lines printed so far, and those to come.
+/// Lines that a program has printed so far.
 #[derive(Clone)]
 pub struct OutputReader(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    printed: Mutex<Printed>,
+    output: Mutex<Output>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Printed {
+struct Output {
     lines: Vec<String>,
-    ended: bool,
+    has_ended: bool,
 }
 
 impl OutputReader {
     /// Reads `source` to its end, on a thread of its own.
-    pub fn of(source: impl Read + Send + 'static) -> Self {
-        let lines = Self(Arc::default());
-        let shared = lines.clone();
+    pub fn new(source: impl Read + Send + 'static) -> Self {
+        let reader = Self(Arc::default());
+        let shared = reader.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(source).split(b'\n').map_while(Result::ok) {
                 shared.lock().lines.push(String::from_utf8_lossy(&line).into_owned());
                 shared.0.changed.notify_all();
             }
-            shared.lock().ended = true;
+            shared.lock().has_ended = true;
             shared.0.changed.notify_all();
         });
-        lines
+        reader
     }
 
-    /// The first line from number `from` on for which `wanted` has an answer: its number, and the
-    /// answer.
+    /// Waits for a line, from number `from` on, for which `check` returns a value. Returns its number
+    /// and the value.
     pub fn find<T>(
         &self,
         from: usize,
-        what: &str,
-        wanted: impl FnMut(&str) -> Option<T>,
+        expected: &str,
+        check: impl FnMut(&str) -> Option<T>,
     ) -> (usize, T) {
-        self.find_within(PATIENCE, from, what, wanted)
+        self.find_within(TIMEOUT, from, expected, check)
     }
 
-    /// The same, for what takes its time.
+    /// Waits for a line like [`OutputReader::find`], at most for `timeout`.
     pub fn find_within<T>(
         &self,
-        patience: Duration,
+        timeout: Duration,
         from: usize,
-        what: &str,
-        mut wanted: impl FnMut(&str) -> Option<T>,
+        expected: &str,
+        mut check: impl FnMut(&str) -> Option<T>,
     ) -> (usize, T) {
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut next = from;
-        let mut printed = self.lock();
+        let mut output = self.lock();
         loop {
-            while let Some(line) = printed.lines.get(next) {
-                if let Some(found) = wanted(line) {
+            while let Some(line) = output.lines.get(next) {
+                if let Some(found) = check(line) {
                     return (next, found);
                 }
                 next += 1;
             }
-            let left = patience.saturating_sub(begun.elapsed());
-            if left.is_zero() || printed.ended {
-                let lines = printed.lines.join("\n");
-                drop(printed);
-                panic!("{what} did not come; instead:\n{lines}");
+            let left = timeout.saturating_sub(start.elapsed());
+            if left.is_zero() || output.has_ended {
+                let lines = output.lines.join("\n");
+                drop(output);
+                panic!("{expected} is missing in:\n{lines}");
             }
-            let waited = self.0.changed.wait_timeout(printed, left);
-            printed = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.0.changed.wait_timeout(output, left);
+            output = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Waits for a line that holds `text`.
-    pub fn expect(&self, text: &str) -> String {
+    /// Waits for a line that contains `text` and returns it.
+    pub fn wait_for(&self, text: &str) -> String {
         self.find(0, text, |line| line.contains(text).then(|| line.to_owned())).1
     }
 
-    /// Everything printed so far.
-    pub fn so_far(&self) -> String {
+    /// Returns the output so far.
+    pub fn text_so_far(&self) -> String {
         self.lock().lines.join("\n")
     }
 
-    /// Everything, when the program has ended.
-    pub fn whole(&self) -> String {
-        let printed = self.lock();
-        let waited = self.0.changed.wait_timeout_while(printed, PATIENCE, |p| !p.ended);
-        let (printed, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-        assert!(!timeout.timed_out(), "the output does not end:\n{}", printed.lines.join("\n"));
-        printed.lines.join("\n")
+    /// Waits for the end of the output and returns all of it.
+    pub fn complete_text(&self) -> String {
+        let output = self.lock();
+        let waited = self.0.changed.wait_timeout_while(output, TIMEOUT, |o| !o.has_ended);
+        let (output, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert!(!timeout.timed_out(), "the output does not end:\n{}", output.lines.join("\n"));
+        output.lines.join("\n")
     }
 
-    // A line is there or not; no panic leaves half of one.
-    fn lock(&self) -> MutexGuard<'_, Printed> {
-        self.0.printed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the output. Each change adds a whole line, so a panic leaves it consistent.
+    fn lock(&self) -> MutexGuard<'_, Output> {
+        self.0.output.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

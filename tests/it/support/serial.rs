@@ -1,27 +1,28 @@
-//! At most two boxes look at pictures at once, so that each has a core of a small machine.
+//! Limit of the boxes that run at the same time, so that each has a core of a small machine.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-const AT_ONCE: usize = 2;
+const RUNNING_BOXES_MAX: usize = 2;
 
-static TAKEN: Mutex<usize> = Mutex::new(0);
-static FREED: Condvar = Condvar::new();
+static RUNNING_BOXES: Mutex<usize> = Mutex::new(0);
+static BOX_STOPPED: Condvar = Condvar::new();
 
-/// A turn; it is over when dropped.
-pub struct Turn(());
+/// Permit to run a box, returned when it is dropped.
+pub struct Permit(());
 
-/// Waits for a turn. Whoever has one must not ask for another.
-pub fn turn() -> Turn {
-    let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut taken =
-        FREED.wait_while(taken, |n| *n == AT_ONCE).unwrap_or_else(PoisonError::into_inner);
-    *taken += 1;
-    Turn(())
+/// Waits for a permit. A test that has one must not request another.
+pub fn acquire() -> Permit {
+    let running = RUNNING_BOXES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut running = BOX_STOPPED
+        .wait_while(running, |running| *running == RUNNING_BOXES_MAX)
+        .unwrap_or_else(PoisonError::into_inner);
+    *running += 1;
+    Permit(())
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        FREED.notify_one();
+        *RUNNING_BOXES.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        BOX_STOPPED.notify_one();
     }
 }

@@ -1,19 +1,19 @@
-//! What customers do on the page, in a real browser, to a real box.
+//! Actions of customers on the page, with a real box and a real browser.
 
 use std::time::Duration;
 
 use crate::support::browser::Browser;
-use crate::support::entrance::{Entrance, program, start};
 use crate::support::mosquitto::Mosquitto;
-use crate::support::serial::turn;
-use crate::support::view::{AT_REST, assert_accessible, click, touch};
+use crate::support::page::{IS_AT_REST, assert_accessible, click, touch};
+use crate::support::serial::acquire;
+use crate::support::test_box::{TestBox, start, start_demo, url_in};
 
-/// How long the demonstration takes at most until its last visitor stays.
-const STORY: Duration = Duration::from_secs(600);
+/// Maximum time of the demonstration until its last visitor stays.
+const SCENARIO_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Bea chooses another name with her finger, on a screen with room for letters and on one without,
-/// and says what she does not eat.
-async fn touches(page: &str) {
+/// Renames a customer and sets their allergens by touch, on screens with and without a keyboard of the
+/// page.
+async fn rename_and_set_allergens_by_touch(page: &str) {
     for (width, height, screen) in
         [(390, 844, "small"), (800, 480, "low"), (1080, 1920, "upright"), (1280, 800, "wide")]
     {
@@ -21,22 +21,23 @@ async fn touches(page: &str) {
         browser.client.goto(page).await.unwrap();
         touch(&browser, &["button|Options", "button|Foods I avoid", "label|Gluten"]).await;
         let check = async |view: &str| {
-            browser.until("the page at rest", AT_REST).await;
+            browser.wait_for("the page at rest", IS_AT_REST).await;
             browser.screenshot(&format!("{screen}-{view}.png")).await;
             assert_accessible(&browser, &format!("{screen} {view}")).await;
         };
         check("avoid").await;
         touch(&browser, &["#sheet-close", "button|Options", "button|Choose my name"]).await;
-        browser.until("the field", "return document.querySelector('#chosen-name')").await;
+        browser.wait_for("the field", "return document.querySelector('#chosen-name')").await;
         check("name").await;
-        let keys = browser.ask("return document.querySelectorAll('.keys button').length").await;
+        let keys =
+            browser.run_script("return document.querySelectorAll('.keys button').length").await;
         if screen == "small" {
-            assert_eq!(keys, 0, "a phone has its own");
+            assert_eq!(keys, 0, "a phone has a keyboard of its own");
             continue;
         }
         assert!(keys.as_u64() > Some(26), "{screen}: {keys}");
-        let wrong = browser.ask(TOO_SMALL_OR_OUTSIDE).await;
-        assert_eq!(wrong, serde_json::json!([]), "{screen}");
+        let misplaced = browser.run_script(TOO_SMALL_OR_OUTSIDE).await;
+        assert_eq!(misplaced, serde_json::json!([]), "{screen}");
         if screen != "wide" {
             continue;
         }
@@ -45,131 +46,128 @@ async fn touches(page: &str) {
         touch(&browser, &["[name=space]", ".key|B", ".key|a", ".key|k", ".key|e", ".key|r"]).await;
         check("named").await;
         let name = "return document.querySelector('#chosen-name').value";
-        assert_eq!(browser.ask(name).await, "Zoë Baker");
+        assert_eq!(browser.run_script(name).await, "Zoë Baker");
         touch(&browser, &["button|Save"]).await;
         let named = "return document.querySelector('article h1')?.textContent === 'Zoë Baker'";
-        browser.until("the new name", named).await;
+        browser.wait_for("the new name", named).await;
 
-        let wishes = "[...document.querySelectorAll('.again .what')].map((e) => e.textContent)";
-        let gluten = format!("return {wishes}.includes('Linguine 500 g')");
-        browser.until("what contains gluten", &gluten).await;
+        let recommended =
+            "[...document.querySelectorAll('.again .what')].map((e) => e.textContent)";
+        let gluten = format!("return {recommended}.includes('Linguine 500 g')");
+        browser.wait_for("a product with gluten", &gluten).await;
         let avoid = ["button|Options", "button|Foods I avoid", "label|Gluten", "button|Save"];
         touch(&browser, &avoid).await;
-        let none = format!(
-            "const wishes = {wishes};
-             return wishes.length > 0 && !wishes.includes('Linguine 500 g')"
+        let without_gluten = format!(
+            "const products = {recommended};
+             return products.length > 0 && !products.includes('Linguine 500 g')"
         );
-        browser.until("nothing with gluten", &none).await;
+        browser.wait_for("no product with gluten", &without_gluten).await;
         touch(&browser, &avoid[..2]).await;
         let ticked =
             "return [...document.querySelectorAll('fieldset :checked')].map((e) => e.name)";
-        browser.until("the choices", "return document.querySelector('fieldset')").await;
-        assert_eq!(browser.ask(ticked).await, serde_json::json!(["gluten"]));
+        browser.wait_for("the choices", "return document.querySelector('fieldset')").await;
+        assert_eq!(browser.run_script(ticked).await, serde_json::json!(["gluten"]));
     }
 }
 
-/// Keys that a finger does not hit.
+/// Script that returns the keys that are too small for a finger or outside of the window.
 const TOO_SMALL_OR_OUTSIDE: &str = "return [...document.querySelectorAll('.keys button')]
      .map((key) => [key.textContent || key.name, key.getBoundingClientRect()])
      .filter(([, box]) => box.width < 43.9 || box.height < 43.9 || box.left < 0
          || box.right > innerWidth || box.bottom > innerHeight);";
 
 #[tokio::test]
-async fn a_customer_looks_back_lists_renames_hides_and_is_not_that_person_after_all() {
-    let _turn = turn();
+async fn page_lists_renames_hides_and_dismisses() {
+    let _permit = acquire();
     let folder = tempfile::tempdir().unwrap();
-    let mut command = program();
-    command.args(["demo", "--listen", "127.0.0.1:0"]).env("TMPDIR", folder.path());
-    let demo = start(&mut command);
-    let address =
-        |line: &str| line.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned);
-    let (_, page) = demo.stdout.find(0, "the page's address", address);
-    let encore = |line: &str| line.contains("stays for as long as you watch").then_some(());
-    let (line, ()) = demo.stdout.find_within(STORY, 0, "the encore", encore);
+    let (demo, page) = start_demo(folder.path());
+    let last_visitor = |line: &str| line.contains("stays for as long as you watch").then_some(());
+    let (line, ()) = demo.stdout.find_within(SCENARIO_TIMEOUT, 0, "the last visitor", last_visitor);
     let greeting = |line: &str| line.contains("welcome back, Bea").then_some(());
     demo.stdout.find(line, "the greeting", greeting);
 
     let browser = Browser::start(1280, 800).await;
     browser.client.goto(&page).await.unwrap();
     browser
-        .until("Bea", "return document.querySelector('article h1')?.textContent === 'Bea'")
+        .wait_for("Bea", "return document.querySelector('article h1')?.textContent === 'Bea'")
         .await;
 
-    // On the list, and off it again; the box says so, and the page shows what it says.
+    // Adding to and removing from the list: the page shows the list that the box publishes.
     assert!(click(&browser, &[".mark"]).await);
-    browser.until("listed", "return document.querySelector('.mark[aria-pressed=true]')").await;
+    browser.wait_for("listed", "return document.querySelector('.mark[aria-pressed=true]')").await;
     assert!(click(&browser, &["button|My list"]).await);
     let listed = "return document.querySelector('dialog .entries .what')?.textContent";
     let first = "return document.querySelector('article .again .what').textContent";
-    assert_eq!(browser.until("the list", listed).await, browser.ask(first).await);
+    assert_eq!(browser.wait_for("the list", listed).await, browser.run_script(first).await);
     assert!(click(&browser, &[".entry button"]).await);
     let empty =
         "return document.querySelector('dialog').innerText.includes('nothing on your list')";
-    browser.until("an empty list", empty).await;
+    browser.wait_for("an empty list", empty).await;
 
-    // The orders, page by page, and by product.
+    // Orders by time and by product.
     assert!(click(&browser, &["#sheet-close", "button|My orders"]).await);
     let dates = "return document.querySelectorAll('dialog .order').length > 1";
-    browser.until("the orders", dates).await;
+    browser.wait_for("the orders", dates).await;
     assert!(click(&browser, &["button|By product"]).await);
     let products = "return document.querySelector('dialog .entry .amount')?.textContent";
-    assert!(browser.until("the products", products).await.as_str().unwrap().contains('€'));
+    assert!(browser.wait_for("the products", products).await.as_str().unwrap().contains('€'));
 
-    // Another name, and nothing with gluten, on other screens.
+    // Name and allergens, on other screens.
     assert!(click(&browser, &["#sheet-close"]).await);
-    touches(&page).await;
+    rename_and_set_allergens_by_touch(&page).await;
     let named = "return document.querySelector('article h1')?.textContent === 'Zoë Baker'";
-    browser.until("the new name", named).await;
+    browser.wait_for("the new name", named).await;
 
-    // The first name only, and all of it again.
+    // Collapsing shows the first name only.
     assert!(click(&browser, &["button|Show less"]).await);
-    let drawn = "return document.querySelector('article').innerText.includes('Zoë')
+    let collapsed = "return document.querySelector('article').innerText.includes('Zoë')
         && !document.documentElement.textContent.includes('Baker')
         && !document.querySelector('article').innerText.includes('€')";
-    browser.until("less", drawn).await;
+    browser.wait_for("less", collapsed).await;
     assert!(click(&browser, &[".curtain"]).await);
-    browser.until("more", named).await;
+    browser.wait_for("more", named).await;
 
-    // No orders, no recommendations.
+    // Preferences: no orders, no recommendations.
     assert!(click(&browser, &["button|Options", "button|Hide my orders"]).await);
     browser
-        .until("no orders", "return !document.querySelector('article').textContent.includes('€')")
+        .wait_for(
+            "no orders",
+            "return !document.querySelector('article').textContent.includes('€')",
+        )
         .await;
     assert!(click(&browser, &["button|Options", "button|No recommendations"]).await);
-    browser.until("none", "return !document.querySelector('.again').checkVisibility()").await;
+    browser.wait_for("none", "return !document.querySelector('.again').checkVisibility()").await;
     assert!(click(&browser, &["button|Options", "button|Show my orders again"]).await);
-    browser.until("orders", "return document.querySelector('.last').checkVisibility()").await;
+    browser.wait_for("orders", "return document.querySelector('.last').checkVisibility()").await;
 
-    // Not them at all.
+    // A wrong recognition.
     assert!(click(&browser, &["button|This is not me"]).await);
     let quiet =
         "return document.body.dataset.state === 'quiet' && !document.querySelector('article')";
-    browser.until("quiet", quiet).await;
+    browser.wait_for("quiet", quiet).await;
 }
 
 #[tokio::test]
-async fn somebody_agrees_on_the_page_is_greeted_in_their_language_and_is_forgotten_there() {
+async fn page_enrols_greets_and_deletes_in_german() {
     let broker = Mosquitto::start();
-    let mut ear = broker.listen();
-    let mut entrance = Entrance::with_a_visitor(&broker);
-    entrance.set("INSTORED_DISPLAY_LANGUAGE", "de");
-    let daemon = entrance.open();
-    ear.state("streaming", |s| s["camera"] == "streaming");
-    let display = start(&mut entrance.instored(["display", "--listen", "127.0.0.1:0"]));
-    let (_, page) = display.stderr.find(0, "the page's address", |line| {
-        line.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned)
-    });
+    let mut subscriber = broker.subscribe();
+    let mut test_box = TestBox::with_visitor(&broker);
+    test_box.set("INSTORED_DISPLAY_LANGUAGE", "de");
+    let daemon = test_box.start();
+    subscriber.state("streaming", |s| s["camera"] == "streaming");
+    let display = start(&mut test_box.command(["display", "--listen", "127.0.0.1:0"]));
+    let (_, page) = display.stderr.find(0, "the page's address", url_in);
     let browser = Browser::start(1280, 800).await;
     browser.client.goto(&page).await.unwrap();
-    browser.until("German", "return document.documentElement.lang === 'de'").await;
+    browser.wait_for("German", "return document.documentElement.lang === 'de'").await;
 
     assert!(click(&browser, &["#read-consent", "button|Einverstanden: los"]).await);
-    let done = ear.enrolment("done");
+    let done = subscriber.enrolment("done");
     let code = done["claim_code"].as_str().unwrap();
     let shown = format!("return document.body.innerText.includes('{code}')");
-    browser.until("the claim code", &shown).await;
+    browser.wait_for("the claim code", &shown).await;
     let id = done["customer"]["id"].as_str().unwrap();
-    let record = entrance.run(["customers", "export", id]);
+    let record = test_box.run(["customers", "export", id]);
     assert!(
         record.stdout.contains("\"language\":\"de\"")
             || record.stdout.contains("\"language\": \"de\""),
@@ -177,10 +175,10 @@ async fn somebody_agrees_on_the_page_is_greeted_in_their_language_and_is_forgott
         record.stdout
     );
 
-    let visit = ear.visit("arrived").json();
+    let visit = subscriber.visit("arrived").json();
     assert_eq!(visit["customer"]["id"], id);
-    // A visit is short: whoever does not get through in one tries again in the next.
-    let mut tries = 0;
+    // If a visit is too short for all steps, they are repeated in the next one.
+    let mut attempts = 0;
     let steps = [
         "button|Optionen",
         "button|Mich vergessen",
@@ -188,13 +186,13 @@ async fn somebody_agrees_on_the_page_is_greeted_in_their_language_and_is_forgott
         "button|Ja, vergessen",
     ];
     while !click(&browser, &steps).await {
-        tries += 1;
-        assert!(tries < 8, "nobody could be forgotten");
+        attempts += 1;
+        assert!(attempts < 8, "the customer was not deleted");
     }
-    assert_eq!(ear.enrolment("withdrawn")["customer"], id);
+    assert_eq!(subscriber.enrolment("withdrawn")["customer"], id);
     browser
-        .until("the end", "return document.body.innerText.includes('Sie sind vergessen.')")
+        .wait_for("the end", "return document.body.innerText.includes('Sie sind vergessen.')")
         .await;
-    ear.state("nobody", |s| s["customers"] == 0);
+    subscriber.state("nobody", |s| s["customers"] == 0);
     daemon.stop();
 }

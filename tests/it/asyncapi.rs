@@ -1,31 +1,32 @@
-//! What is said over MQTT is what the AsyncAPI document says.
+//! Conformance of MQTT messages to the AsyncAPI document.
 
 use serde_json::{Value, json};
 
-use crate::demo::played;
-use crate::support::entrance::{Entrance, program, run};
+use crate::demo::run_once;
 use crate::support::mosquitto::Mosquitto;
+use crate::support::test_box::{TestBox, program, run};
 
-/// The document, as `instored config asyncapi` prints it.
-struct Contract(Value);
+/// AsyncAPI document that `instored config asyncapi` prints.
+struct Document(Value);
 
-impl Contract {
+impl Document {
+    /// Returns the document that the program prints.
     fn read() -> Self {
         let printed = run(program().args(["config", "asyncapi"]));
         assert_eq!(printed.code, Some(0), "{}", printed.stderr);
         Self(serde_json::from_str(&printed.stdout).expect("a document in JSON"))
     }
 
-    /// What is wrong with a payload, said on a topic or answered.
-    fn faults(&self, topic: Option<&str>, payload: &Value) -> Vec<String> {
+    /// Returns the violations in the payload of a topic, or of a response without a topic.
+    fn violations(&self, topic: Option<&str>, payload: &Value) -> Vec<String> {
         let address = topic.map(|topic| {
             let leaf = topic.splitn(3, '/').nth(2).expect("a topic of a box");
             json!(format!("instored/{{box}}/{leaf}"))
         });
         let channels = self.0["channels"].as_object().expect("channels");
-        let wanted = address.unwrap_or_default();
-        let Some(channel) = channels.values().find(|channel| channel["address"] == wanted) else {
-            return vec![format!("no channel has the address {wanted}")];
+        let address = address.unwrap_or_default();
+        let Some(channel) = channels.values().find(|channel| channel["address"] == address) else {
+            return vec![format!("no channel has the address {address}")];
         };
         let message = channel["messages"].as_object().and_then(|all| all.values().next());
         let schema = json!({
@@ -41,23 +42,23 @@ impl Contract {
 }
 
 #[test]
-fn the_document_is_one_by_asyncapis_own_schema() {
+fn document_conforms_to_asyncapi_schema() {
     let schema: Value = serde_json::from_str(include_str!("vendor/asyncapi-3.0.0.json")).unwrap();
     let validator = jsonschema::draft7::new(&schema).unwrap();
-    let document = Contract::read().0;
-    let faults: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
-    assert!(faults.is_empty(), "{faults:#?}");
-    // The validator would see a fault.
+    let document = Document::read().0;
+    let violations: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+    assert!(violations.is_empty(), "{violations:#?}");
+    // The validator finds a planted violation.
     let mut wrong = document;
     wrong["channels"]["visit"]["messages"]["visit"]["payload"]["type"] = json!("no type");
     assert!(!validator.is_valid(&wrong));
 }
 
 #[test]
-fn every_message_of_the_demonstration_is_as_the_document_says() {
-    let contract = Contract::read();
+fn demo_messages_conform_to_document() {
+    let document = Document::read();
     let folder = tempfile::tempdir().unwrap();
-    let demo = played(folder.path(), &[]);
+    let demo = run_once(folder.path(), &[]);
     assert_eq!(demo.code, Some(0), "{}", demo.stderr);
     let messages: Vec<Value> =
         demo.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -66,24 +67,24 @@ fn every_message_of_the_demonstration_is_as_the_document_says() {
         assert!(messages.iter().any(|message| message["topic"] == topic), "{leaf}");
     }
     for message in &messages {
-        let faults = contract.faults(message["topic"].as_str(), &message["payload"]);
-        assert!(faults.is_empty(), "{faults:#?}");
+        let violations = document.violations(message["topic"].as_str(), &message["payload"]);
+        assert!(violations.is_empty(), "{violations:#?}");
     }
-    // The contract would see a fault.
+    // The document rejects planted violations.
     let visit = messages.iter().find(|m| m["topic"] == "instored/demo/visit").unwrap();
     for (field, value) in [("v", json!(2)), ("visits", json!("many")), ("customer", json!({}))] {
         let mut wrong = visit["payload"].clone();
         wrong[field] = value;
-        assert!(!contract.faults(visit["topic"].as_str(), &wrong).is_empty(), "{field}");
+        assert!(!document.violations(visit["topic"].as_str(), &wrong).is_empty(), "{field}");
     }
 }
 
 #[test]
-fn what_a_till_asks_and_is_answered_is_as_the_document_says() {
-    let contract = Contract::read();
+fn commands_and_responses_conform_to_document() {
+    let document = Document::read();
     let broker = Mosquitto::start();
-    let mut ear = broker.listen();
-    let (_entrance, daemon, done) = Entrance::with_a_customer(&broker, &mut ear, &[]);
+    let mut subscriber = broker.subscribe();
+    let (_entrance, daemon, done) = TestBox::with_customer(&broker, &mut subscriber, &[]);
     let customer = &done["customer"]["id"];
     let order = json!({
         "claim_code": done["claim_code"],
@@ -110,18 +111,18 @@ fn what_a_till_asks_and_is_answered_is_as_the_document_says() {
         ("forget", json!({ "customer": customer })),
     ] {
         let topic = format!("instored/entrance/cmd/{verb}");
-        assert_eq!(contract.faults(Some(&topic), &payload), [""; 0], "{verb}");
-        let answer = broker.ask(verb, &payload.to_string());
-        assert_eq!(contract.faults(None, &answer), [""; 0], "{verb}");
+        assert_eq!(document.violations(Some(&topic), &payload), [""; 0], "{verb}");
+        let response = broker.command(verb, &payload.to_string());
+        assert_eq!(document.violations(None, &response), [""; 0], "{verb}");
     }
     let mut wrong = order;
     wrong["order"]["lines"][0]["quantity"] = json!("two");
-    assert!(!contract.faults(Some("instored/entrance/cmd/order"), &wrong).is_empty());
+    assert!(!document.violations(Some("instored/entrance/cmd/order"), &wrong).is_empty());
     daemon.stop();
-    for message in ear.heard() {
+    for message in subscriber.received() {
         if message.leaf == "availability" || message.topic.contains("/cmd/") {
             continue;
         }
-        assert_eq!(contract.faults(Some(&message.topic), &message.json()), [""; 0]);
+        assert_eq!(document.violations(Some(&message.topic), &message.json()), [""; 0]);
     }
 }

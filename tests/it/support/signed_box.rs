@@ -1,93 +1,87 @@
-//! A box that says what a test wants it to say, signed as the real one signs, so that a display can
-//! be shown any situation at once.
+//! Simulated box that publishes any event, signed like the real one.
 
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey};
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use super::entrance::{program, start};
 use super::mosquitto::Mosquitto;
 use super::process::Process;
+use super::test_box::{program, start, url_in};
 
-/// The box `entrance`, at a broker.
+/// Box `entrance` with a signing key of its own.
 pub struct SignedBox {
     key: SigningKey,
     port: u16,
 }
 
-/// Seconds since 1970, with fractions.
+/// Returns the current time in seconds since 1970.
 pub fn now() -> f64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.expect("the clock is past 1970").as_secs_f64()
 }
 
-/// A moment as events write it.
-pub fn at(seconds: f64) -> String {
-    let (whole, days) = (seconds.floor() as i64, (seconds / 86_400.0).floor() as i64);
-    // Civil from days: H. Hinnant, "chrono-compatible low-level date algorithms".
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let month = (5 * doy + 2) / 153;
-    let (day, month) =
-        (doy - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    let (second, milli) = (whole.rem_euclid(86_400), ((seconds - seconds.floor()) * 1e3) as i64);
-    let (h, m, s) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{milli:03}Z")
+/// Formats a time, in seconds since 1970, as RFC 3339 with milliseconds.
+fn timestamp(seconds: f64) -> String {
+    let time = Timestamp::from_millisecond((seconds * 1e3) as i64).expect("a time of this century");
+    format!("{time:.3}")
 }
 
 impl SignedBox {
+    /// Creates a box whose signing key is derived from `seed`.
     pub fn new(broker: &Mosquitto, seed: u8) -> Self {
         Self { key: SigningKey::from_bytes(&[seed; 32]), port: broker.port }
     }
 
-    /// Its page, as `instored display` serves it; with the address.
-    pub fn page(&self, more: &[(&str, &str)]) -> (Process, String) {
+    /// Starts `instored display` with the box's public key. Returns the page's address.
+    pub fn start_display(&self, environment: &[(&str, &str)]) -> (Process, String) {
         let key = URL_SAFE_NO_PAD.encode(self.key.verifying_key().as_bytes());
         let mut command = program();
         command.args(["display", "--listen", "127.0.0.1:0", "--key", &key]);
-        command.env("INSTORED_MQTT_PORT", self.port.to_string()).envs(more.iter().copied());
+        command.env("INSTORED_MQTT_PORT", self.port.to_string()).envs(environment.iter().copied());
         let display = start(&mut command);
-        let (_, page) = display.stderr.find(0, "the page's address", |line| {
-            line.split_whitespace().find(|w| w.starts_with("http://")).map(str::to_owned)
-        });
-        display.stderr.expect("connected to the MQTT broker");
+        let (_, page) = display.stderr.find(0, "the page's address", url_in);
+        display.stderr.wait_for("connected to the MQTT broker");
         (display, page)
     }
 
-    /// Says something on a topic of the box, signed for `topic`.
-    pub fn say(&self, leaf: &str, event: &Value) {
+    /// Publishes a signed event on a topic of the box.
+    pub fn publish(&self, leaf: &str, event: &Value) {
         let topic = format!("instored/entrance/{leaf}");
-        self.publish(&topic, &topic, &event.to_string());
+        self.publish_signed_for(&topic, &topic, &event.to_string());
     }
 
-    /// Says on one topic what was signed for another.
-    pub fn publish(&self, topic: &str, signed: &str, payload: &str) {
-        let length = u32::try_from(signed.len()).expect("a topic is short").to_be_bytes();
-        let bytes =
-            [b"instored-event-v1\0".as_slice(), &length, signed.as_bytes(), payload.as_bytes()];
+    /// Publishes a payload on `topic` with the signature for `signed_topic`.
+    pub fn publish_signed_for(&self, topic: &str, signed_topic: &str, payload: &str) {
+        let length = u32::try_from(signed_topic.len()).expect("a topic is short").to_be_bytes();
+        let bytes = [
+            b"instored-event-v1\0".as_slice(),
+            &length,
+            signed_topic.as_bytes(),
+            payload.as_bytes(),
+        ];
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(&bytes.concat()).to_bytes());
         let mut command = Command::new("mosquitto_pub");
         command.args(["-V", "5", "-q", "1", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
         command.args(["-t", topic, "-m", payload]);
         command.args(["-D", "publish", "user-property", "sig", &signature]);
         command.args(["-D", "publish", "user-property", "key", "test"]);
-        let ended = Process::start(&mut command, "mosquitto-clients").wait();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let finished = Process::start(&mut command, "mosquitto-clients").wait();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     }
 
-    /// What a customer with some orders is greeted with.
+    /// Returns a visit event of customer `number`, with an order and recommendations, that expires
+    /// after `seconds`.
     pub fn visit(&self, event: &str, number: u32, name: &str, seconds: f64) -> Value {
         let now = now();
         json!({
-            "v": 1, "id": uuid(rand(), 0), "event": event,
-            "customer": { "id": uuid(u64::from(number), 7), "name": name }, "visits": 12,
+            "v": 1, "id": Uuid::new_v4(), "event": event,
+            "customer": { "id": Uuid::from_u128(number.into()), "name": name }, "visits": 12,
             "orders": [{
                 "id": "T2-77", "placed": "2026-03-29T09:15:00+02:00[Europe/Berlin]",
                 "currency": "EUR", "total": 1473,
@@ -108,35 +102,25 @@ impl SignedBox {
                 { "sku": "7000", "name": "Coffee beans", "reason": "31 other customers buy it",
                   "why": { "kind": "liked_here", "customers": 31 } },
             ],
-            "issued": at(now), "expires": at(now + seconds),
+            "issued": timestamp(now), "expires": timestamp(now + seconds),
         })
     }
 
-    /// What the box is doing, as it said at a moment.
+    /// Returns a state of the box.
     pub fn state(&self, camera: &str, issued: f64) -> Value {
         json!({
             "v": 1, "mode": "watching", "camera": camera, "model": "test", "customers": 1,
-            "refused_templates": 0, "version": "0", "issued": at(issued),
+            "refused_templates": 0, "version": "0", "issued": timestamp(issued),
         })
     }
 
-    /// A step of an enrolment.
+    /// Returns an enrolment event that expires after `seconds`.
     pub fn step(&self, mut step: Value, seconds: f64) -> Value {
         let now = now();
         step["v"] = json!(1);
-        step["id"] = json!(uuid(rand(), 1));
-        step["issued"] = json!(at(now));
-        step["expires"] = json!(at(now + seconds));
+        step["id"] = json!(Uuid::new_v4());
+        step["issued"] = json!(timestamp(now));
+        step["expires"] = json!(timestamp(now + seconds));
         step
     }
-}
-
-fn uuid(high: u64, low: u64) -> String {
-    let digits = format!("{high:016x}{low:016x}");
-    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
-}
-
-fn rand() -> u64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    RandomState::new().hash_one(0)
 }

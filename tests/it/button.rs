@@ -1,0 +1,72 @@
+//! `instored button` on a box with a rendered scene and a simulated panel.
+
+use crate::support::assert_contains;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::test_box::TestBox;
+
+/// Maximum number of visits in which the hold has to succeed. A hold fails if it is completed after
+/// the visitor has left.
+const VISITS_MAX: usize = 4;
+
+#[test]
+fn button_press_enrols_and_hold_withdraws() {
+    let broker = Mosquitto::start();
+    let mut subscriber = broker.subscribe();
+    let mut test_box = TestBox::with_visitor(&broker);
+    test_box.set("INSTORED_PANEL_DRIVER", "simulated");
+    let daemon = test_box.start();
+    subscriber.state("streaming", |s| s["camera"] == "streaming");
+
+    let pressed = test_box.run(["button", "press"]);
+    assert_eq!(pressed.code, Some(0), "{}", pressed.stderr);
+    subscriber.enrolment("started");
+    let customer = subscriber.enrolled()["customer"]["id"].clone();
+    let export = test_box.run(["customers", "export", customer.as_str().unwrap()]);
+    let export: serde_json::Value = serde_json::from_str(&export.stdout).unwrap();
+    assert_eq!(export["consents"][0]["how"], "button");
+
+    let is_withdrawn = (0..VISITS_MAX).any(|_| {
+        subscriber.visit("arrived");
+        let held = test_box.run(["button", "hold", "6"]);
+        assert_eq!(held.code, Some(0), "{}", held.stderr);
+        let withdrawn = subscriber
+            .received()
+            .into_iter()
+            .any(|message| message.leaf == "enrolment" && message.json()["event"] == "withdrawn");
+        withdrawn
+    });
+    assert!(is_withdrawn, "not withdrawn in {VISITS_MAX} visits");
+    assert_eq!(subscriber.enrolment("withdrawn")["customer"], customer);
+    subscriber.state("no customer", |s| s["customers"] == 0);
+    daemon.stop();
+}
+
+#[test]
+fn button_press_without_simulated_panel_is_refused() {
+    let broker = Mosquitto::start();
+    let test_box = TestBox::with_visitor(&broker);
+    let daemon = test_box.start();
+    daemon.wait_until_ready();
+    for arguments in [&["button", "press"][..], &["button", "hold", "6"]] {
+        let refused = test_box.run(arguments);
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        assert_contains(
+            &refused.stderr,
+            &["panel.driver is not \"simulated\"", "set panel.driver = \"simulated\" and restart"],
+        );
+    }
+    daemon.stop();
+    let refused = test_box.run(["button", "press"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert_contains(&refused.stderr, &["no daemon runs at", "instored run"]);
+}
+
+#[test]
+fn button_hold_rejects_durations_out_of_range() {
+    let test_box = TestBox::new(9, "/dev/video99");
+    for seconds in ["0", "0.09", "61", "-1", "long"] {
+        let rejected = test_box.run(["button", "hold", "--", seconds]);
+        assert_eq!(rejected.code, Some(2), "{seconds}: {}", rejected.stderr);
+        assert_contains(&rejected.stderr, &["seconds from 0.1 to 60"]);
+    }
+}
