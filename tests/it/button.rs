@@ -29,11 +29,10 @@ fn button_press_enrols_and_hold_withdraws() {
         subscriber.visit("arrived");
         let held = test_box.run(["button", "hold", "6"]);
         assert_eq!(held.code, Some(0), "{}", held.stderr);
-        let withdrawn = subscriber
+        subscriber
             .received()
             .into_iter()
-            .any(|message| message.leaf == "enrolment" && message.json()["event"] == "withdrawn");
-        withdrawn
+            .any(|message| message.leaf == "enrolment" && message.json()["event"] == "withdrawn")
     });
     assert!(is_withdrawn, "not withdrawn in {VISITS_MAX} visits");
     assert_eq!(subscriber.enrolment("withdrawn")["customer"], customer);
