@@ -257,12 +257,14 @@ impl BoxSession {
     /// Queues the messages that each session, and each start of Home Assistant, begins with.
     fn announce(&self) {
         let Shared { box_id, home_assistant, .. } = &*self.shared;
-        let messages = [
+        // While the queue is locked, the key is not replaced.
+        let mut queue = self.shared.queue();
+        queue.announce([
             self.shared.key_message(),
             home_assistant.discovery(box_id),
             availability(box_id, topics::ONLINE),
-        ];
-        self.shared.queue().announce(messages);
+        ]);
+        drop(queue);
         self.shared.wake.notify_one();
     }
 

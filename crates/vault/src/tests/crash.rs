@@ -289,7 +289,7 @@ fn power_cut_during_rotation_leaves_rotatable_vault() {
         let disk = Disk::new();
         let vault = fixture.open_with(disk.opener()).unwrap();
         fill(&vault, 5);
-        let old = vault.signing_key().key_id();
+        let old = vault.signing_key().public();
         disk.fail_after(at, io::ErrorKind::Other);
         let done = vault.rotate_keys(context(5));
         drop(vault);
@@ -301,7 +301,14 @@ fn power_cut_during_rotation_leaves_rotatable_vault() {
         resumed += u32::from(vault.is_rotation_pending());
         vault.rotate_keys(context(6)).unwrap();
         assert_sound(&vault);
-        assert_ne!(vault.signing_key().key_id(), old);
+        assert_ne!(vault.signing_key().public(), old);
+        // The endorsements lead from the old key to the current one, whenever the power was cut.
+        let endorsements = vault.key_endorsements().unwrap();
+        let current = endorsements.iter().fold(old, |key, next| {
+            assert_eq!(next.old, key);
+            next.new
+        });
+        assert_eq!(current, vault.signing_key().public());
         drop(vault);
         assert_sound(&fixture.open_with(disk.opener()).unwrap());
         if done.is_ok() {
