@@ -31,6 +31,29 @@ fn assert_signed(message: &Message) {
 }
 
 #[test]
+fn rotated_key_is_announced_with_endorsement_of_old_key() {
+    let broker = Mosquitto::start();
+    let mut subscriber = broker.subscribe();
+    let test_box = TestBox::with_visitor(&broker);
+    let daemon = test_box.start();
+    let mut old = subscriber.next("key", "the first key", |m| Some(m.json()));
+    for count in 1..=2 {
+        assert_eq!(test_box.run(["keys", "rotate"]).code, Some(0));
+        let key = subscriber.next("key", "a new key", |m| {
+            Some(m.json()).filter(|key| key["key_id"] != old["key_id"])
+        });
+        let endorsements = key["endorsements"].as_array().unwrap();
+        assert_eq!(endorsements.len(), count, "{key}");
+        let newest = &endorsements[count - 1];
+        assert_eq!((&newest["by"], &newest["ed25519"]), (&old["ed25519"], &key["ed25519"]));
+        let is_new = |m: &Message| m.properties["user-properties"]["key"] == key["key_id"];
+        subscriber.next("state", "a state with the new key", |m| is_new(m).then_some(()));
+        old = key;
+    }
+    daemon.stop();
+}
+
+#[test]
 fn customer_enrols_buys_is_greeted_and_is_deleted() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();
