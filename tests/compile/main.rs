@@ -1,11 +1,12 @@
-//! What the types promise: no embedding without a purpose, nobody in the vault without a consent.
-//! When a newer compiler words its refusals otherwise, `TRYBUILD=overwrite` takes them down anew.
+//! Guarantees of the types: no embedding without a purpose, no enrolment without a consent.
+//!
+//! If a newer compiler changes its messages, `TRYBUILD=overwrite` updates the expected ones.
 
-// That this compiles shows that the others fail for the reason that they name.
+// This module compiles, which proves that the others fail for the reason in their names.
 mod with_purpose_and_consent;
 
 #[test]
-fn what_must_not_be_written_does_not_compile() {
+fn misuse_of_purpose_and_consent_does_not_compile() {
     let _ = (with_purpose_and_consent::embed as fn(_, _, _) -> _, with_purpose_and_consent::enrol);
     let cases = trybuild::TestCases::new();
     cases.compile_fail("ui/embedding_without_a_purpose.rs");

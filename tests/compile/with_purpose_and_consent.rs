@@ -1,4 +1,4 @@
-//! What the refused programs do, done rightly.
+//! Correct versions of the rejected programs.
 
 use instored_domain::{ClaimCode, Consent, Embedding, ModelId};
 use instored_imaging::Picture;

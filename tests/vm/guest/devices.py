@@ -1,4 +1,4 @@
-"""The guest's camera, button, light and broker: kernel devices and real programs."""
+"""Camera, button, LED, broker and service of the guest: kernel devices and real programs."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ STILLS = Path("/mnt/host/stills")
 BUTTON, LIGHT = 17, 27
 
 
-def say(what: str) -> None:
-    """Tells the log what is being done, with the guest's own time."""
-    print(f"[{time.monotonic():8.2f}] {what}", flush=True)
+def log(text: str) -> None:
+    """Prints a line with the guest's time."""
+    print(f"[{time.monotonic():8.2f}] {text}", flush=True)
 
 
 def sh(*command: str, check: bool = True) -> str:
-    """What a program prints."""
+    """Runs a program and returns its standard output."""
     done = subprocess.run(command, capture_output=True, text=True)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
-def until(what: str, seconds: float, holds: Callable[[], Any], every: float = 0.02) -> Any:
-    """Waits until something holds, and gives it back; asks at intervals of so many seconds."""
+def wait_until(condition: str, seconds: float, check: Callable[[], Any], every: float = 0.02) -> Any:
+    """Polls a condition at an interval in seconds, and returns its first true value."""
     deadline = time.monotonic() + seconds
-    while not (found := holds()):
+    while not (found := check()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come within {seconds} s")
+            raise AssertionError(f"{condition} is missing after {seconds} s")
         time.sleep(every)
     return found
 
 
-def in_time(what: str, took: float, limit: float) -> None:
-    """Says how long something took, and holds it against its limit."""
-    say(f"{what} after {took:.2f} s")
-    assert took <= limit, f"{what} after {took:.2f} s, and not within {limit} s"
+def assert_within(event: str, took: float, limit: float) -> None:
+    """Asserts a duration, in seconds, and prints it."""
+    log(f"{event} after {took:.2f} s")
+    assert took <= limit, f"{event} after {took:.2f} s; limit: {limit} s"
 
 
-def play(part: Callable[[], None]) -> None:
-    """Plays it; where it fails, the box's journal says more."""
+def run_part(part: Callable[[], None]) -> None:
+    """Runs a part. If it fails, the box's journal is printed."""
     try:
         part()
     except BaseException:
@@ -60,36 +60,36 @@ def play(part: Callable[[], None]) -> None:
         raise
 
 
-def plug_in_loopback(number: int) -> str:
-    """Loads v4l2loopback, and gives back the path of its device."""
+def load_loopback(number: int) -> str:
+    """Loads v4l2loopback and returns the path of its device."""
     path = f"/dev/video{number}"
     sh("modprobe", "v4l2loopback", "exclusive_caps=1", "max_buffers=4",
        "card_label=Entrance Camera", f"video_nr={number}")
-    until("the camera's node", 10, lambda: Path(path).exists())
+    wait_until("the camera's node", 10, lambda: Path(path).exists())
     return path
 
 
 def unload(module: str) -> None:
-    """Removes a module, as soon as nobody uses it any more."""
+    """Removes a module as soon as it is unused."""
     rmmod = lambda: subprocess.run(["rmmod", module], stderr=subprocess.DEVNULL)
-    until(f"an unused {module}", 15, lambda: not rmmod().returncode)
+    wait_until(f"an unused {module}", 15, lambda: not rmmod().returncode)
 
 
 class Camera:
-    """A v4l2loopback device, and the process that films for it."""
+    """A v4l2loopback device with the process that writes its frames."""
 
     def __init__(self, number: int = 10) -> None:
         self.number = number
-        self.plug_in()
+        self.load()
 
-    def plug_in(self, number: int | None = None) -> None:
-        """Loads the module, and films an empty entrance."""
+    def load(self, number: int | None = None) -> None:
+        """Loads the module and shows an empty entrance."""
         self.number = number or self.number
-        plug_in_loopback(self.number)
+        load_loopback(self.number)
         self.start()
 
-    def unplug(self) -> None:
-        """Ends the film, and unloads the module once whoever watched has let go."""
+    def unload_module(self) -> None:
+        """Stops the frames and unloads the module as soon as no program uses it."""
         self.stop()
         unload("v4l2loopback")
 
@@ -103,56 +103,57 @@ class Camera:
         )
 
     def stop(self) -> None:
-        """As a power cut of the camera would."""
+        """Kills the process, like a power cut of the camera."""
         self.process.kill()
         self.process.wait()
 
     def show(self, scene: str) -> float:
-        """Shows a scene, from the next frame on, or with " still" its first frame; gives back when."""
+        """Shows a scene, or with the suffix " still" its first frame, from the next frame on. Returns the
+        time."""
         self.process.stdin.write(f"{scene}\n")
         self.process.stdin.flush()
         return time.monotonic()
 
     def freeze(self) -> None:
-        """Gives no more frames, and stays."""
+        """Sends no more frames. The device stays."""
         self.show("nothing")
 
 
-def projector(device: str, fourcc: str, stride: int, size: int) -> int:
-    """The loopback device, open to be written: frames of `size` bytes in this format."""
+def open_output(device: str, fourcc: str, stride: int, size: int) -> int:
+    """Opens the loopback device for writing frames of `size` bytes in a format."""
     node = os.open(device, os.O_RDWR)
-    # The device is what it said it was when somebody last asked, and remembers a writer for good that
-    # did not stream.
+    # The device updates its capabilities only when they are queried. A writer that opens it without
+    # streaming blocks it for good.
     fcntl.ioctl(node, 0x80685600, bytearray(104))  # VIDIOC_QUERYCAP
     # struct v4l2_format: VIDEO_OUTPUT; width, height, format, no fields, stride, size, sRGB.
     code = int.from_bytes(fourcc.encode(), "little")
-    wanted = struct.pack("=I4x7I", 2, WIDTH, HEIGHT, code, 1, stride, size, 8)
-    fcntl.ioctl(node, 0xC0D05605, bytearray(wanted.ljust(208, b"\0")))  # VIDIOC_S_FMT
+    format_ = struct.pack("=I4x7I", 2, WIDTH, HEIGHT, code, 1, stride, size, 8)
+    fcntl.ioctl(node, 0xC0D05605, bytearray(format_.ljust(208, b"\0")))  # VIDIOC_S_FMT
     fcntl.ioctl(node, 0x40045612, struct.pack("=I", 2))  # VIDIOC_STREAMON
     return node
 
 
-def film(device: str) -> None:
-    """Writes frames into the device at the camera's rate; scenes are named on standard input."""
+def write_frames(device: str) -> None:
+    """Writes frames to the device at the camera's rate. Standard input selects the scene."""
     scenes = {scene.stem: scene.read_bytes() for scene in SCENES.iterdir()}
     showing = "nobody"
 
-    def listen() -> None:
+    def read_scenes() -> None:
         nonlocal showing
         for line in sys.stdin:
             showing = line.strip()
         os._exit(0)
 
-    threading.Thread(target=listen, daemon=True).start()
-    node = projector(device, "YUYV", WIDTH * 2, FRAME)
-    due, shown = time.monotonic(), 0
+    threading.Thread(target=read_scenes, daemon=True).start()
+    node = open_output(device, "YUYV", WIDTH * 2, FRAME)
+    due, frame_count = time.monotonic(), 0
     while True:
         scene, _, still = showing.partition(" ")
         if scene in scenes:
             frames = scenes[scene]
-            start = 0 if still else shown * FRAME % len(frames)
+            start = 0 if still else frame_count * FRAME % len(frames)
             os.write(node, frames[start : start + FRAME])
-            shown += 1
+            frame_count += 1
         due += 1 / FPS
         time.sleep(max(0, due - time.monotonic()))
 
@@ -197,7 +198,7 @@ class GpioSim:
 
 
 class Panel:
-    """A simulated GPIO chip with the button and the light at its lines."""
+    """A simulated GPIO chip with button and LED."""
 
     def __init__(self, sim: GpioSim | None = None, index: int = 0) -> None:
         sim = sim or GpioSim("box", ["pinctrl-bcm2711"])
@@ -212,7 +213,7 @@ class Panel:
         self._pull(BUTTON, "pull-up")
 
     def tap(self) -> None:
-        """A short press, with a hundred bounces at each of its ends."""
+        """Presses the button shortly, with 50 bounces at each edge."""
         for ends in ("pull-down", "pull-up"):
             for _ in range(50):
                 self._pull(BUTTON, "pull-up")
@@ -223,65 +224,65 @@ class Panel:
     def is_lit(self) -> bool:
         return (self.lines / f"sim_gpio{LIGHT}/value").read_text().strip() == "1"
 
-    def lit(self, seconds: float) -> list[float]:
-        """How long the light was on, each time it went out within so many seconds."""
-        spells, since, end = [], None, time.monotonic() + seconds
+    def lit_durations(self, seconds: float) -> list[float]:
+        """Watches the LED for some seconds. Returns the duration of each completed flash."""
+        durations, since, end = [], None, time.monotonic() + seconds
         while (now := time.monotonic()) < end:
             on = self.is_lit()
             if on and since is None:
                 since = now
             elif not on and since is not None:
-                spells.append(now - since)
+                durations.append(now - since)
                 since = None
             time.sleep(0.01)
-        return spells
+        return durations
 
     def _pull(self, line: int, level: str) -> None:
         (self.lines / f"sim_gpio{line}/pull").write_text(level)
 
 
-class Ear:
-    """Hears everything that the boxes say on the broker."""
+class Subscriber:
+    """Receives all messages of all boxes."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[float, str, Any]] = []
+        self.received: list[tuple[float, str, Any]] = []
         command = ["mosquitto_sub", "-V", "5", "-q", "1", "-t", "instored/#", "-F", "%t %p"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._read, daemon=True).start()
 
-    def _listen(self) -> None:
+    def _read(self) -> None:
         for line in self.process.stdout:
-            topic, _, payload = line.strip().partition(" ")
+            topic, _, text = line.strip().partition(" ")
             try:
-                said = json.loads(payload)
+                payload = json.loads(text)
             except ValueError:
-                said = payload
-            self.heard.append((time.monotonic(), topic.rsplit("/", 1)[-1], said))
-            brief = {k: said[k] for k in ("event", "reason", "count", "camera", "mode") if k in said} \
-                if isinstance(said, dict) else said
-            say(f"  heard {topic}: {brief}")
+                payload = text
+            self.received.append((time.monotonic(), topic.rsplit("/", 1)[-1], payload))
+            brief = {k: payload[k] for k in ("event", "reason", "count", "camera", "mode") if k in payload} \
+                if isinstance(payload, dict) else payload
+            log(f"  received {topic}: {brief}")
 
-    def mark(self) -> int:
-        """A place from which on to wait."""
-        return len(self.heard)
+    def position(self) -> int:
+        """Returns the number of messages so far, as a start for `wait`."""
+        return len(self.received)
 
     def wait(
-        self, topic: str, fits: Callable[[Any], bool], seconds: float, since: int
+        self, topic: str, matches: Callable[[Any], bool], seconds: float, since: int
     ) -> tuple[float, Any]:
-        """The first message of the topic since the mark that fits, and when it came."""
+        """Waits for a matching message of a topic after a position. Returns its time and payload."""
 
         def found() -> tuple[float, Any] | None:
-            new = ((at, said) for at, where, said in self.heard[since:] if where == topic)
-            return next(((at, said) for at, said in new if fits(said)), None)
+            new = ((at, payload) for at, where, payload in self.received[since:] if where == topic)
+            return next(((at, payload) for at, payload in new if matches(payload)), None)
 
-        return until(f"a fitting message on {topic}", seconds, found)
+        return wait_until(f"a matching message on {topic}", seconds, found)
 
-    def silent(self, topic: str, since: int) -> bool:
-        return not any(where == topic for _, where, _ in self.heard[since:])
+    def has_no_message(self, topic: str, since: int) -> bool:
+        return not any(where == topic for _, where, _ in self.received[since:])
 
 
 class Box:
-    """The installed package and its service."""
+    """Installed package and its service."""
 
     SERVICE = "instored"
 
@@ -299,11 +300,11 @@ class Box:
         # Without a panel of its own, the box finds the chip by its label.
         self.set("panel", "chip", f'"{self.panel.chip}"' if self.panel else '"auto"')
         if platform.machine() == "x86_64":
-            # QEMU has no byte products for this processor, and takes floats one by one.
+            # QEMU emulates this processor without byte products and with scalar floats.
             self.set("vision", "embedder", '"mobilefacenet"')
 
     def set(self, section: str, key: str, value: str) -> None:
-        """Takes the comment sign from a key, as an editor would, and sets it."""
+        """Uncomments a key, as an editor would, and sets it."""
         before, header, after = self.config.read_text().partition(f"\n[{section}]\n")
         after, changed = re.subn(rf"(?m)^#?{key} =.*", f"{key} = {value}", after, count=1)
         assert header and changed, f"the configuration has no [{section}] {key}"
@@ -316,7 +317,7 @@ class Box:
         return sh("systemctl", "show", "-P", name, self.SERVICE).strip()
 
     def thread(self, name: str) -> int:
-        """The id of one of the service's threads."""
+        """Returns the id of a thread of the service."""
         for task in Path(f"/proc/{self.property('MainPID')}/task").iterdir():
             if (task / "comm").read_text().strip() == name:
                 return int(task.name)
@@ -329,9 +330,9 @@ class Box:
         return sh("journalctl", "-q", "-o", "cat", "-u", self.SERVICE)
 
 
-def state(said: Any) -> str:
-    return said["camera"]
+def state(payload: Any) -> str:
+    return payload["camera"]
 
 
 if __name__ == "__main__":
-    film(sys.argv[1])
+    write_frames(sys.argv[1])

@@ -7,7 +7,7 @@ import json
 import subprocess
 import time
 
-from devices import Box, Camera, Ear, GpioSim, Panel, play, say, state, unload, until
+from devices import Box, Camera, Subscriber, GpioSim, Panel, run_part, log, state, unload, wait_until
 
 # Numbers below this one belong to other chips.
 FIRST_NUMBER = 11
@@ -26,14 +26,14 @@ def doctor() -> tuple[bool, str]:
     """Returns whether the doctor finds the panel good, and its text."""
     printed = subprocess.run(["instored", "doctor", "--json"], capture_output=True, text=True).stdout
     panel = next(line for line in json.loads(printed) if line["what"] == "panel")
-    say(f"  {panel['says']}")
+    log(f"  {panel['says']}")
     return panel["good"], panel["says"]
 
 
-def without_a_chip(box: Box, ear: Ear) -> None:
-    say("no GPIO chip: the service runs, and the doctor says what is missing")
+def without_a_chip(box: Box, subscriber: Subscriber) -> None:
+    log("no GPIO chip: the service runs, and the doctor reports it")
     box.systemctl("start")
-    ear.wait("state", lambda said: state(said) == "streaming", 20, 0)
+    subscriber.wait("state", lambda payload: state(payload) == "streaming", 20, 0)
     good, says = doctor()
     assert not good and "this machine has none" in says and "panel.driver" in says, says
     time.sleep(REOPENED)
@@ -41,9 +41,9 @@ def without_a_chip(box: Box, ear: Ear) -> None:
     assert box.journal().count("no GPIO chip for button and status LED") == 1, "logged once"
 
 
-def chips_of(model: str, box: Box, ear: Ear) -> None:
+def chips_of(model: str, box: Box, subscriber: Subscriber) -> None:
     labels = MODELS[model]
-    say(f"the chips of a {model} appear, numbered from {FIRST_NUMBER}")
+    log(f"the chips of a {model} appear, numbered from {FIRST_NUMBER}")
     others = GpioSim("others", [f"other-{i}" for i in range(FIRST_NUMBER)])
     sim = GpioSim("pi", labels)
     assert sim.chips[0] == f"gpiochip{FIRST_NUMBER}", sim.chips
@@ -51,24 +51,24 @@ def chips_of(model: str, box: Box, ear: Ear) -> None:
     others.remove()
     index = next(i for i, label in enumerate(labels) if label.startswith("pinctrl-"))
     panel = Panel(sim, index)
-    until("the panel", REOPENED, lambda: doctor()[0], every=1)
+    wait_until("the panel", REOPENED, lambda: doctor()[0], every=1)
     assert f"{panel.chip} ({labels[index]})" in doctor()[1]
-    flash = until("a flash of the LED", 10, lambda: panel.lit(4))
+    flash = wait_until("a flash of the LED", 10, lambda: panel.lit_durations(4))
     assert all(length < 0.2 for length in flash), flash
-    since = ear.mark()
+    since = subscriber.position()
     panel.tap()
-    ear.wait("enrolment", lambda said: said["event"] == "started", 20, since)
-    assert until("the LED to ask for a look", 10, panel.is_lit)
+    subscriber.wait("enrolment", lambda payload: payload["event"] == "started", 20, since)
+    assert wait_until("the LED to ask for a look", 10, panel.is_lit)
 
-    say(f"the chips of the {model} disappear while the service runs")
+    log(f"the chips of the {model} disappear while the service runs")
     sim.remove()
-    until("the loss", REOPENED, lambda: not doctor()[0], every=1)
-    ear.wait("enrolment", lambda said: said["event"] == "failed", 60, since)
-    assert box.property("NRestarts") == "0", "a lost panel restarts nothing"
+    wait_until("the loss", REOPENED, lambda: not doctor()[0], every=1)
+    subscriber.wait("enrolment", lambda payload: payload["event"] == "failed", 60, since)
+    assert box.property("NRestarts") == "0", "the lost panel restarted the service"
 
 
 def a_line_in_use(box: Box) -> None:
-    say("the button's line is in use")
+    log("the button's line is in use")
     sim = GpioSim("busy", ["pinctrl-rp1"], used_line=17)
     time.sleep(REOPENED)
     good, says = doctor()
@@ -76,28 +76,28 @@ def a_line_in_use(box: Box) -> None:
     sim.remove()
 
 
-def lines_by_name(box: Box, ear: Ear) -> None:
-    say("lines are configured by name")
+def lines_by_name(box: Box, subscriber: Subscriber) -> None:
+    log("lines are configured by name")
     box.set("panel", "button_line", '"GPIO17"')
     box.set("panel", "light_line", '"GPIO27"')
     box.systemctl("restart")
-    chips_of("Raspberry Pi 5", box, ear)
+    chips_of("Raspberry Pi 5", box, subscriber)
 
 
 def main() -> None:
-    camera, ear = Camera(), Ear()
+    camera, subscriber = Camera(), Subscriber()
     box = Box(None)
     box.install()
     box.configure()
-    without_a_chip(box, ear)
+    without_a_chip(box, subscriber)
     for model in MODELS:
-        chips_of(model, box, ear)
+        chips_of(model, box, subscriber)
     a_line_in_use(box)
-    lines_by_name(box, ear)
+    lines_by_name(box, subscriber)
     camera.stop()
     unload("gpio-sim")
 
 
 if __name__ == "__main__":
-    play(main)
-    print("the panel is found under every number")
+    run_part(main)
+    print("panel: passed")

@@ -1,4 +1,4 @@
-"""Tries what the service has to be able to do and what it must not, and says what came of it."""
+"""Tries required and forbidden actions of the service, and prints the outcomes as JSON."""
 
 import errno
 import json
@@ -35,7 +35,7 @@ def outcome(trial) -> str:
     try:
         trial()
     except TimeoutError:
-        return "refused"  # Packets are dropped without a word.
+        return "refused"  # Packets are dropped silently.
     except OSError as error:
         return "refused" if error.errno in REFUSALS else error.strerror
     return "done"

@@ -1,4 +1,4 @@
-"""Stops one thread of another process, as a thread that hangs would stop."""
+"""Stops a single thread of another process, like a hang."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 
 
-def hang(thread: int) -> None:
-    """The thread stands still for as long as this process lives; all others go on."""
+def stop_thread(thread: int) -> None:
+    """Stops a thread until this process ends. The other threads continue."""
     for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
         if libc.ptrace(request, thread, None, None) < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def bury(thread: int) -> None:
-    """Lets go of a thread that was killed, as whoever traces it has to; without waiting."""
+def reap_thread(thread: int) -> None:
+    """Reaps a killed thread without waiting. Its tracer has to do so."""
     try:
         os.waitpid(thread, os.WNOHANG | WALL)
     except ChildProcessError:
-        pass  # It is gone.
+        pass  # It is reaped already.
