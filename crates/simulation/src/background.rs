@@ -2,6 +2,8 @@
 
 use instored_imaging::Picture;
 
+use crate::random::Random;
+
 /// Upper edge of the floor, in picture heights.
 const FLOOR: f32 = 0.66;
 /// Sides of the door, in picture widths.
@@ -39,15 +41,14 @@ type Board = Vec<(f32, f32, Colour)>;
 
 /// Returns random goods for one shelf.
 fn stock(seed: u64) -> [Board; BOARDS] {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut between = |low: f32, high: f32| low + (high - low) * random.f32();
+    let mut random = Random::new(seed);
     std::array::from_fn(|_| {
         let (mut at, mut board) = (0.0, Vec::new());
         while at < 1.0 {
-            at += between(0.06, 0.16);
-            let shade = between(70.0, 150.0);
-            let colour = [0; 3].map(|_: i32| shade + between(-38.0, 38.0));
-            board.push((at, between(0.5, 0.9), colour));
+            at += random.between(0.06, 0.16);
+            let shade = random.between(70.0, 150.0);
+            let colour = [0; 3].map(|_: i32| shade + random.between(-38.0, 38.0));
+            board.push((at, random.between(0.5, 0.9), colour));
         }
         board
     })

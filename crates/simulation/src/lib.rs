@@ -7,7 +7,7 @@
 //! | `background`, `sensor_noise` | picture of the empty shop, exposure and noise |
 //! | `sprite`, `matte`, `movement` | people cut out of portraits, and their movements |
 //! | [`panel`] | button and status LED |
-//! | [`portraits`] | portraits of people |
+//! | [`portraits`], `random` | portraits of people, pseudo-random numbers |
 //!
 //! Rules:
 //! 1. A picture depends only on the portraits, the seed and the frame number; the same commands at the
@@ -21,6 +21,7 @@ mod matte;
 mod movement;
 pub mod panel;
 pub mod portraits;
+mod random;
 mod scene;
 mod sensor_noise;
 mod sprite;

@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 use std::time::Duration;
 
-use crate::sensor_noise::hash;
+use crate::random::uniform_hash;
 
 /// Time to walk in or out, or from one place to another.
 const WALK_TIME: Duration = Duration::from_secs(2);
@@ -162,7 +162,7 @@ pub(super) fn smoothstep(t: f32) -> f32 {
 
 /// Returns a phase from 0 to 1.
 fn phase(seed: u64, index: u64) -> f32 {
-    (hash(seed.wrapping_mul(31).wrapping_add(index)) >> 40) as f32 / (1u32 << 24) as f32
+    uniform_hash(seed.wrapping_mul(31).wrapping_add(index))
 }
 
 #[cfg(test)]

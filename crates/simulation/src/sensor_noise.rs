@@ -2,15 +2,12 @@
 
 use instored_imaging::Picture;
 
+use crate::random::{Random, hash};
+
 /// Number of precomputed noise values; each row of a picture starts at another one.
 const VALUES: usize = 1 << 16;
 /// Standard deviation of the noise, in levels of 255.
 const SIGMA: f32 = 2.2;
-
-/// Returns a number that looks random and depends on `seed` only.
-pub(super) fn hash(seed: u64) -> u64 {
-    fastrand::Rng::with_seed(seed).u64(..)
-}
 
 /// Gaussian noise of a sensor.
 pub(super) struct SensorNoise {
@@ -21,10 +18,10 @@ pub(super) struct SensorNoise {
 impl SensorNoise {
     /// Precomputes the noise of a seed.
     pub(super) fn new(seed: u64) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed);
+        let mut random = Random::new(seed);
         let mut gaussian = || {
             // The sum of twelve uniform numbers has a variance of 1 and is nearly Gaussian.
-            let sum: f32 = (0..12).map(|_| random.f32()).sum();
+            let sum: f32 = (0..12).map(|_| random.uniform()).sum();
             ((sum - 6.0) * SIGMA).round() as i8
         };
         Self { values: (0..VALUES).map(|_| gaussian()).collect(), seed }
