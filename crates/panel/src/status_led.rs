@@ -5,7 +5,7 @@
 //! | `idle` | on 0.06 s, off 2.94 s, repeated | ready: press the button to opt in |
 //! | `look_here` | on 0.5 s, off 0.5 s, repeated | please look at the camera |
 //! | `capturing` | on 0.12 s, off 0.12 s, repeated | hold still, views are being captured |
-//! | `succeeded` | on 2 s, then off | enrolled, or deleted |
+//! | `succeeded` | on 2 s, then off | enrolled, recognised or deleted |
 //! | `failed` | on 0.15 s, off 0.15 s, on 0.15 s, off 0.15 s, on 0.15 s, then off | the enrolment failed, nothing was stored |
 //! | `out_of_order` | on 0.1 s, off 0.2 s, on 0.1 s, off 1.6 s, repeated | out of order: no camera |
 //! | `hold_to_withdraw` | on 0.9 s, off 0.1 s, repeated | keep holding to be deleted, release to stay |

@@ -135,7 +135,7 @@ impl Shared {
     fn set_unavailable(&mut self, error: &PanelError) {
         let state = PanelState::Unavailable(error.to_string());
         if self.state != state {
-            tracing::error!("{error}; trying again every {} s", RETRY_DELAY_MAX.as_secs());
+            tracing::error!("{error}; trying again at least every {} s", RETRY_DELAY_MAX.as_secs());
             self.state = state;
         }
     }
