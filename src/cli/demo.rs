@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments, mut config: Config) -> anyhow::Result<E
     if let Some(listen) = arguments.listen {
         config.display.listen = listen;
     }
-    let options = Options { once: arguments.once, json: arguments.json };
+    let options = Options { is_single_run: arguments.once, is_json: arguments.json };
     runtime()?.block_on(async {
         let stop_signal = stop_signal()?;
         let stop = async {

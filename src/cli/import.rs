@@ -10,7 +10,7 @@ use instored_orders::{Entries, Entry, Format, ImportError, RejectedLine};
 
 use crate::output::print_error;
 
-/// Entries per batch: far below the size limit of the control socket.
+/// Entries per batch: far below the size limit of the admin socket.
 const BATCH_ENTRIES_MAX: usize = 1000;
 /// Lines per batch: bounds a batch of few but huge orders.
 const BATCH_LINES_MAX: usize = 10_000;

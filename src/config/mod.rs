@@ -235,7 +235,7 @@ impl Config {
         }
     }
 
-    /// Returns the path of the daemon's control socket.
+    /// Returns the path of the daemon's admin socket.
     pub fn socket_path(&self) -> PathBuf {
         self.runtime_dir.join("control.sock")
     }

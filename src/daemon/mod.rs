@@ -18,7 +18,8 @@
 //! 1. Only the main loop changes the controller, one event at a time.
 //! 2. A failure after the start is logged and retried; only a panic of the vision thread ends the
 //!    daemon.
-//! 3. No log line at the level info or above contains a customer's id, name or purchase.
+//! 3. No log line at the level info or above contains a customer's id, name or purchase. Errors about
+//!    a damaged or missing record are the exception: they contain the id of its customer.
 
 pub mod admin_api;
 mod admin_requests;

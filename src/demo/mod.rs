@@ -31,9 +31,9 @@ use scenario::{Scenario, ScenarioError};
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Runs the scenario once at full speed, without the display.
-    pub once: bool,
+    pub is_single_run: bool,
     /// Prints each MQTT message as a line of JSON instead of sentences.
-    pub json: bool,
+    pub is_json: bool,
 }
 
 /// Time for which a greeting stays on the display.
@@ -50,8 +50,8 @@ pub async fn run(
     config: Config,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let output = if options.json { Output::Json } else { Output::Text };
-    if options.once {
+    let output = if options.is_json { Output::Json } else { Output::Text };
+    if options.is_single_run {
         run_once(config, output, stop).await
     } else {
         run_with_display(config, output, stop).await
