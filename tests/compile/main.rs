@@ -1,16 +1,15 @@
-//! Guarantees of the types: no embedding without a purpose, no enrolment without a consent.
-//!
-//! If a newer compiler changes its messages, `TRYBUILD=overwrite` updates the expected ones.
+//! Guarantees of the types: no embedding without a purpose, no customer in the vault without a consent.
+//! `TRYBUILD=overwrite` writes the expected messages again after an update of the compiler.
 
-// This module compiles, which proves that the others fail for the reason in their names.
+// Compiles, which shows that the other programs fail for the reason that they name.
 mod with_purpose_and_consent;
 
 #[test]
-fn misuse_of_purpose_and_consent_does_not_compile() {
+fn forbidden_programs_do_not_compile() {
     let _ = (with_purpose_and_consent::embed as fn(_, _, _) -> _, with_purpose_and_consent::enrol);
     let cases = trybuild::TestCases::new();
     cases.compile_fail("ui/embedding_without_a_purpose.rs");
-    cases.compile_fail("ui/purpose_made_up.rs");
+    cases.compile_fail("ui/purpose_outlives_window.rs");
     cases.compile_fail("ui/enrolment_without_a_consent.rs");
     cases.compile_fail("ui/consent_made_up.rs");
 }

@@ -1,4 +1,4 @@
-//! Correct versions of the rejected programs.
+//! The rejected programs with a purpose and a consent.
 
 use instored_domain::{ClaimCode, Consent, Embedding, ModelId};
 use instored_imaging::Picture;

@@ -1,5 +1,0 @@
-use instored_vision::Purpose;
-
-fn main() {
-    let _ = Purpose::recognition(&());
-}
