@@ -6,7 +6,7 @@
 //! averaged over all possible galleries. Unlike 1 − (1 − FMR)^N, this does not assume that the
 //! comparisons of a person are independent: some people resemble many others.
 //!
-//! A threshold that fewer than [`COMPARISONS_MIN`] comparisons reach depends on chance, and on people
+//! A threshold that fewer than `COMPARISONS_MIN` comparisons reach depends on chance, and on people
 //! who occur under two names. There the threshold follows an exponential tail. This tail is heavier
 //! than that of a bounded or a normal distribution, so that the real FPIR is below the target.
 
