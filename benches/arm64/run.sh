@@ -1,12 +1,14 @@
 #!/bin/sh
-# Instructions that one run of each network's layers takes on the cores of the Raspberry Pi 4 and 5
-# (Cortex-A72 and A76), counted by QEMU: exact, and the same on every machine.
+# Counts the instructions of one run of each network on the cores of the Raspberry Pi 4 and 5 (Cortex-A72
+# and A76) with QEMU. The counts are exact and the same on every machine.
 #
 #   benches/arm64/run.sh
 #
-# Needs an aarch64 toolchain for Rust (RUSTC and CARGO may name it), aarch64-linux-gnu-gcc, the
-# aarch64 C library, and qemu-aarch64 before version 8, whose plugins count (QEMU may name it).
-# WORK is where it builds; by default target/arm64.
+# Requirements: a Rust toolchain with the aarch64 target, aarch64-linux-gnu-gcc, the aarch64 C library, and
+# qemu-aarch64 before version 8, which supports the plugin.
+# Environment variables:
+#   RUSTC, CARGO, LINKER, CC, QEMU  programs to use
+#   WORK                            folder for the build (default: target/arm64)
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 root=$(dirname "$(dirname "$here")")
@@ -29,13 +31,13 @@ count() { # CORE ARGUMENT…
 printf '%-14s %12s %12s %12s   million instructions\n' '' A72 A76 'A76 floats'
 for network in mobilefacenet sface yunet; do
     line=$(printf '%-14s' "$network")
-    for how in cortex-a72 cortex-a76 'cortex-a76 floats'; do
-        set -- $how
+    for options in cortex-a72 cortex-a76 'cortex-a76 floats'; do
+        set -- $options
         core=$1
         shift
-        thrice=$(count "$core" "$network" "$@" 3)
-        once=$(count "$core" "$network" "$@" 1)
-        line="$line $(awk "BEGIN { printf \"%12.1f\", ($thrice - $once) / 2e6 }")"
+        three_runs=$(count "$core" "$network" "$@" 3)
+        one_run=$(count "$core" "$network" "$@" 1)
+        line="$line $(awk "BEGIN { printf \"%12.1f\", ($three_runs - $one_run) / 2e6 }")"
     done
     echo "$line"
 done

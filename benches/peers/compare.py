@@ -1,4 +1,4 @@
-"""Runs the program and its peers in turns, and prints medians and ratios."""
+"""Times the program and its peers alternately, and prints medians and ratios."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 
 import peers
 
-RUNS = 5  # of each peer in a round
+RUNS = 5  # of each peer per round
 
 
 def main() -> None:
@@ -27,23 +27,23 @@ def main() -> None:
     parser.add_argument("program", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--only", help="only contests whose name has this in it")
+    parser.add_argument("--only", help="only comparisons whose name contains this")
     arguments = parser.parse_args()
 
-    pictures = pictures_of_a_face(arguments.root, arguments.work)
+    pictures = face_pictures(arguments.root, arguments.work)
     results = {}
-    for name, (own, others) in contests(arguments, pictures).items():
+    for name, (own, others) in comparisons(arguments, pictures).items():
         if arguments.only and arguments.only not in name:
             continue
-        results[name] = contest(own, others(), arguments.rounds)
+        results[name] = compare(own, others(), arguments.rounds)
         if not arguments.json:
-            tell(name, results[name])
+            report(name, results[name])
     if arguments.json:
         json.dump(results, sys.stdout)
 
 
-def contests(arguments: argparse.Namespace, pictures: dict[str, Path]) -> dict:
-    """By name: our time in ms, and what makes the peers, each a call whose time is taken."""
+def comparisons(arguments: argparse.Namespace, pictures: dict[str, Path]) -> dict:
+    """Returns by name: a call that returns the program's time in ms, and a call that creates the peers."""
 
     def own(stage: str, size: str = "640x480", share: float = 1, **options: object) -> Callable:
         width, height = options.pop("detector", size).split("x")
@@ -65,7 +65,7 @@ def contests(arguments: argparse.Namespace, pictures: dict[str, Path]) -> dict:
     work, frame = arguments.work, cv2.imread(str(pictures["640x480"]))
     return {
         "embed, SFace": (own("embed", model="sface"), lambda: peers.embedders(work, "sface")),
-        # Alone, MobileFaceNet is run on a face and on its mirror image.
+        # The program runs MobileFaceNet on a face and its mirror image.
         "embed, MobileFaceNet": (
             own("embed", model="mobilefacenet", share=0.5),
             lambda: peers.embedders(work, "mobilefacenet"),
@@ -91,20 +91,20 @@ def contests(arguments: argparse.Namespace, pictures: dict[str, Path]) -> dict:
     }
 
 
-def contest(own: Callable, others: dict[str, Callable], rounds: int) -> dict[str, float]:
+def compare(own: Callable, others: dict[str, Callable], rounds: int) -> dict[str, float]:
     times: dict[str, list[float]] = {"instored": []} | {name: [] for name in others}
     for _ in range(rounds):
         times["instored"].append(own())
         for name, run in others.items():
             run()
             for _ in range(RUNS):
-                began = time.process_time()
+                start = time.process_time()
                 run()
-                times[name].append((time.process_time() - began) * 1e3)
+                times[name].append((time.process_time() - start) * 1e3)
     return {name: median(values) for name, values in times.items()}
 
 
-def tell(name: str, medians: dict[str, float]) -> None:
+def report(name: str, medians: dict[str, float]) -> None:
     print(f"\n{name}")
     own = medians["instored"]
     for peer, milliseconds in medians.items():
@@ -112,8 +112,8 @@ def tell(name: str, medians: dict[str, float]) -> None:
         print(f"  {peer:34} {milliseconds:9.3f} ms{ratio}", flush=True)
 
 
-def pictures_of_a_face(root: Path, work: Path) -> dict[str, Path]:
-    """One portrait, on grey, at each size."""
+def face_pictures(root: Path, work: Path) -> dict[str, Path]:
+    """Writes a portrait on grey at each size. Returns the paths."""
     portrait = cv2.imread(str(root / "crates/simulation/portraits/person_a_1.jpg"))
     paths = {}
     for width, height in ((640, 480), (320, 320)):

@@ -1,4 +1,4 @@
-"""What people would use instead, each as a call whose time is taken."""
+"""Alternatives to the program's functions, each as a call to be timed."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def embedders(work: Path, name: str) -> Peers:
     face = np.random.default_rng(1).uniform(0, 255, (1, 3, 112, 112)).astype(np.float32)
     if name == "mobilefacenet":
         face = (face - 127.5) / 128
-    return sessions(forms(work, name, face), face)
+    return sessions(variants(work, name, face), face)
 
 
 def detectors(work: Path, size: tuple[int, int]) -> Peers:
     picture = np.random.default_rng(1).uniform(0, 255, (1, 3, size[1], size[0])).astype(np.float32)
     small = picture[:, :, :320, :320]
-    calls = sessions(forms(work, "yunet", small), picture)
+    calls = sessions(variants(work, "yunet", small), picture)
     detector = opencv_detector(size)
     pixels = picture[0].transpose(1, 2, 0).astype(np.uint8)
     return calls | {"OpenCV FaceDetectorYN": lambda: detector.detect(pixels)}
@@ -44,7 +44,7 @@ def frames(work: Path, frame: np.ndarray) -> Peers:
         for face in detector.detect(frame)[1]:
             recogniser.feature(recogniser.alignCrop(frame, face))
 
-    return {"OpenCV, its two classes": opencv} | deepface(work, frame)
+    return {"OpenCV FaceDetectorYN + FaceRecognizerSF": opencv} | deepface(work, frame)
 
 
 def deepface(work: Path, frame: np.ndarray) -> Peers:
@@ -86,29 +86,29 @@ def sessions(models: dict[str, Path], values: np.ndarray) -> Peers:
     return calls
 
 
-def forms(work: Path, name: str, sample: np.ndarray) -> dict[str, Path]:
-    """The same weights in every form that onnxruntime may like."""
-    folder = work / "forms"
+def variants(work: Path, name: str, sample: np.ndarray) -> dict[str, Path]:
+    """Returns the same weights in all formats that onnxruntime may run fast."""
+    folder = work / "variants"
     folder.mkdir(exist_ok=True)
     names = ("published f32", "rewritten f32", "weights int8", "QDQ int8", "QLinearConv int8", "dynamic int8")
-    paths = {form: folder / f"{name}-{form.replace(' ', '-')}.onnx" for form in names}
+    paths = {variant: folder / f"{name}-{variant.replace(' ', '-')}.onnx" for variant in names}
     if not paths["dynamic int8"].exists():
-        onnx.save(networks.original(name), paths["published f32"])
+        onnx.save(networks.published(name), paths["published f32"])
         rewritten = networks.source(name)
         rewrite.simplify(rewritten)
         onnx.save(rewritten.model(), paths["rewritten f32"])
-        paths["weights int8"].write_bytes(networks.product(name))
+        paths["weights int8"].write_bytes(networks.shipped(name))
         f32 = paths["rewritten f32"]
         types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-        for form, kind in (("QDQ int8", QuantFormat.QDQ), ("QLinearConv int8", QuantFormat.QOperator)):
+        for variant, kind in (("QDQ int8", QuantFormat.QDQ), ("QLinearConv int8", QuantFormat.QOperator)):
             reader = Samples(sample)
-            quantize_static(f32, paths[form], reader, kind, per_channel=True, **types)
+            quantize_static(f32, paths[variant], reader, kind, per_channel=True, **types)
         quantize_dynamic(f32, paths["dynamic int8"], weight_type=QuantType.QInt8)
     return paths
 
 
 class Samples(CalibrationDataReader):
-    """A few pictures' worth of ranges: enough to be timed, not to be accurate."""
+    """Calibration data for timing only: two copies of one picture."""
 
     def __init__(self, sample: np.ndarray) -> None:
         self.left = [{"input": sample}] * 2

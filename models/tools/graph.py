@@ -1,4 +1,4 @@
-"""A network small enough to rewrite by hand: nodes in order, constants by name."""
+"""Graph of a small network: nodes in execution order, constants by name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IR_VERSION = 7
 
 @dataclass
 class Graph:
-    """Floating-point constants are kept in double precision and rounded once, at the end."""
+    """Graph for rewriting. Constants are kept in double precision and rounded once, at the end."""
 
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
@@ -40,7 +40,7 @@ class Graph:
         return [node for node in self.nodes if value in node.input]
 
     def bypass(self, node: onnx.NodeProto) -> None:
-        """Take a node out: whoever read its output reads its first input."""
+        """Removes a node. Readers of its output read its first input instead."""
         self.nodes.remove(node)
         for reader in self.consumers(node.output[0]):
             reader.input[list(reader.input).index(node.output[0])] = node.input[0]
@@ -58,12 +58,12 @@ class Graph:
     def model(self) -> onnx.ModelProto:
         used = dict.fromkeys(name for node in self.nodes for name in node.input)
         initialisers = [
-            numpy_helper.from_array(single(self.constants[name]), name)
+            numpy_helper.from_array(to_f32(self.constants[name]), name)
             for name in used
             if name in self.constants
         ]
         graph = helper.make_graph(
-            self.nodes, "instored", described(self.inputs), described(self.outputs), initialisers
+            self.nodes, "instored", value_infos(self.inputs), value_infos(self.outputs), initialisers
         )
         model = helper.make_model(
             graph,
@@ -75,11 +75,11 @@ class Graph:
         return model
 
 
-def single(values: np.ndarray) -> np.ndarray:
+def to_f32(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32) if values.dtype == np.float64 else values
 
 
-def described(values: dict[str, Shape]) -> list[onnx.ValueInfoProto]:
+def value_infos(values: dict[str, Shape]) -> list[onnx.ValueInfoProto]:
     return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in values.items()]
 
 

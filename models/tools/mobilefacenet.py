@@ -1,4 +1,4 @@
-"""The MobileFaceNet of FaceX-Zoo, drawn from the names in its state dictionary."""
+"""Builds the MobileFaceNet of FaceX-Zoo from the parameter names of its state dictionary."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Builder:
         return self.graph.add("BatchNormalization", [x, *parameters], output, epsilon=EPSILON)
 
     def block(self, x: str, name: str, stride: int = 1) -> str:
-        """Convolution, batch normalisation and, where the block has slopes, a PReLU."""
+        """Adds a convolution, batch normalisation and, if the block has slopes, PReLU."""
         weight = self.state[f"{name}.conv.weight"]
         size = weight.shape[2]
         x = self.graph.add(

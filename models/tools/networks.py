@@ -1,4 +1,4 @@
-"""The four networks, as their authors published them and as they are shipped."""
+"""The four networks: as published, and as shipped."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tools import fetch, graph, mobilefacenet, quantize, rewrite, tflite_graph, 
 NAMES = ("yunet", "sface", "mobilefacenet", "minifasnet")
 
 
-def original(name: str) -> onnx.ModelProto:
-    """The published weights in f32, layer by layer as trained."""
+def published(name: str) -> onnx.ModelProto:
+    """Returns the published network in f32, with its layers as trained."""
     return source(name).model()
 
 
-def product(name: str) -> bytes:
-    """The file that is shipped."""
+def shipped(name: str) -> bytes:
+    """Returns the contents of the shipped file."""
     network = source(name)
     rewrite.simplify(network)
     quantize.quantize_weights(network)
@@ -24,13 +24,14 @@ def product(name: str) -> bytes:
 
 
 def centre(name: str) -> list[float]:
-    """Twice the shift of the last batch normalisation: where faces lie in the output."""
+    """Returns the mean output over faces: twice the shift of the last batch normalisation."""
     network = source(name)
     last = [node for node in network.nodes if node.op_type == "BatchNormalization"][-1]
     return [round(2 * float(value), 6) for value in network.constants[last.input[2]]]
 
 
 def source(name: str) -> graph.Graph:
+    """Returns the graph of the published network."""
     path = fetch.weights(name)
     if name == "mobilefacenet":
         return mobilefacenet.build(torch_pickle.read(path))
@@ -47,10 +48,10 @@ def source(name: str) -> graph.Graph:
 
 
 def free_size(network: graph.Graph) -> None:
-    """The detector was exported for 640×640 but holds for any height and width."""
+    """Replaces the exported input size of 640×640 by any height and width."""
     network.inputs = {"input": (1, 3, "height", "width")}
     for name, (_, _, values) in network.outputs.items():
         network.outputs[name] = (1, f"cells_{name.split('_')[1]}", values)
     for node in network.nodes:
         if node.op_type == "Resize":
-            node.input[1] = ""  # a region of interest that the mode does not read
+            node.input[1] = ""  # region of interest, not used in this mode

@@ -1,4 +1,4 @@
-"""Rewrites that change no output but for the rounding of floats."""
+"""Rewrites of a graph that preserve its outputs, except for the rounding of floats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import onnx
 
 from tools.graph import Graph, attribute
 
-FOLDED_BYTES = 4 << 20  # tract unpacks a constant at load only if it takes no more than this in f32
+FOLDED_BYTES_MAX = 4 << 20  # largest f32 constant that tract folds at load
 
 
 def simplify(graph: Graph) -> None:
@@ -26,7 +26,7 @@ def drop_dropout(graph: Graph) -> None:
 
 
 def fold_scaling(graph: Graph) -> None:
-    """A multiplication by one number before a convolution goes into its weights."""
+    """Folds the multiplication by a number into the weights of the following convolutions."""
     for node in [node for node in graph.nodes if node.op_type == "Mul"]:
         factor = graph.constants.get(node.input[1])
         readers = graph.consumers(node.output[0])
@@ -37,7 +37,7 @@ def fold_scaling(graph: Graph) -> None:
 
 
 def fold_batch_norm(graph: Graph) -> None:
-    """Batch normalisation goes into the linear layer before it, or else into the one after."""
+    """Folds batch normalisation into the linear layer before it, or else into the one after it."""
     for node in [node for node in graph.nodes if node.op_type == "BatchNormalization"]:
         gamma, beta, mean, variance = (graph.constants[name] for name in node.input[1:])
         scale = gamma / np.sqrt(variance + attribute(node, "epsilon"))
@@ -59,7 +59,7 @@ def fold_batch_norm(graph: Graph) -> None:
 
 
 def merge_linear(graph: Graph) -> None:
-    """Two fully connected layers with nothing between them are one."""
+    """Merges two consecutive fully connected layers."""
     for node in [node for node in graph.nodes if node.op_type == "Gemm"]:
         before = graph.producer(node.input[0])
         if before is not None and before.op_type == "Gemm":
@@ -71,10 +71,10 @@ def merge_linear(graph: Graph) -> None:
 
 
 def split_large(graph: Graph) -> None:
-    """A large fully connected layer becomes several side by side, each with some of the outputs."""
+    """Splits a large fully connected layer by its outputs into several parallel ones."""
     for node in [node for node in graph.nodes if node.op_type == "Gemm"]:
         weight, bias = linear_parts(graph, node)
-        parts = -(-weight.size * 4 // FOLDED_BYTES)
+        parts = -(-weight.size * 4 // FOLDED_BYTES_MAX)
         while len(weight) % parts:
             parts += 1
         if parts == 1:
@@ -91,14 +91,14 @@ def split_large(graph: Graph) -> None:
             inputs = [node.input[0], *constants]
             slices.append(onnx.helper.make_node("Gemm", inputs, [name], transB=1))
         names = [part.output[0] for part in slices]
-        joined = onnx.helper.make_node("Concat", names, [output], axis=1)
-        graph.nodes[position : position + 1] = [*slices, joined]
+        concat = onnx.helper.make_node("Concat", names, [output], axis=1)
+        graph.nodes[position : position + 1] = [*slices, concat]
 
 
 def plain_prelu(graph: Graph) -> None:
-    """PReLU in terms of operators that run fast everywhere.
+    """Replaces PReLU by operators that are fast in all runtimes.
 
-    With slopes of at most one it is max(x, a·x), otherwise max(x, 0) + a·min(x, 0).
+    The replacement is max(x, a·x) if all slopes are at most 1, else max(x, 0) + a·min(x, 0).
     """
     zero = graph.constant("zero", np.zeros(1))
     for node in [node for node in graph.nodes if node.op_type == "PRelu"]:
@@ -121,7 +121,7 @@ def plain_prelu(graph: Graph) -> None:
 
 
 def tidy_names(graph: Graph) -> None:
-    """Call every value after the operator that makes it, every constant after its reader."""
+    """Names every value after the operator that computes it, every constant after its reader."""
     counts: dict[str, int] = {}
     constants: dict[str, np.ndarray] = {}
     for node in graph.nodes:
@@ -152,5 +152,5 @@ def set_linear_parts(
 
 
 def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """A matrix product summed exactly, so that it is the same on every machine."""
+    """Returns a matrix product with exact sums, which is the same on every machine."""
     return np.array([[math.fsum(row * column) for column in right.T] for row in left])

@@ -1,7 +1,7 @@
-"""Turns a small TFLite classifier into a graph, channels first, without a single transpose.
+"""Converts a small TFLite classifier to a graph in NCHW order without transpositions.
 
-Understood are the operators of MiniFASNetV2 as exporters write them: PAD before a convolution
-becomes its padding, and GREATER, MUL, SELECT become the PReLU that they spell out.
+The operators of MiniFASNetV2 are supported in the form that exporters write: PAD before a convolution
+becomes its padding; GREATER, MUL and SELECT become PReLU.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Converter:
 
 
 def options(operator: tflite.Operator, kind: object) -> object:
-    """The operator's options, which must not hide an activation."""
+    """Returns the operator's options. Asserts that they contain no activation."""
     table = operator.BuiltinOptions()
     if table is not None:
         kind.Init(table.Bytes, table.Pos)

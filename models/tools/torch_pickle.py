@@ -1,8 +1,8 @@
-"""Reads the tensors of a PyTorch file of the old, unzipped kind, without PyTorch.
+"""Reads the tensors of a PyTorch file in the legacy format (not zipped), without PyTorch.
 
-Such a file is a row of pickles followed by raw storages. A pickle may name any callable, so this
-reader knows tensors and ordered dicts, turns every network layer into an inert record, and
-refuses the rest.
+The file is a sequence of pickles followed by raw storages. A pickle can name any callable. This
+reader therefore accepts tensors and ordered dicts only, replaces network layers by records without
+behaviour, and rejects everything else.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LAYERS = {
 
 
 class Layer:
-    """Stands in for any `torch.nn.Module`: attributes and no behaviour."""
+    """Record in place of any `torch.nn.Module`: attributes without behaviour."""
 
 
 @dataclass
@@ -79,23 +79,23 @@ class Reader(pickle.Unpickler):
             return Layer
         if (module, name) in ALLOWED:
             return ALLOWED[module, name]
-        raise pickle.UnpicklingError(f"{module}.{name} has no place in a file of weights")
+        raise pickle.UnpicklingError(f"{module}.{name} is not allowed in a file of weights")
 
     def persistent_load(self, record: tuple) -> Any:
-        kind, what, *rest = record
+        kind, content, *rest = record
         if kind == "module":
-            return what
+            return content
         if kind == "storage":
-            return self.storages.setdefault(rest[0], Storage(what))
+            return self.storages.setdefault(rest[0], Storage(content))
         raise pickle.UnpicklingError(f"unknown record {kind!r}")
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Every parameter and buffer by its dotted name."""
+    """Returns every parameter and buffer by its dotted name."""
     with path.open("rb") as file:
         if Reader(file).load() != MAGIC or Reader(file).load() != PROTOCOL:
-            raise pickle.UnpicklingError(f"{path.name} is no PyTorch file of the old kind")
-        Reader(file).load()  # sizes of C types, of no use here
+            raise pickle.UnpicklingError(f"{path.name} is not a PyTorch file in the legacy format")
+        Reader(file).load()  # sizes of C types, not needed
         reader = Reader(file)
         network = reader.load()
         for key in Reader(file).load():

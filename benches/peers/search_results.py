@@ -1,9 +1,9 @@
-"""Whether the gallery's search and FAISS's IndexFlatIP give the same two answers.
+"""Compares the top 2 of the gallery search with those of FAISS's IndexFlatIP.
 
-    target/peers/venv/bin/python benches/peers/answers.py [--vectors N] [--queries N]
+    target/peers/venv/bin/python benches/peers/search_results.py [--vectors N] [--queries N]
 
-Random unit vectors, of 128 and of 512 values. FAISS searches them twice: as the gallery keeps them,
-rounded to bytes, and as they were. The difference between the two is what a byte a value costs.
+The vectors are random unit vectors of 128 and of 512 values. FAISS searches them twice: quantized to
+int8 as in the gallery, and in f32. The difference between both is the effect of the quantization.
 """
 
 from __future__ import annotations
@@ -27,28 +27,32 @@ def main() -> None:
     build = ["cargo", "build", "--quiet", "--release", "-p", "instored-kernels", "--example", "search"]
     subprocess.run(build, cwd=ROOT, check=True)
     for dimension in (128, 512):
-        vectors = unit(np.random.default_rng(1), arguments.vectors, dimension)
-        queries = unit(np.random.default_rng(2), arguments.queries, dimension)
-        own = answers(vectors, queries)
-        for name, kept in (("rounded", rounded(vectors)), ("as they were", vectors)):
+        vectors = unit_vectors(np.random.default_rng(1), arguments.vectors, dimension)
+        queries = unit_vectors(np.random.default_rng(2), arguments.queries, dimension)
+        own = gallery_top2(vectors, queries)
+        for name, indexed in (("int8", quantized(vectors)), ("f32", vectors)):
             index = faiss.IndexFlatIP(dimension)
-            index.add(kept)
+            index.add(indexed)
             _, found = index.search(queries, 2)
             first, both = (found[:, 0] == own[:, 0]).sum(), (found == own).all(axis=1).sum()
-            print(f"{dimension} values, {name}: of {len(own)} the first {first}, both {both}", flush=True)
+            print(
+                f"{dimension} values, {name}: same first result {first}, same two results {both}, "
+                f"queries {len(own)}",
+                flush=True,
+            )
 
 
-def unit(random: np.random.Generator, count: int, dimension: int) -> np.ndarray:
+def unit_vectors(random: np.random.Generator, count: int, dimension: int) -> np.ndarray:
     vectors = random.standard_normal((count, dimension)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def rounded(vectors: np.ndarray) -> np.ndarray:
+def quantized(vectors: np.ndarray) -> np.ndarray:
     scales = np.abs(vectors).max(axis=1, keepdims=True) / np.float32(127)
     return np.round(vectors / scales) * scales
 
 
-def answers(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
+def gallery_top2(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / "vectors", Path(folder) / "queries"]
         for path, values in zip(paths, (vectors, queries)):
