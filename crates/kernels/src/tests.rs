@@ -273,14 +273,14 @@ proptest! {
             .flat_map(|(y, x)| (0..channels).map(move |c| (y, x, c)))
         {
             let at = |y: usize, x: usize| large[(y * size.width + x) * channels + c];
-            let place = y / 2 * width + x / 2;
-            let expected = at(y, x) + small[place * channels + c];
+            let position = y / 2 * width + x / 2;
+            let expected = at(y, x) + small[position * channels + c];
             let found = doubled[(y * size.width + x) * padded(channels) + c];
             prop_assert!(found == expected);
-            prop_assert!(pooled[place * padded(channels) + c] >= at(y, x));
+            prop_assert!(pooled[position * padded(channels) + c] >= at(y, x));
         }
-        for (place, pixel) in pooled.chunks(padded(channels)).enumerate() {
-            let (y, x) = (place / width * 2, place % width * 2);
+        for (position, pixel) in pooled.chunks(padded(channels)).enumerate() {
+            let (y, x) = (position / width * 2, position % width * 2);
             for c in 0..channels {
                 let at = |y: usize, x: usize| large[(y * size.width + x) * channels + c];
                 let four = [at(y, x), at(y, x + 1), at(y + 1, x), at(y + 1, x + 1)];

@@ -40,7 +40,8 @@ struct EnsembleManifest {
 struct MemberManifest {
     model: String,
     weight: f32,
-    mirrored: bool,
+    #[serde(rename = "mirrored")]
+    is_mirrored: bool,
 }
 
 /// Names and manifests of the ensembles that are contained in the program.
@@ -51,7 +52,7 @@ impl Ensemble {
     pub fn load(name: &str) -> Result<Self, VisionError> {
         match SHIPPED_ENSEMBLES.iter().find(|(shipped, _)| *shipped == name) {
             Some((_, manifest)) => Self::from_manifest(name, manifest),
-            None => Self::from_model(name),
+            None => Self::from_model(name).map_err(with_ensemble_names),
         }
     }
 
@@ -60,7 +61,7 @@ impl Ensemble {
             .map_err(|e| VisionError::Manifest { path: name.into(), reason: e.to_string() })?;
         let member = |member: &MemberManifest| -> Result<Member, VisionError> {
             let model = Model::load(&member.model, Role::Embedder)?;
-            Ok(Member { model, weight: member.weight, is_mirrored: member.mirrored })
+            Ok(Member { model, weight: member.weight, is_mirrored: member.is_mirrored })
         };
         let members = manifest.members.iter().map(member).collect::<Result<_, _>>()?;
         Ok(Self { id: manifest.id, calibration: manifest.calibration, members })
@@ -70,8 +71,19 @@ impl Ensemble {
         let model = Model::load(name, Role::Embedder)?;
         let manifest = model.manifest();
         let (id, calibration) = (manifest.id.clone(), manifest.calibration.clone());
-        let is_mirrored = manifest.output.mirrored;
+        let is_mirrored = manifest.output.is_mirrored;
         Ok(Self { id, calibration, members: vec![Member { model, weight: 1.0, is_mirrored }] })
+    }
+}
+
+/// Adds the ensembles to the known names of an error.
+fn with_ensemble_names(error: VisionError) -> VisionError {
+    match error {
+        VisionError::UnknownModel { name, mut known } => {
+            known.splice(0..0, SHIPPED_ENSEMBLES.iter().map(|(name, _)| *name));
+            VisionError::UnknownModel { name, known }
+        }
+        other => other,
     }
 }
 
@@ -89,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn single_model_loads_as_ensemble_and_unknown_name_is_rejected() {
+    fn single_model_loads_and_unknown_name_lists_embedders() {
         let ensemble = Ensemble::load("sface").unwrap();
         assert_eq!(
             (ensemble.members.len(), ensemble.id.0.as_str()),
             (1, "sface-2021dec-w8-centred")
         );
         let error = Ensemble::load("resnet").map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("resnet") && error.contains("sface"), "{error}");
+        assert!(error.starts_with("unknown model `resnet`; use blend, sface, mobilefacenet,"));
     }
 }

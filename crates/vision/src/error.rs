@@ -6,12 +6,15 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum VisionError {
     /// No shipped model has this name.
-    #[error("unknown model `{name}`; use one of {known}, or the path of a model manifest (.toml)")]
+    #[error(
+        "unknown model `{name}`; use {known}, or the path of a model manifest (.toml)",
+        known = known.join(", ")
+    )]
     UnknownModel {
         /// Name in the configuration.
         name: String,
         /// Names of the shipped models.
-        known: String,
+        known: Vec<&'static str>,
     },
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]

@@ -89,8 +89,8 @@ pub struct Output {
     pub bias_dimension: f32,
     /// Embedders only: true if the output is the mean over a face and its mirror image, which doubles
     /// the time and lowers the error rates.
-    #[serde(default)]
-    pub mirrored: bool,
+    #[serde(default, rename = "mirrored")]
+    pub is_mirrored: bool,
     /// PAD models only: index of the bona fide class.
     pub live_class: Option<usize>,
 }

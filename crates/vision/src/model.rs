@@ -44,7 +44,7 @@ impl Model {
         let model = if name_or_manifest.ends_with(".toml") {
             Self::from_manifest_file(Path::new(name_or_manifest))?
         } else {
-            Self::shipped(name_or_manifest)?
+            Self::shipped(name_or_manifest, role)?
         };
         if model.manifest.role != role {
             return Err(VisionError::WrongRole {
@@ -56,15 +56,23 @@ impl Model {
         Ok(model)
     }
 
-    fn shipped(name: &str) -> Result<Self, VisionError> {
+    fn shipped(name: &str, role: Role) -> Result<Self, VisionError> {
         let Some(model) = SHIPPED_MODELS.iter().find(|model| model.name == name) else {
-            let known = SHIPPED_MODELS.iter().map(|model| model.name).collect::<Vec<_>>();
-            return Err(VisionError::UnknownModel {
-                name: name.to_owned(),
-                known: known.join(", "),
-            });
+            let name = name.to_owned();
+            return Err(VisionError::UnknownModel { name, known: Self::shipped_names(role)? });
         };
         Self::verified(Path::new(name), model.manifest, Cow::Borrowed(model.weights))
+    }
+
+    /// Returns the names of all shipped models with this role.
+    fn shipped_names(role: Role) -> Result<Vec<&'static str>, VisionError> {
+        let mut names = Vec::new();
+        for ShippedModel { name, manifest, .. } in SHIPPED_MODELS {
+            if ModelManifest::parse(Path::new(name), manifest)?.role == role {
+                names.push(*name);
+            }
+        }
+        Ok(names)
     }
 
     fn from_manifest_file(path: &Path) -> Result<Self, VisionError> {

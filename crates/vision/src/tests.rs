@@ -2,9 +2,10 @@
 //! weights. `tests/golden/make` writes the golden files.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use instored_domain::Embedding;
-use instored_imaging::Picture;
+use instored_imaging::{Picture, read_picture};
 use serde::Deserialize;
 
 use super::*;
@@ -49,10 +50,9 @@ fn golden<T: for<'de> Deserialize<'de>>(file: &str) -> BTreeMap<String, T> {
     golden.portraits
 }
 
-fn picture(path: &str) -> Picture {
-    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-    let rgb = ::image::open(path).unwrap().into_rgb8();
-    Picture::new(rgb.width(), rgb.height(), rgb.into_raw()).unwrap()
+/// Reads a picture of this crate by its relative path.
+pub(crate) fn picture(path: &str) -> Picture {
+    read_picture(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 fn portrait(name: &str) -> Picture {

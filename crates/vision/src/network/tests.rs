@@ -4,13 +4,8 @@ use instored_domain::Embedding;
 use instored_kernels::InstructionSet;
 
 use super::*;
+use crate::tests::picture;
 use crate::{ALIGNED_SIDE, Role};
-
-fn picture(path: &str) -> Picture {
-    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-    let rgb = ::image::open(path).unwrap().into_rgb8();
-    Picture::new(rgb.width(), rgb.height(), rgb.into_raw()).unwrap()
-}
 
 fn face() -> Picture {
     picture("tests/golden/align/person_a_1.png")
