@@ -160,22 +160,22 @@ fn box_ends_with_its_replay() {
 #[test]
 fn weights_with_wrong_hash_are_rejected_with_both_hashes() {
     let mut test_box = test_box();
-    let (card, weights) = (test_box.path("sface.toml"), test_box.path("sface.onnx"));
-    fs::copy(repository_path("models/sface.toml"), &card).unwrap();
+    let (manifest, weights) = (test_box.path("sface.toml"), test_box.path("sface.onnx"));
+    fs::copy(repository_path("models/sface.toml"), &manifest).unwrap();
     let mut bytes = fs::read(repository_path("models/sface.onnx")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&weights, bytes).unwrap();
-    test_box.set("INSTORED_VISION_EMBEDDER", &card);
+    test_box.set("INSTORED_VISION_EMBEDDER", &manifest);
 
-    let said = fs::read_to_string(&card).unwrap();
-    let expected = said
+    let text = fs::read_to_string(&manifest).unwrap();
+    let expected = text
         .lines()
         .find_map(|line| line.strip_prefix("sha256 = \"")?.strip_suffix('"'))
-        .expect("the card names a hash");
+        .expect("the manifest names a hash");
     let found = sha256(&weights);
     assert_ne!(found, expected);
-    assert_failed(&test_box.run(["run"]), 1, &["sface.onnx", "card", expected, &found]);
+    assert_failed(&test_box.run(["run"]), 1, &["sface.onnx", "manifest", expected, &found]);
 }
 
 /// Returns the SHA-256 of a file, as coreutils compute it.
