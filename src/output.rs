@@ -37,7 +37,7 @@ pub async fn closed() {
 /// Prints text and a line break to standard output.
 ///
 /// # Errors
-/// As [`print()`].
+/// Same as [`print()`].
 pub fn print_line(text: impl Display) -> anyhow::Result<()> {
     print(format_args!("{text}\n"))
 }
@@ -45,7 +45,7 @@ pub fn print_line(text: impl Display) -> anyhow::Result<()> {
 /// Prints a value as one line of JSON to standard output.
 ///
 /// # Errors
-/// As [`print()`], or if the value has no JSON form.
+/// Same as [`print()`], and if the value has no JSON form.
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print_line(serde_json::to_string(value)?)
 }

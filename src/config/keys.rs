@@ -1,7 +1,7 @@
 //! All configuration keys, with types and suggestions for unknown keys.
 
 use confique::Config as _;
-use confique::meta::{Expr, Field, FieldKind, LeafKind, Meta};
+use confique::meta::{Expr, Field, FieldKind, Float, LeafKind, Meta};
 
 use super::{Config, ConfigError, Layer};
 
@@ -157,6 +157,10 @@ fn type_of_error(message: &str) -> String {
 
 /// Returns a default in TOML syntax.
 fn toml_syntax(default: Expr) -> String {
+    // As f64, the value would have digits that the source does not have.
+    if let Expr::Float(Float::F32(value)) = default {
+        return format!("{value:?}");
+    }
     toml::Value::try_from(default).map_or(String::new(), |value| value.to_string())
 }
 

@@ -69,7 +69,7 @@ impl FrameRateLimiter {
         Self { period: Duration::from_secs(1) / fps.max(1), due: Duration::ZERO }
     }
 
-    /// Returns true if the frame of the time `at` is to be kept.
+    /// Returns true if the frame of the time `at` is kept.
     pub(super) fn accepts(&mut self, at: Duration) -> bool {
         let slack = self.period / 2;
         let is_due = at + slack >= self.due;

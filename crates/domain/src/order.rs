@@ -153,7 +153,7 @@ impl LineItem {
             .unwrap_or(MAX_AMOUNT)
     }
 
-    /// Validates the line by itself.
+    /// Validates the line without its order.
     ///
     /// # Errors
     /// The first rule that the line violates.
@@ -178,8 +178,8 @@ impl LineItem {
 }
 
 impl<C> Order<C> {
-    /// Validates the order by itself. Its time may be at most one hour after `now`; if the shop has
-    /// set a currency, `shop` is the only one allowed.
+    /// Validates the order without comparing it to stored orders. Its time may be at most one hour
+    /// after `now`; if the shop has set a currency, `shop` is the only one allowed.
     ///
     /// # Errors
     /// The first rule that the order violates.

@@ -61,7 +61,7 @@ impl Extractor {
     /// Returns the probability that the face is live, 0 to 1, or `None` if no face is found.
     ///
     /// # Errors
-    /// As [`template`](Self::template).
+    /// Same as [`template`](Self::template).
     pub fn liveness(&mut self, path: &Path) -> Result<Option<f32>, EvaluateError> {
         let Some((picture, face)) = self.detect(path)? else { return Ok(None) };
         self.liveness

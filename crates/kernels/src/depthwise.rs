@@ -1,4 +1,4 @@
-//! Depthwise convolutions: each channel is convolved by itself.
+//! Depthwise convolutions: each channel has its own kernel.
 
 use std::ops::Range;
 

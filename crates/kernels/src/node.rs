@@ -23,7 +23,7 @@ pub enum Op {
     Input(usize),
     /// Convolution over all channels.
     Convolution(Convolution),
-    /// Convolution of each channel by itself.
+    /// Convolution of each channel with its own kernel.
     Depthwise(Depthwise),
     /// 1 × 1 convolution, with the number of the tensor that is added after the activation.
     Pointwise(Pointwise, Option<usize>),

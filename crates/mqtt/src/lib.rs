@@ -9,7 +9,9 @@
 //! | `topics` | topic names, retention and payload types |
 //! | `commands` | JSON of commands and answers |
 //! | `signature` | event signatures and public keys |
-//! | `connection` | connection loop: connect, subscribe, send, reconnect |
+//! | `connection` | loop over sessions |
+//! | `session`, `session_config` | one session: connect, subscribe, send, receive |
+//! | `reconnection` | delays between sessions, log of an outage |
 //! | `send_queue` | messages that wait for the broker, and their limits |
 //! | `publisher` | the box's side of the connection |
 //! | `subscriber` | the display's side of the connection |
@@ -25,8 +27,8 @@
 //! 2. Events are signed, and a subscriber delivers only events with a valid signature that have not
 //!    expired.
 //! 3. A payload is never logged.
-//! 4. Only this crate depends on the MQTT client `rumqttc`; within it, only `connection`, `tls` and
-//!    `error` do.
+//! 4. Only this crate depends on the MQTT client `rumqttc`; within it, only `session`,
+//!    `session_config`, `tls` and `error` do.
 
 #![forbid(unsafe_code)]
 
@@ -38,7 +40,10 @@ mod error;
 mod home_assistant;
 mod publisher;
 mod rate_limit;
+mod reconnection;
 mod send_queue;
+mod session;
+mod session_config;
 mod settings;
 mod signature;
 mod subscriber;

@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, mpsc};
 
 use super::commands;
-use super::connection::{Connection, IncomingMessage, SessionConfig, SessionHandler, Subscription};
+use super::connection::Connection;
 use super::home_assistant::HomeAssistant;
 use super::rate_limit::RateLimiter;
 use super::send_queue::{OutgoingMessage, SendQueue};
+use super::session::{IncomingMessage, SessionHandler};
+use super::session_config::{SessionConfig, Subscription};
 use super::topics::{self, box_topic};
 use super::{MqttError, Settings, Signer, versioned};
 

@@ -14,8 +14,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::commands;
-use super::connection::{Connection, IncomingMessage, SessionConfig, SessionHandler, Subscription};
+use super::connection::Connection;
 use super::send_queue::{OutgoingMessage, SendQueue};
+use super::session::{IncomingMessage, SessionHandler};
+use super::session_config::{SessionConfig, Subscription};
 use super::signature::{SIGNATURE_PROPERTY, verify};
 use super::topics::{self, box_topic};
 use super::{

@@ -93,6 +93,7 @@ fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
 pub fn check(settings: &Settings, is_daemon_running: bool) -> Result<String, PanelError> {
     match settings.driver {
         Driver::Auto | Driver::Gpiocdev if is_daemon_running => gpiocdev::check_held(settings),
+        Driver::Simulated => Ok("simulated, pressed by `instored button press`".to_owned()),
         Driver::Rppal if is_daemon_running => Ok("in use by the running daemon (rppal)".to_owned()),
         _ => open(settings).map(|panel| panel.description),
     }

@@ -31,7 +31,7 @@ impl Vault {
     /// Returns every template, sorted by customer and sequence.
     ///
     /// # Errors
-    /// As [`Vault::for_each_template`].
+    /// Same as [`Vault::for_each_template`].
     pub fn templates(&self) -> Result<Verified<Template>, VaultError> {
         let mut records = Vec::new();
         let rejected = self.for_each_template(|template| records.push(template))?;

@@ -75,14 +75,14 @@ fn drop_first(packet_type: u8) -> PacketFilter {
 }
 
 /// Box behind a proxy, with short time-outs, on a broker with a display.
-struct Link {
+struct ProxiedBox {
     publisher: Publisher,
     display: TestDisplay,
     broker: Broker,
     task: JoinHandle<()>,
 }
 
-impl Link {
+impl ProxiedBox {
     async fn start(acknowledgement_timeout: Duration, filter: PacketFilter) -> Self {
         let broker = Broker::start().unwrap();
         let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
@@ -120,7 +120,7 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for ProxiedBox {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -129,9 +129,11 @@ impl Drop for Link {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_acknowledgement_ends_session_and_message_is_resent() {
     for packet_type in [PUBACK, SUBACK] {
-        let link = Link::start(Duration::from_millis(300), drop_first(packet_type)).await;
-        link.publisher.publish_visit(&visit(1, 600));
-        link.wait_for(|s| s.queued == 0 && s.connections > u64::from(packet_type == PUBACK)).await;
+        let proxied = ProxiedBox::start(Duration::from_millis(300), drop_first(packet_type)).await;
+        proxied.publisher.publish_visit(&visit(1, 600));
+        proxied
+            .wait_for(|s| s.queued == 0 && s.connections > u64::from(packet_type == PUBACK))
+            .await;
     }
 }
 
@@ -148,18 +150,18 @@ async fn events_survive_loss_of_a_third_of_acknowledgements() {
         }
         packet
     });
-    let mut link = Link::start(Duration::from_millis(50), filter).await;
+    let mut proxied = ProxiedBox::start(Duration::from_millis(50), filter).await;
     for number in 0..EVENTS {
-        link.publisher.publish_visit(&visit(number, 600));
+        proxied.publisher.publish_visit(&visit(number, 600));
     }
     let mut deliveries = HashMap::new();
     while deliveries.len() < EVENTS as usize {
-        if let BoxEvent::Visit(_, event) = link.display.next().await {
+        if let BoxEvent::Visit(_, event) = proxied.display.next().await {
             *deliveries.entry(event.id).or_insert(0) += 1;
         }
     }
-    let statistics = link.wait_for(|s| s.queued == 0).await;
-    while let Ok(event) = link.display.events.try_recv() {
+    let statistics = proxied.wait_for(|s| s.queued == 0).await;
+    while let Ok(event) = proxied.display.events.try_recv() {
         assert!(!matches!(event, BoxEvent::Visit(..)), "delivered twice: {event:?}");
     }
     assert!(deliveries.values().all(|count| *count == 1), "{deliveries:?}");
@@ -182,13 +184,13 @@ async fn rejected_event_is_retried_only_if_retry_can_help() {
                     .is_ok();
             if is_rejected { vec![PUBACK, 3, packet[2], packet[3], reason] } else { packet }
         });
-        let link = Link::start(TIMEOUT, filter).await;
-        let visits = MosquittoSub::start(link.broker.port(), "instored/+/visit");
-        link.wait_for(|s| s.connections == 1 && s.queued == 0).await;
+        let proxied = ProxiedBox::start(TIMEOUT, filter).await;
+        let visits = MosquittoSub::start(proxied.broker.port(), "instored/+/visit");
+        proxied.wait_for(|s| s.connections == 1 && s.queued == 0).await;
         left.store(rejections, Ordering::Relaxed);
-        link.publisher.publish_visit(&visit(1, 600));
-        let statistics = link.wait_for(|s| s.queued == 0).await;
-        link.publisher.publish_visit(&visit(2, 600));
+        proxied.publisher.publish_visit(&visit(1, 600));
+        let statistics = proxied.wait_for(|s| s.queued == 0).await;
+        proxied.publisher.publish_visit(&visit(2, 600));
         let ids = || visits.next().json::<VisitEvent>().id;
         for _ in 0..copies {
             assert_eq!(ids(), EventId(Uuid::from_u128(1)), "{reason:#x}");
@@ -212,9 +214,11 @@ async fn announcement_rejected_for_good_does_not_block_events() {
             packet
         }
     });
-    let mut link = Link::start(TIMEOUT, filter).await;
-    link.publisher.publish_visit(&visit(1, 600));
-    let BoxEvent::Visit(_, event) = link.display.next_visit_or_enrolment().await else { panic!() };
+    let mut proxied = ProxiedBox::start(TIMEOUT, filter).await;
+    proxied.publisher.publish_visit(&visit(1, 600));
+    let BoxEvent::Visit(_, event) = proxied.display.next_visit_or_enrolment().await else {
+        panic!()
+    };
     assert_eq!(event.id, EventId(Uuid::from_u128(1)));
 }
 

@@ -81,7 +81,7 @@ pub(super) struct ConvNode<'a> {
 }
 
 impl ConvNode<'_> {
-    /// Returns true if each channel is convolved by itself.
+    /// Returns true if each channel has its own kernel.
     pub fn is_depthwise(&self) -> bool {
         self.inputs == 1 && self.outputs == self.group
     }
