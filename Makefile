@@ -7,6 +7,9 @@
 SHELL := /bin/bash
 CARGO := cargo
 PROFILE := --release --locked
+# The black-box tests use other features of shared dependencies. Together with them, tract would be
+# built a second time.
+SHIPPED := --workspace --exclude instored-it
 BIN := target/release/instored
 DEMO_LISTEN ?= 127.0.0.1:8080
 
@@ -40,7 +43,8 @@ build: build-packages
 
 test: build-packages test-packages
 	$(CARGO) build $(PROFILE) -p instored
-	$(CARGO) test $(PROFILE) --workspace
+	$(CARGO) test $(PROFILE) $(SHIPPED)
+	$(CARGO) test $(PROFILE) -p instored-it
 
 # Fuzzes the parsers of untrusted files, each target for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 60
@@ -51,7 +55,7 @@ check: build-packages cargo-deny check-units
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 	$(CARGO) deny --all-features check licenses bans sources
-	$(CARGO) test $(PROFILE) -p instored-guards
+	$(CARGO) test $(PROFILE) $(SHIPPED) --test guards
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(PROFILE) --workspace --no-deps --document-private-items
 
 # Checks the exposure of the systemd units, from 0 (none) to 10.
