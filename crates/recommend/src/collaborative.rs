@@ -47,7 +47,7 @@ pub(super) fn collaborative_scores(
     for (similarity, _, other) in neighbours {
         let baskets = &index.customers()[other].baskets;
         let weight = (similarity / sum / baskets.len() as f64) as f32;
-        for product in baskets.iter().flat_map(|basket| &basket.products) {
+        for product in baskets.iter().flat_map(|basket| basket.products.iter()) {
             scores[*product as usize] += weight;
         }
     }

@@ -78,7 +78,7 @@ impl CustomerFeatures {
             add(&mut all_by_baskets, basket_weights);
             all_by_hour += hour_weight;
             all_by_weekday += weekday_weight;
-            for &product in &basket.products {
+            for &product in basket.products.iter() {
                 let position = &mut positions[product as usize];
                 if *position == 0 {
                     products.push(ProductHistory::new(product, index, basket.time.second));

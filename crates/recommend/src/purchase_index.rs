@@ -58,10 +58,10 @@ pub(super) struct CustomerHistory {
 /// An order in compact form.
 #[derive(Clone)]
 pub(super) struct Basket {
-    order: Box<str>,
+    order: Arc<str>,
     pub time: VisitTime,
     /// The products, ascending and without duplicates.
-    pub products: Box<[ProductIndex]>,
+    pub products: Arc<[ProductIndex]>,
 }
 
 /// Place of a basket in the index.
@@ -136,18 +136,19 @@ impl PurchaseIndex {
         *self.baskets_by_day.entry(basket.time.day()).or_default() += 1;
         let (minute, products) = (basket.time.minute(), basket.products.clone());
         self.change_baskets(customer, &products, |baskets| baskets.insert(position, basket));
-        for &product in &products {
+        for &product in products.iter() {
             let purchases = &mut self.products[product as usize].purchases;
             let position = purchases.partition_point(|other| *other < (minute, customer));
             purchases.insert(position, (minute, customer));
         }
     }
 
-    /// Returns an index with the same products and customers, and no baskets.
+    /// Returns an index with the same products and customers, and no baskets. Product names are left
+    /// out to save memory.
     pub fn without_baskets(&self) -> Self {
         let products = self.products.iter().map(|product| ProductStats {
             sku: product.sku.clone(),
-            name: product.name.clone(),
+            name: Box::default(),
             named_at: product.named_at,
             buyers: Vec::new(),
             purchases: Vec::new(),
@@ -158,12 +159,7 @@ impl PurchaseIndex {
             baskets: Vec::new(),
             squared_norm: 0,
         });
-        Self {
-            products: products.collect(),
-            by_sku: self.by_sku.clone(),
-            customers: customers.collect(),
-            ..Self::default()
-        }
+        Self { products: products.collect(), customers: customers.collect(), ..Self::default() }
     }
 
     /// Returns the places of all baskets by time, then by customer and order id.
@@ -212,7 +208,7 @@ impl PurchaseIndex {
         self.change_baskets(customer, &products, |baskets| {
             baskets.remove(position);
         });
-        for &product in &products {
+        for &product in products.iter() {
             let purchases = &mut self.products[product as usize].purchases;
             if let Ok(position) = purchases.binary_search(&(time.minute(), customer)) {
                 purchases.remove(position);
@@ -273,7 +269,7 @@ impl PurchaseIndex {
     }
 
     /// Returns the products of an order, except those whose lines were all reversed.
-    fn bought_products(&mut self, order: &Order) -> Box<[ProductIndex]> {
+    fn bought_products(&mut self, order: &Order) -> Arc<[ProductIndex]> {
         let mut amounts: BTreeMap<&str, (Quantity, &str)> = BTreeMap::new();
         for line in &order.lines {
             let amount = amounts.entry(&line.sku).or_insert((Quantity::ZERO, &line.name));

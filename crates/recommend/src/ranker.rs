@@ -34,16 +34,16 @@ impl Ranker {
         if set.is_positive.iter().filter(|positive| **positive).count() < MIN_POSITIVES {
             return Self::default();
         }
-        let newest = (set.group_ends.len() as f64 * VALIDATION_SHARE).ceil() as usize;
-        let older = set.group_ends.len() - newest;
-        let model = Gbdt::train(&set.first_groups(older));
-        let validation = older..set.group_ends.len();
+        let visits = set.group_ends.len();
+        let older = visits - (visits as f64 * VALIDATION_SHARE).ceil() as usize;
+        let model = Gbdt::train(&set, older);
+        let validation = older..visits;
         let base = mean_ndcg(&set, validation.clone(), |row| set.base_margins[row]);
         let corrected = |row: usize| set.base_margins[row] + model.predict(&set.features[row]);
         if mean_ndcg(&set, validation, corrected) <= base {
             return Self::default();
         }
-        Self(Gbdt::train(&set))
+        Self(Gbdt::train(&set, visits))
     }
 }
 

@@ -48,17 +48,6 @@ impl<const N: usize> TrainingSet<N> {
         let start = group.checked_sub(1).map_or(0, |before| self.group_ends[before]);
         start..self.group_ends[group]
     }
-
-    /// Returns a set with the first `count` groups.
-    pub fn first_groups(&self, count: usize) -> Self {
-        let rows = count.checked_sub(1).map_or(0, |last| self.group_ends[last]);
-        Self {
-            features: self.features[..rows].to_vec(),
-            base_margins: self.base_margins[..rows].to_vec(),
-            is_positive: self.is_positive[..rows].to_vec(),
-            group_ends: self.group_ends[..count].to_vec(),
-        }
-    }
 }
 
 /// A model: the sum of its trees.
@@ -88,14 +77,16 @@ impl Gbdt {
         self.trees.iter().map(|tree| f64::from(tree.predict(features))).sum()
     }
 
-    /// Trains a model.
-    pub fn train<const N: usize>(set: &TrainingSet<N>) -> Self {
-        let features = BinnedFeatures::new(&set.features);
-        let mut margins = set.base_margins.clone();
+    /// Trains a model on the first `group_count` groups.
+    pub fn train<const N: usize>(set: &TrainingSet<N>, group_count: usize) -> Self {
+        let group_ends = &set.group_ends[..group_count];
+        let row_count = group_ends.last().copied().unwrap_or_default();
+        let features = BinnedFeatures::new(&set.features[..row_count]);
+        let mut margins = set.base_margins[..row_count].to_vec();
         let mut gradients = vec![GradHess::default(); margins.len()];
         let mut model = Self::default();
         for _ in 0..MAX_TREES {
-            lambda_gradients(&set.group_ends, &margins, &set.is_positive, &mut gradients);
+            lambda_gradients(group_ends, &margins, &set.is_positive, &mut gradients);
             let Some((tree, leaves)) = TreeBuilder::new(&features, &gradients).build() else {
                 break;
             };
