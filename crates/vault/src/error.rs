@@ -7,6 +7,10 @@ use instored_domain::CustomerId;
 
 use crate::verified::Rejected;
 
+/// Remedy if a vault cannot be opened any more.
+const START_ANEW: &str = "move the vault away, run `instored vault create --discard-old`, and restore \
+                          a backup";
+
 /// Error of an operation on the vault, its keys or its backups.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
@@ -42,9 +46,13 @@ pub enum VaultError {
     #[error("cannot read or write the vault's file {path}: {source}; check the disk")]
     Sidecar { path: PathBuf, source: io::Error },
     #[error(
-        "the vault {path} is damaged ({detail}): restore a backup, or move the vault away to start \
-         empty"
+        "the vault {path} is missing, and {trace} belongs to it: bring the vault's file back, or \
+         give up its customers by `instored vault create --discard-old`"
     )]
+    Missing { path: PathBuf, trace: PathBuf },
+    #[error("there is a vault at {path}: move it away first, and keep it until it is not needed")]
+    Exists { path: PathBuf },
+    #[error("the vault {path} is damaged ({detail}): {}", START_ANEW)]
     Damaged { path: PathBuf, detail: String },
     #[error(
         "cannot open the vault {path}: this version does not support its format {found}; update \
@@ -53,29 +61,43 @@ pub enum VaultError {
     Format { path: PathBuf, found: u8 },
     #[error(
         "the vault {path} belongs to the box `{theirs}`, and this box is `{ours}`: set the box id \
-         back, or move the vault away to start empty"
+         back, or {}",
+        START_ANEW
     )]
     OtherBox { path: PathBuf, theirs: String, ours: String },
     #[error(
         "the vault {path} is signed with the key {theirs}, and this box has the key {ours}: put \
-         the old key file back, or move the vault away to start empty"
+         the old key file back, or {}",
+        START_ANEW
     )]
     OtherSigningKey { path: PathBuf, theirs: String, ours: String },
     #[error(
-        "this box's vault key does not open the vault {path}: put the right key file back, or move \
-         the vault away to start empty"
+        "this box's vault key does not open the vault {path}: put the right key file back, or {}",
+        START_ANEW
     )]
     OtherVaultKey { path: PathBuf },
     #[error(
         "the vault {path} is a copy from before a customer was forgotten, and its key-encryption \
-         key was destroyed then: move the vault away, start, and restore a backup"
+         key was destroyed then: put the newest copy back, or {}",
+        START_ANEW
     )]
-    NoKeyEncryptionKey { path: PathBuf },
+    OlderCopy { path: PathBuf },
     #[error(
-        "the manifest of the vault is invalid ({0}), so no record can be trusted: move the vault \
-         away, start, and restore a backup"
+        "the file {path} with the key-encryption key of the vault is missing: put it back, or {}",
+        START_ANEW
     )]
-    Manifest(String),
+    KeyEncryptionKeyMissing { path: PathBuf },
+    #[error(
+        "the file {file} does not contain the key-encryption key of the vault {path}: it is an \
+         older copy, damaged, or belongs to another vault; put the newest copy back, or {}",
+        START_ANEW
+    )]
+    OtherKeyEncryptionKey { path: PathBuf, file: PathBuf },
+    #[error(
+        "the manifest of the vault is invalid ({detail}), so no record can be trusted: {}",
+        START_ANEW
+    )]
+    Manifest { detail: String },
     #[error("the disk of {path} is full, and nothing was changed: free some space and retry")]
     Full { path: PathBuf },
     #[error("cannot read or write the vault {path}: {source}; check the disk")]

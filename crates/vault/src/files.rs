@@ -1,7 +1,8 @@
 //! Paths of the vault's files, and durable replacement of a file.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
@@ -46,9 +47,34 @@ pub(crate) fn create_temporary(path: &Path) -> io::Result<TempPath> {
         .prefix(temporary.file_name().unwrap_or_default())
         .rand_bytes(0)
         .tempfile_in(folder(path))?;
+    give_to_owner_of_folder(file.as_file(), path)?;
     file.as_file().sync_all()?;
     sync_folder(path)?;
     Ok(file.into_temp_path())
+}
+
+/// Opens a file for reading and writing, or creates an empty one (mode 0600).
+pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let file = options.create_new(true).open(path)?;
+            give_to_owner_of_folder(&file, path)?;
+            Ok(file)
+        }
+        opened => opened,
+    }
+}
+
+/// Gives a new file of root to the owner of its folder: the daemon, which runs as that owner, must be
+/// able to open what a command of root created.
+fn give_to_owner_of_folder(file: &File, path: &Path) -> io::Result<()> {
+    let (file_owner, folder) = (file.metadata()?.uid(), fs::metadata(folder(path))?);
+    if file_owner == 0 && folder.uid() != 0 {
+        fchown(file, Some(folder.uid()), Some(folder.gid()))?;
+    }
+    Ok(())
 }
 
 /// Moves a synced temporary file to `path` durably.
@@ -72,6 +98,18 @@ pub(crate) fn remove_if_present(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Overwrites a file with keys in place, if it exists, before it is removed or replaced: the file
+/// system would keep its content in a free block.
+pub(crate) fn overwrite(path: &Path) -> io::Result<()> {
+    let mut file = match OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        opened => opened?,
+    };
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    file.write_all(&vec![0; length])?;
+    file.sync_all()
 }
 
 /// Makes the directory entry of `path` durable.

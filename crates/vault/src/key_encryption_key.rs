@@ -8,13 +8,15 @@
 //! old key is overwritten. After a crash in between, the manifest states the number of the valid
 //! key.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempPath;
+
 use crate::error::VaultError;
-use crate::files::sync_folder;
+use crate::files::{create_temporary, open_or_create, sync_folder, temporary_path};
 use crate::symmetric_key::SymmetricKey;
 
 /// Length of a slot: one block of the file system, so that writing a slot never changes the other.
@@ -30,26 +32,53 @@ pub(crate) struct KeyEncryptionKeyFile {
 }
 
 impl KeyEncryptionKeyFile {
-    /// Opens the file at `path`, or creates it (mode 0600). A slot that none of `vault_keys` opens
-    /// is free.
+    /// Writes a file with a first key, number 1, that becomes the file at `path` by [`crate::files::replace`].
+    pub(crate) fn create(path: &Path, vault_key: &SymmetricKey) -> Result<TempPath, VaultError> {
+        let create = || {
+            let temporary = create_temporary(path)?;
+            let file = open_or_create(&temporary)?;
+            file.set_len(2 * SLOT_LENGTH as u64)?;
+            Ok((temporary, file))
+        };
+        let (temporary, file) = create().map_err(|source| file_error(path, source))?;
+        let mut new = Self { path: path.to_owned(), file, slots: [None, None], generation: 0 };
+        let key = SymmetricKey::random();
+        for slot in 0..new.slots.len() {
+            new.write(slot, 1, &key, vault_key)?;
+        }
+        Ok(temporary)
+    }
+
+    /// Opens the file at `path`. A slot that none of `vault_keys` opens is free.
+    ///
+    /// If the file is missing, a complete file under its temporary name takes its place: creating a
+    /// vault was interrupted between the last two renames.
     pub(crate) fn open(path: &Path, vault_keys: &[&SymmetricKey]) -> Result<Self, VaultError> {
         let open = || {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)?;
+            let temporary = temporary_path(path);
+            if !path.try_exists()? && temporary.try_exists()? {
+                fs::rename(&temporary, path)?;
+                sync_folder(path)?;
+            }
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
             if file.metadata()?.len() != 2 * SLOT_LENGTH as u64 {
                 file.set_len(2 * SLOT_LENGTH as u64)?;
                 file.sync_all()?;
-                sync_folder(path)?;
             }
             let slots = [read(&file, 0, vault_keys)?, read(&file, 1, vault_keys)?];
             Ok(Self { path: path.to_owned(), file, slots, generation: 0 })
         };
-        open().map_err(|source| file_error(path, source))
+        open().map_err(|source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => {
+                VaultError::KeyEncryptionKeyMissing { path: path.to_owned() }
+            }
+            _ => file_error(path, source),
+        })
+    }
+
+    /// Returns the highest number of a key in the file, or `None` if no slot can be decrypted.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.slots.iter().flatten().map(|(number, _)| *number).max()
     }
 
     /// Returns a number that grows each time a key is destroyed.
@@ -143,16 +172,20 @@ fn file_error(path: &Path, source: io::Error) -> VaultError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::replace;
+
+    fn new_file(path: &Path) -> (KeyEncryptionKeyFile, SymmetricKey) {
+        let vault_key = SymmetricKey::random();
+        replace(KeyEncryptionKeyFile::create(path, &vault_key).unwrap(), path).unwrap();
+        (KeyEncryptionKeyFile::open(path, &[&vault_key]).unwrap(), vault_key)
+    }
 
     #[test]
     fn replaced_key_is_overwritten_in_both_slots() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("wrap");
-        let vault_key = SymmetricKey::random();
-        let mut file = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
-        assert!(file.key(0).is_none());
-        let first = file.stage_next(0, &vault_key).unwrap();
-        file.overwrite_others(1, &vault_key).unwrap();
+        let (mut file, vault_key) = new_file(&path);
+        let first = file.key(1).unwrap().clone();
         let second = file.stage_next(1, &vault_key).unwrap();
         assert_eq!(file.key(1).unwrap().bytes(), first.bytes(), "both are valid until then");
         let crashed = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
@@ -171,10 +204,8 @@ mod tests {
     fn torn_slot_leaves_other_slot_readable() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("wrap");
-        let vault_key = SymmetricKey::random();
-        let mut file = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
-        let first = file.stage_next(0, &vault_key).unwrap();
-        file.overwrite_others(1, &vault_key).unwrap();
+        let (file, vault_key) = new_file(&path);
+        let first = file.key(1).unwrap();
         for slot in 0..2 {
             let mut bytes = std::fs::read(&path).unwrap();
             bytes[slot * SLOT_LENGTH + 20] ^= 1;

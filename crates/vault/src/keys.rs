@@ -4,15 +4,16 @@
 //! is a systemd credential or a file in the state folder. A rotation introduces a second pair, which
 //! replaces the first once the vault is encrypted under it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use crate::error::VaultError;
-use crate::files::{next_key_path, sync_folder, write_atomically};
+use crate::files::{next_key_path, overwrite, sync_folder, write_atomically};
+use crate::open::trace;
 use crate::signing_key::SigningKey;
 use crate::symmetric_key::{KEY_LENGTH, SymmetricKey};
 
@@ -136,7 +137,7 @@ impl KeyStore {
                 continue;
             }
             let path = locations.file(kind, Generation::Current);
-            if fs::metadata(vault).is_ok_and(|vault| vault.len() > 0) {
+            if fs::metadata(vault).is_ok_and(|vault| vault.len() > 0) || trace(vault).is_some() {
                 return Err(VaultError::KeyMissing { path, vault: vault.to_owned() });
             }
             create(&path)?;
@@ -180,6 +181,7 @@ impl KeyStore {
             if self.locations.credential(kind, Generation::Next).is_some() {
                 credentials.push(kind.credential_name().to_owned());
             } else if next.exists() {
+                // A crash loses nothing: the next keys already open the vault.
                 overwrite(&path)
                     .and_then(|()| fs::rename(&next, &path))
                     .and_then(|()| sync_folder(&path))
@@ -228,17 +230,6 @@ fn read(path: &Path, forbidden_mode: u32) -> Result<Option<SymmetricKey>, VaultE
 fn create(path: &Path) -> Result<(), VaultError> {
     write_atomically(path, SymmetricKey::random().bytes())
         .map_err(|source| file_error("write", path, source))
-}
-
-/// Overwrites a key in place before its file is replaced, since a rename would leave the key in a
-/// free block. The next keys already open the vault, so a crash loses nothing.
-fn overwrite(path: &Path) -> io::Result<()> {
-    let mut file = match OpenOptions::new().write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        opened => opened?,
-    };
-    file.write_all(&[0; KEY_LENGTH])?;
-    file.sync_all()
 }
 
 fn file_error(action: &'static str, path: &Path, source: io::Error) -> VaultError {

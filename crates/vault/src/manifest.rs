@@ -109,7 +109,7 @@ fn aad() -> Vec<u8> {
 }
 
 fn invalid(error: &RecordError) -> VaultError {
-    VaultError::Manifest(error.to_string())
+    VaultError::Manifest { detail: error.to_string() }
 }
 
 /// Returns the element of a customer's record index in the hash.

@@ -1,37 +1,45 @@
 //! Opening and creating a vault, and detection of an older copy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use data_encoding::HEXLOWER;
 use instored_domain::BoxId;
 use jiff::Timestamp;
 
+use crate::account::open_key;
 use crate::audit::{self, Actor, AuditAction, AuditContext};
 use crate::derived_keys::DerivedKeys;
-use crate::error::VaultError;
-use crate::files::{key_encryption_key_path, rollback_guard_path};
+use crate::error::{TransactionError, VaultError};
+use crate::files::{
+    key_encryption_key_path, overwrite, remove_if_present, replace, rollback_guard_path,
+    sync_folder,
+};
 use crate::key_encryption_key::KeyEncryptionKeyFile;
 use crate::keys::KeyStore;
 use crate::manifest::{Manifest, MultisetHash};
 use crate::record::Signers;
+use crate::record_key::leading_customer;
 use crate::rollback_guard::{GuardedCount, RollbackGuard};
-use crate::schema::{self, Identity, MANIFEST_KEY, META, ROOT_KEY, Rows};
+use crate::schema::{self, ACCOUNTS, Identity, MANIFEST_KEY, META, ROOT_KEY, Rows};
 
-use crate::storage::{Commit, Opener, Storage, on_disk};
+use crate::storage::{Opener, Storage, create_database, on_disk};
 use crate::symmetric_key::SymmetricKey;
 use crate::vault::{Sidecars, Vault};
 use crate::verified::Rejected;
 
+/// Number of customers by which a key-encryption key is recognised as another vault's.
+const PROBED_ACCOUNTS: u32 = 8;
+
 impl Vault {
-    /// Opens the vault at `path`, or creates it (mode 0600) if there is none. Completes what a crash
-    /// interrupted.
+    /// Opens the vault at `path`, or creates it (mode 0600) in a folder without traces of another
+    /// one. Completes what a crash interrupted.
     ///
     /// The folder must exist. It also receives two files with the suffixes `.wrap` (key-encryption
     /// keys) and `.seen` (rollback guard).
     ///
     /// # Errors
-    /// If another process has the vault open, the vault belongs to another box or other keys, it is
+    /// If the vault's file is missing and one of the other two is there, another process has the vault open, the vault belongs to another box or other keys, it is
     /// a copy from before a customer was forgotten, the file is damaged or has a newer format, or
     /// the disk fails.
     pub fn open(
@@ -51,30 +59,31 @@ impl Vault {
         now: Timestamp,
         opener: Opener,
     ) -> Result<Self, VaultError> {
+        let is_missing = !path
+            .try_exists()
+            .map_err(|source| VaultError::Open { path: path.to_owned(), source })?;
+        if is_missing {
+            match trace(path) {
+                None => create(path, &opener, &keys, box_id.clone(), now)?,
+                Some(trace) => return Err(VaultError::Missing { path: path.to_owned(), trace }),
+            }
+        }
         let storage = Storage::open(path, opener)?;
-        let identity = storage.read(Identity::read)?;
+        let identity = storage.read(Identity::read)?.ok_or_else(|| VaultError::Damaged {
+            path: path.to_owned(),
+            detail: "the file is empty".into(),
+        })?;
+        identity.check(&box_id, path)?;
         let vault_keys: Vec<_> = keys.pairs().map(|pair| &pair.vault).collect();
-        let mut key_encryption_keys =
-            KeyEncryptionKeyFile::open(&key_encryption_key_path(path), &vault_keys)?;
-
-        let derived_keys = match &identity {
-            None => {
-                let signers = Signers::new(box_id, keys.current.signing.clone(), None);
-                create(&storage, &mut key_encryption_keys, signers, &keys.current.vault, now)?
-            }
-            Some(identity) => {
-                identity.check(&box_id, path)?;
-                let encrypted = storage.read(|txn| txn.row(META, ROOT_KEY))?.unwrap_or_default();
-                let root = vault_keys
-                    .iter()
-                    .find_map(|key| DerivedKeys::open_root(key, &encrypted))
-                    .ok_or_else(|| VaultError::OtherVaultKey { path: path.to_owned() })?;
-                DerivedKeys::new(signers(identity, &keys, box_id, path)?, root)
-            }
-        };
-        if let Some(identity) = &identity
-            && keys.next.as_ref().is_some_and(|next| next.signing.id() == *identity.signer)
-        {
+        let encrypted = storage.read(|txn| txn.row(META, ROOT_KEY))?.unwrap_or_default();
+        let root = vault_keys
+            .iter()
+            .find_map(|key| DerivedKeys::open_root(key, &encrypted))
+            .ok_or_else(|| VaultError::OtherVaultKey { path: path.to_owned() })?;
+        let derived_keys = DerivedKeys::new(signers(&identity, &keys, box_id, path)?, root);
+        let file = key_encryption_key_path(path);
+        let mut key_encryption_keys = KeyEncryptionKeyFile::open(&file, &vault_keys)?;
+        if keys.next.as_ref().is_some_and(|next| next.signing.id() == *identity.signer) {
             // The last commit of the rotation succeeded, and a crash kept the old key files.
             keys.end_rotation()?;
         }
@@ -84,15 +93,22 @@ impl Vault {
             Manifest::read(txn, &derived_keys.manifest)
         })?;
         let number = manifest.key_encryption_key_number;
-        if key_encryption_keys.key(number).is_none() {
-            return Err(VaultError::NoKeyEncryptionKey { path: path.to_owned() });
+        let Some(key) = key_encryption_keys.key(number) else {
+            let path = path.to_owned();
+            return Err(match key_encryption_keys.newest() {
+                Some(newest) if newest > number => VaultError::OlderCopy { path },
+                _ => VaultError::OtherKeyEncryptionKey { path, file },
+            });
+        };
+        if !storage.read(|txn| opens_accounts(txn, key))? {
+            return Err(VaultError::OtherKeyEncryptionKey { path: path.to_owned(), file });
         }
         key_encryption_keys.overwrite_others(number, &keys.current.vault)?;
 
         let (rollback_guard, guarded) =
             RollbackGuard::open(&rollback_guard_path(path), &derived_keys.signers)?;
         let mut warnings: Vec<_> =
-            rollback_warning(identity.is_none(), guarded, manifest.changes).into_iter().collect();
+            rollback_warning(guarded, manifest.changes).into_iter().collect();
         if storage.was_salvaged() {
             warnings.push(Rejected::vault(
                 "part of the vault's file",
@@ -109,6 +125,23 @@ impl Vault {
         };
         vault.continue_count(guarded, manifest.changes, now)?;
         Ok(vault)
+    }
+
+    /// Destroys what a vault whose file is missing left beside `path`: its key-encryption keys, without
+    /// which no copy of it opens, and its rollback guard. [`Vault::open`] then creates a new vault.
+    ///
+    /// # Errors
+    /// If there is a vault at `path`, or a file cannot be deleted.
+    pub fn discard_missing(path: &Path) -> Result<(), VaultError> {
+        if path.try_exists().unwrap_or(true) {
+            return Err(VaultError::Exists { path: path.to_owned() });
+        }
+        let key_encryption_keys = key_encryption_key_path(path);
+        overwrite(&key_encryption_keys)
+            .and_then(|()| remove_if_present(&key_encryption_keys))
+            .and_then(|()| remove_if_present(&rollback_guard_path(path)))
+            .and_then(|()| sync_folder(path))
+            .map_err(|source| VaultError::Sidecar { path: key_encryption_keys, source })
     }
 
     /// Continues the change count from the rollback guard if the guard is ahead of the vault, and
@@ -155,18 +188,49 @@ fn signers(
     })
 }
 
+/// Returns the file that a vault left in the folder of `path`, if there is one.
+pub(crate) fn trace(path: &Path) -> Option<PathBuf> {
+    // A file that cannot be examined is a trace too.
+    [key_encryption_key_path(path), rollback_guard_path(path)]
+        .into_iter()
+        .find(|file| file.try_exists().unwrap_or(true))
+}
+
+/// Returns false if the key-encryption key belongs to another vault: there are at least two customers,
+/// and it opens none of the first ones. A single one may be damaged, which rejects that customer alone.
+fn opens_accounts(
+    rows: &impl Rows,
+    key_encryption_key: &SymmetricKey,
+) -> Result<bool, TransactionError> {
+    let (mut examined, mut opened) = (0, 0);
+    rows.rows(ACCOUNTS, &[], None, &mut |key, row| {
+        if examined < PROBED_ACCOUNTS
+            && let Some(id) = leading_customer(key)
+        {
+            examined += 1;
+            opened += u32::from(open_key(key_encryption_key, id, row).is_ok());
+        }
+        Ok(())
+    })?;
+    Ok(examined < 2 || opened > 0)
+}
+
+/// Creates an empty vault.
+///
+/// The vault's file appears before the file of the key-encryption keys: after a crash in between,
+/// [`KeyEncryptionKeyFile::open`] completes it. In the other order, the key file would be a trace of
+/// a vault that is missing.
 fn create(
-    storage: &Storage,
-    key_encryption_keys: &mut KeyEncryptionKeyFile,
-    signers: Signers,
-    vault_key: &SymmetricKey,
+    path: &Path,
+    opener: &Opener,
+    keys: &KeyStore,
+    box_id: BoxId,
     now: Timestamp,
-) -> Result<DerivedKeys, VaultError> {
+) -> Result<(), VaultError> {
+    let vault_key = &keys.current.vault;
+    let signers = Signers::new(box_id, keys.current.signing.clone(), None);
     let keys = DerivedKeys::new(signers, SymmetricKey::random());
-    // A crash before the commit leaves a key-encryption key that encrypts nothing.
-    key_encryption_keys.stage_next(0, vault_key)?;
-    key_encryption_keys.overwrite_others(1, vault_key)?;
-    storage.write(|tx| {
+    let database = create_database(path, opener, |tx| {
         let box_id = &keys.signers.trusted.box_id;
         schema::create(tx.raw(), box_id, &keys.signers.active.id(), &keys.seal_root(vault_key)?)?;
         let mut manifest = Manifest {
@@ -182,12 +246,15 @@ fn create(
         let context = AuditContext { at: now, actor: Actor::Operator };
         audit::append(tx, &keys.audit, &mut manifest, context, (AuditAction::Made, 0, None))?;
         tx.put(META, MANIFEST_KEY, &manifest.seal(&keys.manifest, &keys.signers)?)?;
-        Ok(((), Commit::Yes))
+        Ok(())
     })?;
-    Ok(keys)
+    let file = key_encryption_key_path(path);
+    let key_encryption_keys = KeyEncryptionKeyFile::create(&file, vault_key)?;
+    replace(database, path).map_err(|source| VaultError::Open { path: path.to_owned(), source })?;
+    replace(key_encryption_keys, &file).map_err(|source| VaultError::Sidecar { path: file, source })
 }
 
-fn rollback_warning(is_new: bool, guarded: GuardedCount, changes: u64) -> Option<Rejected> {
+fn rollback_warning(guarded: GuardedCount, changes: u64) -> Option<Rejected> {
     match guarded {
         GuardedCount::Known(guarded) if guarded > changes => Some(Rejected::vault(
             "the state of the vault",
@@ -197,7 +264,7 @@ fn rollback_warning(is_new: bool, guarded: GuardedCount, changes: u64) -> Option
             ),
         )),
         GuardedCount::Known(_) => None,
-        GuardedCount::Missing if is_new || changes == 0 => None,
+        GuardedCount::Missing if changes == 0 => None,
         GuardedCount::Missing => Some(Rejected::vault(
             "the rollback guard of the vault",
             "it is missing, so an older copy of the vault cannot be detected",

@@ -4,13 +4,13 @@
 //! commit and never runs ahead of the vault. Only the first write is synced: a power cut can set the
 //! guard back by what the disk had not written yet, but cannot remove it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::VaultError;
-use crate::files::sync_folder;
+use crate::files::{open_or_create, sync_folder};
 use crate::record::Signers;
 
 /// Length of the file: less than a sector, so that a write is never torn.
@@ -37,13 +37,7 @@ impl RollbackGuard {
     /// Opens and reads the guard at `path`, or creates an empty one (mode 0600).
     pub(crate) fn open(path: &Path, signers: &Signers) -> Result<(Self, GuardedCount), VaultError> {
         let open = || {
-            let mut file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)?;
+            let mut file = open_or_create(path)?;
             let mut bytes = Vec::with_capacity(LENGTH);
             Read::by_ref(&mut file).take(LENGTH as u64).read_to_end(&mut bytes)?;
             Ok((file, bytes))

@@ -2,9 +2,8 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +13,10 @@ use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction,
 };
 
+use tempfile::TempPath;
+
 use crate::error::{TransactionError, VaultError};
-use crate::files::{
-    create_temporary, quarantine_path, remove_if_present, replace, sync_folder, temporary_path,
-};
+use crate::files::{create_temporary, quarantine_path, remove_if_present, replace, temporary_path};
 use crate::schema::{Bytes, COMPACTION_DUE_KEY, META, Rows, TABLES, Visit};
 
 /// Cache of redb. Its default is 1 GiB; a visit reads and writes a few hundred kilobytes.
@@ -118,10 +117,27 @@ pub(crate) fn on_disk() -> Opener {
     })
 }
 
+/// Creates a database whose first transaction is `body`, under the temporary name of `path`.
+pub(crate) fn create_database(
+    path: &Path,
+    open: &Opener,
+    body: impl FnOnce(&Tx) -> Result<(), TransactionError>,
+) -> Result<TempPath, VaultError> {
+    let file = create_temporary(path)
+        .map_err(|source| VaultError::Open { path: path.to_owned(), source })?;
+    let database = open_database(open, &temporary_path(path))?;
+    write(&database, |tx| {
+        body(tx)?;
+        Ok(((), Commit::Yes))
+    })
+    .map_err(|error| error.at(path))?;
+    close(Some(database));
+    Ok(file)
+}
+
 impl Storage {
+    /// Opens the database at `path`, which must exist.
     pub(crate) fn open(path: &Path, open: Opener) -> Result<Self, VaultError> {
-        create_private(path)
-            .map_err(|source| VaultError::Open { path: path.to_owned(), source })?;
         let (database, was_salvaged) = match open_database(&open, path) {
             Err(damage @ VaultError::Damaged { .. }) => {
                 (salvage(path, &open).map_err(|_| damage)?, true)
@@ -345,10 +361,16 @@ fn salvage(path: &Path, open: &Opener) -> Result<Database, VaultError> {
         Ok((file, new))
     }));
     let (file, new) = salvaged.map_err(|panic| damaged(path, panic.as_ref()))??;
-    fs::rename(path, quarantine_path(path))
-        .and_then(|()| replace(file, path))
-        .map_err(file_error)?;
+    quarantine(path).and_then(|()| replace(file, path)).map_err(file_error)?;
     Ok(new)
+}
+
+/// Gives a damaged file a second name. The first one stays until the salvaged file replaces it, so
+/// that a crash never leaves the folder without a vault.
+fn quarantine(path: &Path) -> io::Result<()> {
+    let quarantine = quarantine_path(path);
+    remove_if_present(&quarantine)?;
+    fs::hard_link(path, quarantine)
 }
 
 /// Copies rows from the first until one cannot be read, then from the last.
@@ -379,19 +401,6 @@ fn open_database(open: &Opener, path: &Path) -> Result<Database, VaultError> {
     catch_unwind(AssertUnwindSafe(|| open(path)))
         .map_err(|panic| damaged(path, panic.as_ref()))?
         .map_err(|error| open_error(path, error))
-}
-
-/// Creates an empty file (mode 0600), which redb initialises. redb itself would create a file that
-/// every user can read.
-fn create_private(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => {
-            file.sync_all()?;
-            sync_folder(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 fn open_error(path: &Path, error: DatabaseError) -> VaultError {

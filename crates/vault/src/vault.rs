@@ -151,7 +151,7 @@ impl Vault {
             .key_encryption_keys
             .key(manifest.key_encryption_key_number)
             .cloned()
-            .ok_or_else(|| VaultError::NoKeyEncryptionKey { path: self.path().to_owned() })?;
+            .ok_or_else(|| VaultError::OlderCopy { path: self.path().to_owned() })?;
         Ok(Reader { rows, derived_keys, manifest, key_encryption_key })
     }
 

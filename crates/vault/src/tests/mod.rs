@@ -5,6 +5,7 @@ mod crash;
 mod forgetting;
 mod format;
 mod load;
+mod moving;
 mod rotation;
 mod storing;
 mod tampering;
