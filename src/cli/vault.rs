@@ -1,13 +1,14 @@
 //! `instored vault`: verification, backups and audit log of the vault.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use instored_vault::{AuditEntry, BackupSummary, Passphrase, VerificationReport};
+use instored_vault::{
+    AuditEntry, BackupSummary, Passphrase, Vault, VaultError, VerificationReport, check_backup,
+};
 
 use super::table::{left, right, table};
 use super::vault_client::{self, UNEXPECTED_RESPONSE, operator_context};
@@ -20,6 +21,15 @@ use crate::output::{print, print_json, print_line};
 /// Actions on the vault.
 #[derive(clap::Subcommand)]
 pub(super) enum Action {
+    /// Create an empty vault
+    ///
+    /// `instored run` does this by itself, unless files of another vault are there. Stop the daemon
+    /// first.
+    Create {
+        /// Destroy the keys of a vault whose file is missing; its customers are lost
+        #[arg(long)]
+        discard_old: bool,
+    },
     /// Check every record, signature and index, and list the faults
     Verify {
         /// Print JSON
@@ -88,6 +98,7 @@ impl PassphraseSource {
 /// Runs `instored vault`.
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
+        Action::Create { discard_old } => create(config, discard_old),
         Action::Verify { json } => verify(config, json),
         Action::Backup { file, passphrase } => backup(config, &file, passphrase.read()?),
         Action::Restore { file, trust, passphrase } => {
@@ -110,6 +121,25 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Creates an empty vault, and destroys the keys of a missing one if `discard_old` is true.
+fn create(config: &Config, discard_old: bool) -> anyhow::Result<ExitCode> {
+    if send_admin_request(&config.socket_path(), &Request::Key)?.is_some() {
+        bail!(
+            "the daemon is running, and uses its vault even if the file was moved: stop it first"
+        );
+    }
+    let path = config.vault_path();
+    if path.try_exists().unwrap_or(true) {
+        return Err(VaultError::Exists { path }.into());
+    }
+    if discard_old {
+        Vault::discard_missing(&path)?;
+    }
+    open_vault(config)?;
+    print_line(format_args!("{}: created", path.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Verifies the vault, and prints counts and faults.
@@ -163,19 +193,21 @@ fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Resul
     Ok(exit::success_if(missing.is_empty()))
 }
 
-/// Writes a backup to a new file. A running daemon can write to its state folder only: it creates
-/// the backup there, and this function moves it to `file`.
+/// Writes a backup to a new file, which appears when it was read back and is complete. A running
+/// daemon can write to its state folder only: it creates the backup there, and this function copies it.
 fn write_backup(
     config: &Config,
     file: &Path,
     passphrase: Passphrase,
 ) -> anyhow::Result<BackupSummary> {
     let cannot_write = || format!("cannot write the backup {}", file.display());
-    let mut target = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
+    if file.try_exists().with_context(cannot_write)? {
+        bail!("{} exists: give another name, or move that file away", file.display());
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut target = tempfile::Builder::new()
+        .prefix(&format!(".{}.", file.file_name().unwrap_or_default().display()))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
         .with_context(cannot_write)?;
     let request = Request::Backup { passphrase: passphrase.clone() };
     let backup = match send_admin_request(&config.socket_path(), &request)? {
@@ -196,7 +228,12 @@ fn write_backup(
             vault.backup(&mut target, &passphrase, operator_context())?
         }
     };
-    target.sync_all().with_context(cannot_write)?;
+    target.as_file().sync_all().with_context(cannot_write)?;
+    target.as_file_mut().rewind().with_context(cannot_write)?;
+    check_backup(BufReader::new(target.as_file()), &passphrase).with_context(|| {
+        format!("the backup {} cannot be read back and was deleted", file.display())
+    })?;
+    target.persist_noclobber(file).map_err(|error| error.error).with_context(cannot_write)?;
     Ok(backup)
 }
 

@@ -40,7 +40,7 @@ pub(super) fn send(config: &Config, request: Request) -> anyhow::Result<Response
 /// If there is no vault, or it cannot be opened.
 pub(super) fn existing_vault(config: &Config) -> anyhow::Result<Vault> {
     let path = config.vault_path();
-    if !path.try_exists().unwrap_or(true) {
+    if !Vault::exists(&path) {
         bail!(
             "there is no vault at {}: check state_dir, or create a vault with `instored run`",
             path.display()

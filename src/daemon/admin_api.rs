@@ -1,8 +1,8 @@
 //! Admin API: requests of the command line, and their execution on the vault.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use instored_domain::{
@@ -16,6 +16,10 @@ use instored_vault::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
+
+/// Start and end of the names of backups that wait in the state folder for the command line.
+const BACKUP_PREFIX: &str = "backup.";
+const BACKUP_SUFFIX: &str = ".tmp";
 
 /// Request of the command line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -229,20 +233,32 @@ fn create_backup(
     passphrase: &Passphrase,
     context: AuditContext,
 ) -> Result<Response, CommandFailure> {
-    let file = vault.path().with_file_name("backup.tmp");
-    let cannot_write =
-        |error: std::io::Error| internal(format!("cannot write {}: {error}", file.display()));
-    // A leftover of a client that went away.
-    let _ = std::fs::remove_file(&file);
-    let mut output = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&file)
+    let folder = vault.path().parent().unwrap_or(Path::new("."));
+    let cannot_write = |error: std::io::Error| {
+        internal(format!("cannot write a backup in {}: {error}", folder.display()))
+    };
+    let mut output = tempfile::Builder::new()
+        .prefix(BACKUP_PREFIX)
+        .suffix(BACKUP_SUFFIX)
+        .tempfile_in(folder)
         .map_err(cannot_write)?;
     let backup = vault.backup(&mut output, passphrase, context).map_err(internal)?;
-    output.sync_all().map_err(cannot_write)?;
+    output.as_file().sync_all().map_err(cannot_write)?;
+    let (_, file) = output.keep().map_err(|error| cannot_write(error.error))?;
     Ok(Response::BackedUp { file, backup })
+}
+
+/// Deletes the backups in `folder` that no command line has taken, because it was interrupted.
+pub(super) fn delete_abandoned_backups(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(BACKUP_PREFIX) && name.ends_with(BACKUP_SUFFIX) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Returns the reason for which the vault did not store an order.

@@ -247,8 +247,12 @@ impl Daemon {
                 ),
             }
         }
-        // Fails if the client has gone away.
-        let _ = reply.send(result);
+        if let Err(Ok(Response::BackedUp { file, .. })) = reply.send(result) {
+            // The client has gone away.
+            if let Err(error) = std::fs::remove_file(&file) {
+                tracing::warn!("cannot delete the abandoned backup {}: {error}", file.display());
+            }
+        }
     }
 
     /// Publishes the last state and stops all parts, within [`SHUTDOWN_TIMEOUT`].

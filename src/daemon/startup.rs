@@ -59,6 +59,9 @@ pub fn open_vault(config: &Config) -> Result<Vault, DaemonError> {
 /// Starts all parts of the box.
 pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, DaemonError> {
     let vault = Arc::new(block_in_place(|| open_vault(config))?);
+    if let Err(error) = admin_api::delete_abandoned_backups(&config.state_dir) {
+        tracing::warn!("cannot delete abandoned backups: {error}");
+    }
     let mut metrics = Metrics::default();
     let (models, rules) = (config.vision.clone(), config.recognition.clone());
     let StartedVision { worker: vision, model, events: vision_events, thread: vision_thread } =

@@ -27,6 +27,11 @@ pub(crate) fn rollback_guard_path(path: &Path) -> PathBuf {
     with_suffix(path, ".seen")
 }
 
+/// Returns the path of the file that reserves disk space for forgetting.
+pub(crate) fn reserve_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".reserve")
+}
+
 /// Returns the path of the key that a rotation puts in place of the key at `path`.
 pub(crate) fn next_key_path(path: &Path) -> PathBuf {
     with_suffix(path, ".next")

@@ -46,24 +46,38 @@ impl Vault {
         }
         let _lock = self.lock_key_encryption_key();
         let vault_key = self.sidecars().keys.current.vault.clone();
-        self.write_with_new_key_encryption_key(context, &vault_key, |transaction| {
-            let erased = transaction.erase(id)?;
-            if let Some((templates, orders)) = erased {
-                transaction.audit(AuditAction::Forgotten, 1 + templates + orders, None);
-            }
-            Ok(erased.map(|(templates, orders)| ForgetSummary { templates, orders }))
-        })
+        let forget = || {
+            self.write_with_new_key_encryption_key(context, &vault_key, |transaction| {
+                let erased = transaction.erase(id)?;
+                if let Some((templates, orders)) = erased {
+                    transaction.audit(AuditAction::Forgotten, 1 + templates + orders, None);
+                }
+                Ok(erased.map(|(templates, orders)| ForgetSummary { templates, orders }))
+            })
+        };
+        let forgotten = match forget() {
+            Err(VaultError::Full { .. }) if self.release_space() => forget(),
+            forgotten => forgotten,
+        };
+        // The manifest states the valid key, no matter if the commit succeeded.
+        if let Err(error) = self.overwrite_old_key_encryption_keys_under(&vault_key) {
+            tracing::error!(
+                "a replaced key-encryption key could not be overwritten, so data that was deleted may \
+                 still be decrypted; the next compaction retries: {error}"
+            );
+        }
+        forgotten
     }
 
-    /// Runs `body` as one change that also replaces the key-encryption key, and destroys the old
-    /// one. The caller holds [`Vault::lock_key_encryption_key`].
+    /// Runs `body` as one change that also replaces the key-encryption key. The caller holds
+    /// [`Vault::lock_key_encryption_key`] and overwrites the old key afterwards.
     pub(crate) fn write_with_new_key_encryption_key<T>(
         &self,
         context: AuditContext,
         vault_key: &SymmetricKey,
         body: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, TransactionError>,
     ) -> Result<T, VaultError> {
-        let done = self.write(context, |transaction| {
+        self.write(context, |transaction| {
             let number = transaction.reader.manifest.key_encryption_key_number;
             let new = self.sidecars().key_encryption_keys.stage_next(number, vault_key)?;
             // `body` runs before the other customers' keys are encrypted again: the key of a
@@ -74,15 +88,23 @@ impl Vault {
             transaction.reader.manifest.key_encryption_key_number = number + 1;
             reencrypt_customer_keys(transaction, &old, &new)?;
             Ok(outcome)
-        });
-        // The manifest states the valid key, no matter if the commit succeeded.
-        match self.read(|reader| Ok(reader.manifest.key_encryption_key_number)) {
-            Ok(number) => {
-                self.sidecars().key_encryption_keys.overwrite_others(number, vault_key)?;
-                done
-            }
-            Err(error) => done.and(Err(error)),
-        }
+        })
+    }
+
+    /// Overwrites every key-encryption key but the valid one, which the manifest states.
+    pub(crate) fn overwrite_old_key_encryption_keys(&self) -> Result<(), VaultError> {
+        let _lock = self.lock_key_encryption_key();
+        let vault_key = self.sidecars().keys.current.vault.clone();
+        self.overwrite_old_key_encryption_keys_under(&vault_key)
+    }
+
+    /// Like [`Vault::overwrite_old_key_encryption_keys`], for a caller that holds the lock.
+    pub(crate) fn overwrite_old_key_encryption_keys_under(
+        &self,
+        vault_key: &SymmetricKey,
+    ) -> Result<(), VaultError> {
+        let number = self.read(|reader| Ok(reader.manifest.key_encryption_key_number))?;
+        self.sidecars().key_encryption_keys.overwrite_others(number, vault_key)
     }
 
     /// Locks the key-encryption key for its replacement.

@@ -110,9 +110,9 @@ impl KeyEncryptionKeyFile {
         vault_key: &SymmetricKey,
     ) -> Result<(), VaultError> {
         let Some(key) = self.key(number).cloned() else { return Ok(()) };
-        self.generation += 1;
         for slot in 0..self.slots.len() {
             if self.slots[slot].as_ref().is_none_or(|(n, _)| *n != number) {
+                self.generation += 1;
                 self.write(slot, number, &key, vault_key)?;
             }
         }

@@ -13,9 +13,9 @@ use zeroize::Zeroizing;
 
 use crate::error::VaultError;
 use crate::files::{next_key_path, overwrite, sync_folder, write_atomically};
-use crate::open::trace;
 use crate::signing_key::SigningKey;
 use crate::symmetric_key::{KEY_LENGTH, SymmetricKey};
+use crate::vault::Vault;
 
 /// Folders with the keys.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ impl KeyStore {
                 continue;
             }
             let path = locations.file(kind, Generation::Current);
-            if fs::metadata(vault).is_ok_and(|vault| vault.len() > 0) || trace(vault).is_some() {
+            if Vault::exists(vault) {
                 return Err(VaultError::KeyMissing { path, vault: vault.to_owned() });
             }
             create(&path)?;

@@ -7,7 +7,7 @@
 //! | records | `record` (signatures), `record_key`, `record_index`, `record_error`, `verified` |
 //! | integrity of the whole | `manifest`, `rollback_guard` |
 //! | keys | `keys` (key files and credentials), `signing_key`, `key_endorsement`, `symmetric_key`, `derived_keys`, `key_encryption_key` |
-//! | files | `files`, `encrypted_file` |
+//! | files | `files`, `encrypted_file`, `reserve` |
 //!
 //! Rules:
 //! 1. Every record is signed with the box's signing key and encrypted under its customer's key.
@@ -44,6 +44,7 @@ mod record;
 mod record_error;
 mod record_index;
 mod record_key;
+mod reserve;
 mod restore;
 mod retention;
 mod rollback_guard;
@@ -71,7 +72,7 @@ pub use forget::ForgetSummary;
 pub use key_endorsement::KeyEndorsement;
 pub use keys::{KeyLocations, KeyStore};
 pub use orders::AddOrderOutcome;
-pub use restore::RestoreSummary;
+pub use restore::{RestoreSummary, check_backup};
 pub use rotation::RotationSummary;
 pub use signing_key::SigningKey;
 pub use vault::Vault;

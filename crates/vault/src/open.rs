@@ -121,10 +121,17 @@ impl Vault {
             sidecars: Mutex::new(Sidecars { keys, key_encryption_keys, rollback_guard }),
             derived_keys: RwLock::new(Arc::new(derived_keys)),
             key_encryption_key_lock: Mutex::default(),
+            rotation_lock: Mutex::default(),
             warnings,
         };
         vault.continue_count(guarded, manifest.changes, now)?;
+        vault.reserve_space();
         Ok(vault)
+    }
+
+    /// Returns true if there is a vault at `path`, or a file that only a vault has beside it.
+    pub fn exists(path: &Path) -> bool {
+        path.try_exists().unwrap_or(true) || trace(path).is_some()
     }
 
     /// Destroys what a vault whose file is missing left beside `path`: its key-encryption keys, without
@@ -160,7 +167,10 @@ impl Vault {
                     Ok(())
                 })
             }
-            _ => self.sidecars().rollback_guard.write(changes, &self.derived_keys().signers),
+            _ => {
+                self.update_rollback_guard(changes);
+                Ok(())
+            }
         }
     }
 }
@@ -188,7 +198,7 @@ fn signers(
     })
 }
 
-/// Returns the file that a vault left in the folder of `path`, if there is one.
+/// Returns a file that a vault at `path` has beside it, if there is one.
 pub(crate) fn trace(path: &Path) -> Option<PathBuf> {
     // A file that cannot be examined is a trace too.
     [key_encryption_key_path(path), rollback_guard_path(path)]

@@ -75,7 +75,7 @@ impl Vault {
                 match items.next()?.ok_or(VaultError::BackupDamaged)? {
                     Item::Header(_) => return Err(VaultError::BackupDamaged.into()),
                     Item::End(signed) => {
-                        restore.verify_end(&signed, &digest)?;
+                        verify_end(&restore.trusted, &signed, &digest)?;
                         if items.next()?.is_some() {
                             return Err(VaultError::BackupDamaged.into());
                         }
@@ -106,10 +106,55 @@ impl Vault {
         if !ours.iter().any(|key| key.as_bytes() == signer) && trusted != Some(id.as_str()) {
             return Err(VaultError::BackupSigner(id));
         }
-        let keys = header.signers.iter().map(VerifyingKey::from_bytes);
-        let keys = keys.collect::<Result<_, _>>().map_err(|_| VaultError::BackupDamaged)?;
-        Ok(TrustedSigners { box_id: header.box_id.clone(), keys })
+        signers(header)
     }
+}
+
+/// Reads a whole backup: it is complete, the passphrase decrypts it, and the key that it names signed it.
+///
+/// # Errors
+/// If one of these is not the case.
+pub fn check_backup(from: impl Read, passphrase: &Passphrase) -> Result<(), VaultError> {
+    let mut items =
+        BackupReader { file: DecryptingReader::new(from, passphrase)?, digest: Sha256::new() };
+    let Some(Item::Header(header)) = items.next()? else { return Err(VaultError::NotABackup) };
+    let signers = signers(&header)?;
+    loop {
+        let digest = items.digest.clone().finalize();
+        match items.next()?.ok_or(VaultError::BackupDamaged)? {
+            Item::End(signed) => {
+                verify_end(&signers, &signed, &digest)?;
+                return match items.next()? {
+                    None => Ok(()),
+                    Some(_) => Err(VaultError::BackupDamaged),
+                };
+            }
+            Item::Header(_) => return Err(VaultError::BackupDamaged),
+            Item::Tombstone(_) | Item::Product(_) | Item::Customer(_) | Item::Record { .. } => {}
+        }
+    }
+}
+
+/// Returns the box and the keys that signed a backup's records.
+fn signers(header: &Header) -> Result<TrustedSigners, VaultError> {
+    let keys = header.signers.iter().map(VerifyingKey::from_bytes);
+    let keys = keys.collect::<Result<_, _>>().map_err(|_| VaultError::BackupDamaged)?;
+    Ok(TrustedSigners { box_id: header.box_id.clone(), keys })
+}
+
+/// Verifies that the first signer signed the digest of all items before the end.
+fn verify_end(
+    signers: &TrustedSigners,
+    signed: &ciborium::Value,
+    digest: &[u8],
+) -> Result<(), VaultError> {
+    let signed = signed.as_bytes().ok_or(VaultError::BackupDamaged)?;
+    let first = TrustedSigners {
+        keys: signers.keys.first().copied().into_iter().collect(),
+        box_id: signers.box_id.clone(),
+    };
+    let payload = first.verify_payload(SIGNATURE_AAD, signed).map_err(damaged)?;
+    if payload.as_slice() == digest { Ok(()) } else { Err(VaultError::BackupDamaged) }
 }
 
 struct BackupReader<R> {
@@ -148,17 +193,6 @@ struct Restore<'c, 't> {
 }
 
 impl Restore<'_, '_> {
-    /// Verifies that the first signer signed the digest of all items before the end.
-    fn verify_end(&self, signed: &ciborium::Value, digest: &[u8]) -> Result<(), VaultError> {
-        let signed = signed.as_bytes().ok_or(VaultError::BackupDamaged)?;
-        let signer = TrustedSigners {
-            keys: self.trusted.keys.first().copied().into_iter().collect(),
-            box_id: self.trusted.box_id.clone(),
-        };
-        let payload = signer.verify_payload(SIGNATURE_AAD, signed).map_err(damaged)?;
-        if payload.as_slice() == digest { Ok(()) } else { Err(VaultError::BackupDamaged) }
-    }
-
     fn finish(self) -> RestoreSummary {
         let RestoreSummary { customers, orders, products, .. } = self.summary;
         let records = customers + orders + products;

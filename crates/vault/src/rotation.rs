@@ -12,7 +12,7 @@
 //! After a crash at any time the key files contain what the vault needs, and the next rotation
 //! resumes.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ impl Vault {
     /// If the keys are credentials without successors, or the disk fails. Old and new keys are then
     /// still needed, and calling this again resumes.
     pub fn rotate_keys(&self, context: AuditContext) -> Result<RotationSummary, VaultError> {
-        let _lock = self.lock_key_encryption_key();
+        let _rotation = self.rotation_lock.lock().unwrap_or_else(PoisonError::into_inner);
         let next = self.sidecars().keys.begin_rotation()?;
         let next_id = next.signing.id();
 
@@ -96,6 +96,8 @@ impl Vault {
 
         let signers = Signers::new(box_id, next.signing, None);
         let keys = Arc::new(self.derived_keys().with_signers(signers));
+        // From here on, a customer could be forgotten under the wrong vault key.
+        let _key_encryption_key = self.lock_key_encryption_key();
         self.write_with_new_key_encryption_key(context, &next.vault, |transaction| {
             transaction.reader.derived_keys = Arc::clone(&keys);
             transaction.tx().put(META, SIGNER_KEY, &next_id)?;
@@ -105,6 +107,7 @@ impl Vault {
             transaction.audit(AuditAction::RotationEnded, customers.len() as u64, None);
             Ok(())
         })?;
+        self.overwrite_old_key_encryption_keys_under(&next.vault)?;
         let replace_credentials = self.sidecars().keys.end_rotation()?;
         self.set_derived_keys(keys);
         Ok(RotationSummary { customers: customers.len() as u64, replace_credentials })

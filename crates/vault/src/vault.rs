@@ -31,6 +31,8 @@ pub struct Vault {
     pub(crate) derived_keys: RwLock<Arc<DerivedKeys>>,
     /// Held from the start of a key-encryption key's replacement until the old key is overwritten.
     pub(crate) key_encryption_key_lock: Mutex<()>,
+    /// Held during a rotation. Locked before `key_encryption_key_lock`.
+    pub(crate) rotation_lock: Mutex<()>,
     pub(crate) warnings: Vec<Rejected>,
 }
 
@@ -74,13 +76,16 @@ impl Vault {
         self.storage.read(|txn| Ok(txn.row(META, COMPACTION_DUE_KEY)?.is_some()))
     }
 
-    /// Rewrites the file without deleted data. Takes about a second per 100 MB and needs the file's
+    /// Overwrites keys that a failed [`Vault::forget`] left, and rewrites the file without deleted data. Takes about a second per 100 MB and needs the file's
     /// size once more in free space. Other threads read and write meanwhile.
     ///
     /// # Errors
     /// If the disk fails or is full; the old file then stays in use.
     pub fn compact(&self) -> Result<(), VaultError> {
-        self.storage.rewrite()
+        self.overwrite_old_key_encryption_keys()?;
+        self.storage.rewrite()?;
+        self.reserve_space();
+        Ok(())
     }
 
     pub(crate) fn derived_keys(&self) -> Arc<DerivedKeys> {
@@ -135,9 +140,21 @@ impl Vault {
             Ok(((done, changes), commit))
         })?;
         if let Some(changes) = changes {
-            self.sidecars().rollback_guard.write(changes, &self.derived_keys().signers)?;
+            self.update_rollback_guard(changes);
         }
         Ok(done)
+    }
+
+    /// Writes the rollback guard. The change that it counts is durable already, so a failure is no
+    /// failure of the change; the next one writes the guard again.
+    pub(crate) fn update_rollback_guard(&self, changes: u64) {
+        let written = self.sidecars().rollback_guard.write(changes, &self.derived_keys().signers);
+        if let Err(error) = written {
+            tracing::warn!(
+                "the change is stored, but an older copy of the vault could not be detected until \
+                 the next change: {error}"
+            );
+        }
     }
 
     pub(crate) fn reader<'t, R: Rows>(

@@ -4,6 +4,7 @@ mod backup;
 mod crash;
 mod forgetting;
 mod format;
+mod full_disk;
 mod load;
 mod moving;
 mod rotation;

@@ -171,3 +171,28 @@ fn rotation_of_credentials_needs_next_credentials() {
     }
     assert_sound(&open().unwrap());
 }
+
+#[test]
+fn customer_is_forgotten_while_rotation_runs() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    fill(&vault, 600);
+    std::thread::scope(|scope| {
+        let rotation = scope.spawn(|| vault.rotate_keys(context(5)).unwrap());
+        while !vault.is_rotation_pending() {
+            std::thread::yield_now();
+        }
+        for n in [1, 300, 600] {
+            vault.forget(customer(n), context(6)).unwrap().unwrap();
+        }
+        assert!(vault.is_rotation_pending(), "forgetting waited for the end of the rotation");
+        rotation.join().unwrap();
+    });
+    for _ in 0..2 {
+        assert_eq!(vault.customers().unwrap().records.len(), 597);
+        assert_sound(&vault);
+    }
+    vault.forget(customer(2), context(7)).unwrap().unwrap();
+    drop(vault);
+    assert_sound(&fixture.open());
+}
