@@ -28,8 +28,8 @@ pub enum VaultError {
     )]
     KeyMissing { path: PathBuf, vault: PathBuf },
     #[error(
-        "cannot rotate the key of the credential {name}: no credential {name}.next; add it to the \
-         service, restart the service, and rotate again"
+        "cannot rotate the key of the credential {name}: the credential {name}.next is missing; \
+         add it to the service, restart the service, and rotate again"
     )]
     RotateCredential { name: &'static str },
     #[error("the vault {path} is in use by another instored: stop that process")]
@@ -52,15 +52,15 @@ pub enum VaultError {
     )]
     Format { path: PathBuf, found: u8 },
     #[error(
-        "the vault {path} belongs to the box `{theirs}`, and this box is `{ours}`: set the box id \
-         back, or move the vault away to start empty"
+        "the vault {path} belongs to the box `{found}`, and this box is `{expected}`: set the box \
+         id back, or move the vault away to start empty"
     )]
-    OtherBox { path: PathBuf, theirs: String, ours: String },
+    OtherBox { path: PathBuf, found: String, expected: String },
     #[error(
-        "the vault {path} is signed with the key {theirs}, and this box has the key {ours}: put \
+        "the vault {path} is signed with the key {found}, and this box has the key {expected}: put \
          the old key file back, or move the vault away to start empty"
     )]
-    OtherSigningKey { path: PathBuf, theirs: String, ours: String },
+    OtherSigningKey { path: PathBuf, found: String, expected: String },
     #[error(
         "this box's vault key does not open the vault {path}: put the right key file back, or move \
          the vault away to start empty"
@@ -68,12 +68,12 @@ pub enum VaultError {
     OtherVaultKey { path: PathBuf },
     #[error(
         "the vault {path} is a copy from before a customer was forgotten, and its key-encryption \
-         key was destroyed then: move the vault away, start, and restore a backup"
+         key was destroyed: move the vault away, start instored, and restore a backup"
     )]
     NoKeyEncryptionKey { path: PathBuf },
     #[error(
         "the manifest of the vault is invalid ({0}), so no record can be trusted: move the vault \
-         away, start, and restore a backup"
+         away, start instored, and restore a backup"
     )]
     Manifest(String),
     #[error("the disk of {path} is full, and nothing was changed: free some space and retry")]
@@ -105,13 +105,13 @@ pub enum VaultError {
     )]
     BackupDamaged,
     #[error(
-        "the backup is signed with the key {0}, which is not this box's: if you trust that key, \
-         pass its id when you restore"
+        "the backup is signed with the key {0}, which is not the key of this box: if you trust \
+         that key, pass its id when you restore"
     )]
     BackupSigner(String),
 }
 
-/// Error inside a transaction, which does not know the path of the database.
+/// Error inside a transaction, without the path of the database.
 pub(crate) enum TransactionError {
     /// Error of redb or the disk.
     Storage(redb::Error),
