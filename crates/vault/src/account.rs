@@ -1,4 +1,4 @@
-//! A customer's key and record index, and reading records with them.
+//! A customer's key and record index, and reading of the customer's records.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use crate::schema::{ACCOUNTS, RECORDS, Rows, TOMBSTONES, aad};
 use crate::symmetric_key::SymmetricKey;
 use crate::verified::Rejected;
 
-/// Customer with an open key.
+/// Customer with decrypted key and record index.
 pub(crate) struct Account {
     pub(crate) id: CustomerId,
     /// The customer's key, which is destroyed when the customer is forgotten.
     pub(crate) key: SymmetricKey,
-    /// Encrypts the customer's records; derived from `key`.
+    /// Key that encrypts the customer's records. It is derived from `key`.
     record_encryption_key: SymmetricKey,
     pub(crate) index: RecordIndex,
 }
@@ -53,7 +53,8 @@ impl Account {
         seal_key(key_encryption_key, self.id, &self.key)
     }
 
-    /// Decrypts the `COSE_Sign1` in a row, if the row is the last one written under this name.
+    /// Decrypts the `COSE_Sign1` in a row. Rejects a row that is not the last version of the
+    /// record.
     pub(crate) fn unseal(
         &self,
         kind: RecordKind,
@@ -112,7 +113,7 @@ pub(crate) fn open_key(
     key_encryption_key.open_key(&aad(ACCOUNTS, &customer_key(id)), row)
 }
 
-/// One state of the vault with the keys to read it.
+/// One state of the vault, with the keys that decrypt it.
 pub(crate) struct Reader<'t, R> {
     pub(crate) rows: &'t R,
     pub(crate) derived_keys: Arc<DerivedKeys>,
@@ -121,13 +122,13 @@ pub(crate) struct Reader<'t, R> {
 }
 
 impl<R: Rows> Reader<'_, R> {
-    /// Returns a customer, or `None` if nobody is enrolled under this id.
+    /// Returns a customer, or `None` if no customer has this id.
     pub(crate) fn account(&self, id: CustomerId) -> Result<Option<Account>, TransactionError> {
         let Some(row) = self.rows.row(ACCOUNTS, &customer_key(id))? else { return Ok(None) };
         Ok(Some(self.open_account(id, &row)??))
     }
 
-    /// Opens a customer's row of `accounts`.
+    /// Decrypts a customer's key in a row of `accounts`, and the customer's record index.
     pub(crate) fn open_account(
         &self,
         id: CustomerId,
@@ -146,7 +147,7 @@ impl<R: Rows> Reader<'_, R> {
         Ok(open().map_err(|error| Rejected::account(id, &error)))
     }
 
-    /// Visits every customer, or the rejection of one who cannot be opened.
+    /// Visits every customer. `visit` receives a rejection for a customer who cannot be opened.
     pub(crate) fn accounts(
         &self,
         mut visit: impl FnMut(Result<Account, Rejected>) -> Result<(), TransactionError>,
@@ -162,8 +163,8 @@ impl<R: Rows> Reader<'_, R> {
         })
     }
 
-    /// Returns the hash over all tombstones and all record indexes that can be opened, and the number
-    /// of accounts.
+    /// Returns the hash over all tombstones and all record indexes that can be opened, and the
+    /// number of accounts.
     pub(crate) fn hash(&self) -> Result<(MultisetHash, u64), TransactionError> {
         let mut hash = MultisetHash::default();
         self.accounts(|account| {
@@ -178,12 +179,12 @@ impl<R: Rows> Reader<'_, R> {
 
     /// Returns the element of a customer's record index in the manifest's hash.
     pub(crate) fn index_element(&self, account: &Account) -> [u8; 32] {
-        index_element(&self.derived_keys.sums, account.id, &account.index.to_bytes())
+        index_element(&self.derived_keys.multiset_hash, account.id, &account.index.to_bytes())
     }
 
     pub(crate) fn add_tombstones(&self, hash: &mut MultisetHash) -> Result<(), TransactionError> {
         self.rows.rows(TOMBSTONES, &[], None, &mut |tombstone, _| {
-            hash.add(tombstone_element(&self.derived_keys.sums, tombstone));
+            hash.add(tombstone_element(&self.derived_keys.multiset_hash, tombstone));
             Ok(())
         })
     }
@@ -203,7 +204,7 @@ impl<R: Rows> Reader<'_, R> {
         })
     }
 
-    /// Visits every record of a kind that a customer has, in key order.
+    /// Visits a customer's records of one kind in key order.
     pub(crate) fn records<S: SignedRecord>(
         &self,
         account: &Account,

@@ -1,9 +1,9 @@
 //! Audit log: actions on the vault with time, actor and number of records.
 //!
-//! Each entry contains the digest of the one before, and the manifest contains the digest of the
-//! newest. An entry names a customer by a tag made with that customer's key. When the key is
-//! destroyed, nobody can link the entry to the customer. Visits are not logged, because the log must
-//! not reveal the movements of customers.
+//! Each entry contains the digest of the previous entry, and the manifest contains the digest of
+//! the newest entry. An entry identifies a customer by a tag, which is computed with the customer's
+//! key. After the key is destroyed, nobody can link the entry to the customer. Visits are not
+//! logged, because the log must not reveal the movements of customers.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::storage::Tx;
 use crate::symmetric_key::SymmetricKey;
 use crate::vault::Vault;
 
-/// Number of entries that are kept; older ones are removed.
+/// Maximum number of entries. The oldest entries are removed.
 const ENTRIES_MAX: u64 = 50_000;
 
 /// Time and actor of an action.
@@ -29,12 +29,12 @@ const ENTRIES_MAX: u64 = 50_000;
 pub struct AuditContext {
     /// Time of the request.
     pub at: Timestamp,
-    /// Actor that requested it.
+    /// Actor that requested the action.
     #[serde(rename = "by")]
     pub actor: Actor,
 }
 
-/// Defines an enum whose variants have one name in the log and on the screen.
+/// Defines an enum whose variants have the same name when serialised and when displayed.
 macro_rules! named_variants {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$about])*
@@ -62,9 +62,9 @@ named_variants! {
         Command = "command",
         /// Command line.
         Operator = "operator",
-        /// Retention period.
+        /// Deletion at the end of the retention period.
         Retention = "retention",
-        /// Camera: a customer came in.
+        /// Camera that recognised a customer.
         Camera = "camera",
     }
 }
@@ -73,7 +73,7 @@ named_variants! {
     /// Action on the vault.
     AuditAction {
         /// The vault was created.
-        Made = "made",
+        Created = "made",
         /// A customer was enrolled.
         Enrolled = "enrolled",
         /// A customer's name was changed.
@@ -113,13 +113,13 @@ pub struct AuditEntry {
     pub action: AuditAction,
     /// Number of affected records.
     pub records: u64,
-    /// Tag of the affected customer, which cannot be linked to anyone once the customer is
-    /// forgotten; absent if the action affected no single customer.
+    /// Tag of the affected customer. Nobody can link the tag to the customer after the customer is
+    /// forgotten. Absent if the action deleted the customer or did not affect exactly one customer.
     #[serde(rename = "whose", skip_serializing_if = "Option::is_none", default)]
     pub customer_tag: Option<String>,
 }
 
-/// Entry with the digest of the one before, as it is stored.
+/// Stored form of an entry, with the digest of the previous entry.
 #[derive(Serialize, Deserialize)]
 struct ChainedEntry {
     entry: AuditEntry,
@@ -158,7 +158,7 @@ pub(crate) fn read(
 ) -> Result<Vec<String>, TransactionError> {
     let mut faults = Vec::new();
     let mut expected = manifest.audit_next.saturating_sub(ENTRIES_MAX);
-    let mut head = None;
+    let mut last_digest = None;
     rows.rows(AUDIT, &[], None, &mut |row_key, row| {
         let opened = key.open(&aad(AUDIT, row_key), row).and_then(|bytes| {
             let chained: ChainedEntry =
@@ -169,20 +169,20 @@ pub(crate) fn read(
             Ok(opened) => opened,
             Err(error) => {
                 faults.push(format!("entry {expected}: {error}"));
-                (expected, head) = (expected + 1, None);
+                (expected, last_digest) = (expected + 1, None);
                 return Ok(());
             }
         };
         let number = chained.entry.number;
-        if number != expected || head.is_some_and(|head| head != chained.previous) {
+        if number != expected || last_digest.is_some_and(|last| last != chained.previous) {
             faults.push(format!("entries before {number} were changed or removed"));
         }
-        (expected, head) = (number + 1, Some(digest));
+        (expected, last_digest) = (number + 1, Some(digest));
         visit(chained.entry);
         Ok(())
     })?;
     let is_complete = expected == manifest.audit_next
-        && (manifest.audit_next == 0 || head.is_none_or(|head| head == manifest.audit_head));
+        && (manifest.audit_next == 0 || last_digest.is_none_or(|last| last == manifest.audit_head));
     if !is_complete {
         faults.push("the newest entries were changed or removed".into());
     }

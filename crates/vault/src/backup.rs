@@ -1,5 +1,5 @@
 //! Backup: one state of the vault in a file that is encrypted with a passphrase and signed by the
-//! box. The vault stays in use meanwhile.
+//! box. The vault can be used while the backup is written.
 
 use std::io::Write;
 
@@ -23,8 +23,8 @@ pub(crate) const FORMAT: u8 = 1;
 /// Additional data of the signature at the end of a backup.
 pub(crate) const SIGNATURE_AAD: &[u8] = b"backup\0";
 
-/// Item of a backup. The items follow each other, each prefixed with its length: the header,
-/// tombstones and products, each customer followed by the customer's records, and the end.
+/// Item of a backup, stored with its length as a prefix. The order of items is: header, tombstones,
+/// products, each customer followed by the customer's records, end.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Item {
     #[serde(rename = "Head")]
@@ -49,10 +49,11 @@ pub(crate) struct Header {
     pub(crate) format: u8,
     #[serde(rename = "box")]
     pub(crate) box_id: BoxId,
-    /// Public keys that signed the records; the first one signed the backup.
+    /// Public keys that signed the records. The first key signed the backup.
     pub(crate) signers: Vec<[u8; 32]>,
+    /// Time of the backup.
     pub(crate) at: Timestamp,
-    /// Number of changes of the vault.
+    /// Number of changes since the vault was created.
     pub(crate) changes: u64,
 }
 
@@ -61,7 +62,7 @@ pub(crate) struct Header {
 pub struct BackupSummary {
     /// Number of customers.
     pub customers: u64,
-    /// Number of their records.
+    /// Number of the customers' records.
     pub records: u64,
     /// Length of the file in bytes.
     pub bytes: u64,
@@ -72,8 +73,8 @@ pub struct BackupSummary {
 impl Vault {
     /// Writes a backup of the vault to `to`. Records that do not verify are left out and listed.
     ///
-    /// The backup does not contain customers who were forgotten before it, and still contains those
-    /// who are forgotten later. Keep backups only as long as the shop promised to; see
+    /// The backup does not contain customers who were forgotten earlier. It still contains
+    /// customers who are forgotten later, so keep it no longer than the shop has promised. See also
     /// [`Vault::restore`].
     ///
     /// # Errors
@@ -94,7 +95,7 @@ impl Vault {
                 left_out: Vec::new(),
             };
             writer.write_all(reader, context.at)?;
-            Ok(writer.finish(reader)?)
+            Ok(writer.write_end(reader)?)
         })?;
         self.write(context, |transaction| {
             transaction.audit(AuditAction::BackedUp, summary.records, None);
@@ -119,7 +120,7 @@ impl<W: Write> BackupWriter<'_, W> {
         at: Timestamp,
     ) -> Result<(), TransactionError> {
         let trusted = &reader.derived_keys.signers.trusted;
-        self.put(&Item::Header(Header {
+        self.write_item(&Item::Header(Header {
             format: FORMAT,
             box_id: trusted.box_id.clone(),
             signers: trusted.keys.iter().map(|key| key.to_bytes()).collect(),
@@ -128,13 +129,13 @@ impl<W: Write> BackupWriter<'_, W> {
         }))?;
         reader.rows.rows(TOMBSTONES, &[], None, &mut |key, _| {
             if let Ok(tombstone) = key.try_into() {
-                self.put(&Item::Tombstone(tombstone))?;
+                self.write_item(&Item::Tombstone(tombstone))?;
             }
             Ok(())
         })?;
         reader.rows.rows(PRODUCTS, &[], None, &mut |key, row| {
             match catalogue::decode(&reader.derived_keys.catalogue, key, row) {
-                Ok(product) => self.put(&Item::Product(product))?,
+                Ok(product) => self.write_item(&Item::Product(product))?,
                 Err(rejected) => self.left_out.push(rejected.to_string()),
             }
             Ok(())
@@ -154,7 +155,7 @@ impl<W: Write> BackupWriter<'_, W> {
         account: &Account,
     ) -> Result<(), TransactionError> {
         let trusted = &reader.derived_keys.signers.trusted;
-        self.put(&Item::Customer(account.id))?;
+        self.write_item(&Item::Customer(account.id))?;
         self.customers += 1;
         for (kind, name) in account.index.entries() {
             let key = record_key(account.id, kind, &name);
@@ -166,7 +167,7 @@ impl<W: Write> BackupWriter<'_, W> {
             match signed {
                 Ok(signed) => {
                     let signed = ciborium::Value::Bytes(signed.to_vec());
-                    self.put(&Item::Record { kind: kind as u8, name, signed })?;
+                    self.write_item(&Item::Record { kind: kind as u8, name, signed })?;
                     self.records += 1;
                 }
                 Err(error) => {
@@ -178,18 +179,19 @@ impl<W: Write> BackupWriter<'_, W> {
         Ok(())
     }
 
-    fn put(&mut self, item: &Item) -> Result<(), VaultError> {
+    fn write_item(&mut self, item: &Item) -> Result<(), VaultError> {
         let bytes = length_prefixed(item)?;
         self.digest.update(&bytes);
         self.file.write(&bytes)
     }
 
-    fn finish(mut self, reader: &Reader<'_, impl Rows>) -> Result<BackupSummary, VaultError> {
+    /// Writes the signed end and the last segment.
+    fn write_end(mut self, reader: &Reader<'_, impl Rows>) -> Result<BackupSummary, VaultError> {
         let digest = self.digest.finalize();
         let signed = reader.derived_keys.signers.sign_payload(SIGNATURE_AAD, &digest)?;
         let end = Item::End(ciborium::Value::Bytes(signed.to_vec()));
         self.file.write(&length_prefixed(&end)?)?;
-        let bytes = self.file.finish()?;
+        let bytes = self.file.write_last_segment()?;
         let Self { customers, records, left_out, .. } = self;
         Ok(BackupSummary { customers, records, bytes, left_out })
     }

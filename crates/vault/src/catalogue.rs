@@ -1,7 +1,7 @@
 //! Catalogue: the products that the shop sells.
 //!
-//! Products are no personal data, so they are neither signed nor encrypted. A MAC protects them from
-//! changes, because customers rely on the listed allergens.
+//! Products are not personal data, so they are neither signed nor encrypted. Each has a MAC that
+//! detects changes, because customers rely on the listed allergens.
 
 use instored_domain::Product;
 use serde::{Deserialize, Serialize};
@@ -24,14 +24,14 @@ const MAC_LENGTH: usize = 16;
 pub struct CatalogueUpdate {
     /// Number of new products.
     pub added: u64,
-    /// Number of known products that differ from before.
+    /// Number of products that replaced a different version.
     pub changed: u64,
-    /// Number of known products that are equal to before.
+    /// Number of products that were already stored in the same version.
     pub unchanged: u64,
 }
 
 impl Vault {
-    /// Puts products into the catalogue in one commit. A product replaces the one with its SKU.
+    /// Stores products in one commit. A product replaces the stored product with the same SKU.
     ///
     /// # Errors
     /// If the vault cannot be written. Nothing is changed then.
@@ -63,7 +63,7 @@ impl Vault {
         })
     }
 
-    /// Removes products from the catalogue and returns the number of products that it contained.
+    /// Removes the products with these SKUs and returns the number of removed products.
     ///
     /// # Errors
     /// If the vault cannot be written. Nothing is removed then.
@@ -87,7 +87,8 @@ impl Vault {
     /// Returns the catalogue, sorted by SKU.
     ///
     /// # Errors
-    /// If the vault cannot be read. A product that was changed is rejected alone.
+    /// If the vault cannot be read. A product with an invalid MAC is listed in
+    /// [`Verified::rejected`].
     pub fn products(&self) -> Result<Verified<Product>, VaultError> {
         self.read(|reader| {
             let mut products = Verified::default();
@@ -116,7 +117,7 @@ pub(crate) fn decode(mac_key: &SymmetricKey, key: &[u8], row: &[u8]) -> Result<P
             None => return Err(RecordError::Malformed),
         };
         let (mac, body) = rest.split_at_checked(MAC_LENGTH).ok_or(RecordError::Malformed)?;
-        // Constant time is not needed: nobody outside the process can time this comparison.
+        // This comparison need not take constant time, because other processes cannot measure it.
         if mac != &mac_key.mac(&[key, body])[..MAC_LENGTH] {
             return Err(RecordError::InvalidMac);
         }

@@ -1,7 +1,7 @@
 //! Claim codes and receipts, by which a customer is identified without a face.
 //!
-//! A claim code is valid for a while after the enrolment, a receipt as long as the customer is
-//! enrolled.
+//! A claim code expires some time after the enrolment. A receipt is valid as long as the customer
+//! is enrolled.
 
 use instored_domain::{ClaimCode, Consent, ConsentReceipt, CustomerId};
 use jiff::Timestamp;
@@ -15,8 +15,8 @@ use crate::vault::Vault;
 use crate::write_transaction::WriteTransaction;
 
 impl Vault {
-    /// Returns the customer of a claim code, or `None` if the code is unknown or expired at `now`. A
-    /// code can be used repeatedly until it expires.
+    /// Returns the customer of a claim code, or `None` if the code is unknown or expired at `now`.
+    /// A code can be used repeatedly until it expires.
     ///
     /// # Errors
     /// [`VaultError::Rejected`] if the record does not verify.
@@ -74,8 +74,8 @@ pub(crate) fn put_receipt(
     transaction.put(consent.customer, RecordKind::Consent, &tag, consent)
 }
 
-/// Stores a claim code. A code that expired at `now` is taken from its holder. A code whose record
-/// does not verify stays taken.
+/// Stores a claim code. If another customer has the code and it has expired at `now`, that customer
+/// loses it. A code whose record does not verify cannot be stored again.
 pub(crate) fn put_claim(
     transaction: &mut WriteTransaction<'_>,
     id: CustomerId,
@@ -85,13 +85,13 @@ pub(crate) fn put_claim(
     let tag = transaction.reader.derived_keys.claim_tag(&claim.code);
     if let Some(row) = transaction.tx().row(CODES, &tag)? {
         let holder = leading_customer(&row).ok_or(VaultError::CodeTaken)?;
-        let held = match transaction.account(holder) {
+        let held_claim = match transaction.account(holder) {
             Ok(Some(_)) => transaction.get::<Claim>(holder, RecordKind::Claim, &tag),
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
-        match held {
-            Ok(Some(held)) if held.expires <= now => {
+        match held_claim {
+            Ok(Some(claim)) if claim.expires <= now => {
                 transaction.remove(holder, RecordKind::Claim, &tag)?;
             }
             Ok(_) | Err(TransactionError::Vault(_)) => return Err(VaultError::CodeTaken.into()),
@@ -102,8 +102,8 @@ pub(crate) fn put_claim(
     transaction.put(id, RecordKind::Claim, &tag, claim)
 }
 
-/// Removes a customer's claim codes that expired at `now`. A code whose record does not verify stays
-/// taken.
+/// Removes a customer's claim codes that have expired at `now`. A code whose record does not verify
+/// is kept.
 pub(crate) fn remove_expired(
     transaction: &mut WriteTransaction<'_>,
     id: CustomerId,

@@ -15,13 +15,13 @@ use crate::vault::Vault;
 use crate::verified::Verified;
 use crate::write_transaction::WriteTransaction;
 
-/// Data of a new customer. A template enters the vault only by it, so never without a consent.
+/// Data of a new customer: templates are stored only together with a consent.
 pub struct NewEnrolment<'a> {
     /// Consent of the customer; its time is the time of the enrolment.
     pub consent: &'a Consent,
     /// Model that computed the embeddings.
     pub model: &'a ModelId,
-    /// Embeddings of the customer's face, one a view; at least one.
+    /// Embeddings of the customer's face, one per view. At least one is needed.
     pub embeddings: &'a [Embedding],
     /// Code by which a till can identify the customer.
     pub claim: ClaimCode,
@@ -33,8 +33,8 @@ impl Vault {
     /// Stores a new customer with consent, templates, receipt and claim code in one commit.
     ///
     /// # Errors
-    /// If there is no embedding, the id is taken, or another customer has the receipt or an
-    /// unexpired claim code of the same value.
+    /// If there is no embedding, a customer has this id, or another customer has the same receipt
+    /// or the same claim code and the code has not expired.
     pub fn enrol(&self, new: &NewEnrolment<'_>) -> Result<Customer, VaultError> {
         let (id, given) = (new.consent.customer, new.consent.given);
         if new.embeddings.is_empty() {
@@ -80,7 +80,7 @@ impl Vault {
     /// Returns every customer.
     ///
     /// # Errors
-    /// If the vault cannot be read. A record that does not verify is rejected alone.
+    /// If the vault cannot be read.
     pub fn customers(&self) -> Result<Verified<Customer>, VaultError> {
         self.read(|reader| {
             let mut customers = Verified::default();
@@ -158,7 +158,7 @@ impl Vault {
         })
     }
 
-    /// Alters a customer's record and logs it. Returns `None` if there is no such customer.
+    /// Alters a customer's record and logs the change. Returns `None` if there is no such customer.
     fn alter(
         &self,
         id: CustomerId,

@@ -16,8 +16,8 @@ pub(crate) struct DerivedKeys {
     pub(crate) signers: Signers,
     root: SymmetricKey,
     tags: SymmetricKey,
-    /// Authenticates the elements of the manifest's multiset hash.
-    pub(crate) sums: SymmetricKey,
+    /// Key of the MACs in the manifest's multiset hash.
+    pub(crate) multiset_hash: SymmetricKey,
     pub(crate) audit: SymmetricKey,
     pub(crate) manifest: SymmetricKey,
     pub(crate) catalogue: SymmetricKey,
@@ -28,7 +28,7 @@ impl DerivedKeys {
         Self {
             signers,
             tags: root.derive("instored tags"),
-            sums: root.derive("instored sums"),
+            multiset_hash: root.derive("instored sums"),
             audit: root.derive("instored audit"),
             manifest: root.derive("instored manifest"),
             catalogue: root.derive("instored catalogue"),
@@ -51,17 +51,18 @@ impl DerivedKeys {
         vault_key.open_key(&aad(META, ROOT_KEY), encrypted).ok()
     }
 
-    /// Returns the pseudonym of an order id in row keys. Order ids can be guessed, their tags cannot.
+    /// Returns the tag that replaces an order id in row keys. An attacker can guess order ids, but
+    /// not their tags.
     pub(crate) fn order_tag(&self, id: &OrderId) -> RecordName {
         self.tag(b"order", id.0.as_bytes())
     }
 
-    /// Returns the pseudonym of a claim code in row keys.
+    /// Returns the tag that replaces a claim code in row keys.
     pub(crate) fn claim_tag(&self, code: &ClaimCode) -> RecordName {
         self.tag(b"claim", code.as_bytes())
     }
 
-    /// Returns the pseudonym of a receipt in row keys.
+    /// Returns the tag that replaces a receipt in row keys.
     pub(crate) fn receipt_tag(&self, receipt: &ConsentReceipt) -> RecordName {
         self.tag(b"receipt", receipt.0.as_bytes())
     }

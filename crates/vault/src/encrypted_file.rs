@@ -1,9 +1,9 @@
 //! File encrypted with a passphrase.
 //!
 //! Argon2id (RFC 9106) derives the key. The STREAM construction of Hoang, Reyhanitabar, Rogaway and
-//! Vizár ("Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance", CRYPTO 2015) over
-//! XChaCha20-Poly1305 encrypts the file in segments, which cannot be changed, moved, removed or
-//! truncated.
+//! Vizár ("Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance", CRYPTO 2015)
+//! over XChaCha20-Poly1305 encrypts the file in segments. A changed, moved, removed or truncated
+//! segment is detected.
 
 use std::io::{self, Read, Write};
 
@@ -19,17 +19,20 @@ use crate::symmetric_key::{KEY_LENGTH, random};
 
 const MAGIC: &[u8; 16] = b"instored backup\x01";
 const SALT_LENGTH: usize = 16;
-/// Length of the nonce: XChaCha20's 24 bytes without STREAM's segment counter and last-segment flag.
+/// Length of the nonce in bytes: 24 for XChaCha20, minus 5 for STREAM's segment counter and
+/// last-segment flag.
 const NONCE_LENGTH: usize = 19;
-const HEADER_LENGTH: usize = MAGIC.len() + 12 + SALT_LENGTH + NONCE_LENGTH;
-/// Plaintext bytes of a segment.
+/// Length of an encoded [`Argon2Cost`] in bytes: three u32, big-endian.
+const COST_LENGTH: usize = 12;
+const HEADER_LENGTH: usize = MAGIC.len() + COST_LENGTH + SALT_LENGTH + NONCE_LENGTH;
+/// Length of a segment's plaintext in bytes.
 const SEGMENT_LENGTH: usize = 64 << 10;
 const TAG_LENGTH: usize = 16;
-/// Second recommended parameters of RFC 9106, with one lane because a box has few free cores.
+/// Second recommended option of RFC 9106, with one lane because a box has few free CPU cores.
 const COST: Argon2Cost = Argon2Cost { memory: 64 << 10, passes: 3, lanes: 1 };
 /// Highest accepted parameters (256 MiB), so that a crafted file cannot exhaust the box's memory.
 const COST_MAX: Argon2Cost = Argon2Cost { memory: 256 << 10, passes: 16, lanes: 8 };
-/// Least number of characters of a passphrase.
+/// Minimum length of a passphrase in characters.
 const PASSPHRASE_LENGTH_MIN: usize = 12;
 
 /// Passphrase of a backup, at least twelve characters. Zeroed on drop; `Debug` redacts it.
@@ -41,7 +44,7 @@ impl Passphrase {
     /// Creates a passphrase.
     ///
     /// # Errors
-    /// If it has fewer than twelve characters.
+    /// If `text` has fewer than twelve characters.
     pub fn new(text: String) -> Result<Self, VaultError> {
         let text = Zeroizing::new(text);
         if text.chars().count() < PASSPHRASE_LENGTH_MIN {
@@ -76,11 +79,13 @@ impl std::fmt::Debug for Passphrase {
 struct Argon2Cost {
     /// Memory in KiB.
     memory: u32,
+    /// Passes over the memory.
     passes: u32,
+    /// Degree of parallelism.
     lanes: u32,
 }
 
-/// Unencrypted start of the file; the additional data of every segment.
+/// Unencrypted start of the file. It is the AAD of every segment.
 struct Header([u8; HEADER_LENGTH]);
 
 impl Header {
@@ -88,7 +93,7 @@ impl Header {
         let mut bytes = [0; HEADER_LENGTH];
         let (magic, rest) = bytes.split_at_mut(MAGIC.len());
         magic.copy_from_slice(MAGIC);
-        let (fields, rest) = rest.split_at_mut(12);
+        let (fields, rest) = rest.split_at_mut(COST_LENGTH);
         for (field, value) in fields.chunks_mut(4).zip([cost.memory, cost.passes, cost.lanes]) {
             field.copy_from_slice(&value.to_be_bytes());
         }
@@ -104,15 +109,19 @@ impl Header {
         })?;
         let header = Self(bytes);
         let Argon2Cost { memory, passes, lanes } = header.cost();
-        let allowed =
+        let is_allowed =
             memory <= COST_MAX.memory && passes <= COST_MAX.passes && lanes <= COST_MAX.lanes;
-        if bytes.starts_with(MAGIC) && allowed { Ok(header) } else { Err(VaultError::NotABackup) }
+        if bytes.starts_with(MAGIC) && is_allowed {
+            Ok(header)
+        } else {
+            Err(VaultError::NotABackup)
+        }
     }
 
     fn cost(&self) -> Argon2Cost {
         let field = |i: usize| {
-            let at = MAGIC.len() + 4 * i;
-            u32::from_be_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
+            let start = MAGIC.len() + 4 * i;
+            u32::from_be_bytes(std::array::from_fn(|byte| self.0[start + byte]))
         };
         Argon2Cost { memory: field(0), passes: field(1), lanes: field(2) }
     }
@@ -121,7 +130,7 @@ impl Header {
         let Argon2Cost { memory, passes, lanes } = self.cost();
         let params = Params::new(memory, passes, lanes, Some(KEY_LENGTH))
             .map_err(|_| VaultError::NotABackup)?;
-        let salt = &self.0[MAGIC.len() + 12..][..SALT_LENGTH];
+        let salt = &self.0[MAGIC.len() + COST_LENGTH..][..SALT_LENGTH];
         let mut key = Zeroizing::new([0; KEY_LENGTH]);
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
             .hash_password_into(passphrase.0.as_bytes(), salt, key.as_mut_slice())
@@ -136,13 +145,13 @@ impl Header {
     }
 }
 
-/// Encrypts bytes and writes them to `to`.
+/// Writer that encrypts bytes and passes them to `to`.
 pub(crate) struct EncryptingWriter<'w, W> {
     to: &'w mut W,
     header: Header,
     stream: EncryptorBE32<XChaCha20Poly1305>,
     segment: Zeroizing<Vec<u8>>,
-    /// Bytes written to `to`.
+    /// Number of bytes that were written to `to`.
     written: u64,
 }
 
@@ -151,7 +160,7 @@ impl<'w, W: Write> EncryptingWriter<'w, W> {
         Self::at_cost(to, passphrase, COST)
     }
 
-    /// Creates a writer with a cheap key derivation, because fuzzing needs a hundred files a second.
+    /// Creates a writer with a cheap key derivation, because fuzzing needs 100 files per second.
     #[cfg(fuzzing)]
     pub(crate) fn cheap(to: &'w mut W, passphrase: &Passphrase) -> Result<Self, VaultError> {
         Self::at_cost(to, passphrase, Argon2Cost { memory: 8, passes: 1, lanes: 1 })
@@ -174,22 +183,23 @@ impl<'w, W: Write> EncryptingWriter<'w, W> {
         while !bytes.is_empty() {
             if self.segment.len() == SEGMENT_LENGTH {
                 let payload = Payload { msg: self.segment.as_slice(), aad: &self.header.0 };
-                let encrypted = self.stream.encrypt_next(payload).map_err(|_| too_long())?;
+                let encrypted = self.stream.encrypt_next(payload).map_err(|_| too_long_error())?;
                 self.to.write_all(&encrypted).map_err(|e| file_error("write", e))?;
                 self.written += encrypted.len() as u64;
                 self.segment.clear();
             }
-            let (now, later) = bytes.split_at(bytes.len().min(SEGMENT_LENGTH - self.segment.len()));
-            self.segment.extend_from_slice(now);
-            bytes = later;
+            let (first, rest) =
+                bytes.split_at(bytes.len().min(SEGMENT_LENGTH - self.segment.len()));
+            self.segment.extend_from_slice(first);
+            bytes = rest;
         }
         Ok(())
     }
 
-    /// Writes the last segment and returns the length of the file.
-    pub(crate) fn finish(self) -> Result<u64, VaultError> {
+    /// Writes the last segment and returns the length of the file in bytes.
+    pub(crate) fn write_last_segment(self) -> Result<u64, VaultError> {
         let payload = Payload { msg: self.segment.as_slice(), aad: &self.header.0 };
-        let encrypted = self.stream.encrypt_last(payload).map_err(|_| too_long())?;
+        let encrypted = self.stream.encrypt_last(payload).map_err(|_| too_long_error())?;
         self.to
             .write_all(&encrypted)
             .and_then(|()| self.to.flush())
@@ -198,7 +208,8 @@ impl<'w, W: Write> EncryptingWriter<'w, W> {
     }
 }
 
-/// Decrypts a file that [`EncryptingWriter`] wrote. Reads one segment ahead to detect the last one.
+/// Reader that decrypts a file of [`EncryptingWriter`]. It reads one segment ahead, so that it
+/// detects the last segment.
 pub(crate) struct DecryptingReader<R> {
     from: R,
     header: Header,
@@ -206,7 +217,7 @@ pub(crate) struct DecryptingReader<R> {
     /// Encrypted segment that follows `segment`.
     next: Vec<u8>,
     segment: Zeroizing<Vec<u8>>,
-    /// Bytes of `segment` that were read.
+    /// Number of bytes of `segment` that the caller has read.
     position: usize,
     is_first: bool,
 }
@@ -221,7 +232,7 @@ impl<R: Read> DecryptingReader<R> {
         Ok(Self { from, header, stream: Some(stream), next, segment, position: 0, is_first: true })
     }
 
-    /// Fills `bytes`, or returns false if the file ended before the first of them.
+    /// Fills `bytes`, or returns false if the file has no more bytes.
     pub(crate) fn read(&mut self, mut bytes: &mut [u8]) -> Result<bool, VaultError> {
         let mut has_begun = false;
         while !bytes.is_empty() {
@@ -229,15 +240,16 @@ impl<R: Read> DecryptingReader<R> {
                 return if has_begun { Err(VaultError::BackupDamaged) } else { Ok(false) };
             }
             let length = bytes.len().min(self.segment.len() - self.position);
-            let (now, later) = bytes.split_at_mut(length);
-            now.copy_from_slice(&self.segment[self.position..self.position + length]);
+            let (first, rest) = bytes.split_at_mut(length);
+            first.copy_from_slice(&self.segment[self.position..self.position + length]);
             self.position += length;
             has_begun |= length > 0;
-            bytes = later;
+            bytes = rest;
         }
         Ok(true)
     }
 
+    /// Decrypts the next segment, or returns false if there is none.
     fn next_segment(&mut self) -> Result<bool, VaultError> {
         let Some(mut stream) = self.stream.take() else { return Ok(false) };
         let next = encrypted_segment(&mut self.from)?;
@@ -269,8 +281,8 @@ fn file_error(action: &'static str, source: io::Error) -> VaultError {
     VaultError::BackupFile { action, source }
 }
 
-/// Returns the error of a file with more than 2^32 segments (256 TiB), which STREAM cannot count.
-fn too_long() -> VaultError {
+/// Returns the error for a file with more than 2^32 segments (256 TiB), which STREAM cannot count.
+fn too_long_error() -> VaultError {
     file_error("write", io::Error::from(io::ErrorKind::FileTooLarge))
 }
 
@@ -288,7 +300,7 @@ mod tests {
         for chunk in vec![7; length].chunks(1000) {
             writer.write(chunk).unwrap();
         }
-        assert_eq!(writer.finish().unwrap(), file.len() as u64);
+        assert_eq!(writer.write_last_segment().unwrap(), file.len() as u64);
         file
     }
 

@@ -32,8 +32,8 @@ pub enum VaultError {
     )]
     KeyMissing { path: PathBuf, vault: PathBuf },
     #[error(
-        "cannot rotate the key of the credential {name}: no credential {name}.next; add it to the \
-         service, restart the service, and rotate again"
+        "cannot rotate the key of the credential {name}: the credential {name}.next is missing; \
+         add it to the service, restart the service, and rotate again"
     )]
     RotateCredential { name: &'static str },
     #[error("the vault {path} is in use by another instored: stop that process")]
@@ -60,17 +60,17 @@ pub enum VaultError {
     )]
     Format { path: PathBuf, found: u8 },
     #[error(
-        "the vault {path} belongs to the box `{theirs}`, and this box is `{ours}`: set the box id \
+        "the vault {path} belongs to the box `{found}`, and this box is `{expected}`: set the box id \
          back, or {}",
         START_ANEW
     )]
-    OtherBox { path: PathBuf, theirs: String, ours: String },
+    OtherBox { path: PathBuf, found: String, expected: String },
     #[error(
-        "the vault {path} is signed with the key {theirs}, and this box has the key {ours}: put \
+        "the vault {path} is signed with the key {found}, and this box has the key {expected}: put \
          the old key file back, or {}",
         START_ANEW
     )]
-    OtherSigningKey { path: PathBuf, theirs: String, ours: String },
+    OtherSigningKey { path: PathBuf, found: String, expected: String },
     #[error(
         "this box's vault key does not open the vault {path}: put the right key file back, or {}",
         START_ANEW
@@ -78,7 +78,7 @@ pub enum VaultError {
     OtherVaultKey { path: PathBuf },
     #[error(
         "the vault {path} is a copy from before a customer was forgotten, and its key-encryption \
-         key was destroyed then: put the newest copy back, or {}",
+         key was destroyed: put the newest copy back, or {}",
         START_ANEW
     )]
     OlderCopy { path: PathBuf },
@@ -127,13 +127,13 @@ pub enum VaultError {
     )]
     BackupDamaged,
     #[error(
-        "the backup is signed with the key {0}, which is not this box's: if you trust that key, \
-         pass its id when you restore"
+        "the backup is signed with the key {0}, which is not the key of this box: if you trust \
+         that key, pass its id when you restore"
     )]
     BackupSigner(String),
 }
 
-/// Error inside a transaction, which does not know the path of the database.
+/// Error inside a transaction, without the path of the database.
 pub(crate) enum TransactionError {
     /// Error of redb or the disk.
     Storage(redb::Error),

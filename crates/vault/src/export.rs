@@ -13,12 +13,12 @@ use crate::record_key::{RecordKind, numbered_name};
 use crate::vault::Vault;
 use crate::verified::Rejected;
 
-/// Everything that the vault stores of a customer, including templates.
+/// All data that the vault stores about a customer, including templates.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Export {
     /// Id of the customer.
     pub customer: CustomerId,
-    /// Customer's record with preferences; absent if it does not verify.
+    /// Customer's record with preferences; `None` if it does not verify.
     pub record: Option<Customer>,
     /// Consents with their receipts.
     pub consents: Vec<Consent>,
@@ -26,7 +26,7 @@ pub struct Export {
     pub templates: Vec<ExportedTemplate>,
     /// Orders and voids, newest first.
     pub orders: Vec<Order>,
-    /// Ids of orders that other orders replaced; their contents were deleted.
+    /// Ids of orders that other orders replaced. The contents of the replaced orders were deleted.
     pub replaced_orders: Vec<OrderId>,
     /// Codes by which a till can identify the customer.
     pub claim_codes: Vec<ExportedClaim>,
@@ -39,12 +39,12 @@ pub struct Export {
 pub struct ExportedTemplate {
     /// Model that computed the embedding.
     pub model: ModelId,
-    /// Number of the template among the customer's, from 0.
+    /// Number of the template among the customer's templates, from 0.
     pub sequence: u32,
-    /// Time of its creation.
+    /// Time at which the template was created.
     pub created: Timestamp,
     /// Embedding, a unit vector.
-    #[serde(serialize_with = "values")]
+    #[serde(serialize_with = "serialize_values")]
     pub embedding: Embedding,
 }
 
@@ -70,7 +70,10 @@ impl From<Claim> for ExportedClaim {
     }
 }
 
-fn values<S: Serializer>(embedding: &Embedding, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_values<S: Serializer>(
+    embedding: &Embedding,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     embedding.values().serialize(serializer)
 }
 
@@ -87,11 +90,12 @@ fn collect<R, T: From<R>>(
 }
 
 impl Vault {
-    /// Returns everything of a customer at one time, or `None` if there is no such customer.
+    /// Returns all data of a customer from one state of the vault, or `None` if there is no such
+    /// customer.
     ///
     /// # Errors
-    /// If the vault or the customer's key cannot be read. A record that does not verify is listed in
-    /// [`Export::unreadable`].
+    /// If the vault or the customer's key cannot be read. A record that does not verify is listed
+    /// in [`Export::unreadable`].
     pub fn export(&self, id: CustomerId) -> Result<Option<Export>, VaultError> {
         self.read(|reader| {
             let Some(account) = reader.account(id)? else { return Ok(None) };
@@ -122,7 +126,7 @@ impl Vault {
             reader.records(&account, RecordKind::Replaced, |read| {
                 collect(read.map(|ReplacedOrder(id)| id), &mut export.replaced_orders, unreadable);
             })?;
-            let orders = orders::all_of(reader, &account)?;
+            let orders = orders::orders_and_voids(reader, &account)?;
             unreadable.extend(orders.rejected.iter().map(ToString::to_string));
             export.orders = orders.records;
             Ok(Some(export))

@@ -32,7 +32,7 @@ pub(crate) fn reserve_path(path: &Path) -> PathBuf {
     with_suffix(path, ".reserve")
 }
 
-/// Returns the path of the key that a rotation puts in place of the key at `path`.
+/// Returns the path of the key that replaces the key at `path` at the end of a rotation.
 pub(crate) fn next_key_path(path: &Path) -> PathBuf {
     with_suffix(path, ".next")
 }
@@ -43,8 +43,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Creates an empty file (mode 0600) that is to replace `path`, in place of one that a crash left.
-/// The file is removed on drop unless [`replace`] moves it.
+/// Creates an empty file (mode 0600) at [`temporary_path`] and deletes a file that a crash left
+/// there. The new file is removed on drop unless [`replace`] moves it.
 pub(crate) fn create_temporary(path: &Path) -> io::Result<TempPath> {
     let temporary = temporary_path(path);
     remove_if_present(&temporary)?;
@@ -88,7 +88,7 @@ pub(crate) fn replace(temporary: TempPath, path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Writes a private file (mode 0600). A crash leaves the old content or the new, never a part.
+/// Writes a private file (mode 0600). After a crash the file has the complete old or new content.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = create_temporary(path)?;
     let mut file = File::options().write(true).open(&temporary)?;

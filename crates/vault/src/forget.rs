@@ -23,19 +23,19 @@ pub struct ForgetSummary {
 }
 
 impl Vault {
-    /// Deletes every record of a customer and destroys the customer's key. Returns `None` if there
-    /// was no record of such a customer.
+    /// Deletes every record of a customer and destroys the customer's key. Returns `None` if the
+    /// customer has no record.
     ///
-    /// When this returns, nothing of the customer can be decrypted: free pages of the file still
-    /// contain the customer's key, but encrypted under a key-encryption key that was overwritten.
-    /// [`Vault::compact`] removes these pages too. Damaged records do not prevent it.
+    /// When this function returns, no data of the customer can be decrypted. Free pages of the file
+    /// still contain the customer's key, but its key-encryption key was overwritten.
+    /// [`Vault::compact`] removes these pages. A customer with damaged records can also be
+    /// forgotten.
     ///
-    /// The same commit encrypts every other customer's key under the new key-encryption key, which
-    /// takes about 5 µs and writes 150 bytes a customer.
+    /// The same commit encrypts every other customer's key under the new key-encryption key. This
+    /// takes about 5 µs and writes 150 bytes per customer.
     ///
     /// # Errors
-    /// If the vault cannot be written. [`Vault::customer`] then returns the customer if they are
-    /// still enrolled, and calling this again completes an interrupted operation.
+    /// If the vault cannot be written. Another call then completes the operation.
     pub fn forget(
         &self,
         id: CustomerId,
@@ -80,8 +80,8 @@ impl Vault {
         self.write(context, |transaction| {
             let number = transaction.reader.manifest.key_encryption_key_number;
             let new = self.sidecars().key_encryption_keys.stage_next(number, vault_key)?;
-            // `body` runs before the other customers' keys are encrypted again: the key of a
-            // forgotten customer must never be encrypted under the new key-encryption key, not even
+            // `body` runs before the other customers' keys are encrypted again, because the key of
+            // a forgotten customer must never be encrypted under the new key-encryption key, even
             // in a page that the same commit frees.
             let outcome = body(transaction)?;
             let old = std::mem::replace(&mut transaction.reader.key_encryption_key, new.clone());
@@ -126,8 +126,8 @@ fn has_records(rows: &impl Rows, id: CustomerId) -> Result<bool, TransactionErro
     Ok(has_records)
 }
 
-/// Encrypts every customer's key under the new key-encryption key. A key that the old one does not
-/// open is already lost; its row is kept, so that [`Vault::verify`] reports it.
+/// Encrypts every customer's key under the key-encryption key `new` instead of `old`. A key that
+/// cannot be decrypted is already lost; its row is kept, so that [`Vault::verify`] reports it.
 fn reencrypt_customer_keys(
     transaction: &mut WriteTransaction<'_>,
     old: &SymmetricKey,
@@ -136,9 +136,9 @@ fn reencrypt_customer_keys(
     let mut rows = Vec::new();
     transaction.tx().rows(ACCOUNTS, &[], None, &mut |key, row| {
         if let Some(id) = leading_customer(key)
-            && let Ok(customer) = open_key(old, id, row)
+            && let Ok(account_key) = open_key(old, id, row)
         {
-            rows.push((key.to_vec(), seal_key(new, id, &customer)?));
+            rows.push((key.to_vec(), seal_key(new, id, &account_key)?));
         }
         Ok(())
     })?;

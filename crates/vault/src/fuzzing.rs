@@ -1,4 +1,4 @@
-//! Entry points of the fuzz targets in `fuzz/`: every decoder of bytes that others may have written.
+//! Entry points of the fuzz targets in `fuzz/`: every decoder of bytes that an attacker may write.
 //!
 //! A decoder must neither panic nor accept bytes that the box did not write.
 
@@ -49,7 +49,7 @@ pub fn record(data: &[u8]) {
     }
 }
 
-/// Decodes a payload that the box signed, as a faulty older version could have written it.
+/// Decodes a payload that the box signed, such as one from a faulty older version.
 pub fn cbor(data: &[u8]) {
     let Ok(bytes) = signers().sign_payload(b"aad", data) else { return };
     let trusted = &signers().trusted;
@@ -75,9 +75,9 @@ pub fn backup(data: &[u8]) {
     let now = AuditContext { at: Timestamp::UNIX_EPOCH, actor: Actor::Operator };
     let (_, vault) = VAULT.get_or_init(|| {
         let dir = tempfile::tempdir().expect("a folder");
-        let folders = KeyLocations { state: dir.path().to_owned(), credentials: None };
+        let locations = KeyLocations { state: dir.path().to_owned(), credentials: None };
         let path = dir.path().join("vault.redb");
-        let (keys, _) = KeyStore::load_or_create(&folders, &path).expect("keys");
+        let (keys, _) = KeyStore::load_or_create(&locations, &path).expect("keys");
         let box_id = "entrance".parse().expect("a name");
         let vault = Vault::open(&path, keys, box_id, now.at).expect("a vault");
         (dir, vault)
@@ -94,12 +94,12 @@ pub fn backup(data: &[u8]) {
     let mut writer = EncryptingWriter::cheap(&mut file, &passphrase).expect("memory");
     writer.write(&length_prefixed(&header).expect("a header")).expect("memory");
     writer.write(data).expect("memory");
-    writer.finish().expect("memory");
+    writer.write_last_segment().expect("memory");
     assert!(vault.restore(file.as_slice(), &passphrase, None, now).is_err());
 }
 
-/// Returns seed inputs with the names of their targets: every kind of record, row and backup item as
-/// the box writes them.
+/// Returns seed inputs with the names of their targets: one of each kind of record, row and backup
+/// item.
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let id = customer();
     let at = Timestamp::UNIX_EPOCH;
@@ -114,7 +114,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         "sku": "11", "name": "Oat milk", "category": "drinks", "allergens": ["gluten"],
     }))
     .expect("a product");
-    let known = Customer {
+    let record = Customer {
         id,
         name: Some("Zoë".parse().expect("a name")),
         enrolled: at,
@@ -139,7 +139,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         embedding: Embedding::normalised(vec![0.5; 8]).expect("finite"),
     };
     let signed = [
-        payload(&known),
+        payload(&record),
         payload(&consent),
         payload(&template),
         payload(&Claim { code, expires: at }),
@@ -148,20 +148,20 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     ];
 
     let mut seeds: Vec<_> = signed.iter().map(|payload| ("cbor", payload.clone())).collect();
-    let stranger =
+    let other_signers =
         Signers::new("entrance".parse().expect("a name"), SigningKey::from_seed(&[9; 32]), None);
     let mut index = RecordIndex::default();
     let mut backup = Vec::new();
     let mut items =
         vec![Item::Tombstone(numbered_name(1)), Item::Product(product), Item::Customer(id)];
-    for (at, payload) in signed.iter().enumerate() {
-        let signed = stranger.sign_payload(b"aad", payload).expect("a signed record");
+    for (number, payload) in signed.iter().enumerate() {
+        let signed = other_signers.sign_payload(b"aad", payload).expect("a signed record");
         let sealed =
             SymmetricKey::from_bytes(&[8; 32]).seal(b"aad", &signed).expect("an encrypted record");
-        index.insert(RecordKind::Template, numbered_name(at as u32), &sealed);
+        index.insert(RecordKind::Template, numbered_name(number as u32), &sealed);
         seeds.extend([("record", signed.to_vec()), ("record", sealed)]);
         items.push(Item::Record {
-            kind: at as u8,
+            kind: number as u8,
             name: numbered_name(0),
             signed: ciborium::Value::Bytes(signed.to_vec()),
         });
@@ -176,7 +176,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     seeds
 }
 
-fn payload<K: SignedRecord>(record: &K) -> Vec<u8> {
+fn payload<R: SignedRecord>(record: &R) -> Vec<u8> {
     let signed = signers().sign(b"aad", customer(), record, Timestamp::UNIX_EPOCH);
     let signed = signers().trusted.parse(b"aad", &signed.expect("a signed record"));
     signed.expect("a signed record").payload().to_vec()

@@ -1,12 +1,12 @@
 //! The key-encryption key, under which every customer's key is encrypted, and its file.
 //!
-//! A deleted customer's key remains in pages that the database freed. It is destroyed by replacing
-//! the key-encryption key and overwriting the old one. A copy-on-write database cannot overwrite in
-//! place, so the key-encryption key lies in a file of its own with two slots of one block each.
+//! A deleted customer's key remains in free pages of the database. It becomes unreadable when the
+//! key-encryption key is replaced and the old key-encryption key is overwritten. A copy-on-write
+//! database cannot overwrite in place, so the key-encryption key has its own file with two slots of
+//! one block each.
 //!
 //! The next key is written into the free slot before the commit that uses it. After the commit the
-//! old key is overwritten. After a crash in between, the manifest states the number of the valid
-//! key.
+//! old key is overwritten. After a crash, the manifest contains the number of the valid key.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -19,7 +19,8 @@ use crate::error::VaultError;
 use crate::files::{create_temporary, open_or_create, sync_folder, temporary_path};
 use crate::symmetric_key::SymmetricKey;
 
-/// Length of a slot: one block of the file system, so that writing a slot never changes the other.
+/// Length of a slot in bytes: one block of the file system, so that a write never changes both
+/// slots.
 const SLOT_LENGTH: usize = 4096;
 const NUMBER_LENGTH: usize = 8;
 
@@ -28,6 +29,7 @@ pub(crate) struct KeyEncryptionKeyFile {
     path: PathBuf,
     file: File,
     slots: [Option<(u64, SymmetricKey)>; 2],
+    /// Number of times that a key was destroyed.
     generation: u64,
 }
 
@@ -81,7 +83,7 @@ impl KeyEncryptionKeyFile {
         self.slots.iter().flatten().map(|(number, _)| *number).max()
     }
 
-    /// Returns a number that grows each time a key is destroyed.
+    /// Returns a number that increases each time a key is destroyed.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -91,7 +93,8 @@ impl KeyEncryptionKeyFile {
         self.slots.iter().flatten().find(|(n, _)| *n == number).map(|(_, key)| key)
     }
 
-    /// Creates the successor of the key `current` and writes it durably into the other slot.
+    /// Creates the successor of the key with the number `current`, and writes it durably into the
+    /// free slot.
     pub(crate) fn stage_next(
         &mut self,
         current: u64,
@@ -103,7 +106,8 @@ impl KeyEncryptionKeyFile {
         Ok(next)
     }
 
-    /// Overwrites every other key with the key `number`. Does nothing if there is no such key.
+    /// Overwrites every other key with the key that has this number. Does nothing if there is no
+    /// such key.
     pub(crate) fn overwrite_others(
         &mut self,
         number: u64,
@@ -181,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn replaced_key_is_overwritten_in_both_slots() {
+    fn replaced_key_is_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("wrap");
         let (mut file, vault_key) = new_file(&path);
         let first = file.key(1).unwrap().clone();
         let second = file.stage_next(1, &vault_key).unwrap();
-        assert_eq!(file.key(1).unwrap().bytes(), first.bytes(), "both are valid until then");
+        assert_eq!(file.key(1).unwrap().bytes(), first.bytes(), "the old key is still readable");
         let crashed = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
         assert_eq!(crashed.key(1).unwrap().bytes(), first.bytes());
         assert_eq!(crashed.key(2).unwrap().bytes(), second.bytes());
@@ -196,8 +200,8 @@ mod tests {
         let reopened = KeyEncryptionKeyFile::open(&path, &[&vault_key]).unwrap();
         assert!(reopened.key(1).is_none());
         assert_eq!(reopened.key(2).unwrap().bytes(), second.bytes());
-        let other = SymmetricKey::random();
-        assert!(KeyEncryptionKeyFile::open(&path, &[&other]).unwrap().key(2).is_none());
+        let other_vault_key = SymmetricKey::random();
+        assert!(KeyEncryptionKeyFile::open(&path, &[&other_vault_key]).unwrap().key(2).is_none());
     }
 
     #[test]

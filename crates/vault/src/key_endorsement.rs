@@ -1,5 +1,5 @@
-//! Endorsements: at a rotation, the old signing key signs the new one. A display that trusts an old key
-//! can thus follow the chain to the current key.
+//! Key endorsements: in a rotation, the old signing key signs the new signing key. A display that
+//! trusts an old key can thus verify the chain of endorsements up to the current key.
 
 use instored_domain::{BoxId, key_endorsement_message};
 
@@ -8,9 +8,9 @@ use crate::schema::{KEY_ENDORSEMENTS_KEY, META, Rows};
 use crate::signing_key::SigningKey;
 use crate::vault::Vault;
 
-/// Maximum number of stored endorsements. The oldest are dropped.
+/// Maximum number of stored endorsements. The oldest ones are removed.
 const ENDORSEMENTS_MAX: usize = 32;
-/// Length of an encoded endorsement: old key, new key, signature.
+/// Length of an encoded endorsement in bytes: old key (32), new key (32), signature (64).
 const ENCODED_LENGTH: usize = 128;
 
 /// Signature of a signing key for its successor.
@@ -20,12 +20,12 @@ pub struct KeyEndorsement {
     pub old: [u8; 32],
     /// Public key that replaced it.
     pub new: [u8; 32],
-    /// Signature by the old key of [`key_endorsement_message`].
+    /// Signature of [`key_endorsement_message`] by the old key.
     pub signature: [u8; 64],
 }
 
 impl KeyEndorsement {
-    /// Signs `new` with `old`.
+    /// Signs the public key of `new` with `old`.
     pub(crate) fn sign(box_id: &BoxId, old: &SigningKey, new: &SigningKey) -> Self {
         let message = key_endorsement_message(box_id, &old.public(), &new.public());
         Self { old: old.public(), new: new.public(), signature: old.sign(&message) }
@@ -47,7 +47,7 @@ impl KeyEndorsement {
 }
 
 impl Vault {
-    /// Returns the endorsements of past rotations, oldest first. They are not verified.
+    /// Returns the endorsements of past rotations, oldest first. Their signatures are not verified.
     ///
     /// # Errors
     /// If the vault cannot be read.

@@ -1,8 +1,8 @@
 //! The box's two keys and their files: the signing key and the vault key.
 //!
 //! The signing key signs stored records and published messages. The vault key opens the vault. Each
-//! is a systemd credential or a file in the state folder. A rotation introduces a second pair, which
-//! replaces the first once the vault is encrypted under it.
+//! is a systemd credential or a file in the state folder. A rotation introduces a second pair,
+//! which replaces the first once the vault is encrypted under it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -41,7 +41,7 @@ pub(crate) struct KeyPair {
 pub struct KeyStore {
     locations: KeyLocations,
     pub(crate) current: KeyPair,
-    /// Keys of a rotation that has not ended.
+    /// Next keys, while a rotation has not ended.
     pub(crate) next: Option<KeyPair>,
 }
 
@@ -52,7 +52,7 @@ enum KeyKind {
     Vault,
 }
 
-/// Generation of a key: the current one, or the one that a rotation introduces.
+/// Generation of a key: the current key, or the next key, which a rotation introduces.
 #[derive(Clone, Copy)]
 enum Generation {
     Current,
@@ -125,8 +125,8 @@ impl KeyStore {
     /// folder. Returns the paths of the files that were created.
     ///
     /// # Errors
-    /// If group or others can read a key file, its length is wrong, the disk fails, or a key is missing
-    /// and the file `vault` exists, which a new key could not open.
+    /// If other users can read a key file, its length is wrong, the disk fails, or a key is missing
+    /// although the file `vault` exists. A new key could not open that file.
     pub fn load_or_create(
         locations: &KeyLocations,
         vault: &Path,
@@ -143,16 +143,16 @@ impl KeyStore {
             create(&path)?;
             created.push(path);
         }
-        let keys = Self::load(locations)?.ok_or_else(|| not_found(&locations.state))?;
+        let keys = Self::load(locations)?.ok_or_else(|| missing_key_error(&locations.state))?;
         Ok((keys, created))
     }
 
-    /// Returns the current keys and those of a running rotation.
+    /// Returns the current keys and, during a rotation, the next keys.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = &KeyPair> {
         [Some(&self.current), self.next.as_ref()].into_iter().flatten()
     }
 
-    /// Returns the keys of the running rotation, and creates their files if there are none.
+    /// Returns the next keys, and creates their files if they do not exist.
     pub(crate) fn begin_rotation(&mut self) -> Result<KeyPair, VaultError> {
         for kind in KeyKind::ALL {
             if self.locations.load(kind, Generation::Next)?.is_some() {
@@ -164,26 +164,26 @@ impl KeyStore {
             create(&self.locations.file(kind, Generation::Next))?;
         }
         let next = load_next(&self.locations, &self.current)?
-            .ok_or_else(|| not_found(&self.locations.state))?;
+            .ok_or_else(|| missing_key_error(&self.locations.state))?;
         self.next = Some(next.clone());
         Ok(next)
     }
 
-    /// Replaces the current keys by the next ones. Returns the names of the credentials that the
-    /// operator has to replace; until then both generations are needed.
+    /// Replaces the current keys by the next keys. Returns the names of the credentials that the
+    /// operator has to replace. Until then, both generations of these credentials are needed.
     pub(crate) fn end_rotation(&mut self) -> Result<Vec<String>, VaultError> {
         let Some(next) = self.next.take() else { return Ok(Vec::new()) };
         self.current = next;
         let mut credentials = Vec::new();
         for kind in KeyKind::ALL {
             let path = self.locations.file(kind, Generation::Current);
-            let next = self.locations.file(kind, Generation::Next);
+            let next_path = self.locations.file(kind, Generation::Next);
             if self.locations.credential(kind, Generation::Next).is_some() {
                 credentials.push(kind.credential_name().to_owned());
-            } else if next.exists() {
+            } else if next_path.exists() {
                 // A crash loses nothing: the next keys already open the vault.
                 overwrite(&path)
-                    .and_then(|()| fs::rename(&next, &path))
+                    .and_then(|()| fs::rename(&next_path, &path))
                     .and_then(|()| sync_folder(&path))
                     .map_err(|source| file_error("replace", &path, source))?;
             }
@@ -192,8 +192,9 @@ impl KeyStore {
     }
 }
 
-/// Reads the keys of a running rotation if at least one of them exists. The other one was not
-/// created yet, or has already replaced its predecessor.
+/// Reads the next keys, or returns `None` if neither exists. If only one exists, the other one was
+/// not created yet or has already replaced the current key; the result then contains the current
+/// key.
 fn load_next(locations: &KeyLocations, current: &KeyPair) -> Result<Option<KeyPair>, VaultError> {
     let signing = locations.load(KeyKind::Signing, Generation::Next)?;
     let vault = locations.load(KeyKind::Vault, Generation::Next)?;
@@ -236,7 +237,7 @@ fn file_error(action: &'static str, path: &Path, source: io::Error) -> VaultErro
     VaultError::KeyFile { action, path: path.to_owned(), source }
 }
 
-fn not_found(path: &Path) -> VaultError {
+fn missing_key_error(path: &Path) -> VaultError {
     file_error("read", path, io::ErrorKind::NotFound.into())
 }
 

@@ -5,16 +5,17 @@
 //! | API of [`Vault`] | `vault`, `open`, `customers`, `codes`, `templates`, `orders`, `catalogue`, `forget`, `retention`, `export`, `backup`, `restore`, `rotation`, `verification`, `audit` |
 //! | transactions | `storage` (redb file), `schema` (tables), `account` (reads), `write_transaction` (writes) |
 //! | records | `record` (signatures), `record_key`, `record_index`, `record_error`, `verified` |
-//! | integrity of the whole | `manifest`, `rollback_guard` |
+//! | integrity of the whole vault | `manifest`, `rollback_guard` |
 //! | keys | `keys` (key files and credentials), `signing_key`, `key_endorsement`, `symmetric_key`, `derived_keys`, `key_encryption_key` |
 //! | files | `files`, `encrypted_file`, `reserve` |
 //!
 //! Rules:
 //! 1. Every record is signed with the box's signing key and encrypted under its customer's key.
-//! 2. A signed manifest covers all records: a changed, moved, removed or outdated record is detected.
-//! 3. An invalid record is rejected alone; valid records are still served.
+//! 2. A signed manifest covers all records: a changed, moved, removed or outdated record is
+//!    detected.
+//! 3. An invalid record is rejected; all valid records are still returned.
 //! 4. One operation is one durable commit.
-//! 5. A template enters the vault only together with a consent.
+//! 5. Templates are stored only together with a consent.
 //!
 //! `docs/vault-format.md` specifies the stored format, `docs/security.md` the threat model.
 

@@ -1,10 +1,11 @@
-//! Manifest: the number of changes and a hash over all records, signed in the commit of each change.
+//! Manifest: the number of changes and a hash over all records, signed in the commit of each
+//! change.
 //!
 //! The hash is `MSet-Add-Hash` of Clarke, Devadas, van Dijk, Gassend and Suh ("Incremental Multiset
 //! Hash Functions and Their Application to Memory Integrity Checking", ASIACRYPT 2003): the sum
 //! modulo 2^256 of a MAC of each element. A change costs one subtraction and one addition,
-//! independent of the vault's size. Without the MAC key nobody can find other elements with the same
-//! sum. The paper hides the sums with a nonce; here the manifest is encrypted.
+//! independent of the vault's size. Without the MAC key, nobody can find other elements with the
+//! same sum. The paper hides the sum with a nonce; here the encryption of the manifest hides it.
 
 use coset::CborSerializable;
 use instored_domain::{BoxId, CustomerId};
@@ -25,20 +26,20 @@ pub(crate) struct MultisetHash([u64; 4]);
 impl MultisetHash {
     pub(crate) fn add(&mut self, element: [u8; 32]) {
         let mut carry = false;
-        for (limb, other) in self.0.iter_mut().zip(limbs(element)) {
-            (*limb, carry) = limb.carrying_add(other, carry);
+        for (limb, summand) in self.0.iter_mut().zip(limbs(element)) {
+            (*limb, carry) = limb.carrying_add(summand, carry);
         }
     }
 
     pub(crate) fn remove(&mut self, element: [u8; 32]) {
         let mut borrow = false;
-        for (limb, other) in self.0.iter_mut().zip(limbs(element)) {
-            (*limb, borrow) = limb.borrowing_sub(other, borrow);
+        for (limb, subtrahend) in self.0.iter_mut().zip(limbs(element)) {
+            (*limb, borrow) = limb.borrowing_sub(subtrahend, borrow);
         }
     }
 }
 
-/// Returns the limbs, least significant first.
+/// Returns the four 64-bit limbs of an element, least significant first.
 fn limbs(element: [u8; 32]) -> [u64; 4] {
     let (limbs, _) = element.as_chunks::<8>();
     std::array::from_fn(|i| u64::from_le_bytes(limbs[i]))
@@ -50,7 +51,7 @@ fn limbs(element: [u8; 32]) -> [u64; 4] {
 pub(crate) struct Manifest {
     #[serde(rename = "box")]
     pub(crate) box_id: BoxId,
-    /// Changes since the vault was created; every commit adds one.
+    /// Number of changes since the vault was created. Every commit increments it.
     pub(crate) changes: u64,
     /// Time of the signature.
     pub(crate) at: Timestamp,
@@ -68,13 +69,13 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    /// Decrypts the manifest without verifying its signature, which opening the vault has verified.
+    /// Decrypts the manifest. Its signature is not verified, because opening the vault verified it.
     pub(crate) fn read(rows: &impl Rows, key: &SymmetricKey) -> Result<Self, TransactionError> {
-        let signed = key.open(&aad(), &row(rows)?).map_err(|error| invalid(&error))?;
+        let signed = key.open(&aad(), &row(rows)?).map_err(|error| manifest_error(&error))?;
         let payload = coset::CoseSign1::from_slice(&signed).ok().and_then(|signed| signed.payload);
         payload
             .and_then(|payload| ciborium::from_reader(payload.as_slice()).ok())
-            .ok_or_else(|| invalid(&RecordError::Malformed).into())
+            .ok_or_else(|| manifest_error(&RecordError::Malformed).into())
     }
 
     /// Verifies the signature of the manifest.
@@ -85,7 +86,7 @@ impl Manifest {
     ) -> Result<(), TransactionError> {
         key.open(&aad(), &row(rows)?)
             .and_then(|signed| signers.trusted.verify_payload(&aad(), &signed))
-            .map_err(|error| invalid(&error))?;
+            .map_err(|error| manifest_error(&error))?;
         Ok(())
     }
 
@@ -101,23 +102,23 @@ impl Manifest {
 
 fn row(rows: &impl Rows) -> Result<Vec<u8>, TransactionError> {
     let row = rows.row(META, MANIFEST_KEY)?;
-    row.ok_or_else(|| invalid(&RecordError::Missing).into())
+    row.ok_or_else(|| manifest_error(&RecordError::Missing).into())
 }
 
 fn aad() -> Vec<u8> {
     crate::schema::aad(META, MANIFEST_KEY)
 }
 
-fn invalid(error: &RecordError) -> VaultError {
+fn manifest_error(error: &RecordError) -> VaultError {
     VaultError::Manifest { detail: error.to_string() }
 }
 
-/// Returns the element of a customer's record index in the hash.
+/// Returns the element for a customer's record index in the hash.
 pub(crate) fn index_element(key: &SymmetricKey, id: CustomerId, index: &[u8]) -> [u8; 32] {
     key.mac(&[b"roll", &customer_key(id), index])
 }
 
-/// Returns the element of a tombstone in the hash.
+/// Returns the element for a tombstone in the hash.
 pub(crate) fn tombstone_element(key: &SymmetricKey, tombstone: &[u8]) -> [u8; 32] {
     key.mac(&[b"tombstone", tombstone])
 }
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn hash_carries_through_all_limbs() {
+    fn subtraction_borrows_from_all_limbs() {
         let mut hash = MultisetHash::default();
         let mut one = [0; 32];
         one[0] = 1;

@@ -22,8 +22,7 @@ use crate::record::Signers;
 use crate::record_key::leading_customer;
 use crate::rollback_guard::{GuardedCount, RollbackGuard};
 use crate::schema::{self, ACCOUNTS, Identity, MANIFEST_KEY, META, ROOT_KEY, Rows};
-
-use crate::storage::{Opener, Storage, create_database, on_disk};
+use crate::storage::{Opener, Storage, create_database, file_opener};
 use crate::symmetric_key::SymmetricKey;
 use crate::vault::{Sidecars, Vault};
 use crate::verified::Rejected;
@@ -32,23 +31,24 @@ use crate::verified::Rejected;
 const PROBED_ACCOUNTS: u32 = 8;
 
 impl Vault {
-    /// Opens the vault at `path`, or creates it (mode 0600) in a folder without traces of another
-    /// one. Completes what a crash interrupted.
+    /// Opens the vault at `path`, or creates it (mode 0600) if neither the vault nor one of its other
+    /// files exists. If a crash interrupted the replacement of a key, this completes or reverts the
+    /// replacement.
     ///
-    /// The folder must exist. It also receives two files with the suffixes `.wrap` (key-encryption
-    /// keys) and `.seen` (rollback guard).
+    /// The folder must exist. Two more files lie beside the vault, with the suffixes `.wrap`
+    /// (key-encryption keys) and `.seen` (rollback guard).
     ///
     /// # Errors
-    /// If the vault's file is missing and one of the other two is there, another process has the vault open, the vault belongs to another box or other keys, it is
-    /// a copy from before a customer was forgotten, the file is damaged or has a newer format, or
-    /// the disk fails.
+    /// If the vault's file is missing and one of its other files exists, another process has opened
+    /// the vault, the vault belongs to another box or other keys, the file is a copy from before a
+    /// customer was forgotten, it is damaged or has an unsupported format, or the disk fails.
     pub fn open(
         path: &Path,
         keys: KeyStore,
         box_id: BoxId,
         now: Timestamp,
     ) -> Result<Self, VaultError> {
-        Self::open_with(path, keys, box_id, now, on_disk())
+        Self::open_with(path, keys, box_id, now, file_opener())
     }
 
     /// Opens the vault like [`Vault::open`], on a database that `opener` provides.
@@ -84,7 +84,7 @@ impl Vault {
         let file = key_encryption_key_path(path);
         let mut key_encryption_keys = KeyEncryptionKeyFile::open(&file, &vault_keys)?;
         if keys.next.as_ref().is_some_and(|next| next.signing.id() == *identity.signer) {
-            // The last commit of the rotation succeeded, and a crash kept the old key files.
+            // A crash followed the last commit of the rotation, before the key files were replaced.
             keys.end_rotation()?;
         }
 
@@ -112,8 +112,8 @@ impl Vault {
         if storage.was_salvaged() {
             warnings.push(Rejected::vault(
                 "part of the vault's file",
-                "the disk damaged it; the readable rows were copied into a new file, and the \
-                 damaged file is kept with the suffix .damaged until the next compaction",
+                "it is damaged; the readable rows were copied into a new file, and the damaged \
+                 file is kept with the suffix .damaged until the next compaction",
             ));
         }
         let vault = Self {
@@ -151,8 +151,10 @@ impl Vault {
             .map_err(|source| VaultError::Sidecar { path: key_encryption_keys, source })
     }
 
-    /// Continues the change count from the rollback guard if the guard is ahead of the vault, and
-    /// records that in the audit log.
+    /// Makes the counts of changes in the vault and in the rollback guard equal.
+    ///
+    /// If the guard's count is higher, the vault continues from that count and adds an entry to the
+    /// audit log. Otherwise the guard receives the vault's count.
     fn continue_count(
         &self,
         guarded: GuardedCount,
@@ -175,8 +177,8 @@ impl Vault {
     }
 }
 
-/// Returns the signers of an existing vault. During a rotation the new key signs and the old one is
-/// still trusted.
+/// Returns the signers of an existing vault. During a rotation the new key signs, and the old key
+/// is still trusted.
 fn signers(
     identity: &Identity,
     keys: &KeyStore,
@@ -187,8 +189,8 @@ fn signers(
         let mut signing_keys = keys.pairs().map(|pair| &pair.signing);
         signing_keys.find(|key| key.id() == id).ok_or_else(|| VaultError::OtherSigningKey {
             path: path.to_owned(),
-            theirs: HEXLOWER.encode(id),
-            ours: keys.current.signing.key_id(),
+            found: HEXLOWER.encode(id),
+            expected: keys.current.signing.key_id(),
         })
     };
     let signer = key(&identity.signer)?;
@@ -242,7 +244,7 @@ fn create(
     let keys = DerivedKeys::new(signers, SymmetricKey::random());
     let database = create_database(path, opener, |tx| {
         let box_id = &keys.signers.trusted.box_id;
-        schema::create(tx.raw(), box_id, &keys.signers.active.id(), &keys.seal_root(vault_key)?)?;
+        schema::create(tx.redb(), box_id, &keys.signers.active.id(), &keys.seal_root(vault_key)?)?;
         let mut manifest = Manifest {
             box_id: box_id.clone(),
             changes: 0,
@@ -254,7 +256,7 @@ fn create(
             audit_head: [0; 32],
         };
         let context = AuditContext { at: now, actor: Actor::Operator };
-        audit::append(tx, &keys.audit, &mut manifest, context, (AuditAction::Made, 0, None))?;
+        audit::append(tx, &keys.audit, &mut manifest, context, (AuditAction::Created, 0, None))?;
         tx.put(META, MANIFEST_KEY, &manifest.seal(&keys.manifest, &keys.signers)?)?;
         Ok(())
     })?;

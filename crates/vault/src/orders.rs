@@ -1,4 +1,5 @@
-//! Orders of customers: each id is stored once, and an order is corrected by replacing it.
+//! Orders of customers. Each order id is stored once. Another order corrects an order by replacing
+//! it.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::write_transaction::WriteTransaction;
 pub enum AddOrderOutcome {
     /// The order was stored.
     Added,
-    /// The same order was stored before, or another order has replaced it since.
+    /// The same order is already stored, or another order has replaced it.
     AlreadyKnown,
     /// Another order has this id and is kept.
     Conflict,
@@ -34,8 +35,8 @@ pub enum AddOrderOutcome {
 }
 
 impl Vault {
-    /// Stores an order that [`Order::check`] accepted. An order that replaces another removes it in
-    /// the same commit; the replaced id stays known.
+    /// Stores an order that [`Order::check`] accepted. If the order replaces an older order, the
+    /// same commit removes the older order and keeps its id.
     ///
     /// # Errors
     /// If the vault cannot be written, or the customer's records cannot be read.
@@ -75,18 +76,18 @@ impl Vault {
     /// orders.
     ///
     /// # Errors
-    /// If the vault cannot be read. A damaged order is rejected alone.
+    /// If the vault cannot be read.
     pub fn orders(&self, id: CustomerId, limit: usize) -> Result<Verified<Order>, VaultError> {
         self.read(|reader| {
             let Some(account) = reader.account(id)? else { return Ok(Verified::default()) };
-            let mut orders = purchases(reader, &account)?;
+            let mut orders = orders_without_voids(reader, &account)?;
             orders.records.truncate(limit);
             Ok(orders)
         })
     }
 
-    /// Visits every customer's orders, newest first, and returns the rejected records. `visit` runs
-    /// inside the transaction and must not call the vault.
+    /// Calls `visit` with each customer's orders, newest first, and returns the rejected records.
+    /// `visit` runs inside the transaction and must not call the vault.
     ///
     /// # Errors
     /// If the vault cannot be read.
@@ -100,7 +101,7 @@ impl Vault {
                 match account {
                     Err(rejection) => rejected.push(rejection),
                     Ok(account) => {
-                        let orders = purchases(reader, &account)?;
+                        let orders = orders_without_voids(reader, &account)?;
                         rejected.extend(orders.rejected);
                         if !orders.records.is_empty() {
                             visit(account.id, &orders.records);
@@ -115,18 +116,18 @@ impl Vault {
 }
 
 /// Returns a customer's orders without voids, newest first.
-fn purchases(
+fn orders_without_voids(
     reader: &Reader<'_, impl Rows>,
     account: &Account,
 ) -> Result<Verified<Order>, TransactionError> {
-    let mut orders = all_of(reader, account)?;
+    let mut orders = orders_and_voids(reader, account)?;
     orders.records.retain(|order| !order.lines.is_empty());
     Ok(orders)
 }
 
-/// Returns a customer's orders and voids, newest first. Orders of the same time are sorted by id, so
-/// that their sequence is stable.
-pub(crate) fn all_of(
+/// Returns a customer's orders and voids, newest first. Orders of the same time are sorted by id,
+/// so that their sequence is stable.
+pub(crate) fn orders_and_voids(
     reader: &Reader<'_, impl Rows>,
     account: &Account,
 ) -> Result<Verified<Order>, TransactionError> {
@@ -159,7 +160,7 @@ fn add(
             _ if is_replaced => return Ok(AddOrderOutcome::AlreadyKnown),
             Ok(Some(stored)) if stored == *order => return Ok(AddOrderOutcome::AlreadyKnown),
             Ok(Some(_)) => return Ok(AddOrderOutcome::Conflict),
-            // The stored order is damaged or missing, and this one repairs it.
+            // The stored order is damaged or missing. The new order replaces it.
             Ok(None) | Err(TransactionError::Vault(VaultError::Rejected(_))) => {}
             Err(error) => return Err(error),
         }

@@ -1,8 +1,8 @@
 //! Signed records: encoding, signing and verification.
 //!
-//! A record is a `COSE_Sign1` (RFC 9052, `EdDSA`) over a CBOR payload with its kind, box, customer
-//! and time. The record's row is its external additional data, so a moved record does not verify.
-//! The signed bytes are then encrypted under the customer's key.
+//! A record is a `COSE_Sign1` (RFC 9052, `EdDSA`) over a CBOR payload with the record's kind, box,
+//! customer and time. The external AAD is the key of the record's row, so a moved record does not
+//! verify. The signed bytes are then encrypted under the customer's key.
 
 use ciborium::Value;
 use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
@@ -29,7 +29,7 @@ pub(crate) trait SignedRecord: Sized {
     /// Part of the payload that is specific to the kind.
     type Body: Serialize + DeserializeOwned;
     fn to_body(&self) -> Self::Body;
-    /// Returns the record, or `None` if the body is invalid or names another customer.
+    /// Returns the record, or `None` if the body is invalid or contains another customer's id.
     fn from_body(customer: CustomerId, body: Self::Body) -> Option<Self>;
 }
 
@@ -53,11 +53,11 @@ pub(crate) struct TrustedSigners {
     pub(crate) keys: Vec<VerifyingKey>,
 }
 
-/// Key that signs, with the keys whose signatures are accepted.
+/// Active signing key, and the public keys whose signatures are accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Signers {
     pub(crate) active: SigningKey,
-    /// The active key, and during a rotation the key that it replaces.
+    /// Public keys: the active key, and during a rotation also the key that it replaces.
     pub(crate) trusted: TrustedSigners,
 }
 
@@ -146,7 +146,7 @@ impl TrustedSigners {
         Ok(Zeroizing::new(signed.payload().to_vec()))
     }
 
-    /// Decodes the record of `customer` in a message. The caller verifies the signature.
+    /// Decodes the record of `customer` in a message. The caller must verify the signature.
     pub(crate) fn decode<R: SignedRecord>(
         &self,
         customer: CustomerId,
@@ -171,7 +171,7 @@ impl TrustedSigners {
 pub(crate) struct SignedMessage {
     key: VerifyingKey,
     signature: Signature,
-    /// Signed bytes; they end with the payload.
+    /// Signed bytes. The payload is at their end.
     message: Zeroizing<Vec<u8>>,
     payload_length: usize,
 }
@@ -189,13 +189,13 @@ impl SignedMessage {
     }
 }
 
-/// Signatures that are verified at once. More would save little time and need more memory.
+/// Number of signatures in a batch. A larger batch needs more memory and saves little time.
 const BATCH_SIZE: usize = 256;
 
-/// Verifier of many signatures, twice as fast as one by one.
+/// Verifier of signatures in batches, twice as fast as the verification of each one alone.
 ///
-/// Like single verification, a batch accepts no signature made without the box's key. It may accept
-/// non-canonical signatures made with that key, which [`SignedMessage::verify`] rejects.
+/// A batch rejects every signature that was made without the box's key. It may accept non-canonical
+/// signatures that were made with that key; [`SignedMessage::verify`] rejects them.
 pub(crate) struct BatchVerifier<T> {
     pending: Vec<(SignedMessage, T)>,
 }
@@ -205,27 +205,31 @@ impl<T> BatchVerifier<T> {
         Self { pending: Vec::with_capacity(BATCH_SIZE) }
     }
 
-    /// Adds a message. `done` receives each message's result and `context` once a batch is full.
+    /// Adds a message. When the batch is full, this calls `on_verified` with the result and the
+    /// `context` of each message.
     pub(crate) fn push(
         &mut self,
         signed: SignedMessage,
         context: T,
-        done: &mut impl FnMut(Result<(), RecordError>, T),
+        on_verified: &mut impl FnMut(Result<(), RecordError>, T),
     ) {
         self.pending.push((signed, context));
         if self.pending.len() == BATCH_SIZE {
-            self.finish(done);
+            self.verify_pending(on_verified);
         }
     }
 
     /// Verifies the pending messages.
-    pub(crate) fn finish(&mut self, done: &mut impl FnMut(Result<(), RecordError>, T)) {
+    pub(crate) fn verify_pending(
+        &mut self,
+        on_verified: &mut impl FnMut(Result<(), RecordError>, T),
+    ) {
         let messages: Vec<&[u8]> = self.pending.iter().map(|(s, _)| s.message.as_slice()).collect();
         let signatures: Vec<_> = self.pending.iter().map(|(s, _)| s.signature).collect();
         let keys: Vec<_> = self.pending.iter().map(|(s, _)| s.key).collect();
-        let are_valid = verify_batch(&messages, &signatures, &keys).is_ok();
+        let is_batch_valid = verify_batch(&messages, &signatures, &keys).is_ok();
         for (signed, context) in self.pending.drain(..) {
-            done(if are_valid { Ok(()) } else { signed.verify() }, context);
+            on_verified(if is_batch_valid { Ok(()) } else { signed.verify() }, context);
         }
     }
 }
@@ -237,7 +241,8 @@ pub(crate) fn cbor(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, VaultEr
     Ok(bytes)
 }
 
-/// Implements [`SignedRecord`] for a type that is its own body and names its customer.
+/// Implements [`SignedRecord`] for a type that is stored as its own body and contains a customer
+/// id.
 macro_rules! own_body {
     ($record:ty, $kind:literal, $customer:ident) => {
         impl SignedRecord for $record {

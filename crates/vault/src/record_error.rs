@@ -15,7 +15,7 @@ pub(crate) enum RecordError {
     InvalidSignature,
     #[error("its checksum (MAC) is invalid: it was changed")]
     InvalidMac,
-    #[error("it is an older version than the one last written")]
+    #[error("it is older than the last version that the box wrote")]
     Stale,
     #[error("it is missing, although the box did not remove it")]
     Missing,

@@ -1,8 +1,8 @@
 //! Record index: the list of a customer's records, each with the tag of its encryption.
 //!
-//! A record that is not listed was inserted by someone else. A record with another tag is outdated.
-//! A listed record that does not exist was removed. The index is encrypted under the customer's key
-//! and covered by the manifest.
+//! A record that is not listed was not written by the box. A record with another tag is outdated. A
+//! listed record that does not exist was removed by an attacker. The index is encrypted under the
+//! customer's key and covered by the manifest.
 //!
 //! The tag is the last 16 bytes of a row, the Poly1305 MAC over the whole row under the customer's
 //! key. Two rows that decrypt and have the same tag are equal, so the index needs no other hash.
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::record_error::RecordError;
 use crate::record_key::{NAME_LENGTH, RecordKind, RecordName};
 
-/// The last 16 bytes of a row.
+/// Last 16 bytes of a row.
 type Tag = [u8; TAG_LENGTH];
 
 const TAG_LENGTH: usize = 16;
@@ -38,7 +38,7 @@ impl RecordIndex {
         self.0.contains_key(&(kind, *name))
     }
 
-    /// Checks that `row` is the last one written under this name.
+    /// Checks that `row` is the last version of the record.
     pub(crate) fn check(
         &self,
         kind: RecordKind,
@@ -52,7 +52,7 @@ impl RecordIndex {
         }
     }
 
-    /// Returns the names of a kind in key order.
+    /// Returns the names of the records of one kind in key order.
     pub(crate) fn names(&self, kind: RecordKind) -> impl Iterator<Item = RecordName> {
         self.0.range((kind, [0; NAME_LENGTH])..=(kind, [0xFF; NAME_LENGTH])).map(|((_, n), _)| *n)
     }

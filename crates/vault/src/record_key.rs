@@ -1,6 +1,6 @@
 //! Keys of the table `records`: customer, kind of record, name among the records of that kind.
 //!
-//! A customer is deleted by these keys alone, so damaged records cannot prevent it.
+//! Deleting a customer needs only these keys, so damaged records do not prevent it.
 
 use instored_domain::CustomerId;
 use uuid::Uuid;
@@ -12,10 +12,10 @@ pub(crate) const NAME_LENGTH: usize = 16;
 /// Length of a key of `records` in bytes.
 pub(crate) const RECORD_KEY_LENGTH: usize = ID_LENGTH + 1 + NAME_LENGTH;
 
-/// Name of a record among those of its kind: zero, a number, or a tag.
+/// Name of a record, which is unique among a customer's records of one kind: a number or a tag.
 pub(crate) type RecordName = [u8; NAME_LENGTH];
 
-/// Kind of a record. Rows are sorted by it: what recognition reads comes first.
+/// Kind of a record. A customer's rows are sorted by kind.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub(crate) enum RecordKind {
@@ -45,7 +45,7 @@ impl RecordKind {
         .find(|kind| *kind as u8 == byte)
     }
 
-    /// Returns the name for messages.
+    /// Returns the name of the kind in messages.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Index => "list of records",
@@ -59,20 +59,20 @@ impl RecordKind {
     }
 }
 
-/// Returns the name of record `n` of its kind, or of the only one (0).
+/// Returns the name with number `n`. The only record of a kind has the number 0.
 pub(crate) fn numbered_name(n: u32) -> RecordName {
     let mut name = [0; NAME_LENGTH];
     name[NAME_LENGTH - 4..].copy_from_slice(&n.to_be_bytes());
     name
 }
 
-/// Returns the number in a name of [`numbered_name`].
+/// Returns the number in a name that [`numbered_name`] created.
 pub(crate) fn name_number(name: &RecordName) -> u32 {
     let [.., a, b, c, d] = *name;
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// Returns the key of a customer in `accounts`, which also begins their keys in `records`.
+/// Returns the key of a customer in `accounts`. The customer's keys in `records` begin with it.
 pub(crate) fn customer_key(id: CustomerId) -> [u8; ID_LENGTH] {
     id.0.into_bytes()
 }
@@ -95,7 +95,7 @@ pub(crate) fn record_key(
     key
 }
 
-/// Returns kind and name of a record's key.
+/// Returns kind and name in a record's key, or `None` if the key is malformed.
 pub(crate) fn record_parts(key: &[u8]) -> Option<(RecordKind, RecordName)> {
     let (kind, name) = key.get(ID_LENGTH..)?.split_first()?;
     Some((RecordKind::from_byte(*kind)?, name.try_into().ok()?))

@@ -1,7 +1,7 @@
 //! Restoring a backup into a vault.
 //!
-//! Customers who are in the vault stay unchanged. Customers who were forgotten since the backup stay
-//! forgotten. The others are restored under new keys.
+//! Customers who are in the vault stay unchanged. Customers who were forgotten after the backup
+//! stay forgotten. All other customers are restored under new keys.
 
 use std::io::Read;
 
@@ -26,7 +26,7 @@ use crate::signing_key::key_id;
 use crate::vault::Vault;
 use crate::write_transaction::{WriteTransaction, tombstone};
 
-/// Longest accepted item: more than an order of ten thousand line items.
+/// Maximum length of an item in bytes. An order of ten thousand line items is shorter.
 const ITEM_LENGTH_MAX: u32 = 16 << 20;
 
 /// Outcome of a restore.
@@ -36,11 +36,11 @@ pub struct RestoreSummary {
     pub customers: u64,
     /// Number of customers who are in the vault and stayed unchanged.
     pub present: u64,
-    /// Number of customers who were forgotten since the backup and stay forgotten.
+    /// Number of customers who were forgotten after the backup and stay forgotten.
     pub forgotten: u64,
     /// Number of restored orders.
     pub orders: u64,
-    /// Number of orders and codes that were left out because another customer has them now.
+    /// Number of orders and codes that were not restored because another customer has them now.
     pub taken: u64,
     /// Number of restored products.
     pub products: u64,
@@ -50,8 +50,8 @@ impl Vault {
     /// Restores a backup in one commit.
     ///
     /// The backup must be signed by this box's key, or by the key with the id `trusted`. Customers
-    /// forgotten since are known by the tombstones of the vault and of the backup. A new vault does
-    /// not know which customers were forgotten after the backup was written.
+    /// with a tombstone in the vault or in the backup are not restored. A new vault has no
+    /// tombstones, so customers who were forgotten after the backup are restored there.
     ///
     /// # Errors
     /// If the passphrase is wrong, the file is damaged or incomplete, another key signed it, or the
@@ -79,19 +79,22 @@ impl Vault {
                         if items.next()?.is_some() {
                             return Err(VaultError::BackupDamaged.into());
                         }
-                        return Ok(restore.finish());
+                        return Ok(restore.into_summary());
                     }
                     Item::Tombstone(tombstone) => {
                         restore.transaction.insert_tombstone(&tombstone)?;
                     }
-                    Item::Product(product) => restore.product(&product)?,
-                    Item::Customer(id) => restore.customer(id)?,
-                    Item::Record { kind, name, signed } => restore.record(kind, &name, &signed)?,
+                    Item::Product(product) => restore.restore_product(&product)?,
+                    Item::Customer(id) => restore.restore_customer(id)?,
+                    Item::Record { kind, name, signed } => {
+                        restore.restore_record(kind, &name, &signed)?
+                    }
                 }
             }
         })
     }
 
+    /// Returns the signers of a backup if the key that signed the backup is trusted.
     fn trusted_signers(
         &self,
         header: &Header,
@@ -102,8 +105,8 @@ impl Vault {
         }
         let signer = header.signers.first().ok_or(VaultError::BackupDamaged)?;
         let id = HEXLOWER.encode(&key_id(signer));
-        let ours = &self.derived_keys().signers.trusted.keys;
-        if !ours.iter().any(|key| key.as_bytes() == signer) && trusted != Some(id.as_str()) {
+        let box_keys = &self.derived_keys().signers.trusted.keys;
+        if !box_keys.iter().any(|key| key.as_bytes() == signer) && trusted != Some(id.as_str()) {
             return Err(VaultError::BackupSigner(id));
         }
         signers(header)
@@ -153,7 +156,7 @@ fn verify_end(
         keys: signers.keys.first().copied().into_iter().collect(),
         box_id: signers.box_id.clone(),
     };
-    let payload = first.verify_payload(SIGNATURE_AAD, signed).map_err(damaged)?;
+    let payload = first.verify_payload(SIGNATURE_AAD, signed).map_err(damaged_error)?;
     if payload.as_slice() == digest { Ok(()) } else { Err(VaultError::BackupDamaged) }
 }
 
@@ -183,24 +186,25 @@ impl<R: Read> BackupReader<R> {
     }
 }
 
-/// Running restore.
+/// State of a restore.
 struct Restore<'c, 't> {
     transaction: &'c mut WriteTransaction<'t>,
     trusted: TrustedSigners,
     summary: RestoreSummary,
-    /// Customer of the records that follow; `None` while they are left out.
+    /// Customer of the next records; `None` if these records are skipped.
     current: Option<CustomerId>,
 }
 
 impl Restore<'_, '_> {
-    fn finish(self) -> RestoreSummary {
+    /// Adds an entry to the audit log and returns the summary.
+    fn into_summary(self) -> RestoreSummary {
         let RestoreSummary { customers, orders, products, .. } = self.summary;
         let records = customers + orders + products;
         self.transaction.audit(AuditAction::Restored, records, None);
         self.summary
     }
 
-    fn product(&mut self, product: &Product) -> Result<(), TransactionError> {
+    fn restore_product(&mut self, product: &Product) -> Result<(), TransactionError> {
         let tx = self.transaction.tx();
         if tx.row(PRODUCTS, product.sku.as_bytes())?.is_none() {
             let mac_key = &self.transaction.reader.derived_keys.catalogue;
@@ -210,7 +214,7 @@ impl Restore<'_, '_> {
         Ok(())
     }
 
-    fn customer(&mut self, id: CustomerId) -> Result<(), TransactionError> {
+    fn restore_customer(&mut self, id: CustomerId) -> Result<(), TransactionError> {
         self.current = None;
         if self.transaction.has_account(id)? {
             self.summary.present += 1;
@@ -224,7 +228,7 @@ impl Restore<'_, '_> {
         Ok(())
     }
 
-    fn record(
+    fn restore_record(
         &mut self,
         kind: u8,
         name: &RecordName,
@@ -234,8 +238,8 @@ impl Restore<'_, '_> {
         let signed = signed.as_bytes().ok_or(VaultError::BackupDamaged)?;
         let Some(id) = self.current else { return Ok(()) };
         let aad = aad(RECORDS, &record_key(id, kind, name));
-        let signed = self.trusted.parse(&aad, signed).map_err(damaged)?;
-        signed.verify().map_err(damaged)?;
+        let signed = self.trusted.parse(&aad, signed).map_err(damaged_error)?;
+        signed.verify().map_err(damaged_error)?;
         match kind {
             RecordKind::Index => return Err(VaultError::BackupDamaged.into()),
             RecordKind::Customer => {
@@ -253,7 +257,7 @@ impl Restore<'_, '_> {
             }
             RecordKind::Claim => {
                 let claim: Claim = self.decode(id, &signed)?;
-                let now = self.transaction.at();
+                let now = self.transaction.time();
                 let put = codes::put_claim(self.transaction, id, &claim, now);
                 self.summary.taken += u64::from(is_taken(put)?);
             }
@@ -278,10 +282,10 @@ impl Restore<'_, '_> {
         id: CustomerId,
         signed: &SignedMessage,
     ) -> Result<R, VaultError> {
-        self.trusted.decode(id, signed).map_err(damaged)
+        self.trusted.decode(id, signed).map_err(damaged_error)
     }
 
-    /// Stores an order or a replaced order, and returns true if its id was free.
+    /// Stores an order or a replaced order. Returns false if the vault already contains its id.
     fn put_order<R: SignedRecord>(
         &mut self,
         id: CustomerId,
@@ -300,11 +304,11 @@ impl Restore<'_, '_> {
     }
 }
 
-fn damaged(_: RecordError) -> VaultError {
+fn damaged_error(_: RecordError) -> VaultError {
     VaultError::BackupDamaged
 }
 
-/// Returns true if a code was not stored because another customer has it.
+/// Returns true if a code was not stored because the vault already contains it.
 fn is_taken(put: Result<(), TransactionError>) -> Result<bool, TransactionError> {
     match put {
         Ok(()) => Ok(false),

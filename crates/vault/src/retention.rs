@@ -7,13 +7,13 @@ use jiff::{Span, Timestamp};
 use crate::error::VaultError;
 use crate::vault::Vault;
 
-/// Months that stand for a longer retention than the calendar can represent (10,000 years).
+/// Retention in months (10,000 years) that replaces one too long for the calendar.
 const MONTHS_MAX: i64 = 120_000;
 
 impl Vault {
-    /// Returns the customers whose last visit, or else enrolment, was at least `months` calendar
-    /// months ago. A customer whose record cannot be read is not included; [`Vault::verify`] reports
-    /// them.
+    /// Returns the customers whose last visit was at least `months` calendar months ago. For a
+    /// customer without a visit, the enrolment counts. Customers whose record cannot be read are
+    /// not included; [`Vault::verify`] reports them.
     ///
     /// # Errors
     /// If the vault cannot be read.
@@ -23,14 +23,16 @@ impl Vault {
         months: u32,
     ) -> Result<Vec<CustomerId>, VaultError> {
         let span = Span::new().try_months(months).unwrap_or(Span::new().months(MONTHS_MAX));
-        // Before the first representable date nobody is inactive.
-        let latest = now
+        // If the calendar cannot represent the date, no customer is inactive.
+        let last_active_limit = now
             .to_zoned(TimeZone::UTC)
             .checked_sub(span)
             .map_or(Timestamp::MIN, |date| date.timestamp());
         let customers = self.customers()?.records.into_iter();
         Ok(customers
-            .filter(|customer| customer.last_visit.unwrap_or(customer.enrolled) <= latest)
+            .filter(|customer| {
+                customer.last_visit.unwrap_or(customer.enrolled) <= last_active_limit
+            })
             .map(|customer| customer.id)
             .collect())
     }

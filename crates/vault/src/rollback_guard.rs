@@ -1,8 +1,8 @@
 //! Rollback guard: the number of the newest change, in a small signed file beside the vault.
 //!
 //! A vault with fewer changes than its guard is an older copy. The guard is written after each
-//! commit and never runs ahead of the vault. Only the first write is synced: a power cut can set the
-//! guard back by what the disk had not written yet, but cannot remove it.
+//! commit, so its number is never higher than that of the vault. Only the first write is synced:
+//! after a power cut the guard may contain an older number, but it still exists.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,13 +13,13 @@ use crate::error::VaultError;
 use crate::files::{open_or_create, sync_folder};
 use crate::record::Signers;
 
-/// Length of the file: less than a sector, so that a write is never torn.
+/// Length of the file in bytes. It is shorter than a disk sector, so a write is never partial.
 const LENGTH: usize = 256;
 
 /// Content of the guard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum GuardedCount {
-    /// Number of changes that this box signed last.
+    /// Last number of changes that this box signed.
     Known(u64),
     /// The file is empty or was missing.
     Missing,
@@ -90,7 +90,7 @@ mod tests {
     use crate::signing_key::SigningKey;
 
     #[test]
-    fn guard_of_other_key_or_changed_guard_is_invalid() {
+    fn guard_of_other_key_or_with_changed_byte_is_invalid() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("seen");
         let signers = |seed| {

@@ -3,14 +3,15 @@
 //! A rotation replaces the signing key, the vault key, the key-encryption key and each customer's
 //! key, and signs and encrypts every record again:
 //!
-//! 1. The first commit makes the new signing key the active one and stores the old key's endorsement of
-//!    it. Both keys are trusted from then on.
-//! 2. Customers follow in small batches, between which other threads read and write.
-//! 3. The last commit encrypts the root under the new vault key and ends the trust in the old
-//!    signing key.
+//! 1. The first commit makes the new signing key the active one and stores the old key's
+//!    endorsement. From then on, both keys are trusted.
+//! 2. The customers' records are signed and encrypted again in small batches. Other threads can
+//!    write between two batches.
+//! 3. The last commit encrypts the root under the new vault key. From then on, the old signing key
+//!    is not trusted.
 //!
-//! After a crash at any time the key files contain what the vault needs, and the next rotation
-//! resumes.
+//! After a crash at any time, the key files contain all keys that the vault needs, and the next
+//! rotation continues the interrupted one.
 
 use std::sync::{Arc, PoisonError};
 
@@ -27,7 +28,7 @@ use crate::schema::{
 };
 use crate::vault::Vault;
 
-/// Customers in a batch: about ten thousand signatures, a few tenths of a second.
+/// Number of customers in a batch: about 10,000 signatures, which take a few tenths of a second.
 const BATCH_SIZE: usize = 100;
 
 /// Outcome of a rotation.
@@ -35,22 +36,23 @@ const BATCH_SIZE: usize = 100;
 pub struct RotationSummary {
     /// Number of customers whose records were signed and encrypted again.
     pub customers: u64,
-    /// Credentials to replace by those with the suffix `.next`.
+    /// Credentials that the operator must replace by the credentials with the suffix `.next`.
     pub replace_credentials: Vec<String>,
 }
 
 impl Vault {
-    /// Returns true if a rotation was interrupted; [`Vault::rotate_keys`] resumes it.
+    /// Returns true if a rotation is running or was interrupted. [`Vault::rotate_keys`] continues
+    /// an interrupted rotation.
     pub fn is_rotation_pending(&self) -> bool {
         self.derived_keys().signers.is_rotating()
     }
 
-    /// Replaces every key. Takes about 60 µs a record; other threads read and write meanwhile.
-    /// [`Vault::signing_key`] returns the new key from the first commit on.
+    /// Replaces every key. This takes about 60 µs per record; other threads can read and write
+    /// meanwhile. After the first commit, [`Vault::signing_key`] returns the new key.
     ///
     /// # Errors
-    /// If the keys are credentials without successors, or the disk fails. Old and new keys are then
-    /// still needed, and calling this again resumes.
+    /// If a key is a credential and the credential with the suffix `.next` is missing, or the disk
+    /// fails. Old and new keys are then still needed, and another call continues the rotation.
     pub fn rotate_keys(&self, context: AuditContext) -> Result<RotationSummary, VaultError> {
         let _rotation = self.rotation_lock.lock().unwrap_or_else(PoisonError::into_inner);
         let next = self.sidecars().keys.begin_rotation()?;
@@ -62,20 +64,20 @@ impl Vault {
             let signers =
                 Signers::new(box_id.clone(), next.signing.clone(), Some(&old.signers.active));
             let endorsement = KeyEndorsement::sign(&box_id, &old.signers.active, &next.signing);
-            let both = Arc::new(old.with_signers(signers));
-            let begun = self.write(context, |transaction| {
-                transaction.reader.derived_keys = Arc::clone(&both);
+            let rotating = Arc::new(old.with_signers(signers));
+            let first_commit = self.write(context, |transaction| {
+                transaction.reader.derived_keys = Arc::clone(&rotating);
                 transaction.tx().put(META, NEXT_SIGNER_KEY, &next_id)?;
                 let list = transaction.tx().row(META, KEY_ENDORSEMENTS_KEY)?.unwrap_or_default();
                 let list = endorsement.append_to(list);
                 transaction.tx().put(META, KEY_ENDORSEMENTS_KEY, &list)?;
                 transaction.audit(AuditAction::RotationBegun, 0, None);
-                // Set before other threads can write: a record that they sign with the old key from
-                // now on would not be signed again.
-                self.set_derived_keys(both);
+                // The keys are set before other threads can write. A record that another thread
+                // signs with the old key after this commit would not be signed again.
+                self.set_derived_keys(rotating);
                 Ok(())
             });
-            if let Err(error) = begun {
+            if let Err(error) = first_commit {
                 self.set_derived_keys(old);
                 return Err(error);
             }

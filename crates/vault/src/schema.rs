@@ -23,11 +23,11 @@ pub(crate) const CODES: Bytes = TableDefinition::new("codes");
 pub(crate) const ORDER_IDS: Bytes = TableDefinition::new("order_ids");
 /// SKU → product with a MAC.
 pub(crate) const PRODUCTS: Bytes = TableDefinition::new("products");
-/// Digest of a forgotten customer's id → nothing.
+/// Digest of a forgotten customer's id → empty value.
 pub(crate) const TOMBSTONES: Bytes = TableDefinition::new("tombstones");
 /// Number → encrypted entry of the audit log.
 pub(crate) const AUDIT: Bytes = TableDefinition::new("audit");
-/// Header, root key and manifest.
+/// Field name → header, root or manifest.
 pub(crate) const META: Bytes = TableDefinition::new("meta");
 
 pub(crate) const TABLES: [Bytes; 8] =
@@ -36,9 +36,9 @@ pub(crate) const TABLES: [Bytes; 8] =
 const FORMAT: u8 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 const BOX_KEY: &[u8] = b"box";
-/// Row with the id of the key that signs.
+/// Row with the id of the active signing key.
 pub(crate) const SIGNER_KEY: &[u8] = b"signer";
-/// Row with the id of the key that replaces it; present during a rotation.
+/// Row with the id of the next signing key; present only during a rotation.
 pub(crate) const NEXT_SIGNER_KEY: &[u8] = b"next_signer";
 /// Row with the endorsements of signing keys; absent before the first rotation.
 pub(crate) const KEY_ENDORSEMENTS_KEY: &[u8] = b"key_endorsements";
@@ -49,13 +49,13 @@ pub(crate) const MANIFEST_KEY: &[u8] = b"manifest";
 /// Row that is present while free pages may contain deleted data.
 pub(crate) const COMPACTION_DUE_KEY: &[u8] = b"sweep_due";
 
-/// Returns the additional data that binds a value to its row: table name, zero byte, key.
+/// Returns the AAD that binds an encrypted value to its row: table name, zero byte, key.
 pub(crate) fn aad(table: Bytes, key: &[u8]) -> Vec<u8> {
     [table.name().as_bytes(), &[0], key].concat()
 }
 
 /// Callback for the key and value of a row.
-pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), TransactionError>;
+pub(crate) type RowVisitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), TransactionError>;
 
 /// Read access to rows in a read or write transaction.
 pub(crate) trait Rows {
@@ -68,7 +68,7 @@ pub(crate) trait Rows {
         table: Bytes,
         from: &[u8],
         to: Option<&[u8]>,
-        visit: Visit<'_>,
+        visit: RowVisitor<'_>,
     ) -> Result<(), TransactionError>;
 
     fn count(&self, table: Bytes) -> Result<u64, TransactionError>;
@@ -86,7 +86,7 @@ macro_rules! rows {
                 table: Bytes,
                 from: &[u8],
                 to: Option<&[u8]>,
-                visit: Visit<'_>,
+                visit: RowVisitor<'_>,
             ) -> Result<(), TransactionError> {
                 let table = self.open_table(table)?;
                 let range = match to {
@@ -109,13 +109,13 @@ macro_rules! rows {
 rows!(ReadTransaction);
 rows!(WriteTransaction);
 
-/// Format, box and signers that the header of the file states.
+/// Header of the file: format, box and signers.
 pub(crate) struct Identity {
     format: u8,
     box_id: String,
-    /// Id of the key that signs.
+    /// Id of the active signing key.
     pub(crate) signer: Vec<u8>,
-    /// Id of the key that a running rotation introduces.
+    /// Id of the next signing key during a rotation.
     pub(crate) next_signer: Option<Vec<u8>>,
 }
 
@@ -147,14 +147,14 @@ impl Identity {
     }
 
     /// Checks that this version supports the format and that the vault belongs to this box.
-    pub(crate) fn check(&self, ours: &BoxId, path: &Path) -> Result<(), VaultError> {
+    pub(crate) fn check(&self, expected: &BoxId, path: &Path) -> Result<(), VaultError> {
         let path = path.to_owned();
         if self.format != FORMAT {
             return Err(VaultError::Format { path, found: self.format });
         }
-        if self.box_id != ours.as_str() {
-            let (theirs, ours) = (self.box_id.clone(), ours.to_string());
-            return Err(VaultError::OtherBox { path, theirs, ours });
+        if self.box_id != expected.as_str() {
+            let (found, expected) = (self.box_id.clone(), expected.to_string());
+            return Err(VaultError::OtherBox { path, found, expected });
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::symmetric_key::KEY_LENGTH;
 pub struct SigningKey(ed25519_dalek::SigningKey);
 
 impl SigningKey {
-    /// Returns the key of a seed (RFC 8032 private key).
+    /// Creates the key from its seed, the private key of RFC 8032.
     pub(crate) fn from_seed(seed: &[u8; KEY_LENGTH]) -> Self {
         Self(ed25519_dalek::SigningKey::from_bytes(seed))
     }

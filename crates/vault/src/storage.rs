@@ -17,34 +17,34 @@ use tempfile::TempPath;
 
 use crate::error::{TransactionError, VaultError};
 use crate::files::{create_temporary, quarantine_path, remove_if_present, replace, temporary_path};
-use crate::schema::{Bytes, COMPACTION_DUE_KEY, META, Rows, TABLES, Visit};
+use crate::schema::{Bytes, COMPACTION_DUE_KEY, META, RowVisitor, Rows, TABLES};
 
-/// Cache of redb. Its default is 1 GiB; a visit reads and writes a few hundred kilobytes.
+/// Size of redb's cache in bytes. redb's default is 1 GiB, but a visit needs a few hundred kB only.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// Function that opens a database: redb's own file, or the simulated disk of a test.
+/// Function that opens a database: a file, or the simulated disk of a test.
 pub(crate) type Opener = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
 
 /// Open database.
 ///
-/// redb may panic on a damaged file: every call into it is caught and becomes
-/// [`VaultError::Damaged`]. After a disk error redb rejects every transaction until the database is
-/// reopened, which the next transaction does.
+/// redb may panic on a damaged file. Every panic is caught and becomes [`VaultError::Damaged`].
+/// After a disk error redb rejects every transaction until the database is reopened. The next
+/// transaction reopens the database.
 pub(crate) struct Storage {
     path: PathBuf,
     open: Opener,
-    /// Serialises writers. Locked before `database`.
+    /// Serialises writers. This lock is taken before the lock of `database`.
     journal: Mutex<Journal>,
-    /// Locked for writing only to replace the database; empty if reopening failed.
+    /// The write lock is taken only to replace the database. `None` if reopening failed.
     database: RwLock<Option<Database>>,
     has_failed: AtomicBool,
     was_salvaged: bool,
 }
 
-/// Rows that were changed, by table and key.
+/// Table and key of each changed row.
 type ChangedRows = Vec<(Bytes, Vec<u8>)>;
 
-/// Rows changed since a compaction started; `None` while none is running.
+/// Rows that changed since the compaction started; `None` while no compaction is running.
 #[derive(Default)]
 struct Journal(Option<ChangedRows>);
 
@@ -72,8 +72,8 @@ impl Tx {
         Ok(self.txn.open_table(table)?.remove(key)?.is_some())
     }
 
-    /// Returns the redb transaction, for creating tables.
-    pub(crate) fn raw(&self) -> &WriteTransaction {
+    /// Returns the redb transaction, which can create tables.
+    pub(crate) fn redb(&self) -> &WriteTransaction {
         &self.txn
     }
 }
@@ -88,7 +88,7 @@ impl Rows for Tx {
         table: Bytes,
         from: &[u8],
         to: Option<&[u8]>,
-        visit: Visit<'_>,
+        visit: RowVisitor<'_>,
     ) -> Result<(), TransactionError> {
         self.txn.rows(table, from, to, visit)
     }
@@ -104,11 +104,11 @@ impl std::fmt::Debug for Storage {
     }
 }
 
-/// Returns the opener of redb's own file, which redb locks.
+/// Returns the opener of database files. redb locks the file.
 ///
-/// Opening checks the checksum of every page. That costs one reading of the file and keeps redb from
-/// panicking later on a damaged page.
-pub(crate) fn on_disk() -> Opener {
+/// Opening reads the whole file and verifies the checksum of every page, so that redb does not
+/// panic on a damaged page later.
+pub(crate) fn file_opener() -> Opener {
     Box::new(|path| {
         Database::builder()
             .set_cache_size(CACHE_BYTES)
@@ -155,7 +155,7 @@ impl Storage {
     }
 
     /// Returns true if the file was damaged when it was opened and its readable rows were copied
-    /// into a new file. The damaged file is kept until the next rewrite.
+    /// into a new file. The damaged file is kept until the next [`Storage::rewrite`].
     pub(crate) fn was_salvaged(&self) -> bool {
         self.was_salvaged
     }
@@ -170,58 +170,58 @@ impl Storage {
         body: impl FnOnce(&ReadTransaction) -> Result<T, TransactionError>,
     ) -> Result<T, VaultError> {
         self.reopen_after_failure()?;
-        self.catch(|| body(&self.snapshot()?))
+        self.catch_panic(|| body(&self.snapshot()?))
     }
 
-    /// Runs `body` in a write transaction. With [`Commit::Yes`] its changes are durable when this
-    /// returns, otherwise they are discarded.
+    /// Runs `body` in a write transaction. With [`Commit::Yes`] the changes are durable when this
+    /// function returns. With [`Commit::No`] they are discarded.
     pub(crate) fn write<T>(
         &self,
         body: impl FnOnce(&Tx) -> Result<(T, Commit), TransactionError>,
     ) -> Result<T, VaultError> {
         let mut journal = self.lock_journal();
         self.reopen_after_failure()?;
-        let (done, changed) = {
+        let (output, changed) = {
             let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-            self.catch(|| write(opened(&database)?, body))?
+            self.catch_panic(|| write(require_open(&database)?, body))?
         };
         if let Some(recorded) = &mut journal.0 {
             recorded.extend(changed);
         }
-        Ok(done)
+        Ok(output)
     }
 
-    /// Copies every live row into a new file and puts it in place of the old one, which still
-    /// contains deleted data.
+    /// Copies every row into a new file, which then replaces the old file. Free pages of the old
+    /// file contain deleted data.
     ///
-    /// redb's own compaction is not sufficient: it keeps keys as separators inside its trees. Other
-    /// threads read and write meanwhile; their changes are copied at the end while writers wait.
-    /// Time and disk space grow with the vault.
+    /// redb's own compaction is not sufficient, because it keeps deleted keys as separators inside
+    /// its trees. Other threads can read and write meanwhile. Their changes are copied at the end,
+    /// while writers wait. Time and disk space are proportional to the size of the vault.
     pub(crate) fn rewrite(&self) -> Result<(), VaultError> {
         let temporary = temporary_path(&self.path);
         let file_error = |source| VaultError::Open { path: temporary.clone(), source };
-        let live = {
+        let snapshot = {
             let mut journal = self.lock_journal();
             self.reopen_after_failure()?;
             journal.0 = Some(Vec::new());
-            self.catch(|| self.snapshot())?
+            self.catch_panic(|| self.snapshot())?
         };
         let copied = (|| {
             let file = create_temporary(&self.path).map_err(file_error)?;
             let new = open_database(&self.open, &temporary)?;
-            self.catch(|| write(&new, |to| Ok((copy(&live, to)?, Commit::Yes))))?;
+            self.catch_panic(|| write(&new, |to| Ok((copy(&snapshot, to)?, Commit::Yes))))?;
             Ok((file, new))
         })();
-        drop(live);
+        drop(snapshot);
 
         let mut journal = self.lock_journal();
         let changed = journal.0.take().unwrap_or_default();
         let (file, new) = copied?;
-        self.catch(|| {
-            let live = self.snapshot()?;
-            write(&new, |to| Ok((copy_changes(&live, to, &changed)?, Commit::Yes)))
+        self.catch_panic(|| {
+            let latest = self.snapshot()?;
+            write(&new, |to| Ok((copy_changes(&latest, to, &changed)?, Commit::Yes)))
         })?;
-        // redb locked the new file when it was created, so no other process can open it in between.
+        // redb locked the new file when it was created, so no other process can open it now.
         replace(file, &self.path).map_err(file_error)?;
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         close(database.replace(new));
@@ -234,7 +234,7 @@ impl Storage {
 
     fn snapshot(&self) -> Result<ReadTransaction, TransactionError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(opened(&database)?.begin_read()?)
+        Ok(require_open(&database)?.begin_read()?)
     }
 
     fn reopen_after_failure(&self) -> Result<(), VaultError> {
@@ -242,19 +242,21 @@ impl Storage {
             return Ok(());
         }
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // The failed database still holds the lock on the file.
+        // The failed database still holds the lock on the file, so it is closed first.
         close(database.take());
         *database = Some(open_database(&self.open, &self.path)?);
         self.has_failed.store(false, Ordering::Release);
         Ok(())
     }
 
-    fn catch<T>(
+    /// Runs `body` and converts a panic into an error. After a panic or disk error, the next
+    /// transaction reopens the database.
+    fn catch_panic<T>(
         &self,
         body: impl FnOnce() -> Result<T, TransactionError>,
     ) -> Result<T, VaultError> {
         match catch_unwind(AssertUnwindSafe(body)) {
-            Ok(Ok(done)) => Ok(done),
+            Ok(Ok(output)) => Ok(output),
             Ok(Err(error)) => {
                 if error.requires_reopening() {
                     self.has_failed.store(true, Ordering::Release);
@@ -263,7 +265,7 @@ impl Storage {
             }
             Err(panic) => {
                 self.has_failed.store(true, Ordering::Release);
-                Err(damaged(&self.path, panic.as_ref()))
+                Err(panic_error(&self.path, panic.as_ref()))
             }
         }
     }
@@ -275,12 +277,12 @@ impl Drop for Storage {
     }
 }
 
-/// Closes a database. redb may panic even here if the file is damaged.
+/// Closes a database and ignores the panic that a damaged file may cause.
 fn close(database: Option<Database>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
 }
 
-/// Decision at the end of a write transaction.
+/// Decision of a write transaction to keep its changes or to discard them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Commit {
     Yes,
@@ -292,24 +294,25 @@ fn write<T>(
     body: impl FnOnce(&Tx) -> Result<(T, Commit), TransactionError>,
 ) -> Result<(T, ChangedRows), TransactionError> {
     let mut txn = database.begin_write()?;
-    // Quick repair implies two-phase commit. After a crash the file opens in milliseconds, without a
-    // scan.
+    // With quick repair, which includes two-phase commit, the file opens in milliseconds after a
+    // crash, without a scan.
     txn.set_quick_repair(true);
     let tx = Tx { txn, changed: RefCell::default() };
-    let (done, commit) = body(&tx)?;
+    let (output, commit) = body(&tx)?;
     let Tx { txn, changed } = tx;
     match commit {
         Commit::Yes => txn.commit()?,
         Commit::No => txn.abort()?,
     }
-    Ok((done, changed.into_inner()))
+    Ok((output, changed.into_inner()))
 }
 
-fn opened(database: &Option<Database>) -> Result<&Database, TransactionError> {
+/// Returns the database, or an error if reopening it failed.
+fn require_open(database: &Option<Database>) -> Result<&Database, TransactionError> {
     database.as_ref().ok_or(TransactionError::Storage(redb::Error::PreviousIo))
 }
 
-/// Copies every row into an empty database, which then contains nothing that was deleted.
+/// Copies every row into an empty database.
 fn copy(from: &ReadTransaction, to: &Tx) -> Result<(), TransactionError> {
     for table in TABLES {
         let mut copy = to.txn.open_table(table)?;
@@ -322,8 +325,8 @@ fn copy(from: &ReadTransaction, to: &Tx) -> Result<(), TransactionError> {
     Ok(())
 }
 
-/// Copies the rows that changed while the copy was made. If something was deleted meanwhile, the row
-/// that demands a compaction is among them.
+/// Copies the rows that changed while [`copy`] ran. If a customer was forgotten meanwhile, the row
+/// [`COMPACTION_DUE_KEY`] is one of these rows.
 fn copy_changes(
     from: &ReadTransaction,
     to: &Tx,
@@ -338,10 +341,10 @@ fn copy_changes(
     Ok(())
 }
 
-/// Copies the readable rows of a damaged file into a new file, puts that in place, and quarantines
-/// the damaged file.
+/// Copies the readable rows of a damaged file into a new file, which then replaces the damaged
+/// file. The damaged file is kept at [`quarantine_path`].
 ///
-/// Every row is still verified when it is read, and the manifest reveals the lost ones.
+/// Every copied row is verified when it is read. The manifest detects lost rows.
 fn salvage(path: &Path, open: &Opener) -> Result<Database, VaultError> {
     let temporary = temporary_path(path);
     let file_error = |source| VaultError::Open { path: temporary.clone(), source };
@@ -350,17 +353,18 @@ fn salvage(path: &Path, open: &Opener) -> Result<Database, VaultError> {
             .set_cache_size(CACHE_BYTES)
             .open_read_only(path)
             .map_err(|error| open_error(path, error))?;
-        let live = damaged.begin_read().map_err(|error| TransactionError::from(error).at(path))?;
+        let snapshot =
+            damaged.begin_read().map_err(|error| TransactionError::from(error).at(path))?;
         let file = create_temporary(path).map_err(file_error)?;
         let new = open_database(open, &temporary)?;
         write(&new, |to| {
-            TABLES.iter().try_for_each(|table| salvage_table(&live, *table, to))?;
+            TABLES.iter().try_for_each(|table| salvage_table(&snapshot, *table, to))?;
             Ok(((), Commit::Yes))
         })
         .map_err(|error| error.at(path))?;
         Ok((file, new))
     }));
-    let (file, new) = salvaged.map_err(|panic| damaged(path, panic.as_ref()))??;
+    let (file, new) = salvaged.map_err(|panic| panic_error(path, panic.as_ref()))??;
     quarantine(path).and_then(|()| replace(file, path)).map_err(file_error)?;
     Ok(new)
 }
@@ -373,7 +377,7 @@ fn quarantine(path: &Path) -> io::Result<()> {
     fs::hard_link(path, quarantine)
 }
 
-/// Copies rows from the first until one cannot be read, then from the last.
+/// Copies the rows in key order until one cannot be read, then in reverse order from the last row.
 fn salvage_table(from: &ReadTransaction, table: Bytes, to: &Tx) -> Result<(), TransactionError> {
     let mut copy = to.txn.open_table(table)?;
     for is_backward in [false, true] {
@@ -399,7 +403,7 @@ fn salvage_table(from: &ReadTransaction, table: Bytes, to: &Tx) -> Result<(), Tr
 
 fn open_database(open: &Opener, path: &Path) -> Result<Database, VaultError> {
     catch_unwind(AssertUnwindSafe(|| open(path)))
-        .map_err(|panic| damaged(path, panic.as_ref()))?
+        .map_err(|panic| panic_error(path, panic.as_ref()))?
         .map_err(|error| open_error(path, error))
 }
 
@@ -422,7 +426,8 @@ fn open_error(path: &Path, error: DatabaseError) -> VaultError {
     }
 }
 
-fn damaged(path: &Path, panic: &(dyn Any + Send)) -> VaultError {
+/// Returns the error for a panic of redb.
+fn panic_error(path: &Path, panic: &(dyn Any + Send)) -> VaultError {
     let detail = panic
         .downcast_ref::<&str>()
         .map(ToString::to_string)

@@ -1,8 +1,8 @@
 //! Symmetric keys: derivation, message authentication and authenticated encryption.
 //!
 //! An encrypted value is a `COSE_Encrypt0` (RFC 9052) with ChaCha20-Poly1305 and a random nonce of
-//! 96 bits. Random nonces are safe for up to 2^32 values a key, and each key encrypts far fewer: a
-//! customer's key only that customer's records.
+//! 96 bits. Random nonces are safe for up to 2^32 values per key. Each key encrypts far fewer
+//! values: a customer's key encrypts only that customer's records.
 
 use std::fmt;
 
@@ -33,12 +33,12 @@ impl SymmetricKey {
         Self(random())
     }
 
-    /// Returns the key of 32 bytes, which must be random.
+    /// Creates a key from bytes, which must be random.
     pub(crate) fn from_bytes(bytes: &[u8; KEY_LENGTH]) -> Self {
         Self(*bytes)
     }
 
-    /// Returns the key's bytes, to encrypt them under another key or to write the key file.
+    /// Returns the key's bytes, for encryption under another key or for a key file.
     pub(crate) fn bytes(&self) -> &[u8; KEY_LENGTH] {
         &self.0
     }
@@ -83,7 +83,7 @@ impl SymmetricKey {
         Ok(bytes)
     }
 
-    /// Decrypts a value that [`SymmetricKey::seal`] bound to `aad` under this key.
+    /// Decrypts a value that [`SymmetricKey::seal`] encrypted under this key with the same `aad`.
     pub(crate) fn open(&self, aad: &[u8], bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, RecordError> {
         let cose = match bytes.split_first() {
             Some((&FORMAT, cose)) => cose,
@@ -110,7 +110,7 @@ impl SymmetricKey {
             .map(Zeroizing::new)
     }
 
-    /// Decrypts a key that was encrypted like any other value.
+    /// Decrypts a key that [`SymmetricKey::seal`] encrypted under this key with the same `aad`.
     pub(crate) fn open_key(&self, aad: &[u8], bytes: &[u8]) -> Result<Self, RecordError> {
         let key = self.open(aad, bytes)?;
         let key = key.as_slice().try_into().map_err(|_| RecordError::Malformed)?;
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn encrypted_value_opens_only_with_its_key_and_aad() {
-        let (key, other) = (SymmetricKey::random(), SymmetricKey::random());
+        let (key, other_key) = (SymmetricKey::random(), SymmetricKey::random());
         let encrypted = key.seal(b"here", b"words").unwrap();
         assert_eq!(*key.open(b"here", &encrypted).unwrap(), b"words");
         assert_eq!(key.open(b"there", &encrypted).unwrap_err(), RecordError::Decryption);
-        assert_eq!(other.open(b"here", &encrypted).unwrap_err(), RecordError::Decryption);
+        assert_eq!(other_key.open(b"here", &encrypted).unwrap_err(), RecordError::Decryption);
         assert_ne!(encrypted, key.seal(b"here", b"words").unwrap(), "each value has a new nonce");
         assert_eq!(format!("{key:?}"), "SymmetricKey([redacted])");
     }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn derivation_and_mac_match_reference_implementation() {
-        // Computed with Python's hmac module.
+        // Python's hmac module computed the expected values.
         let key = SymmetricKey::from_bytes(&[7; 32]);
         assert_eq!(HEXLOWER.encode(&key.mac(&[b"a", b"bc"])), MAC);
         assert_eq!(HEXLOWER.encode(key.derive("records").bytes()), DERIVED);

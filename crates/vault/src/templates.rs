@@ -1,4 +1,4 @@
-//! Reading of all templates, which fills the gallery of recognition.
+//! Reading of all templates, from which recognition builds its gallery.
 
 use instored_domain::Template;
 
@@ -15,17 +15,17 @@ use crate::verified::{Rejected, Verified};
 impl Vault {
     /// Visits every verified template, sorted by customer, and returns the rejected records.
     ///
-    /// Templates are not collected, so the memory for many thousands is the caller's decision.
-    /// Signatures are verified in batches, and the record indexes against the manifest. `visit` must
-    /// not call the vault.
+    /// The vault does not collect the templates, so the caller decides how much memory they need.
+    /// Signatures are verified in batches. The record indexes are verified against the manifest.
+    /// `visit` must not call the vault.
     ///
     /// # Errors
-    /// If the vault cannot be read. A template that does not verify is rejected alone.
+    /// If the vault cannot be read.
     pub fn for_each_template(
         &self,
         mut visit: impl FnMut(Template),
     ) -> Result<Vec<Rejected>, VaultError> {
-        self.read(|reader| load(reader, &mut visit))
+        self.read(|reader| visit_templates(reader, &mut visit))
     }
 
     /// Returns every template, sorted by customer and sequence.
@@ -40,7 +40,7 @@ impl Vault {
 }
 
 /// Visits the templates of one state of the vault.
-pub(crate) fn load(
+pub(crate) fn visit_templates(
     reader: &Reader<'_, impl Rows>,
     visit: &mut dyn FnMut(Template),
 ) -> Result<Vec<Rejected>, TransactionError> {
@@ -49,7 +49,7 @@ pub(crate) fn load(
     let mut batch = BatchVerifier::new();
     let mut hash = MultisetHash::default();
     let mut has_unreadable = false;
-    let mut done = |verified: Result<(), RecordError>, template: Template| match verified {
+    let mut on_verified = |result: Result<(), RecordError>, template: Template| match result {
         Ok(()) => visit(template),
         Err(error) => invalid.push((template.customer, template.sequence, error)),
     };
@@ -74,7 +74,7 @@ pub(crate) fn load(
                 Ok((template, signed))
             });
             match read {
-                Ok((template, signed)) => batch.push(signed, template, &mut done),
+                Ok((template, signed)) => batch.push(signed, template, &mut on_verified),
                 Err(error) => rejected.push(Rejected::record(account.id, kind, &name, &error)),
             }
             Ok(())
@@ -84,7 +84,7 @@ pub(crate) fn load(
         }));
         Ok(())
     })?;
-    batch.finish(&mut done);
+    batch.verify_pending(&mut on_verified);
     rejected.extend(invalid.into_iter().map(|(id, sequence, error)| {
         Rejected::record(id, RecordKind::Template, &numbered_name(sequence), &error)
     }));
@@ -92,8 +92,8 @@ pub(crate) fn load(
     Ok(rejected)
 }
 
-/// Compares the manifest's hash with `hash`, the one over the record indexes that could be opened.
-/// The comparison is skipped if an index is unreadable.
+/// Compares the manifest's hash with `hash` over the readable record indexes, and returns a
+/// rejection if they differ. The comparison is skipped if an index is unreadable.
 pub(crate) fn check_hash(
     reader: &Reader<'_, impl Rows>,
     mut hash: MultisetHash,

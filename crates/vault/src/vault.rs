@@ -1,4 +1,4 @@
-//! The open vault: its state, and transactions with the keys that they need.
+//! Open vault: its state and its transactions.
 
 use std::fmt;
 use std::path::Path;
@@ -20,23 +20,26 @@ use crate::storage::{Commit, Storage};
 use crate::verified::Rejected;
 use crate::write_transaction::WriteTransaction;
 
-/// Encrypted storage of the shop's customers. Threads share it; every method is one transaction.
+/// Encrypted storage of the shop's customers. Threads can share it. Every method is one
+/// transaction.
 ///
-/// Every method can return [`VaultError::Storage`] if the disk fails, [`VaultError::Full`] if it is
-/// full, and [`VaultError::Damaged`] if the structure of the database file is broken.
+/// Every method can return [`VaultError::Storage`] if the disk fails, [`VaultError::Full`] if the
+/// disk is full, and [`VaultError::Damaged`] if the structure of the database file is invalid.
 #[derive(Debug)]
 pub struct Vault {
     pub(crate) storage: Storage,
     pub(crate) sidecars: Mutex<Sidecars>,
     pub(crate) derived_keys: RwLock<Arc<DerivedKeys>>,
-    /// Held from the start of a key-encryption key's replacement until the old key is overwritten.
+    /// A thread holds this lock from the creation of a new key-encryption key until the old one is
+    /// overwritten.
     pub(crate) key_encryption_key_lock: Mutex<()>,
-    /// Held during a rotation. Locked before `key_encryption_key_lock`.
+    /// A thread holds this lock during a rotation. It is locked before `key_encryption_key_lock`.
     pub(crate) rotation_lock: Mutex<()>,
+    /// Faults that were found when the vault was opened.
     pub(crate) warnings: Vec<Rejected>,
 }
 
-/// Keys and files that belong to the vault and lie outside the database.
+/// Keys and files of the vault outside the database.
 pub(crate) struct Sidecars {
     pub(crate) keys: KeyStore,
     pub(crate) key_encryption_keys: KeyEncryptionKeyFile,
@@ -55,9 +58,9 @@ impl Vault {
         self.storage.path()
     }
 
-    /// Returns what was found wrong while opening: an older copy of the vault, a missing or invalid
-    /// rollback guard, a repaired file. [`Vault::for_each_template`] and [`Vault::verify`] find the
-    /// rest.
+    /// Returns the faults that were found when the vault was opened: an older copy of the vault, a
+    /// missing or invalid rollback guard, a damaged file. [`Vault::for_each_template`] and
+    /// [`Vault::verify`] find all other faults.
     pub fn warnings(&self) -> &[Rejected] {
         &self.warnings
     }
@@ -68,7 +71,7 @@ impl Vault {
     }
 
     /// Returns true if free pages of the file may still contain deleted data, encrypted under
-    /// destroyed keys. [`Vault::compact`] removes it.
+    /// destroyed keys. [`Vault::compact`] removes this data.
     ///
     /// # Errors
     /// If the vault cannot be read.
@@ -76,8 +79,10 @@ impl Vault {
         self.storage.read(|txn| Ok(txn.row(META, COMPACTION_DUE_KEY)?.is_some()))
     }
 
-    /// Overwrites keys that a failed [`Vault::forget`] left, and rewrites the file without deleted data. Takes about a second per 100 MB and needs the file's
-    /// size once more in free space. Other threads read and write meanwhile.
+    /// Overwrites keys that a failed [`Vault::forget`] left, and rewrites the file without deleted
+    /// data. Other threads can read and write meanwhile.
+    ///
+    /// This takes about 1 second per 100 MB and needs free disk space of the size of the file.
     ///
     /// # Errors
     /// If the disk fails or is full; the old file then stays in use.
@@ -102,8 +107,7 @@ impl Vault {
 
     /// Runs `body` on one consistent state of the vault.
     ///
-    /// Rows and keys are read one after the other, so both are read again if a key was replaced in
-    /// between.
+    /// The keys are read before the rows. If a key is replaced in between, both are read again.
     pub(crate) fn read<T>(
         &self,
         body: impl FnOnce(&Reader<'_, ReadTransaction>) -> Result<T, TransactionError>,
@@ -111,7 +115,7 @@ impl Vault {
         let mut body = Some(body);
         loop {
             let (keys, generation) = (self.derived_keys(), self.key_generation());
-            let done = self.storage.read(|txn| {
+            let output = self.storage.read(|txn| {
                 let reader = self.reader(txn);
                 let is_consistent =
                     Arc::ptr_eq(&keys, &self.derived_keys()) && generation == self.key_generation();
@@ -120,29 +124,29 @@ impl Vault {
                     None => Ok(None),
                 }
             })?;
-            if let Some(done) = done {
-                return Ok(done);
+            if let Some(output) = output {
+                return Ok(output);
             }
         }
     }
 
-    /// Runs `body` as one change, which is durable when this returns.
+    /// Runs `body` as one change. The change is durable when this function returns.
     pub(crate) fn write<T>(
         &self,
         context: AuditContext,
         body: impl FnOnce(&mut WriteTransaction<'_>) -> Result<T, TransactionError>,
     ) -> Result<T, VaultError> {
-        let (done, changes) = self.storage.write(|tx| {
+        let (output, changes) = self.storage.write(|tx| {
             let mut transaction = WriteTransaction::new(self.reader(tx)?, context);
-            let done = body(&mut transaction)?;
-            let changes = transaction.finish()?;
+            let output = body(&mut transaction)?;
+            let changes = transaction.prepare_commit()?;
             let commit = if changes.is_some() { Commit::Yes } else { Commit::No };
-            Ok(((done, changes), commit))
+            Ok(((output, changes), commit))
         })?;
         if let Some(changes) = changes {
             self.update_rollback_guard(changes);
         }
-        Ok(done)
+        Ok(output)
     }
 
     /// Writes the rollback guard. The change that it counts is durable already, so a failure is no
@@ -157,6 +161,7 @@ impl Vault {
         }
     }
 
+    /// Returns a reader of `rows` with the keys that decrypt them.
     pub(crate) fn reader<'t, R: Rows>(
         &self,
         rows: &'t R,

@@ -21,10 +21,10 @@ use crate::templates::check_hash;
 use crate::vault::Vault;
 use crate::verified::Rejected;
 
-/// Numbers of valid records, and everything that is wrong.
+/// Numbers of valid records, and all faults of the vault.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct VerificationReport {
-    /// Changes since the vault was created. An older copy has fewer.
+    /// Number of changes since the vault was created. An older copy has fewer changes.
     pub changes: u64,
     /// Number of customers.
     pub customers: u64,
@@ -42,7 +42,7 @@ pub struct VerificationReport {
     pub forgotten: u64,
     /// Number of entries of the audit log.
     pub audit_entries: u64,
-    /// A message with a remedy for everything that is invalid.
+    /// A message with a remedy for each fault.
     pub faults: Vec<String>,
 }
 
@@ -51,12 +51,13 @@ impl VerificationReport {
         self.faults.push(rejected.to_string());
     }
 
+    /// Counts a valid record, or reports an invalid record.
     fn count(
         &mut self,
-        verified: Result<(), RecordError>,
+        result: Result<(), RecordError>,
         (id, kind, name): (CustomerId, RecordKind, RecordName),
     ) {
-        if let Err(error) = verified {
+        if let Err(error) = result {
             self.reject(Rejected::record(id, kind, &name, &error));
             return;
         }
@@ -71,12 +72,15 @@ impl VerificationReport {
 }
 
 impl Vault {
-    /// Verifies everything: encryption, signature and row of each record, the record indexes against
-    /// the records, the manifest against the record indexes, the lookup tables against the records,
-    /// the MACs of the catalogue, and the chain of the audit log.
+    /// Verifies the whole vault:
+    ///
+    /// - encryption, signature and row of each record,
+    /// - the record indexes and the lookup tables against the records,
+    /// - the manifest against the record indexes,
+    /// - the MACs of the catalogue and the chain of the audit log.
     ///
     /// # Errors
-    /// If the vault cannot be read at all.
+    /// If the vault cannot be read.
     pub fn verify(&self) -> Result<VerificationReport, VaultError> {
         let mut report = self.read(verify)?;
         report.faults.splice(0..0, self.warnings.iter().map(ToString::to_string));
@@ -100,7 +104,7 @@ pub(crate) fn verify(
         report.reject(Rejected::vault("the manifest", error.to_string()));
     }
     verify_customers(reader, &mut report)?;
-    find_orphans(reader, &mut report)?;
+    report_orphans(reader, &mut report)?;
     reader.rows.rows(PRODUCTS, &[], None, &mut |key, row| {
         match catalogue::decode(&keys.catalogue, key, row) {
             Ok(_) => report.products += 1,
@@ -145,7 +149,7 @@ fn verify_customers(
         }
         verifier.verify(reader, &account)
     })?;
-    verifier.finish();
+    verifier.verify_pending();
     if let Some(rejected) = check_hash(reader, hash, has_unreadable)? {
         report.reject(rejected);
     }
@@ -153,7 +157,8 @@ fn verify_customers(
         let mut invalid = 0u64;
         reader.rows.rows(table, &[], None, &mut |key, row| {
             let entry = <RecordName>::try_from(key).ok().zip(leading_customer(row));
-            invalid += u64::from(!entry.is_some_and(|entry| missing.remove(&entry)));
+            let is_expected = entry.is_some_and(|entry| missing.remove(&entry));
+            invalid += u64::from(!is_expected);
             Ok(())
         })?;
         if !has_unreadable && (invalid > 0 || !missing.is_empty()) {
@@ -193,8 +198,8 @@ impl RecordVerifier<'_> {
                 .and_then(|signed| check_body(reader, account, kind, &signed).map(|()| signed));
             match read {
                 Ok(signed) => {
-                    self.batch.push(signed, (account.id, kind, name), &mut |verified, record| {
-                        report.count(verified, record);
+                    self.batch.push(signed, (account.id, kind, name), &mut |result, record| {
+                        report.count(result, record);
                     });
                 }
                 Err(error) => report.reject(Rejected::record(account.id, kind, &name, &error)),
@@ -207,9 +212,9 @@ impl RecordVerifier<'_> {
         Ok(())
     }
 
-    fn finish(mut self) {
+    fn verify_pending(mut self) {
         let report = &mut *self.report;
-        self.batch.finish(&mut |verified, record| report.count(verified, record));
+        self.batch.verify_pending(&mut |result, record| report.count(result, record));
     }
 }
 
@@ -232,8 +237,8 @@ fn check_body(
     }
 }
 
-/// Reports records of customers who have no row in `accounts`.
-fn find_orphans(
+/// Reports records whose customer has no row in `accounts`.
+fn report_orphans(
     reader: &Reader<'_, impl Rows>,
     report: &mut VerificationReport,
 ) -> Result<(), TransactionError> {
@@ -248,7 +253,10 @@ fn find_orphans(
             Some(id) if reader.rows.row(ACCOUNTS, &customer_key(id))?.is_some() => {}
             Some(id) => report.reject(Rejected::account(id, &RecordError::Missing)),
             None => {
-                report.reject(Rejected::vault("a row of the table records", "it has no customer"));
+                report.reject(Rejected::vault(
+                    "a row of the table records",
+                    "its key contains no customer id",
+                ));
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Results of reading: verified records, and rejected ones.
+//! Results of reading: verified and rejected records.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use instored_domain::CustomerId;
 use crate::record_error::RecordError;
 use crate::record_key::{RecordKind, RecordName, name_number};
 
-/// Verified records with the records that were rejected while reading them.
+/// Verified records, and the records that were rejected during the same read.
 #[derive(Debug)]
 pub struct Verified<T> {
-    /// Records that verified.
+    /// Records that are valid.
     pub records: Vec<T>,
-    /// Records that did not verify; they are not used.
+    /// Rejections of invalid records.
     pub rejected: Vec<Rejected>,
 }
 
@@ -31,8 +31,8 @@ impl<T> Verified<T> {
     }
 }
 
-/// A part of the vault that did not verify and is not used. `Display` prints one line with the
-/// subject, the reason and a remedy.
+/// Rejected part of the vault, which is not used. `Display` prints one line with the subject, the
+/// reason and a remedy.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rejected {
     /// Rejected part, for example "the template 2 of customer 67e5…".
@@ -62,10 +62,10 @@ impl Rejected {
         Self { subject, reason: error.to_string(), remedy }
     }
 
-    /// Rejects all records of a customer, because their key or list of records cannot be read.
+    /// Rejects all records of a customer whose key or record index cannot be read.
     pub(crate) fn account(id: CustomerId, error: &RecordError) -> Self {
         Self {
-            subject: format!("every record of customer {id}"),
+            subject: format!("the key or list of records of customer {id}"),
             reason: error.to_string(),
             remedy: "forget the customer and enrol them again, or restore a backup",
         }

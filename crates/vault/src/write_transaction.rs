@@ -24,17 +24,17 @@ use crate::schema::{
 use crate::storage::Tx;
 use crate::symmetric_key::SymmetricKey;
 
-/// Running write transaction.
+/// Write transaction with the customers that it has opened.
 pub(crate) struct WriteTransaction<'t> {
     pub(crate) reader: Reader<'t, Tx>,
     context: AuditContext,
-    /// Opened customers, each with the element of their stored index in the manifest's hash; `None`
-    /// for a new customer.
+    /// Opened customers, each with the element of the stored record index in the manifest's hash. A
+    /// new customer has no element.
     opened: BTreeMap<CustomerId, (Account, Option<[u8; 32]>)>,
     audit: Vec<(AuditAction, u64, Option<String>)>,
     has_changes: bool,
     /// True if the manifest's hash must be computed from all rows.
-    must_rehash: bool,
+    should_rehash: bool,
 }
 
 impl<'t> WriteTransaction<'t> {
@@ -45,7 +45,7 @@ impl<'t> WriteTransaction<'t> {
             opened: BTreeMap::new(),
             audit: Vec::new(),
             has_changes: false,
-            must_rehash: false,
+            should_rehash: false,
         }
     }
 
@@ -54,11 +54,11 @@ impl<'t> WriteTransaction<'t> {
     }
 
     /// Returns the time of the change.
-    pub(crate) fn at(&self) -> Timestamp {
+    pub(crate) fn time(&self) -> Timestamp {
         self.context.at
     }
 
-    /// Returns a customer, or `None` if nobody is enrolled under this id.
+    /// Opens and returns a customer, or `None` if no customer has this id.
     pub(crate) fn account(&mut self, id: CustomerId) -> Result<Option<&Account>, TransactionError> {
         if !self.opened.contains_key(&id) {
             let Some(account) = self.reader.account(id)? else { return Ok(None) };
@@ -68,7 +68,7 @@ impl<'t> WriteTransaction<'t> {
         Ok(self.opened.get(&id).map(|(account, _)| account))
     }
 
-    /// Returns true if a customer has this id, even if their records cannot be read.
+    /// Returns true if a customer has this id, even if the customer's records cannot be read.
     pub(crate) fn has_account(&self, id: CustomerId) -> Result<bool, TransactionError> {
         Ok(self.tx().row(ACCOUNTS, &customer_key(id))?.is_some())
     }
@@ -86,8 +86,8 @@ impl<'t> WriteTransaction<'t> {
     /// Signs all records of a customer with the active key and encrypts them under a new customer
     /// key.
     ///
-    /// A record that does not verify is kept unchanged and stays rejected. A customer who cannot be
-    /// opened is kept unchanged too.
+    /// A record that does not verify stays unchanged, and so stays rejected. A customer who cannot
+    /// be opened also stays unchanged.
     pub(crate) fn reencrypt_customer(&mut self, id: CustomerId) -> Result<(), TransactionError> {
         match self.account(id) {
             Ok(Some(_)) => {}
@@ -162,8 +162,8 @@ impl<'t> WriteTransaction<'t> {
         Ok(())
     }
 
-    /// Deletes every row of a customer by key and inserts a tombstone. Returns the numbers of
-    /// deleted templates and orders, or `None` if there was no row.
+    /// Deletes every row of a customer and inserts a tombstone. Returns the numbers of deleted
+    /// templates and orders, or `None` if the customer has no rows.
     pub(crate) fn erase(&mut self, id: CustomerId) -> Result<Option<(u64, u64)>, TransactionError> {
         let tx = self.tx();
         let element = match self.account(id) {
@@ -202,26 +202,26 @@ impl<'t> WriteTransaction<'t> {
                 manifest.hash.remove(element);
                 manifest.customers = manifest.customers.saturating_sub(1);
             }
-            // The element of an unreadable index is unknown.
-            None => self.must_rehash = true,
+            // The element of an unreadable index is unknown, so it cannot be subtracted.
+            None => self.should_rehash = true,
         }
         self.insert_tombstone(&tombstone(id))?;
         tx.put(META, COMPACTION_DUE_KEY, &[1])?;
         Ok(Some((templates, orders)))
     }
 
-    /// Records that a customer was forgotten.
+    /// Stores the tombstone of a forgotten customer.
     pub(crate) fn insert_tombstone(&mut self, tombstone: &[u8]) -> Result<(), TransactionError> {
         if self.tx().row(TOMBSTONES, tombstone)?.is_none() {
             self.tx().put(TOMBSTONES, tombstone, &[])?;
-            let element = tombstone_element(&self.reader.derived_keys.sums, tombstone);
+            let element = tombstone_element(&self.reader.derived_keys.multiset_hash, tombstone);
             self.reader.manifest.hash.add(element);
             self.has_changes = true;
         }
         Ok(())
     }
 
-    /// Removes a row of a lookup table if it refers to this customer.
+    /// Removes a row of a lookup table if the row refers to this customer.
     fn remove_lookup(
         &self,
         table: Bytes,
@@ -235,13 +235,13 @@ impl<'t> WriteTransaction<'t> {
         Ok(())
     }
 
-    /// Marks the transaction as changed by rows that are no records.
+    /// Marks the transaction as changed. Needed after writes to rows that are not records.
     pub(crate) fn mark_changed(&mut self) {
         self.has_changes = true;
     }
 
-    /// Adds an entry to the audit log, which [`WriteTransaction::finish`] writes. `customer` is an
-    /// opened customer.
+    /// Adds an entry to the audit log; [`WriteTransaction::prepare_commit`] writes it. `customer`
+    /// must be opened.
     pub(crate) fn audit(
         &mut self,
         action: AuditAction,
@@ -254,8 +254,8 @@ impl<'t> WriteTransaction<'t> {
     }
 
     /// Writes record indexes, audit log and manifest, and returns the number of the change. Returns
-    /// `None` if nothing changed, so nothing needs to be committed.
-    pub(crate) fn finish(mut self) -> Result<Option<u64>, TransactionError> {
+    /// `None` if nothing changed; the transaction then needs no commit.
+    pub(crate) fn prepare_commit(mut self) -> Result<Option<u64>, TransactionError> {
         if !self.has_changes {
             return Ok(None);
         }
@@ -268,11 +268,11 @@ impl<'t> WriteTransaction<'t> {
             if let Some(old) = old_element {
                 manifest.hash.remove(old);
             }
-            manifest.hash.add(index_element(&keys.sums, id, &index));
+            manifest.hash.add(index_element(&keys.multiset_hash, id, &index));
             let key = record_key(id, RecordKind::Index, &numbered_name(0));
             tx.put(RECORDS, &key, &account.seal(&key, &index)?)?;
         }
-        if self.must_rehash {
+        if self.should_rehash {
             let (hash, customers) = self.reader.hash()?;
             (self.reader.manifest.hash, self.reader.manifest.customers) = (hash, customers);
         }
@@ -289,7 +289,7 @@ impl<'t> WriteTransaction<'t> {
 
 /// Returns the tombstone of a customer: a digest of their id.
 ///
-/// The id has 122 random bits and cannot be guessed. Someone who knows the id can check that the
+/// The id has 122 random bits and cannot be guessed. A person who knows the id can check that the
 /// customer was forgotten.
 pub(crate) fn tombstone(id: CustomerId) -> RecordName {
     let digest = Sha256::new_with_prefix(b"instored tombstone").chain_update(customer_key(id));

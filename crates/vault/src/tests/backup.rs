@@ -1,4 +1,4 @@
-//! Backup and restore.
+//! Tests of backup and restore.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ fn passphrase() -> Passphrase {
 
 fn backup(vault: &Vault) -> Vec<u8> {
     let mut file = Vec::new();
-    let made = vault.backup(&mut file, &passphrase(), context(50)).unwrap();
-    assert_eq!(made.bytes, file.len() as u64);
-    assert_eq!(made.left_out, Vec::<String>::new());
+    let summary = vault.backup(&mut file, &passphrase(), context(50)).unwrap();
+    assert_eq!(summary.bytes, file.len() as u64);
+    assert_eq!(summary.left_out, Vec::<String>::new());
     file
 }
 
@@ -36,7 +36,7 @@ fn export(vault: &Vault) -> serde_json::Value {
 fn customer_forgotten_after_backup_is_not_restored() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 3);
+    add_customers(&vault, 3);
     let file = backup(&vault);
     vault.forget(customer(2), context(51)).unwrap();
     vault.rename(customer(3), Some("Later".parse().unwrap()), context(52)).unwrap();
@@ -47,16 +47,16 @@ fn customer_forgotten_after_backup_is_not_restored() {
     let third = vault.customer(customer(3)).unwrap().unwrap();
     assert_eq!(third.name.unwrap().as_str(), "Later", "a present customer stays unchanged");
     assert_eq!(vault.customers().unwrap().records.len(), 3);
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
 fn lost_vault_is_restored_completely() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 3);
-    let right = Order { replaces: Some(OrderId("T1-0-".into())), ..order(1, "R", 12) };
-    vault.add_order(&right, context(6)).unwrap();
+    add_customers(&vault, 3);
+    let correction = Order { replaces: Some(OrderId("T1-0-".into())), ..order(1, "R", 12) };
+    vault.add_order(&correction, context(6)).unwrap();
     vault.forget(customer(3), context(7)).unwrap();
     let product = serde_json::from_str(r#"{"sku":"1","name":"Milk"}"#).unwrap();
     vault.put_products(&[product], context(3)).unwrap();
@@ -68,9 +68,9 @@ fn lost_vault_is_restored_completely() {
     }
     let vault = fixture.open();
     let restored = restore(&vault, &file, None).unwrap();
-    let whole =
+    let expected =
         RestoreSummary { customers: 2, orders: 8, products: 1, ..RestoreSummary::default() };
-    assert_eq!(restored, whole);
+    assert_eq!(restored, expected);
     assert_eq!(export(&vault), before);
     assert_eq!(
         vault.add_order(&order(1, "T1-0-", 6), context(61)).unwrap(),
@@ -79,7 +79,7 @@ fn lost_vault_is_restored_completely() {
     assert_eq!(vault.customer_by_receipt(&receipt(2)).unwrap(), Some(customer(2)));
     assert_eq!(vault.customer_by_claim_code(&code(2), second(1)).unwrap(), Some(customer(2)));
     assert_eq!(vault.verify().unwrap().forgotten, 1, "tombstones are restored");
-    assert_sound(&vault);
+    assert_valid(&vault);
     assert_eq!(restore(&vault, &file, None).unwrap().present, 2);
 }
 
@@ -87,25 +87,25 @@ fn lost_vault_is_restored_completely() {
 fn backup_of_other_box_needs_its_key_id() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 2);
+    add_customers(&vault, 2);
     let file = backup(&vault);
-    let other = Fixture::new();
-    let new = other.open();
-    let error = restore(&new, &file, None).unwrap_err();
+    let other_fixture = Fixture::new();
+    let other_vault = other_fixture.open();
+    let error = restore(&other_vault, &file, None).unwrap_err();
     let id = vault.signing_key().key_id();
     assert!(matches!(&error, VaultError::BackupSigner(signer) if *signer == id), "{error:?}");
-    assert!(restore(&new, &file, Some("0000000000000000")).is_err());
-    assert!(new.customers().unwrap().records.is_empty());
-    assert_eq!(restore(&new, &file, Some(&id)).unwrap().customers, 2);
-    assert_eq!(new.templates().unwrap().records.len(), 6);
-    assert_sound(&new);
+    assert!(restore(&other_vault, &file, Some("0000000000000000")).is_err());
+    assert!(other_vault.customers().unwrap().records.is_empty());
+    assert_eq!(restore(&other_vault, &file, Some(&id)).unwrap().customers, 2);
+    assert_eq!(other_vault.templates().unwrap().records.len(), 6);
+    assert_valid(&other_vault);
 }
 
 #[test]
 fn backup_opens_only_with_passphrase_and_hides_contents() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 2);
+    add_customers(&vault, 2);
     let file = backup(&vault);
     let wrong = Passphrase::new("correct house battery".into()).unwrap();
     let error = vault.restore(file.as_slice(), &wrong, None, context(60)).unwrap_err();
@@ -119,21 +119,21 @@ fn backup_opens_only_with_passphrase_and_hides_contents() {
 fn truncated_or_changed_backup_restores_nothing() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 30);
+    add_customers(&vault, 30);
     let file = backup(&vault);
-    let empty = Fixture::new();
-    let empty = empty.open();
+    let empty_fixture = Fixture::new();
+    let empty = empty_fixture.open();
     let trusted = vault.signing_key().key_id();
     let mut rng = Rng::with_seed(3);
     for round in 0..12 {
-        let mut bad = file.clone();
+        let mut damaged = file.clone();
         if round % 2 == 0 {
-            bad.truncate(rng.usize(..bad.len()));
+            damaged.truncate(rng.usize(..damaged.len()));
         } else {
-            let at = rng.usize(..bad.len());
-            bad[at] ^= 1 << rng.u8(..8);
+            let at = rng.usize(..damaged.len());
+            damaged[at] ^= 1 << rng.u8(..8);
         }
-        let error = restore(&empty, &bad, Some(&trusted)).unwrap_err();
+        let error = restore(&empty, &damaged, Some(&trusted)).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -149,21 +149,21 @@ fn truncated_or_changed_backup_restores_nothing() {
     assert_eq!(restore(&empty, &file, Some(&trusted)).unwrap().customers, 30);
 }
 
-// Someone who knows the passphrase can open a backup but cannot write an accepted one.
+// A person who knows the passphrase can decrypt a backup, but cannot create one that is accepted.
 #[test]
 fn forged_backup_is_rejected() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 1);
-    let forger = Fixture::new();
-    let forger = forger.open();
-    fill(&forger, 2);
-    // The forger states our key as the signer and signs with another key.
-    let ours = vault.derived_keys().signers.trusted.clone();
-    let theirs = forger.derived_keys();
-    let mut signers = theirs.signers.clone();
-    signers.trusted = ours;
-    *forger.derived_keys.write().unwrap() = Arc::new(theirs.with_signers(signers));
+    add_customers(&vault, 1);
+    let forger_fixture = Fixture::new();
+    let forger = forger_fixture.open();
+    add_customers(&forger, 2);
+    // The header contains the key of `vault`, but another key signs.
+    let trusted = vault.derived_keys().signers.trusted.clone();
+    let forger_keys = forger.derived_keys();
+    let mut signers = forger_keys.signers.clone();
+    signers.trusted = trusted;
+    *forger.derived_keys.write().unwrap() = Arc::new(forger_keys.with_signers(signers));
     let mut file = Vec::new();
     forger.backup(&mut file, &passphrase(), context(50)).unwrap();
     let error = restore(&vault, &file, None).unwrap_err();
@@ -175,16 +175,16 @@ fn forged_backup_is_rejected() {
 fn backup_during_writes_is_consistent() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 5);
+    add_customers(&vault, 5);
     std::thread::scope(|scope| {
-        let writing = scope.spawn(|| (6..30).for_each(|n| drop(enrol(&vault, n))));
+        let writer = scope.spawn(|| (6..30).for_each(|n| drop(enrol(&vault, n))));
         let file = backup(&vault);
-        writing.join().unwrap();
-        let other = Fixture::new();
-        let other = other.open();
+        writer.join().unwrap();
+        let other_fixture = Fixture::new();
+        let other = other_fixture.open();
         let restored = restore(&other, &file, Some(&vault.signing_key().key_id())).unwrap();
         assert!(restored.customers >= 5);
-        assert_sound(&other);
+        assert_valid(&other);
     });
-    assert_sound(&vault);
+    assert_valid(&vault);
 }

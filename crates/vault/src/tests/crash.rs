@@ -1,5 +1,5 @@
-//! Crashes, power cuts and full disks: acknowledged changes stay, no change is partial, and the vault
-//! always opens.
+//! Tests of crashes, power cuts and full disks: acknowledged changes are kept, no change is
+//! partial, and the vault always opens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader};
@@ -14,15 +14,16 @@ use super::*;
 
 /// Simulated disk that can fail and lose power.
 #[derive(Clone, Debug)]
-struct Disk(Arc<Inner>);
+struct Disk(Arc<SharedDisk>);
 
 #[derive(Debug)]
-struct Inner {
+struct SharedDisk {
     state: Mutex<State>,
-    /// Number of writes, syncs and changes of length that succeed before every one fails.
+    /// Number of writes, syncs and changes of length that succeed before all further ones fail.
     operations_left: AtomicI64,
+    /// Error of the operations that fail.
     error: Mutex<io::ErrorKind>,
-    /// True if syncs are acknowledged without effect.
+    /// True if a sync is acknowledged without an effect.
     ignores_sync: AtomicBool,
 }
 
@@ -38,7 +39,7 @@ struct State {
 
 impl Disk {
     fn new() -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(SharedDisk {
             state: Mutex::default(),
             operations_left: AtomicI64::new(i64::MAX),
             error: Mutex::new(io::ErrorKind::Other),
@@ -68,7 +69,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Cuts the power: any of the unsynced writes may have reached the disk.
+    /// Simulates a power cut: each unsynced write is kept or lost at random.
     fn cut_power(&self, rng: &mut Rng) {
         let mut state = self.0.state.lock().unwrap();
         let pending = std::mem::take(&mut state.pending);
@@ -101,7 +102,7 @@ impl StorageBackend for Backend {
         self.0.count_operation()?;
         let mut state = self.0.0.state.lock().unwrap();
         let len = usize::try_from(len).unwrap();
-        // The file system journals the length.
+        // A file system journals the length, so a change of length is durable.
         state.current.resize(len, 0);
         state.durable.resize(len, 0);
         state.pending.retain(|(at, bytes)| at + bytes.len() <= len);
@@ -132,18 +133,18 @@ impl StorageBackend for Backend {
 /// Changes that the vault acknowledged.
 #[derive(Default)]
 struct Acknowledged {
-    /// Visits by enrolled customer.
+    /// Number of visits of each enrolled customer.
     enrolled: BTreeMap<u32, u64>,
-    /// Order ids by customer.
+    /// Order ids of each customer.
     orders: BTreeMap<u32, BTreeSet<String>>,
     forgotten: BTreeSet<u32>,
-    /// Customer of the request that was not acknowledged and may be done or not.
+    /// Customer of the request that was not acknowledged. The vault may contain its change or not.
     pending: Option<u32>,
 }
 
 impl Acknowledged {
-    /// Runs step `step` of a workload: enrolments, visits, orders, and the forgetting of every third
-    /// customer.
+    /// Runs step `step` of a workload: enrolments, visits, orders, and the forgetting of every
+    /// third customer.
     fn run_step(&mut self, vault: &Vault, step: u32) -> Result<(), VaultError> {
         let n = step / 4 + 1;
         let id = customer(u128::from(n));
@@ -163,12 +164,12 @@ impl Acknowledged {
                 self.orders.entry(n).or_default().insert(name);
             }
             _ if n.is_multiple_of(3) => {
-                let last = n - 1;
-                self.pending = Some(last);
-                vault.forget(customer(u128::from(last)), context(1))?;
-                self.enrolled.remove(&last);
-                self.orders.remove(&last);
-                self.forgotten.insert(last);
+                let previous = n - 1;
+                self.pending = Some(previous);
+                vault.forget(customer(u128::from(previous)), context(1))?;
+                self.enrolled.remove(&previous);
+                self.orders.remove(&previous);
+                self.forgotten.insert(previous);
             }
             _ => drop(vault.rename(id, Some("Zoë".parse().unwrap()), context(1))?),
         }
@@ -176,14 +177,16 @@ impl Acknowledged {
         Ok(())
     }
 
-    /// Returns what is wrong with a vault that was opened after a crash.
+    /// Returns the faults of a vault that was opened after a crash.
     fn faults(&self, vault: &Vault) -> Vec<String> {
         let mut faults = vault.verify().map_or_else(|e| vec![e.to_string()], |v| v.faults);
         for (n, visits) in &self.enrolled {
             match vault.export(customer(u128::from(*n))) {
                 Ok(Some(export)) => {
-                    let record = export.record.map_or(0, |record| record.visits);
-                    if record < *visits || export.templates.len() != 3 || export.consents.len() != 1
+                    let stored_visits = export.record.map_or(0, |record| record.visits);
+                    if stored_visits < *visits
+                        || export.templates.len() != 3
+                        || export.consents.len() != 1
                     {
                         faults.push(format!("customer {n} is incomplete"));
                     }
@@ -199,12 +202,12 @@ impl Acknowledged {
         }
         for n in &self.forgotten {
             if !matches!(vault.customer(customer(u128::from(*n))), Ok(None)) {
-                faults.push(format!("customer {n} was forgotten and is present"));
+                faults.push(format!("customer {n} was forgotten and is still present"));
             }
         }
-        let known = vault.customers().map_or(0, |loaded| loaded.records.len());
-        if known > self.enrolled.len() + 1 {
-            faults.push("there are customers who were not enrolled".into());
+        let customer_count = vault.customers().map_or(0, |loaded| loaded.records.len());
+        if customer_count > self.enrolled.len() + 1 {
+            faults.push("the vault contains customers who were not enrolled".into());
         }
         faults
     }
@@ -213,7 +216,7 @@ impl Acknowledged {
 const STEPS: u32 = 24;
 
 /// Runs the workload until the disk fails at operation `at`, cuts the power, and reopens the vault.
-/// Returns true if the disk failed, and what is wrong with the vault.
+/// Returns true if the disk failed, and the faults of the vault.
 fn crash_at(at: i64, ignores_sync: bool, rng: &mut Rng) -> (bool, Vec<String>) {
     let fixture = Fixture::new();
     let disk = Disk::new();
@@ -249,13 +252,13 @@ fn power_cut_at_any_write_keeps_acknowledged_changes() {
     assert!(cuts > 300, "{cuts}");
 }
 
-// Planted fault: a disk that acknowledges syncs without writing.
+// Negative control: the disk acknowledges syncs without writing.
 #[test]
 fn power_cut_test_detects_disk_that_ignores_sync() {
     let mut rng = Rng::with_seed(5);
-    let caught =
+    let detected =
         (100..).step_by(37).take(10).filter(|at| !crash_at(*at, true, &mut rng).1.is_empty());
-    assert!(caught.count() > 5);
+    assert!(detected.count() > 5);
 }
 
 #[test]
@@ -288,21 +291,22 @@ fn power_cut_during_rotation_leaves_rotatable_vault() {
         let fixture = Fixture::new();
         let disk = Disk::new();
         let vault = fixture.open_with(disk.opener()).unwrap();
-        fill(&vault, 5);
+        add_customers(&vault, 5);
         let old = vault.signing_key().public();
         disk.fail_after(at, io::ErrorKind::Other);
-        let done = vault.rotate_keys(context(5));
+        let rotated = vault.rotate_keys(context(5));
         drop(vault);
         disk.repair();
         disk.cut_power(&mut rng);
         let vault = fixture.open_with(disk.opener()).unwrap();
-        assert_sound(&vault);
+        assert_valid(&vault);
         assert_eq!(vault.templates().unwrap().records.len(), 15);
         resumed += u32::from(vault.is_rotation_pending());
         vault.rotate_keys(context(6)).unwrap();
-        assert_sound(&vault);
+        assert_valid(&vault);
         assert_ne!(vault.signing_key().public(), old);
-        // The endorsements lead from the old key to the current one, whenever the power was cut.
+        // After a power cut at any time, the endorsements form a chain from the old to the current
+        // key.
         let endorsements = vault.key_endorsements().unwrap();
         let current = endorsements.iter().fold(old, |key, next| {
             assert_eq!(next.old, key);
@@ -310,8 +314,8 @@ fn power_cut_during_rotation_leaves_rotatable_vault() {
         });
         assert_eq!(current, vault.signing_key().public());
         drop(vault);
-        assert_sound(&fixture.open_with(disk.opener()).unwrap());
-        if done.is_ok() {
+        assert_valid(&fixture.open_with(disk.opener()).unwrap());
+        if rotated.is_ok() {
             break;
         }
         cuts += 1;
@@ -320,14 +324,14 @@ fn power_cut_during_rotation_leaves_rotatable_vault() {
     assert!(cuts > 10 && resumed > 3, "{cuts} {resumed}");
 }
 
-const CHILD: &str = "INSTORED_TEST_CHILD_FOLDER";
+const CHILD_FOLDER: &str = "INSTORED_TEST_CHILD_FOLDER";
 const ACKNOWLEDGES_EARLY: &str = "INSTORED_TEST_CHILD_ACKNOWLEDGES_EARLY";
 
-/// Runs the workload in a child process until it is killed, and prints each acknowledgement. Does
-/// nothing when it runs as a test.
+/// Runs the workload until the process is killed, and prints each acknowledgement. Does nothing
+/// unless [`kill_after`] started the process.
 #[test]
-fn child_that_is_killed() {
-    let Some(folder) = std::env::var_os(CHILD) else { return };
+fn child_process_runs_workload() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
     let folder = PathBuf::from(folder);
     let path = folder.join("vault.redb");
     let keys = keys(&folder, &path).unwrap();
@@ -336,7 +340,7 @@ fn child_that_is_killed() {
     let mut acknowledged = Acknowledged::default();
     for step in 0.. {
         if acknowledges_early {
-            // Planted fault: the acknowledgement precedes the commit.
+            // Negative control: the acknowledgement precedes the commit.
             println!("\nacknowledged {step}");
         }
         println!("\nrequested {step}");
@@ -349,13 +353,13 @@ fn child_that_is_killed() {
 }
 
 /// Starts a child, kills it with SIGKILL after `wait`, and reopens its vault. Returns the last
-/// acknowledged step and what is wrong with the vault.
+/// acknowledged step and the faults of the vault.
 fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
     let fixture = Fixture::new();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "tests::crash::child_that_is_killed", "--nocapture"])
-        .env(CHILD, fixture.dir.path())
+        .args(["--exact", "tests::crash::child_process_runs_workload", "--nocapture"])
+        .env(CHILD_FOLDER, fixture.dir.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     if acknowledges_early {
@@ -363,10 +367,10 @@ fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
     }
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    // `wait` starts with the first line.
+    // The wait starts when the child prints its first line.
     let printed: Vec<String> = std::thread::scope(|scope| {
         let (line_sender, line_receiver) = std::sync::mpsc::channel();
-        let reading = scope.spawn(move || {
+        let reader = scope.spawn(move || {
             let mut printed = Vec::new();
             while let Some(Ok(line)) = lines.next() {
                 if line.starts_with("acknowledged ") || line.starts_with("requested ") {
@@ -382,10 +386,10 @@ fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
         while Instant::now() < until && line_receiver.recv_timeout(wait).is_ok() {}
         child.kill().unwrap();
         child.wait().unwrap();
-        reading.join().unwrap()
+        reader.join().unwrap()
     });
 
-    // The acknowledged steps, run again on a vault that is not killed.
+    // The acknowledged steps are run again on another vault, to compute the expected state.
     let number = |line: &str| line.rsplit(' ').next().unwrap().parse::<u32>().unwrap();
     let last = printed.iter().filter(|l| l.starts_with("acknowledged")).map(|l| number(l)).max();
     let requested = printed.iter().filter(|l| l.starts_with("requested")).map(|l| number(l)).max();
@@ -393,7 +397,7 @@ fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
     let vault = reference.open_with(Disk::new().opener()).unwrap();
     let mut acknowledged = Acknowledged::default();
     (0..=last.unwrap_or(0)).for_each(|step| acknowledged.run_step(&vault, step).unwrap());
-    // A requested step that was not acknowledged may be done or not.
+    // The vault may contain the change of a step that was requested and not acknowledged.
     acknowledged.pending = requested.filter(|_| requested > last).map(|step| {
         let n = step / 4 + 1;
         if step % 4 == 3 && n % 3 == 0 { n - 1 } else { n }
@@ -405,7 +409,7 @@ fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
     (last.unwrap_or(0), faults)
 }
 
-// Set `INSTORED_KILLS=1000` for the long run.
+// Set `INSTORED_KILLS=1000` for a long run.
 #[test]
 fn killed_process_keeps_acknowledged_changes() {
     let kills = std::env::var("INSTORED_KILLS").map_or(25, |kills| kills.parse().unwrap());
@@ -424,9 +428,9 @@ fn killed_process_keeps_acknowledged_changes() {
 #[test]
 fn kill_test_detects_early_acknowledgement() {
     let mut rng = Rng::with_seed(8);
-    let caught = (0..60).any(|_| {
+    let detected = (0..60).any(|_| {
         let wait = Duration::from_micros(rng.usize(..100_000) as u64);
         !kill_after(wait, true).1.is_empty()
     });
-    assert!(caught);
+    assert!(detected);
 }

@@ -1,4 +1,4 @@
-//! Forgetting, checked by an attacker who has every file of the box and every remaining key.
+//! Tests of forgetting against an attacker who has every file of the box and every remaining key.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use crate::account::open_key;
 use crate::schema::{ROOT_KEY, aad};
 use crate::symmetric_key::{KEY_LENGTH, SymmetricKey};
 
-/// Returns the searched data of a customer: embeddings, name, line items.
+/// Returns the data of a customer that the attacker searches for: embeddings, name, line items.
 fn needles(n: u32) -> Vec<Vec<u8>> {
     let id = u128::from(n);
     let mut needles: Vec<_> = (0..3).map(|view| bytes(&embedding(id, view))).collect();
@@ -26,9 +26,9 @@ struct Attacker {
     files: Vec<Vec<u8>>,
     /// Nonce and ciphertext of every encrypted value in live and free pages.
     encrypted: HashSet<([u8; 12], Vec<u8>)>,
-    /// Every 32 consecutive bytes of the files beside the database.
+    /// Every sequence of 32 bytes in the files other than the database; each may be a key.
     windows: HashSet<[u8; KEY_LENGTH]>,
-    /// Number and encrypted key of every value in the file of the key-encryption key.
+    /// Number and encrypted key at every position in `vault.redb.wrap` that can be a slot.
     slots: Vec<([u8; 8], Vec<u8>)>,
 }
 
@@ -55,27 +55,31 @@ impl Attacker {
         Self { files, encrypted, windows, slots }
     }
 
-    /// Returns every obtainable key: windows as vault keys, the key-encryption keys that they open,
-    /// and the customers' keys that those open.
+    /// Returns every key that the attacker can obtain: all windows, the key-encryption keys that a
+    /// window decrypts, and the customers' keys that a key-encryption key decrypts.
     fn keys(&self) -> HashSet<[u8; KEY_LENGTH]> {
         let mut keys = HashSet::new();
-        // Values of the length of an encrypted key.
-        let short: Vec<_> =
+        // An encrypted key has 32 bytes and a tag of 16 bytes.
+        let key_sized: Vec<_> =
             self.encrypted.iter().filter(|(_, c)| c.len() == KEY_LENGTH + 16).collect();
-        let mut opened = HashSet::new();
+        let mut decrypted = HashSet::new();
         for key in self.windows.iter().map(SymmetricKey::from_bytes) {
-            for (nonce, ciphertext) in &short {
-                opened.extend(open_key_bytes(&key, &aad(META, ROOT_KEY), &cose(nonce, ciphertext)));
+            for (nonce, ciphertext) in &key_sized {
+                decrypted.extend(open_key_bytes(
+                    &key,
+                    &aad(META, ROOT_KEY),
+                    &cose(nonce, ciphertext),
+                ));
             }
             // A slot contains the number of its key before the encrypted key.
             for (number, encrypted) in &self.slots {
                 let aad = [b"wrap\0".as_slice(), number].concat();
-                opened.extend(open_key_bytes(&key, &aad, encrypted));
+                decrypted.extend(open_key_bytes(&key, &aad, encrypted));
             }
         }
-        for key_encryption_key in &opened {
+        for key_encryption_key in &decrypted {
             let key_encryption_key = SymmetricKey::from_bytes(key_encryption_key);
-            for (nonce, ciphertext) in &short {
+            for (nonce, ciphertext) in &key_sized {
                 for n in 1..=CUSTOMERS {
                     let row = cose(nonce, ciphertext);
                     if let Ok(key) = open_key(&key_encryption_key, customer(u128::from(n)), &row) {
@@ -84,24 +88,24 @@ impl Attacker {
                 }
             }
         }
-        keys.extend(opened);
+        keys.extend(decrypted);
         keys.extend(&self.windows);
         keys
     }
 
-    /// Returns the customers of whom data can be read, in clear or under one of `keys`.
+    /// Returns the customers whose data can be read without a key or with one of `keys`.
     fn readable_customers(&self, keys: &HashSet<[u8; KEY_LENGTH]>) -> BTreeSet<u32> {
         let needles = Needles::new();
         let mut found = BTreeSet::new();
         self.files.iter().for_each(|file| needles.find(file, &mut found));
         for key in keys {
-            // Windows are no customers' keys, but trying them is harmless.
+            // Most windows are not customers' keys. They decrypt to random bytes.
             let key = SymmetricKey::from_bytes(key).derive("instored records");
             for (nonce, ciphertext) in &self.encrypted {
-                let head = keystream(&key, nonce, &ciphertext[..ciphertext.len().min(2)]);
-                // A COSE_Sign1 is an array of four whose first element is a short byte string.
-                if head.len() == 2 && head[0] == 0x84 && head[1] >> 5 == 2 {
-                    needles.find(&keystream(&key, nonce, ciphertext), &mut found);
+                let start = decrypt(&key, nonce, &ciphertext[..ciphertext.len().min(2)]);
+                // A COSE_Sign1 is a CBOR array of four elements; the first one is a byte string.
+                if start.len() == 2 && start[0] == 0x84 && start[1] >> 5 == 2 {
+                    needles.find(&decrypt(&key, nonce, ciphertext), &mut found);
                 }
             }
         }
@@ -111,18 +115,18 @@ impl Attacker {
 
 const CUSTOMERS: u32 = 200;
 
-/// Bytes of an encrypted value before its nonce.
-const HEAD: [u8; 10] = [0x02, 0x83, 0x44, 0xA1, 0x01, 0x18, 0x18, 0xA1, 0x05, 0x4C];
+/// Start of an encrypted value, before its nonce: format byte 2, array of three, protected header
+/// of ChaCha20-Poly1305, map with a nonce of 12 bytes.
+const PREFIX: [u8; 10] = [0x02, 0x83, 0x44, 0xA1, 0x01, 0x18, 0x18, 0xA1, 0x05, 0x4C];
 
-/// Returns everything that is encoded like an encrypted value: the byte 2, an array of three, the
-/// header of ChaCha20-Poly1305, a map with a nonce of twelve bytes, a byte string.
+/// Returns nonce and ciphertext of every byte sequence that is encoded like an encrypted value.
 fn encrypted_values(file: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
     let mut values = Vec::new();
-    for at in 0..file.len().saturating_sub(HEAD.len() + 16) {
-        if !file[at..].starts_with(&HEAD) {
+    for at in 0..file.len().saturating_sub(PREFIX.len() + 16) {
+        if !file[at..].starts_with(&PREFIX) {
             continue;
         }
-        let rest = &file[at + HEAD.len()..];
+        let rest = &file[at + PREFIX.len()..];
         let (nonce, rest) = rest.split_at(12);
         let (length, rest) = match rest {
             [0x58, a, rest @ ..] => (usize::from(*a), rest),
@@ -137,15 +141,15 @@ fn encrypted_values(file: &[u8]) -> Vec<([u8; 12], Vec<u8>)> {
 
 /// Encodes an encrypted value as the vault stores it.
 fn cose(nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8> {
-    [&HEAD[..], nonce, &[0x58, u8::try_from(ciphertext.len()).unwrap()], ciphertext].concat()
+    [&PREFIX[..], nonce, &[0x58, u8::try_from(ciphertext.len()).unwrap()], ciphertext].concat()
 }
 
 fn open_key_bytes(key: &SymmetricKey, aad: &[u8], encrypted: &[u8]) -> Option<[u8; KEY_LENGTH]> {
     key.open(aad, encrypted).ok()?.as_slice().try_into().ok()
 }
 
-/// Decrypts the ciphertext without checking its tag: encrypting zeros yields the key stream.
-fn keystream(key: &SymmetricKey, nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8> {
+/// Decrypts the ciphertext without checking its tag. The encryption of zeros is the key stream.
+fn decrypt(key: &SymmetricKey, nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8> {
     let zeros = vec![0; ciphertext.len()];
     let stream = ChaCha20Poly1305::new(key.bytes().into())
         .encrypt(&Nonce::from(*nonce), zeros.as_slice())
@@ -153,7 +157,7 @@ fn keystream(key: &SymmetricKey, nonce: &[u8; 12], ciphertext: &[u8]) -> Vec<u8>
     ciphertext.iter().zip(stream).map(|(a, b)| a ^ b).collect()
 }
 
-/// Searched data of all customers, by their first eight bytes.
+/// Data of all customers that the attacker searches for, by its first eight bytes.
 struct Needles(HashMap<[u8; 8], Vec<(u32, Vec<u8>)>>);
 
 impl Needles {
@@ -186,13 +190,13 @@ fn key_bytes(vault: &Vault, n: u32) -> [u8; KEY_LENGTH] {
 fn forgotten_customers_are_unreadable_in_every_file() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, CUSTOMERS);
+    add_customers(&vault, CUSTOMERS);
     let everyone: BTreeSet<_> = (1..=CUSTOMERS).collect();
-    let (forgotten, staying): (BTreeSet<_>, BTreeSet<_>) =
+    let (forgotten, remaining): (BTreeSet<_>, BTreeSet<_>) =
         everyone.iter().partition(|n| **n % 2 == 0);
     let forgotten_keys: Vec<_> = forgotten.iter().map(|n| key_bytes(&vault, *n)).collect();
 
-    // The search finds all of them while they are enrolled.
+    // The attacker finds every enrolled customer.
     let before = Attacker::new(&fixture);
     let keys = before.keys();
     assert!(forgotten_keys.iter().all(|key| keys.contains(key)), "the attacker finds the keys");
@@ -201,22 +205,22 @@ fn forgotten_customers_are_unreadable_in_every_file() {
     for n in &forgotten {
         vault.forget(customer(u128::from(*n)), context(9)).unwrap().unwrap();
     }
-    // Before the compaction the rows still exist, but the keys do not.
+    // Before the compaction, free pages still contain the rows, but the keys no longer exist.
     let after = Attacker::new(&fixture);
     let keys = after.keys();
     for key in &forgotten_keys {
         assert!(!keys.contains(key));
         assert!(!after.files.iter().any(|file| file.windows(KEY_LENGTH).any(|w| w == key)));
     }
-    assert_eq!(after.readable_customers(&keys), staying);
-    let remnants = after.encrypted.len();
+    assert_eq!(after.readable_customers(&keys), remaining);
+    let count_before_compaction = after.encrypted.len();
 
     assert!(vault.is_compaction_due().unwrap());
     vault.compact().unwrap();
     assert!(!vault.is_compaction_due().unwrap());
     let compacted = Attacker::new(&fixture);
-    assert!(compacted.encrypted.len() < remnants);
-    assert_eq!(compacted.readable_customers(&compacted.keys()), staying);
+    assert!(compacted.encrypted.len() < count_before_compaction);
+    assert_eq!(compacted.readable_customers(&compacted.keys()), remaining);
     for n in &forgotten {
         let id = customer(u128::from(*n));
         assert!(
@@ -224,17 +228,17 @@ fn forgotten_customers_are_unreadable_in_every_file() {
             "{id}"
         );
     }
-    assert_sound(&vault);
-    assert_eq!(vault.customers().unwrap().records.len(), staying.len());
+    assert_valid(&vault);
+    assert_eq!(vault.customers().unwrap().records.len(), remaining.len());
 }
 
 #[test]
 fn forgetting_deletes_records_and_frees_codes() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 8);
-    let gone = vault.forget(customer(7), context(9)).unwrap();
-    assert_eq!(gone, Some(ForgetSummary { templates: 3, orders: 4 }));
+    add_customers(&vault, 8);
+    let summary = vault.forget(customer(7), context(9)).unwrap();
+    assert_eq!(summary, Some(ForgetSummary { templates: 3, orders: 4 }));
     assert_eq!(vault.forget(customer(7), context(9)).unwrap(), None);
     assert_eq!(vault.customer(customer(7)).unwrap(), None);
     assert_eq!(vault.customers().unwrap().records.len(), 7);
@@ -245,14 +249,14 @@ fn forgetting_deletes_records_and_frees_codes() {
         vault.add_order(&order(7, "T7-0-", 6), context(10)).unwrap(),
         AddOrderOutcome::Added
     );
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
 fn compaction_stays_due_after_reopening() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 4);
+    add_customers(&vault, 4);
     vault.forget(customer(2), context(9)).unwrap();
     drop(vault);
     let vault = fixture.open();
@@ -261,14 +265,14 @@ fn compaction_stays_due_after_reopening() {
     drop(vault);
     let vault = fixture.open();
     assert!(!vault.is_compaction_due().unwrap());
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
 fn compaction_keeps_concurrent_changes() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 20);
+    add_customers(&vault, 20);
     std::thread::scope(|scope| {
         let compaction = scope.spawn(|| (0..10).for_each(|_| vault.compact().unwrap()));
         for n in 21..60 {
@@ -279,11 +283,11 @@ fn compaction_keeps_concurrent_changes() {
         compaction.join().unwrap();
     });
     assert_eq!(vault.customers().unwrap().records.len(), 20);
-    assert_sound(&vault);
+    assert_valid(&vault);
     vault.compact().unwrap();
     assert!(!vault.is_compaction_due().unwrap());
     assert!(fixture.try_open().is_err(), "the new file is locked too");
     drop(vault);
-    assert_sound(&fixture.open());
+    assert_valid(&fixture.open());
     assert!(!fixture.dir.path().join("vault.redb.new").exists());
 }

@@ -1,5 +1,5 @@
-//! Compatibility of stored data: a vault and a backup of format 2, written by version 0.1.0, must
-//! open with the same contents.
+//! Tests of the compatibility of stored data: a vault and a backup of format 2, written by version
+//! 0.1.0, must open with the same contents.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -15,7 +15,7 @@ const FILES: [&str; 4] = ["signing.key", "vault.key", "vault.redb.wrap", "vault.
 /// Table name, key and value of every row.
 type StoredRows = Vec<(String, ciborium::Value, ciborium::Value)>;
 
-fn stored(name: &str) -> PathBuf {
+fn fixture_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/fixtures/format-2").join(name)
 }
 
@@ -39,13 +39,13 @@ fn report(vault: &Vault) -> Value {
 }
 
 fn expected(name: &str) -> Value {
-    serde_json::from_slice(&fs::read(stored(name)).unwrap()).unwrap()
+    serde_json::from_slice(&fs::read(fixture_path(name)).unwrap()).unwrap()
 }
 
 /// Creates the database of the fixture.
 fn write_database(path: &Path) {
     let rows: StoredRows =
-        ciborium::from_reader(fs::File::open(stored("rows.cbor")).unwrap()).unwrap();
+        ciborium::from_reader(fs::File::open(fixture_path("rows.cbor")).unwrap()).unwrap();
     let database = redb::Database::create(path).unwrap();
     let transaction = database.begin_write().unwrap();
     for definition in TABLES {
@@ -62,7 +62,7 @@ fn format_2_vault_opens_with_same_contents() {
     let fixture = Fixture::new();
     for name in FILES {
         let path = fixture.dir.path().join(name);
-        fs::copy(stored(name), &path).unwrap();
+        fs::copy(fixture_path(name), &path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
     write_database(&fixture.path);
@@ -77,12 +77,12 @@ fn format_2_vault_opens_with_same_contents() {
 fn format_2_backup_restores_same_contents() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    let trusted = fs::read_to_string(stored("key-id")).unwrap();
-    let file = fs::File::open(stored("backup")).unwrap();
+    let trusted = fs::read_to_string(fixture_path("key-id")).unwrap();
+    let file = fs::File::open(fixture_path("backup")).unwrap();
     vault.restore(file, &passphrase(), Some(&trusted), context(60)).unwrap();
     assert_eq!(contents(&vault), expected("contents.json"));
     assert_eq!(vault.verify().unwrap().forgotten, 1);
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
@@ -90,13 +90,13 @@ fn format_2_backup_restores_same_contents() {
 fn write_fixture() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 3);
+    add_customers(&vault, 3);
     let id = customer(2);
     let preferences = serde_json::from_value(json!({ "history": false, "allergens": ["nuts"] }));
     vault.set_preferences(id, preferences.unwrap(), context(3)).unwrap();
     vault.record_visit(id, second(4)).unwrap();
-    let right = Order { replaces: Some(OrderId("T2-0-".into())), ..order(2, "R", 12) };
-    vault.add_order(&right, context(5)).unwrap();
+    let correction = Order { replaces: Some(OrderId("T2-0-".into())), ..order(2, "R", 12) };
+    vault.add_order(&correction, context(5)).unwrap();
     let product = serde_json::from_value(json!({ "sku": "1", "name": "Milk" })).unwrap();
     vault.put_products(&[product], context(6)).unwrap();
     vault.forget(customer(3), context(7)).unwrap();
@@ -117,19 +117,19 @@ fn write_fixture() {
             })
         })
         .unwrap();
-    fs::create_dir_all(stored("")).unwrap();
-    ciborium::into_writer(&rows, fs::File::create(stored("rows.cbor")).unwrap()).unwrap();
-    fs::write(stored("backup"), backup).unwrap();
-    fs::write(stored("key-id"), vault.signing_key().key_id()).unwrap();
+    fs::create_dir_all(fixture_path("")).unwrap();
+    ciborium::into_writer(&rows, fs::File::create(fixture_path("rows.cbor")).unwrap()).unwrap();
+    fs::write(fixture_path("backup"), backup).unwrap();
+    fs::write(fixture_path("key-id"), vault.signing_key().key_id()).unwrap();
     for (name, value) in [
         ("contents.json", contents(&vault)),
         ("audit.json", audit_log(&vault)),
         ("verify.json", report(&vault)),
     ] {
-        fs::write(stored(name), serde_json::to_string(&value).unwrap() + "\n").unwrap();
+        fs::write(fixture_path(name), serde_json::to_string(&value).unwrap() + "\n").unwrap();
     }
     drop(vault);
     for name in FILES {
-        fs::copy(fixture.dir.path().join(name), stored(name)).unwrap();
+        fs::copy(fixture.dir.path().join(name), fixture_path(name)).unwrap();
     }
 }

@@ -11,17 +11,18 @@ use crate::codes;
 use crate::record::Claim;
 use crate::record_key::{RecordKind, numbered_name};
 
-/// Adds customers with `views` random templates of `length` values each, in commits of a thousand.
+/// Adds customers with `views` random templates of `length` values each, 1,000 customers per
+/// commit.
 fn write_customers(vault: &Vault, customers: u32, views: u32, length: usize) {
     let mut rng = Rng::with_seed(9);
     let ids: Vec<_> = (1..=customers).collect();
-    for some in ids.chunks(1000) {
+    for batch in ids.chunks(1000) {
         vault
             .write(context(0), |transaction| {
-                for n in some {
+                for n in batch {
                     let id = customer(u128::from(*n));
                     transaction.create_account(id)?;
-                    let known = Customer {
+                    let record = Customer {
                         id,
                         name: None,
                         enrolled: second(0),
@@ -29,7 +30,7 @@ fn write_customers(vault: &Vault, customers: u32, views: u32, length: usize) {
                         last_visit: None,
                         preferences: Default::default(),
                     };
-                    transaction.put(id, RecordKind::Customer, &numbered_name(0), &known)?;
+                    transaction.put(id, RecordKind::Customer, &numbered_name(0), &record)?;
                     codes::put_receipt(transaction, &consent(u128::from(*n)))?;
                     let claim = Claim { code: code(*n), expires: second(600) };
                     codes::put_claim(transaction, id, &claim, second(0))?;
@@ -57,21 +58,21 @@ fn write_customers(vault: &Vault, customers: u32, views: u32, length: usize) {
     }
 }
 
-/// Returns a field of the process status in kB.
+/// Returns a memory field of `/proc/self/status` in kB.
 fn memory(field: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Returns the bytes that the process passed to the kernel.
-fn written() -> u64 {
+/// Returns the number of bytes that the process passed to the kernel.
+fn written_bytes() -> u64 {
     let io = fs::read_to_string("/proc/self/io").unwrap();
     let line = io.lines().find(|line| line.starts_with("wchar:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Returns the thread's CPU time, which is independent of other load.
+/// Returns the CPU time of this thread, which is independent of the load of the machine.
 fn cpu_time() -> Duration {
     let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
@@ -80,10 +81,10 @@ fn cpu_time() -> Duration {
 const FOLDER: &str = "INSTORED_TEST_LOAD_FOLDER";
 const LENGTH: &str = "INSTORED_TEST_LOAD_LENGTH";
 
-/// Loads the vault in a child process, so that its memory is measured alone. Does nothing when it
-/// runs as a test.
+/// Loads the vault and measures memory and time. Runs in a child process, so that the memory of
+/// other tests is not measured. Does nothing unless [`measure_load`] started the process.
 #[test]
-fn child_that_loads() {
+fn child_process_loads_vault() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let length: usize = std::env::var(LENGTH).unwrap().parse().unwrap();
     let path = PathBuf::from(&folder).join("vault.redb");
@@ -101,7 +102,7 @@ fn child_that_loads() {
     let size = (TEMPLATES * length * 4 / 1024) as u64;
     eprintln!(
         "{TEMPLATES} templates of {length}: opened {opened:.2?}, loaded {loaded:.2?}; templates \
-         {size} kB, peak {peak} kB ({:.2}); file {} MB",
+         {size} kB, peak {peak} kB ({:.2} times the templates); file {} MB",
         peak as f64 / size as f64,
         fs::metadata(&path).unwrap().len() >> 20
     );
@@ -114,7 +115,7 @@ fn measure_load(length: usize) {
     let fixture = Fixture::new();
     write_customers(&fixture.open(), 20_000, 5, length);
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tests::load::child_that_loads", "--nocapture"])
+        .args(["--exact", "tests::load::child_process_loads_vault", "--nocapture"])
         .env(FOLDER, fixture.dir.path())
         .env(LENGTH, length.to_string())
         .status();
@@ -140,23 +141,23 @@ fn measure_operations() {
         let fixture = Fixture::new();
         let vault = fixture.open();
         write_customers(&vault, customers, 5, 128);
-        let time = |operation: &str, times: u32, mut run: Box<dyn FnMut(u32) + '_>| {
-            let (start, bytes) = (Instant::now(), written());
+        let measure = |operation: &str, times: u32, mut run: Box<dyn FnMut(u32) + '_>| {
+            let (start, bytes) = (Instant::now(), written_bytes());
             (0..times).for_each(&mut run);
             eprintln!(
                 "{customers} customers, {operation}: {:.2?}, {} bytes written",
                 start.elapsed() / times,
-                (written() - bytes) / u64::from(times)
+                (written_bytes() - bytes) / u64::from(times)
             );
         };
-        time(
+        measure(
             "a visit",
             100,
             Box::new(|n| {
                 vault.record_visit(customer(u128::from(n + 1)), second(700)).unwrap();
             }),
         );
-        time(
+        measure(
             "an order",
             100,
             Box::new(|n| {
@@ -164,16 +165,16 @@ fn measure_operations() {
                 vault.add_order(&order, context(1)).unwrap();
             }),
         );
-        time("an enrolment", 20, Box::new(|n| drop(enrol(&vault, 20_001 + n))));
-        time(
+        measure("an enrolment", 20, Box::new(|n| drop(enrol(&vault, 20_001 + n))));
+        measure(
             "forgetting a customer",
             10,
             Box::new(|n| {
                 vault.forget(customer(u128::from(n + 60)), context(1)).unwrap().unwrap();
             }),
         );
-        time("compaction", 1, Box::new(|_| vault.compact().unwrap()));
-        time("verification", 1, Box::new(|_| assert_sound(&vault)));
-        time("key rotation", 1, Box::new(|_| drop(vault.rotate_keys(context(3)).unwrap())));
+        measure("compaction", 1, Box::new(|_| vault.compact().unwrap()));
+        measure("verification", 1, Box::new(|_| assert_valid(&vault)));
+        measure("key rotation", 1, Box::new(|_| drop(vault.rotate_keys(context(3)).unwrap())));
     }
 }

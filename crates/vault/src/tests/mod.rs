@@ -1,4 +1,4 @@
-//! Tests of the vault through its API, and of its files under attack and failure.
+//! Tests of the vault's API, and of its files under attacks and failures.
 
 mod backup;
 mod crash;
@@ -56,11 +56,11 @@ impl Fixture {
     }
 
     /// Returns the bytes of the database file.
-    fn raw(&self) -> Vec<u8> {
+    fn database_bytes(&self) -> Vec<u8> {
         fs::read(&self.path).unwrap()
     }
 
-    /// Returns every file of the folder, to put it back later.
+    /// Returns path and content of every file in the folder.
     fn copy(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = fs::read_dir(self.dir.path()).unwrap();
         let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
@@ -69,22 +69,25 @@ impl Fixture {
 }
 
 fn keys(folder: &Path, vault: &Path) -> Result<KeyStore, VaultError> {
-    let folders = KeyLocations { state: folder.to_owned(), credentials: None };
-    Ok(KeyStore::load_or_create(&folders, vault)?.0)
+    let locations = KeyLocations { state: folder.to_owned(), credentials: None };
+    Ok(KeyStore::load_or_create(&locations, vault)?.0)
 }
 
 fn box_id() -> BoxId {
     "entrance".parse().unwrap()
 }
 
+/// Returns the id of test customer `n`.
 fn customer(n: u128) -> CustomerId {
     CustomerId(Uuid::from_u128(0xC0FF_EE00_0000_0000_0000_0000_0000_0000 | n))
 }
 
+/// Returns the time `n` seconds after a fixed start.
 fn second(n: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + n).unwrap()
 }
 
+/// Returns the context of an operator's action at `second(n)`.
 fn context(n: i64) -> AuditContext {
     AuditContext { at: second(n), actor: Actor::Operator }
 }
@@ -105,6 +108,7 @@ fn embedding(n: u128, view: u32) -> Embedding {
     Embedding::normalised(values).unwrap()
 }
 
+/// Encodes an embedding as the vault stores it.
 fn bytes(embedding: &Embedding) -> Vec<u8> {
     embedding.values().iter().flat_map(|v| v.to_le_bytes()).collect()
 }
@@ -158,9 +162,9 @@ fn order(n: u128, name: &str, hour: u8) -> Order {
     }
 }
 
-/// Adds `n` customers with three templates, a name and four orders each.
-fn fill(vault: &Vault, n: u32) {
-    for n in 1..=n {
+/// Adds customers 1 to `count`, each with three templates, a name and four orders.
+fn add_customers(vault: &Vault, count: u32) {
+    for n in 1..=count {
         let id = enrol(vault, n).id;
         let n = u128::from(n);
         vault.rename(id, Some(name(n).parse().unwrap()), context(1)).unwrap();
@@ -180,6 +184,6 @@ fn change_count(vault: &Vault) -> u64 {
 
 /// Asserts that the whole vault verifies.
 #[track_caller]
-fn assert_sound(vault: &Vault) {
+fn assert_valid(vault: &Vault) {
     assert_eq!(vault.verify().unwrap().faults, Vec::<String>::new());
 }

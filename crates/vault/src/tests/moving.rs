@@ -14,7 +14,7 @@ fn moved_vault_is_missed_and_opens_when_it_returns() {
     for forgets in [false, true] {
         let fixture = Fixture::new();
         let vault = fixture.open();
-        fill(&vault, 3);
+        add_customers(&vault, 3);
         if forgets {
             vault.forget(customer(3), context(3)).unwrap();
         }
@@ -33,7 +33,7 @@ fn moved_vault_is_missed_and_opens_when_it_returns() {
         fs::rename(away, &fixture.path).unwrap();
         let vault = fixture.open();
         assert_eq!(vault.verify().unwrap(), before);
-        assert_sound(&vault);
+        assert_valid(&vault);
     }
 }
 
@@ -66,7 +66,7 @@ fn keys_of_missing_vault_are_not_created_anew() {
 fn discarded_vault_makes_room_for_a_new_one() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 3);
+    add_customers(&vault, 3);
     let error = Vault::discard_missing(&fixture.path).unwrap_err();
     assert!(matches!(error, VaultError::Exists { .. }), "{error:?}");
     drop(vault);
@@ -87,7 +87,7 @@ fn discarded_vault_makes_room_for_a_new_one() {
 fn missing_or_older_key_encryption_key_is_named_and_not_replaced() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 3);
+    add_customers(&vault, 3);
     let older = fs::read(fixture.dir.path().join("vault.redb.wrap")).unwrap();
     vault.forget(customer(3), context(3)).unwrap();
     drop(vault);
@@ -101,7 +101,7 @@ fn missing_or_older_key_encryption_key_is_named_and_not_replaced() {
     let error = fixture.try_open().unwrap_err();
     assert!(matches!(error, VaultError::OtherKeyEncryptionKey { .. }), "{error:?}");
     fs::rename(away, &path).unwrap();
-    assert_sound(&fixture.open());
+    assert_valid(&fixture.open());
 }
 
 #[test]
@@ -117,12 +117,12 @@ fn interrupted_creation_is_completed_or_repeated() {
     }
     let vault = fixture.open();
     enrol(&vault, 1);
-    assert_sound(&vault);
+    assert_valid(&vault);
     drop(vault);
     // Between the two renames.
     fs::rename(path("vault.redb.wrap"), new("vault.redb.wrap")).unwrap();
     let vault = fixture.open();
-    assert_sound(&vault);
+    assert_valid(&vault);
     assert!(!new("vault.redb.wrap").exists() && !new("vault.redb").exists());
 }
 

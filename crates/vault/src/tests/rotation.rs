@@ -1,4 +1,4 @@
-//! Rotation of the keys while the vault is in use.
+//! Tests of key rotation while the vault is in use.
 
 use super::*;
 
@@ -6,19 +6,19 @@ use super::*;
 fn rotated_vault_opens_only_with_new_keys() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 4);
+    add_customers(&vault, 4);
     let old_files = fixture.copy();
     let old = vault.signing_key().key_id();
     let rotated = vault.rotate_keys(context(5)).unwrap();
     assert_eq!(rotated, RotationSummary { customers: 4, replace_credentials: vec![] });
     assert!(!vault.is_rotation_pending());
     assert_ne!(vault.signing_key().key_id(), old);
-    assert_sound(&vault);
+    assert_valid(&vault);
     enrol(&vault, 5);
     drop(vault);
     let vault = fixture.open();
     assert_eq!(vault.templates().unwrap().records.len(), 15);
-    assert_sound(&vault);
+    assert_valid(&vault);
     drop(vault);
     for name in ["signing.key", "vault.key"] {
         let new = fs::read(fixture.dir.path().join(name)).unwrap();
@@ -29,7 +29,7 @@ fn rotated_vault_opens_only_with_new_keys() {
         fs::write(path, new).unwrap();
         assert!(!fixture.dir.path().join(format!("{name}.next")).exists());
     }
-    assert_sound(&fixture.open());
+    assert_valid(&fixture.open());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn rotation_stores_endorsement_by_old_key() {
         vault.rotate_keys(context(n)).unwrap();
     }
     let endorsements = vault.key_endorsements().unwrap();
-    assert_eq!(endorsements.len(), 32, "the oldest are dropped");
+    assert_eq!(endorsements.len(), 32, "the oldest ones are removed");
     assert_eq!(endorsements.last().unwrap().new, vault.signing_key().public());
 }
 
@@ -65,31 +65,31 @@ fn rotation_stores_endorsement_by_old_key() {
 fn vault_stays_usable_during_rotation() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 30);
+    add_customers(&vault, 30);
     std::thread::scope(|scope| {
-        let rotating =
+        let rotation =
             scope.spawn(|| (0..5).for_each(|n| drop(vault.rotate_keys(context(n)).unwrap())));
         for n in 31..60 {
             enrol(&vault, n);
-            let early = customer(u128::from(n - 30));
-            assert!(vault.record_visit(early, second(9)).unwrap().is_some());
-            assert_eq!(vault.orders(early, 9).unwrap().records.len(), 4);
+            let enrolled = customer(u128::from(n - 30));
+            assert!(vault.record_visit(enrolled, second(9)).unwrap().is_some());
+            assert_eq!(vault.orders(enrolled, 9).unwrap().records.len(), 4);
             assert_eq!(vault.templates().unwrap().rejected, []);
         }
         vault.forget(customer(1), context(9)).unwrap();
-        rotating.join().unwrap();
+        rotation.join().unwrap();
     });
-    assert_sound(&vault);
+    assert_valid(&vault);
     assert_eq!(vault.customers().unwrap().records.len(), 58);
     drop(vault);
-    assert_sound(&fixture.open());
+    assert_valid(&fixture.open());
 }
 
 #[test]
 fn reads_during_key_replacement_succeed() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 60);
+    add_customers(&vault, 60);
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
@@ -105,7 +105,7 @@ fn reads_during_key_replacement_succeed() {
             }
         }
     });
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
@@ -114,12 +114,12 @@ fn rotation_keeps_damaged_record_rejected() {
     use crate::schema::RECORDS;
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 3);
+    add_customers(&vault, 3);
     let key = record_key(customer(2), RecordKind::Template, &numbered_name(1));
     vault
         .storage
         .write(|tx| {
-            tx.put(RECORDS, &key, b"nothing of the kind")?;
+            tx.put(RECORDS, &key, b"not a record")?;
             Ok(((), Commit::Yes))
         })
         .unwrap();
@@ -134,14 +134,14 @@ fn rotation_of_credentials_needs_next_credentials() {
     let fixture = Fixture::new();
     let credentials = fixture.dir.path().join("credentials");
     fs::create_dir(&credentials).unwrap();
-    let folders = KeyLocations {
+    let locations = KeyLocations {
         state: fixture.dir.path().to_owned(),
         credentials: Some(credentials.clone()),
     };
     let write = |name: &str, byte| fs::write(credentials.join(name), [byte; 32]).unwrap();
     let open = || {
-        let (keys, made) = KeyStore::load_or_create(&folders, &fixture.path).unwrap();
-        assert!(made.is_empty());
+        let (keys, created) = KeyStore::load_or_create(&locations, &fixture.path).unwrap();
+        assert!(created.is_empty());
         Vault::open(&fixture.path, keys, box_id(), second(0))
     };
     let make_private = |name: &str| {
@@ -153,7 +153,7 @@ fn rotation_of_credentials_needs_next_credentials() {
         make_private(name);
     }
     let vault = open().unwrap();
-    fill(&vault, 2);
+    add_customers(&vault, 2);
     let error = vault.rotate_keys(context(5)).unwrap_err();
     assert!(error.to_string().contains("instored.signing.next"), "{error}");
     drop(vault);
@@ -165,18 +165,18 @@ fn rotation_of_credentials_needs_next_credentials() {
     let rotated = vault.rotate_keys(context(6)).unwrap();
     assert_eq!(rotated.replace_credentials, ["instored.signing", "instored.vault"]);
     drop(vault);
-    assert_sound(&open().unwrap());
+    assert_valid(&open().unwrap());
     for name in ["instored.signing", "instored.vault"] {
         fs::rename(credentials.join(format!("{name}.next")), credentials.join(name)).unwrap();
     }
-    assert_sound(&open().unwrap());
+    assert_valid(&open().unwrap());
 }
 
 #[test]
 fn customer_is_forgotten_while_rotation_runs() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 600);
+    add_customers(&vault, 600);
     std::thread::scope(|scope| {
         let rotation = scope.spawn(|| vault.rotate_keys(context(5)).unwrap());
         while !vault.is_rotation_pending() {
@@ -190,9 +190,9 @@ fn customer_is_forgotten_while_rotation_runs() {
     });
     for _ in 0..2 {
         assert_eq!(vault.customers().unwrap().records.len(), 597);
-        assert_sound(&vault);
+        assert_valid(&vault);
     }
     vault.forget(customer(2), context(7)).unwrap().unwrap();
     drop(vault);
-    assert_sound(&fixture.open());
+    assert_valid(&fixture.open());
 }

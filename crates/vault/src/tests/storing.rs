@@ -1,4 +1,4 @@
-//! Writing and reading of customers, codes, orders, products and the audit log.
+//! Tests of writing and reading customers, codes, orders, products and the audit log.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -12,11 +12,11 @@ use crate::record::TrustedSigners;
 #[test]
 fn enrolled_customer_is_read_after_restart() {
     let fixture = Fixture::new();
-    let made = enrol(&fixture.open(), 1);
+    let enrolled = enrol(&fixture.open(), 1);
     let vault = fixture.open();
     assert!(vault.warnings().is_empty(), "{:?}", vault.warnings());
-    assert_eq!(vault.customers().unwrap().records, std::slice::from_ref(&made));
-    assert_eq!(vault.customer(made.id).unwrap(), Some(made));
+    assert_eq!(vault.customers().unwrap().records, std::slice::from_ref(&enrolled));
+    assert_eq!(vault.customer(enrolled.id).unwrap(), Some(enrolled));
     let templates = vault.templates().unwrap();
     assert!(templates.rejected.is_empty());
     for (view, template) in (0..).zip(&templates.records) {
@@ -26,7 +26,7 @@ fn enrolled_customer_is_read_after_restart() {
     }
     assert_eq!(templates.records.len(), 3);
     assert_eq!(vault.customer(customer(2)).unwrap(), None);
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
@@ -47,18 +47,18 @@ fn failed_enrolment_stores_nothing() {
     let vault = fixture.open();
     enrol(&vault, 1);
     let (model, embeddings) = (ModelId("sface".into()), [embedding(2, 0)]);
-    let taken = NewEnrolment {
+    let taken_code = NewEnrolment {
         consent: &consent(2),
         model: &model,
         embeddings: &embeddings,
         claim: code(1),
         claim_expires: second(600),
     };
-    assert!(matches!(vault.enrol(&taken), Err(VaultError::CodeTaken)));
+    assert!(matches!(vault.enrol(&taken_code), Err(VaultError::CodeTaken)));
     let same_receipt = Consent { receipt: receipt(1), ..consent(2) };
-    let taken = NewEnrolment { consent: &same_receipt, claim: code(2), ..taken };
-    assert!(matches!(vault.enrol(&taken), Err(VaultError::CodeTaken)));
-    let without_template = NewEnrolment { consent: &consent(2), embeddings: &[], ..taken };
+    let taken_receipt = NewEnrolment { consent: &same_receipt, claim: code(2), ..taken_code };
+    assert!(matches!(vault.enrol(&taken_receipt), Err(VaultError::CodeTaken)));
+    let without_template = NewEnrolment { consent: &consent(2), embeddings: &[], ..taken_receipt };
     assert!(matches!(vault.enrol(&without_template), Err(VaultError::NoTemplates(_))));
     let repeated =
         NewEnrolment { consent: &consent(1), embeddings: &embeddings, ..without_template };
@@ -66,7 +66,7 @@ fn failed_enrolment_stores_nothing() {
     assert_eq!(vault.customers().unwrap().records.len(), 1);
     assert_eq!(vault.templates().unwrap().records.len(), 3);
     assert!(vault.export(customer(2)).unwrap().is_none());
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn claim_code_identifies_customer_until_expiry() {
     assert_eq!(vault.verify().unwrap().claim_codes, 1);
     vault.record_visit(id, second(600)).unwrap();
     assert_eq!(vault.verify().unwrap().claim_codes, 0, "expired codes are removed");
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn expired_claim_code_can_be_reused() {
         })
         .unwrap();
     assert_eq!(vault.customer_by_claim_code(&code(1), second(700)).unwrap(), Some(customer(2)));
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
@@ -213,9 +213,9 @@ fn corrected_order_replaces_wrong_one_permanently() {
         AddOrderOutcome::ReplacedOrderNotFound
     );
     vault.add_order(&wrong, context(1)).unwrap();
-    let foreign = Order { replaces: Some(wrong.id.clone()), ..order(2, "B-1", 9) };
+    let other_customer = Order { replaces: Some(wrong.id.clone()), ..order(2, "B-1", 9) };
     assert_eq!(
-        vault.add_order(&foreign, context(1)).unwrap(),
+        vault.add_order(&other_customer, context(1)).unwrap(),
         AddOrderOutcome::ReplacedOrderNotFound
     );
     assert_eq!(vault.add_order(&right, context(1)).unwrap(), AddOrderOutcome::Added);
@@ -232,7 +232,7 @@ fn corrected_order_replaces_wrong_one_permanently() {
     let export = vault.export(customer(1)).unwrap().unwrap();
     assert_eq!(export.orders, [void]);
     assert_eq!(export.replaced_orders.len(), 2);
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn product(sku: &str, name: &str) -> Product {
 }
 
 #[test]
-fn catalogue_stores_each_product() {
+fn catalogue_adds_changes_and_removes_products() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     let first = [product("1", "Milk"), product("2", "Rye")];
@@ -293,14 +293,14 @@ fn customer_without_visit_for_months_is_inactive() {
     assert_eq!(inactive(months(12), 12), [customer(3)]);
     assert_eq!(inactive(months(13), 12), [customer(2), customer(3)]);
     assert_eq!(inactive(months(40), 12).len(), 3);
-    assert_eq!(inactive(months(40), u32::MAX), [], "before the first representable date");
+    assert_eq!(inactive(months(40), u32::MAX), [], "the date is not representable");
 }
 
 #[test]
-fn export_contains_one_customer_completely() {
+fn export_contains_all_data_of_one_customer() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 3);
+    add_customers(&vault, 3);
     let export = vault.export(customer(2)).unwrap().unwrap();
     assert_eq!(export.consents, [consent(2)]);
     let ids: Vec<_> = export.orders.iter().map(|order| order.id.0.as_str()).collect();
@@ -326,7 +326,7 @@ fn export_contains_one_customer_completely() {
 fn audit_log_lists_actions_without_customer_ids() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    fill(&vault, 2);
+    add_customers(&vault, 2);
     vault.record_visit(customer(1), second(9)).unwrap();
     let retention = AuditContext { at: second(10), actor: Actor::Retention };
     vault.forget(customer(2), retention).unwrap();
@@ -335,12 +335,12 @@ fn audit_log_lists_actions_without_customer_ids() {
     let of_customer = [AuditAction::Enrolled, AuditAction::Renamed, AuditAction::Orders];
     assert_eq!(
         actions,
-        [&[AuditAction::Made], &of_customer[..], &of_customer[..], &[AuditAction::Forgotten]]
+        [&[AuditAction::Created], &of_customer[..], &of_customer[..], &[AuditAction::Forgotten]]
             .concat()
     );
     assert_eq!(log[7].context, retention);
     assert_eq!(log[7].customer_tag, None);
-    assert_eq!(log[1].customer_tag, log[2].customer_tag, "one tag a customer");
+    assert_eq!(log[1].customer_tag, log[2].customer_tag, "one tag per customer");
     assert_ne!(log[1].customer_tag, log[4].customer_tag);
     assert_eq!(vault.audit_log(2).unwrap(), log[6..]);
     let text = format!("{log:?}");
@@ -363,14 +363,14 @@ fn vault_opens_only_with_its_keys_and_box() {
     let exit = "exit".parse().unwrap();
     let error = Vault::open(&fixture.path, fixture.keys(), exit, second(0)).unwrap_err();
     assert!(matches!(error, VaultError::OtherBox { .. }));
-    let stranger = Fixture::new();
-    stranger.open();
-    for (file, wrong) in [("signing.key", "OtherSigningKey"), ("vault.key", "OtherVaultKey")] {
-        let ours = fs::read(fixture.dir.path().join(file)).unwrap();
-        fs::copy(stranger.dir.path().join(file), fixture.dir.path().join(file)).unwrap();
+    let other_fixture = Fixture::new();
+    other_fixture.open();
+    for (file, error_name) in [("signing.key", "OtherSigningKey"), ("vault.key", "OtherVaultKey")] {
+        let original = fs::read(fixture.dir.path().join(file)).unwrap();
+        fs::copy(other_fixture.dir.path().join(file), fixture.dir.path().join(file)).unwrap();
         let error = fixture.try_open().unwrap_err();
-        assert!(format!("{error:?}").starts_with(wrong), "{error:?}");
-        fs::write(fixture.dir.path().join(file), ours).unwrap();
+        assert!(format!("{error:?}").starts_with(error_name), "{error:?}");
+        fs::write(fixture.dir.path().join(file), original).unwrap();
     }
     fixture.open();
 }
@@ -385,11 +385,11 @@ fn file_that_is_no_vault_is_rejected_and_kept() {
         let error = fixture.try_open().unwrap_err();
         assert!(matches!(error, VaultError::Damaged { .. }), "{error:?}");
         assert!(error.to_string().contains("vault.redb is damaged"), "{error}");
-        assert_eq!(fixture.raw(), garbage);
+        assert_eq!(fixture.database_bytes(), garbage);
     }
     let fixture = Fixture::new();
-    let nowhere = fixture.path.join("no/folder");
-    let error = Vault::open(&nowhere, fixture.keys(), box_id(), second(0)).unwrap_err();
+    let missing_folder = fixture.path.join("no/folder");
+    let error = Vault::open(&missing_folder, fixture.keys(), box_id(), second(0)).unwrap_err();
     assert!(matches!(error, VaultError::Open { .. }));
 }
 

@@ -1,5 +1,5 @@
-//! Ten thousand manipulations of a vault: each is detected, none causes a panic, and customers who
-//! are not affected are still recognised.
+//! Tests with ten thousand manipulations of a vault: each is detected, none causes a panic, and the
+//! templates of all other customers stay valid.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +19,7 @@ use crate::{templates, verification};
 
 const CUSTOMERS: u32 = 4;
 
-/// Index of the table, key and value.
+/// Index in [`TABLES`], key and value of a row.
 type Row = (usize, Vec<u8>, Vec<u8>);
 
 /// Records that recognition and greeting use.
@@ -32,7 +32,7 @@ struct Contents {
 
 fn contents(vault: &Vault) -> Contents {
     let mut orders = Vec::new();
-    vault.for_each_order_history(|_, of_one| orders.extend_from_slice(of_one)).unwrap();
+    vault.for_each_order_history(|_, history| orders.extend_from_slice(history)).unwrap();
     Contents {
         templates: vault.templates().unwrap().records,
         customers: vault.customers().unwrap().records,
@@ -40,22 +40,23 @@ fn contents(vault: &Vault) -> Contents {
     }
 }
 
-/// Returns a vault with rows in every table, and older versions of its rows.
+/// Returns a vault with rows in every table except `tombstones`, and older versions of its rows.
 fn populated_vault(fixture: &Fixture) -> (Vault, Vec<Row>) {
     let vault = fixture.open();
-    fill(&vault, CUSTOMERS + 1);
+    add_customers(&vault, CUSTOMERS + 1);
     let product = serde_json::from_str(r#"{"sku":"1","name":"Milk"}"#).unwrap();
     vault.put_products(&[product], context(3)).unwrap();
-    let old = rows(&vault);
+    let rows_before = rows(&vault);
     for n in 1..=CUSTOMERS {
         let n = u128::from(n);
         vault.record_visit(customer(n), second(5)).unwrap();
-        let right =
+        let correction =
             Order { replaces: Some(OrderId(format!("T{n}-0-"))), ..order(n, &format!("R{n}"), 12) };
-        vault.add_order(&right, context(6)).unwrap();
+        vault.add_order(&correction, context(6)).unwrap();
     }
-    // Nobody is forgotten here: older rows could not be decrypted without their key-encryption key.
-    let older = old.into_iter().filter(|row| !rows(&vault).contains(row)).collect();
+    // No customer is forgotten here, because that would destroy the key-encryption key of older
+    // rows.
+    let older = rows_before.into_iter().filter(|row| !rows(&vault).contains(row)).collect();
     (vault, older)
 }
 
@@ -64,9 +65,9 @@ fn rows(vault: &Vault) -> Vec<Row> {
     vault
         .storage
         .read(|txn| {
-            for (at, table) in TABLES.into_iter().enumerate() {
+            for (index, table) in TABLES.into_iter().enumerate() {
                 txn.rows(table, &[], None, &mut |key, value| {
-                    rows.push((at, key.to_vec(), value.to_vec()));
+                    rows.push((index, key.to_vec(), value.to_vec()));
                     Ok(())
                 })?;
             }
@@ -76,7 +77,7 @@ fn rows(vault: &Vault) -> Vec<Row> {
     rows
 }
 
-/// Numbers of outcomes by class of manipulation.
+/// Number of manipulations by class and outcome.
 #[derive(Default)]
 struct Tally(BTreeMap<&'static str, [u32; 3]>);
 
@@ -86,7 +87,8 @@ enum Outcome {
     Rejected = 0,
     /// The vault opened and reported the fault.
     Reported = 1,
-    /// The vault opened with the same contents and no report: only free pages were changed.
+    /// The vault opened with the same contents and reported no fault, because only free pages were
+    /// changed.
     Harmless = 2,
 }
 
@@ -107,18 +109,19 @@ impl Tally {
     }
 }
 
-/// Runs `manipulate` in a transaction that is rolled back, and verifies what it left.
+/// Runs `manipulate` in a transaction, verifies the changed vault, and discards the changes.
 fn tamper(vault: &Vault, before: &Contents, manipulate: impl FnOnce(&Tx)) -> Outcome {
-    let verified = vault.storage.write(|tx| {
+    let output = vault.storage.write(|tx| {
         manipulate(tx);
         let found = vault.reader(tx).and_then(|reader| {
             let mut templates = Vec::new();
-            let rejected = templates::load(&reader, &mut |template| templates.push(template))?;
+            let rejected =
+                templates::visit_templates(&reader, &mut |template| templates.push(template))?;
             Ok((verification::verify(&reader)?.faults, rejected, templates))
         });
         Ok((found.map_err(|error| error.at(vault.storage.path())), Commit::No))
     });
-    let (faults, rejected, templates) = match verified.unwrap() {
+    let (faults, rejected, templates) = match output.unwrap() {
         Ok(found) => found,
         Err(error) => {
             assert!(!error.to_string().is_empty());
@@ -131,8 +134,9 @@ fn tamper(vault: &Vault, before: &Contents, manipulate: impl FnOnce(&Tx)) -> Out
     );
     // One or two rows were changed: at most two customers can have lost a template.
     let lost = (1..=CUSTOMERS).filter(|n| {
-        let of = |t: &&Template| t.customer == customer(u128::from(*n));
-        templates.iter().filter(of).count() < before.templates.iter().filter(of).count()
+        let is_theirs = |t: &&Template| t.customer == customer(u128::from(*n));
+        let count = templates.iter().filter(is_theirs).count();
+        count < before.templates.iter().filter(is_theirs).count()
     });
     assert!(lost.count() <= 2, "unaffected customers lost templates");
     assert!(rejected.is_empty() || !faults.is_empty());
@@ -143,17 +147,18 @@ fn put(tx: &Tx, table: Bytes, key: &[u8], value: &[u8]) {
     assert!(tx.put(table, key, value).is_ok());
 }
 
-// Manipulations of single rows by an attacker who can write the file and has no key.
+// The attacker can write the file and has no key.
 #[test]
 fn every_manipulated_row_is_detected() {
     let fixture = Fixture::new();
     let (vault, older) = populated_vault(&fixture);
     let before = contents(&vault);
-    assert_sound(&vault);
-    // Rows of `meta` are verified when the vault is opened; manipulations of the file cover them.
-    let guarded: Vec<_> =
+    assert_valid(&vault);
+    // Rows of `meta` are verified when the vault is opened, which the test of the whole file
+    // covers.
+    let protected: Vec<_> =
         rows(&vault).into_iter().filter(|r| TABLES[r.0].name() != "meta").collect();
-    let with_value: Vec<_> = guarded.iter().filter(|row| !row.2.is_empty()).collect();
+    let with_value: Vec<_> = protected.iter().filter(|row| !row.2.is_empty()).collect();
     let (mut rng, mut tally) = (Rng::with_seed(1), Tally::default());
     for round in 0..1800 {
         let (table, key, value) = with_value[rng.usize(..with_value.len())];
@@ -168,11 +173,11 @@ fn every_manipulated_row_is_detected() {
         let outcome = tamper(&vault, &before, |tx| put(tx, table, key, &value[..at]));
         tally.count("row truncated", outcome);
 
-        // The format protects each product, but not their number.
-        let (gone, key_gone, _) = &guarded[rng.usize(..guarded.len())];
-        if TABLES[*gone].name() != "products" {
+        // The removal of a product is not detected.
+        let (removed_table, removed_key, _) = &protected[rng.usize(..protected.len())];
+        if TABLES[*removed_table].name() != "products" {
             let outcome = tamper(&vault, &before, |tx| {
-                assert!(tx.remove(TABLES[*gone], key_gone).is_ok());
+                assert!(tx.remove(TABLES[*removed_table], removed_key).is_ok());
             });
             tally.count("row removed", outcome);
         }
@@ -186,16 +191,16 @@ fn every_manipulated_row_is_detected() {
             });
             tally.count("two rows swapped", outcome);
         }
-        let other = customer(1 + rng.usize(..CUSTOMERS as usize) as u128);
-        if table.name() == "records" && leading_customer(key) != Some(other) {
-            let moved = [other.0.as_bytes().as_slice(), &key[16..]].concat();
+        let other_customer = customer(1 + rng.usize(..CUSTOMERS as usize) as u128);
+        if table.name() == "records" && leading_customer(key) != Some(other_customer) {
+            let moved = [other_customer.0.as_bytes().as_slice(), &key[16..]].concat();
             let outcome = tamper(&vault, &before, |tx| put(tx, table, &moved, value));
             tally.count("row of another customer", outcome);
         }
         let (table, key, value) = &older[round % older.len()];
         if TABLES[*table].name() != "meta" {
             let outcome = tamper(&vault, &before, |tx| put(tx, TABLES[*table], key, value));
-            tally.count("row set back", outcome);
+            tally.count("row replaced by older version", outcome);
         }
     }
     tally.print();
@@ -210,13 +215,13 @@ fn every_manipulated_row_is_detected() {
 fn record_of_other_signer_or_box_is_rejected() {
     let fixture = Fixture::new();
     let (vault, _) = populated_vault(&fixture);
-    let ours = vault.derived_keys();
-    let exit = Signers::new("exit".parse().unwrap(), ours.signers.active.clone(), None);
-    let stranger = Signers::new(box_id(), SigningKey::from_seed(&[9; 32]), None);
+    let keys = vault.derived_keys();
+    let other_box = Signers::new("exit".parse().unwrap(), keys.signers.active.clone(), None);
+    let other_signer = Signers::new(box_id(), SigningKey::from_seed(&[9; 32]), None);
     for (signers, reason) in [
-        (exit, "its content is malformed".to_owned()),
+        (other_box, "its content is malformed".to_owned()),
         (
-            stranger,
+            other_signer,
             format!(
                 "it is signed with an unknown key ({})",
                 SigningKey::from_seed(&[9; 32]).key_id()
@@ -233,9 +238,9 @@ fn record_of_other_signer_or_box_is_rejected() {
         vault
             .write(context(9), |transaction| {
                 transaction.account(customer(2))?;
-                transaction.reader.derived_keys = Arc::new(ours.with_signers(signers));
+                transaction.reader.derived_keys = Arc::new(keys.with_signers(signers));
                 transaction.put(customer(2), RecordKind::Template, &numbered_name(1), &forged)?;
-                transaction.reader.derived_keys = Arc::clone(&ours);
+                transaction.reader.derived_keys = Arc::clone(&keys);
                 Ok(())
             })
             .unwrap();
@@ -255,24 +260,25 @@ fn invalid_signature_in_batch_is_rejected() {
     use crate::record::BatchVerifier;
     use crate::record_error::RecordError;
     let signers = Signers::new(box_id(), SigningKey::from_seed(&[1; 32]), None);
-    for bad in [0usize, 255, 256, 599] {
+    for invalid in [0usize, 255, 256, 599] {
         let mut batch = BatchVerifier::new();
         let mut rejected = Vec::new();
-        let mut done = |verified: Result<(), RecordError>, n: usize| {
-            if verified.is_err() {
+        let mut on_verified = |result: Result<(), RecordError>, n: usize| {
+            if result.is_err() {
                 rejected.push(n);
             }
         };
         for n in 0..600 {
             let signed = signers.sign_payload(b"place", &n.to_string().into_bytes()).unwrap();
-            let aad: &[u8] = if n == bad { b"elsewhere" } else { b"place" };
-            batch.push(signers.trusted.parse(aad, &signed).unwrap(), n, &mut done);
+            let aad: &[u8] = if n == invalid { b"elsewhere" } else { b"place" };
+            batch.push(signers.trusted.parse(aad, &signed).unwrap(), n, &mut on_verified);
         }
-        batch.finish(&mut done);
-        assert_eq!(rejected, [bad]);
+        batch.verify_pending(&mut on_verified);
+        assert_eq!(rejected, [invalid]);
     }
 }
 
+/// Opens the vault and asserts that its contents equal `before` if it reports no fault.
 fn reopen(fixture: &Fixture, before: &Contents) -> Outcome {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let vault = fixture.try_open().ok()?;
@@ -298,33 +304,33 @@ fn every_manipulated_file_is_detected() {
     let files = fixture.copy();
     let file = |name: &str| files.iter().find(|(path, _)| path.ends_with(name)).unwrap().clone();
     let (mut rng, mut tally) = (Rng::with_seed(2), Tally::default());
-    let (path, whole) = file("vault.redb");
+    let (path, original) = file("vault.redb");
     let restore = || files.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
-    let in_use: Vec<_> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    let non_zero: Vec<_> = (0..original.len()).filter(|at| original[*at] != 0).collect();
     for _ in 0..1200 {
         restore();
-        let mut changed = whole.clone();
-        changed[in_use[rng.usize(..in_use.len())]] ^= 1 << rng.u8(..8);
+        let mut changed = original.clone();
+        changed[non_zero[rng.usize(..non_zero.len())]] ^= 1 << rng.u8(..8);
         fs::write(&path, changed).unwrap();
         tally.count("bit of the file flipped", reopen(&fixture, &before));
     }
     for _ in 0..150 {
         restore();
-        let mut changed = whole.clone();
-        let at = rng.usize(..whole.len() - 512);
-        let other = rng.usize(..whole.len() - 512);
-        changed.copy_within(other..other + 512, at);
+        let mut changed = original.clone();
+        let to = rng.usize(..original.len() - 512);
+        let from = rng.usize(..original.len() - 512);
+        changed.copy_within(from..from + 512, to);
         fs::write(&path, changed).unwrap();
         tally.count("sector of the file replaced", reopen(&fixture, &before));
         restore();
-        fs::write(&path, &whole[..rng.usize(..whole.len())]).unwrap();
+        fs::write(&path, &original[..rng.usize(..original.len())]).unwrap();
         tally.count("file truncated", reopen(&fixture, &before));
     }
     for (name, length) in [("vault.redb.wrap", 200), ("vault.redb.seen", 120)] {
-        let (path, whole) = file(name);
+        let (path, original) = file(name);
         for _ in 0..150 {
             restore();
-            let mut changed = whole.clone();
+            let mut changed = original.clone();
             changed[rng.usize(..length)] ^= 1 << rng.u8(..8);
             fs::write(&path, changed).unwrap();
             tally.count("bit of a sidecar file flipped", reopen(&fixture, &before));
@@ -332,7 +338,7 @@ fn every_manipulated_file_is_detected() {
     }
     tally.print();
     let [rejected, reported, _] = tally.0["bit of the file flipped"];
-    assert!(rejected + reported > 100, "flips hit used pages");
+    assert!(rejected + reported > 100, "most flips are in free pages");
     let [_, _, harmless] = tally.0["file truncated"];
     assert_eq!(harmless, 0);
     assert_eq!(tally.total(), 1_800);
@@ -342,10 +348,10 @@ fn every_manipulated_file_is_detected() {
 fn older_copy_is_detected() {
     let fixture = Fixture::new();
     let vault = fixture.open();
-    let mut olds = Vec::new();
+    let mut copies = Vec::new();
     for n in 1..=40 {
         enrol(&vault, n);
-        olds.push(fixture.copy());
+        copies.push(fixture.copy());
     }
     drop(vault);
     let newest = fixture.copy();
@@ -357,15 +363,15 @@ fn older_copy_is_detected() {
             fs::write(path, bytes).unwrap();
         }
     };
-    for old in &olds[..39] {
+    for old in &copies[..39] {
         for names in [&["vault.redb"][..], &["vault.redb", "vault.redb.wrap"]] {
             put_back(old, names);
             let vault = fixture.open();
             assert_eq!(vault.warnings().len(), 1);
-            let notice = vault.warnings()[0].to_string();
-            assert!(notice.contains("an older copy was put in its place"), "{notice}");
+            let warning = vault.warnings()[0].to_string();
+            assert!(warning.contains("an older copy was put in its place"), "{warning}");
             assert!(!vault.verify().unwrap().faults.is_empty());
-            // The warning comes once, the audit log keeps it, and the count continues.
+            // The vault warns once, logs the fault in the audit log, and continues the count.
             let count = change_count(&vault);
             drop(vault);
             let vault = fixture.open();
@@ -390,7 +396,7 @@ fn copy_from_before_forgetting_does_not_open() {
     let vault = fixture.open();
     enrol(&vault, 1);
     enrol(&vault, 2);
-    let old = fixture.raw();
+    let old = fixture.database_bytes();
     vault.forget(customer(1), context(1)).unwrap();
     drop(vault);
     fs::write(&fixture.path, old).unwrap();
@@ -414,7 +420,7 @@ fn damaged_order_is_rejected_and_repaired_by_import() {
     assert!(rejected.starts_with("the order of customer c0ffee00"), "{rejected}");
     assert_eq!(vault.add_order(&first, context(2)).unwrap(), AddOrderOutcome::Added);
     assert_eq!(vault.orders(customer(1), 10).unwrap().records.len(), 2);
-    assert_sound(&vault);
+    assert_valid(&vault);
 }
 
 #[test]
@@ -428,13 +434,14 @@ fn damaged_customer_can_be_forgotten() {
     assert_eq!(loaded.records.len(), 3 * (CUSTOMERS as usize + 1 - 2) - 1);
     assert_eq!(loaded.rejected.len(), 3);
     for n in [2, 3, 4] {
-        let gone = vault.forget(customer(n), context(9)).unwrap().unwrap();
-        assert_eq!(gone, ForgetSummary { templates: 3, orders: 4 });
+        let summary = vault.forget(customer(n), context(9)).unwrap().unwrap();
+        assert_eq!(summary, ForgetSummary { templates: 3, orders: 4 });
     }
-    assert_sound(&vault);
+    assert_valid(&vault);
     assert_eq!(vault.customers().unwrap().records.len(), CUSTOMERS as usize + 1 - 3);
 }
 
+/// Flips a bit in the middle of a row.
 fn damage(vault: &Vault, table: Bytes, key: &[u8]) {
     vault
         .storage
