@@ -23,6 +23,9 @@ pub struct Customer {
     pub visits: u64,
     /// Time of the last visit.
     pub last_visit: Option<Timestamp>,
+    /// Time at which the customer is deleted unless they visit before; set by the retention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_due: Option<Timestamp>,
     /// The customer's settings.
     #[serde(default)]
     pub preferences: Preferences,

@@ -45,6 +45,11 @@ impl Account {
         self.record_encryption_key.seal(&aad(RECORDS, key), signed)
     }
 
+    /// Decrypts the row `key` of `records`.
+    pub(crate) fn open(&self, key: &[u8], row: &[u8]) -> Result<Zeroizing<Vec<u8>>, RecordError> {
+        self.record_encryption_key.open(&aad(RECORDS, key), row)
+    }
+
     /// Encrypts the customer's key as a row of `accounts`.
     pub(crate) fn seal_key(
         &self,
@@ -63,7 +68,7 @@ impl Account {
     ) -> Result<Zeroizing<Vec<u8>>, RecordError> {
         self.index.check(kind, name, row)?;
         let key = record_key(self.id, kind, name);
-        self.record_encryption_key.open(&aad(RECORDS, &key), row)
+        self.open(&key, row)
     }
 
     /// Decrypts and decodes the `COSE_Sign1` in a row without verifying its signature.
@@ -140,7 +145,7 @@ impl<R: Rows> Reader<'_, R> {
             let key = open_key(&self.key_encryption_key, id, row)?;
             let mut account = Account::new(id, key, RecordIndex::default());
             let index = index.ok_or(RecordError::Missing)?;
-            let index = account.record_encryption_key.open(&aad(RECORDS, &index_key), &index)?;
+            let index = account.open(&index_key, &index)?;
             account.index = RecordIndex::from_bytes(&index)?;
             Ok(account)
         };

@@ -86,6 +86,8 @@ named_variants! {
         Products = "products",
         /// A customer was forgotten.
         Forgotten = "forgotten",
+        /// Customers were marked who are to be deleted by the retention.
+        MarkedDue = "marked-due",
         /// A rotation of the keys started.
         RotationBegun = "rotation-begun",
         /// A rotation of the keys ended.

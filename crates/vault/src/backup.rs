@@ -14,7 +14,7 @@ use crate::catalogue;
 use crate::encrypted_file::{EncryptingWriter, Passphrase};
 use crate::error::{TransactionError, VaultError};
 use crate::record::cbor;
-use crate::record_key::{RecordName, record_key};
+use crate::record_key::{RecordKind, RecordName, record_key};
 use crate::schema::{PRODUCTS, RECORDS, Rows, TOMBSTONES, aad};
 use crate::vault::Vault;
 use crate::verified::Rejected;
@@ -74,7 +74,8 @@ impl Vault {
     /// Writes a backup of the vault to `to`. Records that do not verify are left out and listed.
     ///
     /// The backup does not contain customers who were forgotten earlier. It still contains
-    /// customers who are forgotten later, so keep it no longer than the shop has promised. See also
+    /// customers who are forgotten later, so keep it no longer than the shop has promised. It does
+    /// not contain outgoing messages, because a restore must not send them again. See also
     /// [`Vault::restore`].
     ///
     /// # Errors
@@ -157,7 +158,8 @@ impl<W: Write> BackupWriter<'_, W> {
         let trusted = &reader.derived_keys.signers.trusted;
         self.write_item(&Item::Customer(account.id))?;
         self.customers += 1;
-        for (kind, name) in account.index.entries() {
+        let records = account.index.entries().filter(|(kind, _)| *kind != RecordKind::Outgoing);
+        for (kind, name) in records {
             let key = record_key(account.id, kind, &name);
             let row = reader.rows.row(RECORDS, &key)?.unwrap_or_default();
             let signed = account.unseal(kind, &name, &row).and_then(|signed| {

@@ -27,6 +27,8 @@ pub struct NewEnrolment<'a> {
     pub claim: ClaimCode,
     /// Expiry of the code.
     pub claim_expires: Timestamp,
+    /// Message that announces the enrolment; stored in the same commit, see [`Vault::outbox`].
+    pub announcement: &'a [u8],
 }
 
 impl Vault {
@@ -46,6 +48,7 @@ impl Vault {
             enrolled: given,
             visits: 0,
             last_visit: None,
+            deletion_due: None,
             preferences: Preferences::default(),
         };
         let actor = match new.consent.method {
@@ -71,6 +74,7 @@ impl Vault {
             }
             let claim = Claim { code: new.claim, expires: new.claim_expires };
             codes::put_claim(transaction, id, &claim, given)?;
+            transaction.queue_about(id, new.announcement)?;
             transaction.audit(AuditAction::Enrolled, new.embeddings.len() as u64, Some(id));
             Ok(())
         })?;
@@ -151,10 +155,31 @@ impl Vault {
         self.write(AuditContext { at, actor: Actor::Camera }, |transaction| {
             let customer = transaction.alter(id, |customer| {
                 customer.visits = customer.visits.saturating_add(1);
-                customer.last_visit = Some(at);
+                // A clock that went back must not make a customer look inactive.
+                customer.last_visit = customer.last_visit.max(Some(at));
+                customer.deletion_due = None;
             })?;
             codes::remove_expired(transaction, id, at)?;
             Ok(customer)
+        })
+    }
+
+    /// Marks customers who are to be deleted at `due`. Their next visit removes the mark.
+    ///
+    /// # Errors
+    /// If the vault cannot be written, or a record does not verify; nobody is marked then.
+    pub fn mark_deletion_due(
+        &self,
+        customers: &[CustomerId],
+        due: Timestamp,
+        context: AuditContext,
+    ) -> Result<(), VaultError> {
+        self.write(context, |transaction| {
+            for id in customers {
+                transaction.alter(*id, |customer| customer.deletion_due = Some(due))?;
+            }
+            transaction.audit(AuditAction::MarkedDue, customers.len() as u64, None);
+            Ok(())
         })
     }
 

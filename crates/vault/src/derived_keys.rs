@@ -21,6 +21,8 @@ pub(crate) struct DerivedKeys {
     pub(crate) audit: SymmetricKey,
     pub(crate) manifest: SymmetricKey,
     pub(crate) catalogue: SymmetricKey,
+    /// Encrypts outgoing messages about customers who were deleted.
+    pub(crate) outbox: SymmetricKey,
 }
 
 impl DerivedKeys {
@@ -32,6 +34,7 @@ impl DerivedKeys {
             audit: root.derive("instored audit"),
             manifest: root.derive("instored manifest"),
             catalogue: root.derive("instored catalogue"),
+            outbox: root.derive("instored outbox"),
             root,
         }
     }

@@ -41,6 +41,20 @@ impl Vault {
         id: CustomerId,
         context: AuditContext,
     ) -> Result<Option<ForgetSummary>, VaultError> {
+        self.forget_and_announce(id, context, &[])
+    }
+
+    /// Forgets a customer like [`Vault::forget`]. The same commit stores `announcement` in the outbox,
+    /// unless it is empty; see [`Vault::outbox`].
+    ///
+    /// # Errors
+    /// As [`Vault::forget`].
+    pub fn forget_and_announce(
+        &self,
+        id: CustomerId,
+        context: AuditContext,
+        announcement: &[u8],
+    ) -> Result<Option<ForgetSummary>, VaultError> {
         if !self.storage.read(|txn| has_records(txn, id))? {
             return Ok(None);
         }
@@ -50,6 +64,7 @@ impl Vault {
             self.write_with_new_key_encryption_key(context, &vault_key, |transaction| {
                 let erased = transaction.erase(id)?;
                 if let Some((templates, orders)) = erased {
+                    transaction.queue(announcement)?;
                     transaction.audit(AuditAction::Forgotten, 1 + templates + orders, None);
                 }
                 Ok(erased.map(|(templates, orders)| ForgetSummary { templates, orders }))
@@ -117,7 +132,7 @@ fn has_records(rows: &impl Rows, id: CustomerId) -> Result<bool, TransactionErro
     if rows.row(ACCOUNTS, &customer_key(id))?.is_some() {
         return Ok(true);
     }
-    let (from, to) = record_range(id, RecordKind::Index, RecordKind::Replaced);
+    let (from, to) = record_range(id, RecordKind::Index, RecordKind::Outgoing);
     let mut has_records = false;
     rows.rows(RECORDS, &from, Some(&to), &mut |_, _| {
         has_records = true;

@@ -41,7 +41,7 @@ pub fn record(data: &[u8]) {
     assert!(catalogue::decode(&key, b"sku", data).is_err());
     let mut index = RecordIndex::from_bytes(data).unwrap_or_default();
     assert_eq!(RecordIndex::from_bytes(&index.to_bytes()), Ok(index.clone()));
-    index.insert(RecordKind::Template, numbered_name(0), data);
+    index.insert(RecordKind::Template, numbered_name(0), data, 0);
     let account = Account::new(customer(), key, index);
     assert!(account.unseal(RecordKind::Template, &numbered_name(0), data).is_err());
     if let Ok(signed) = signers().trusted.parse(b"aad", data) {
@@ -158,7 +158,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         let signed = other_signers.sign_payload(b"aad", payload).expect("a signed record");
         let sealed =
             SymmetricKey::from_bytes(&[8; 32]).seal(b"aad", &signed).expect("an encrypted record");
-        index.insert(RecordKind::Template, numbered_name(number as u32), &sealed);
+        index.insert(RecordKind::Template, numbered_name(number as u32), &sealed, 0);
         seeds.extend([("record", signed.to_vec()), ("record", sealed)]);
         items.push(Item::Record {
             kind: number as u8,

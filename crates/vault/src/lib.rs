@@ -2,7 +2,7 @@
 //!
 //! | area | modules |
 //! |---|---|
-//! | API of [`Vault`] | `vault`, `open`, `customers`, `codes`, `templates`, `orders`, `catalogue`, `forget`, `retention`, `export`, `backup`, `restore`, `rotation`, `verification`, `audit` |
+//! | API of [`Vault`] | `vault`, `open`, `customers`, `codes`, `templates`, `orders`, `catalogue`, `forget`, `retention`, `outbox`, `export`, `backup`, `restore`, `rotation`, `verification`, `audit` |
 //! | transactions | `storage` (redb file), `schema` (tables), `account` (reads), `write_transaction` (writes) |
 //! | records | `record` (signatures), `record_key`, `record_index`, `record_error`, `verified` |
 //! | integrity of the whole vault | `manifest`, `rollback_guard` |
@@ -39,8 +39,10 @@ mod key_encryption_key;
 mod key_endorsement;
 mod keys;
 mod manifest;
+mod migration;
 mod open;
 mod orders;
+mod outbox;
 mod record;
 mod record_error;
 mod record_index;
@@ -73,6 +75,7 @@ pub use forget::ForgetSummary;
 pub use key_endorsement::KeyEndorsement;
 pub use keys::{KeyLocations, KeyStore};
 pub use orders::AddOrderOutcome;
+pub use outbox::OutboxEntry;
 pub use restore::{RestoreSummary, check_backup};
 pub use rotation::RotationSummary;
 pub use signing_key::SigningKey;

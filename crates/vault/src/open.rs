@@ -18,10 +18,11 @@ use crate::files::{
 use crate::key_encryption_key::KeyEncryptionKeyFile;
 use crate::keys::KeyStore;
 use crate::manifest::{Manifest, MultisetHash};
+use crate::migration::migrate;
 use crate::record::Signers;
 use crate::record_key::leading_customer;
 use crate::rollback_guard::{GuardedCount, RollbackGuard};
-use crate::schema::{self, ACCOUNTS, Identity, MANIFEST_KEY, META, ROOT_KEY, Rows};
+use crate::schema::{self, ACCOUNTS, FORMAT_2, Identity, MANIFEST_KEY, META, ROOT_KEY, Rows};
 use crate::storage::{Opener, Storage, create_database, file_opener};
 use crate::symmetric_key::SymmetricKey;
 use crate::vault::{Sidecars, Vault};
@@ -103,6 +104,10 @@ impl Vault {
         if !storage.read(|txn| opens_accounts(txn, key))? {
             return Err(VaultError::OtherKeyEncryptionKey { path: path.to_owned(), file });
         }
+        if identity.format == FORMAT_2 {
+            migrate(&storage, &derived_keys, key)?;
+        }
+        let manifest = storage.read(|txn| Manifest::read(txn, &derived_keys.manifest))?;
         key_encryption_keys.overwrite_others(number, &keys.current.vault)?;
 
         let (rollback_guard, guarded) =

@@ -45,8 +45,28 @@ impl Vault {
         order: &Order,
         context: AuditContext,
     ) -> Result<AddOrderOutcome, VaultError> {
-        let outcomes = self.add_orders(std::slice::from_ref(order), context)?;
-        Ok(outcomes.first().copied().unwrap_or(AddOrderOutcome::NoSuchCustomer))
+        self.add_order_and_confirm(order, context, &[])
+    }
+
+    /// Stores an order like [`Vault::add_order`]. If it is added, the same commit stores
+    /// `confirmation` in the outbox, unless that is empty; see [`Vault::outbox`].
+    ///
+    /// # Errors
+    /// If the vault cannot be written, or the customer's records cannot be read.
+    pub fn add_order_and_confirm(
+        &self,
+        order: &Order,
+        context: AuditContext,
+        confirmation: &[u8],
+    ) -> Result<AddOrderOutcome, VaultError> {
+        self.write(context, |transaction| {
+            let outcome = add(transaction, order)?;
+            if outcome == AddOrderOutcome::Added {
+                transaction.queue_about(order.customer, confirmation)?;
+                transaction.audit(AuditAction::Orders, 1, Some(order.customer));
+            }
+            Ok(outcome)
+        })
     }
 
     /// Stores orders in one commit and returns an outcome for each, in the same order.
@@ -73,15 +93,24 @@ impl Vault {
     }
 
     /// Returns the newest `limit` orders of a customer, newest first, without replaced and voided
-    /// orders.
+    /// orders. Decrypts and verifies no others.
     ///
     /// # Errors
     /// If the vault cannot be read.
     pub fn orders(&self, id: CustomerId, limit: usize) -> Result<Verified<Order>, VaultError> {
         self.read(|reader| {
             let Some(account) = reader.account(id)? else { return Ok(Verified::default()) };
-            let mut orders = orders_without_voids(reader, &account)?;
-            orders.records.truncate(limit);
+            let mut orders = Verified::default();
+            for name in account.index.newest_orders() {
+                if orders.records.len() == limit {
+                    break;
+                }
+                if let Some(read) = reader.record(&account, RecordKind::Order, &name)?.transpose() {
+                    orders.push(read);
+                    orders.records.pop_if(|order: &mut Order| order.lines.is_empty());
+                }
+            }
+            sort_newest_first(&mut orders.records);
             Ok(orders)
         })
     }
@@ -125,19 +154,23 @@ fn orders_without_voids(
     Ok(orders)
 }
 
-/// Returns a customer's orders and voids, newest first. Orders of the same time are sorted by id,
-/// so that their sequence is stable.
+/// Returns a customer's orders and voids, newest first.
 pub(crate) fn orders_and_voids(
     reader: &Reader<'_, impl Rows>,
     account: &Account,
 ) -> Result<Verified<Order>, TransactionError> {
     let mut orders = Verified::<Order>::default();
     reader.records(account, RecordKind::Order, |read| orders.push(read))?;
-    orders.records.sort_by(|a, b| {
+    sort_newest_first(&mut orders.records);
+    Ok(orders)
+}
+
+/// Sorts orders. Those of the same time are sorted by id, so that their sequence is stable.
+fn sort_newest_first(orders: &mut [Order]) {
+    orders.sort_by(|a, b| {
         let key = |order: &Order| Reverse(order.placed.timestamp());
         key(a).cmp(&key(b)).then_with(|| b.id.cmp(&a.id))
     });
-    Ok(orders)
 }
 
 fn add(

@@ -29,6 +29,13 @@ pub(crate) trait SignedRecord: Sized {
     /// Part of the payload that is specific to the kind.
     type Body: Serialize + DeserializeOwned;
     fn to_body(&self) -> Self::Body;
+
+    /// Returns the time by which the record index sorts, in microseconds since 1970, or 0 if it does
+    /// not.
+    fn time(&self) -> i64 {
+        0
+    }
+
     /// Returns the record, or `None` if the body is invalid or contains another customer's id.
     fn from_body(customer: CustomerId, body: Self::Body) -> Option<Self>;
 }
@@ -244,7 +251,7 @@ pub(crate) fn cbor(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, VaultEr
 /// Implements [`SignedRecord`] for a type that is stored as its own body and contains a customer
 /// id.
 macro_rules! own_body {
-    ($record:ty, $kind:literal, $customer:ident) => {
+    ($record:ty, $kind:literal, $customer:ident $(, $time:expr)?) => {
         impl SignedRecord for $record {
             const KIND: &'static str = $kind;
             type Body = Self;
@@ -256,12 +263,16 @@ macro_rules! own_body {
             fn from_body(customer: CustomerId, body: Self) -> Option<Self> {
                 (body.$customer == customer).then_some(body)
             }
+
+            $(fn time(&self) -> i64 {
+                $time(self)
+            })?
         }
     };
 }
 own_body!(Customer, "customer", id);
 own_body!(Consent, "consent", customer);
-own_body!(Order, "order", customer);
+own_body!(Order, "order", customer, |order: &Order| order.placed.timestamp().as_microsecond());
 
 /// Body of a template; the embedding is a byte string of little-endian f32.
 #[derive(Serialize, Deserialize)]

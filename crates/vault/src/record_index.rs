@@ -1,4 +1,5 @@
-//! Record index: the list of a customer's records, each with the tag of its encryption.
+//! Record index: the list of a customer's records, each with the tag of its encryption and, for
+//! orders, the time of the purchase.
 //!
 //! A record that is not listed was not written by the box. A record with another tag is outdated. A
 //! listed record that does not exist was removed by an attacker. The index is encrypted under the
@@ -18,16 +19,36 @@ use crate::record_key::{NAME_LENGTH, RecordKind, RecordName};
 type Tag = [u8; TAG_LENGTH];
 
 const TAG_LENGTH: usize = 16;
-const VERSION: u8 = 1;
-const ENTRY_LENGTH: usize = 1 + NAME_LENGTH + TAG_LENGTH;
+const TIME_LENGTH: usize = 8;
+const VERSION: u8 = 2;
+const ENTRY_LENGTH: usize = ENTRY_LENGTH_1 + TIME_LENGTH;
+/// Version 1, in vaults of format 2, has no times.
+const VERSION_1: u8 = 1;
+const ENTRY_LENGTH_1: usize = 1 + NAME_LENGTH + TAG_LENGTH;
 
-/// Tags of a customer's records by kind and name.
+/// Entry of the index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Entry {
+    tag: Tag,
+    /// Time of an order in microseconds since 1970; 0 for other records.
+    time: i64,
+}
+
+/// Tags and times of a customer's records by kind and name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct RecordIndex(BTreeMap<(RecordKind, RecordName), Tag>);
+pub(crate) struct RecordIndex(BTreeMap<(RecordKind, RecordName), Entry>);
 
 impl RecordIndex {
-    pub(crate) fn insert(&mut self, kind: RecordKind, name: RecordName, row: &[u8]) {
-        self.0.insert((kind, name), tag(row).unwrap_or_default());
+    /// Lists a record. `time` is the time of an order in microseconds since 1970.
+    pub(crate) fn insert(&mut self, kind: RecordKind, name: RecordName, row: &[u8], time: i64) {
+        self.0.insert((kind, name), Entry { tag: tag(row).unwrap_or_default(), time });
+    }
+
+    /// Replaces the tag of a listed record that was encrypted again.
+    pub(crate) fn replace_tag(&mut self, kind: RecordKind, name: &RecordName, row: &[u8]) {
+        if let Some(entry) = self.0.get_mut(&(kind, *name)) {
+            entry.tag = tag(row).unwrap_or_default();
+        }
     }
 
     pub(crate) fn remove(&mut self, kind: RecordKind, name: &RecordName) {
@@ -47,14 +68,21 @@ impl RecordIndex {
     ) -> Result<(), RecordError> {
         match self.0.get(&(kind, *name)) {
             None => Err(RecordError::Unlisted),
-            Some(listed) if Some(*listed) != tag(row) => Err(RecordError::Stale),
+            Some(listed) if Some(listed.tag) != tag(row) => Err(RecordError::Stale),
             Some(_) => Ok(()),
         }
     }
 
     /// Returns the names of the records of one kind in key order.
     pub(crate) fn names(&self, kind: RecordKind) -> impl Iterator<Item = RecordName> {
-        self.0.range((kind, [0; NAME_LENGTH])..=(kind, [0xFF; NAME_LENGTH])).map(|((_, n), _)| *n)
+        self.range(kind).map(|(name, _)| name)
+    }
+
+    /// Returns the names of the orders, newest first.
+    pub(crate) fn newest_orders(&self) -> Vec<RecordName> {
+        let mut orders: Vec<_> = self.range(RecordKind::Order).collect();
+        orders.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.time));
+        orders.into_iter().map(|(name, _)| name).collect()
     }
 
     /// Returns every listed kind and name in key order.
@@ -62,32 +90,50 @@ impl RecordIndex {
         self.0.keys().copied()
     }
 
+    fn range(&self, kind: RecordKind) -> impl Iterator<Item = (RecordName, Entry)> {
+        self.0
+            .range((kind, [0; NAME_LENGTH])..=(kind, [0xFF; NAME_LENGTH]))
+            .map(|((_, name), entry)| (*name, *entry))
+    }
+
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + self.0.len() * ENTRY_LENGTH));
         bytes.push(VERSION);
-        for ((kind, name), tag) in &self.0 {
+        for ((kind, name), entry) in &self.0 {
             bytes.push(*kind as u8);
             bytes.extend_from_slice(name);
-            bytes.extend_from_slice(tag);
+            bytes.extend_from_slice(&entry.tag);
+            bytes.extend_from_slice(&entry.time.to_be_bytes());
         }
         bytes
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, RecordError> {
+        Self::decode::<ENTRY_LENGTH>(bytes, VERSION)
+    }
+
+    /// Decodes the index of a vault of format 2. Its times are 0.
+    pub(crate) fn from_bytes_of_format_2(bytes: &[u8]) -> Result<Self, RecordError> {
+        Self::decode::<ENTRY_LENGTH_1>(bytes, VERSION_1)
+    }
+
+    fn decode<const LENGTH: usize>(bytes: &[u8], version: u8) -> Result<Self, RecordError> {
         let entries = match bytes.split_first() {
-            Some((&VERSION, entries)) => entries,
+            Some((found, entries)) if *found == version => entries,
             Some((&other, _)) => return Err(RecordError::UnsupportedFormat(other)),
             None => return Err(RecordError::Malformed),
         };
-        let (entries, []) = entries.as_chunks::<ENTRY_LENGTH>() else {
+        let (entries, []) = entries.as_chunks::<LENGTH>() else {
             return Err(RecordError::Malformed);
         };
         entries
             .iter()
             .map(|entry| {
-                let kind = RecordKind::from_byte(entry[0])?;
-                let (name, tag) = entry[1..].split_at(NAME_LENGTH);
-                Some(((kind, name.try_into().ok()?), tag.try_into().ok()?))
+                let (kind, rest) = entry.split_first()?;
+                let (name, rest) = rest.split_first_chunk()?;
+                let (tag, time) = rest.split_first_chunk()?;
+                let time = time.first_chunk().map_or(0, |time| i64::from_be_bytes(*time));
+                Some(((RecordKind::from_byte(*kind)?, *name), Entry { tag: *tag, time }))
             })
             .collect::<Option<_>>()
             .map(Self)
@@ -108,8 +154,8 @@ mod tests {
     #[test]
     fn index_detects_outdated_and_unlisted_records() {
         let mut index = RecordIndex::default();
-        index.insert(RecordKind::Template, numbered_name(1), b"a template and its tag");
-        index.insert(RecordKind::Order, [7; 16], b"an order and its tag");
+        index.insert(RecordKind::Template, numbered_name(1), b"a template and its tag", 0);
+        index.insert(RecordKind::Order, [7; 16], b"an order and its tag", 5);
         let check = |number, row| index.check(RecordKind::Template, &numbered_name(number), row);
         assert_eq!(check(1, b"a template and its tag"), Ok(()));
         assert_eq!(check(1, b"a template and its tug"), Err(RecordError::Stale));
@@ -120,8 +166,12 @@ mod tests {
     #[test]
     fn encoded_index_decodes_to_same_entries() {
         let mut index = RecordIndex::default();
-        index.insert(RecordKind::Template, numbered_name(1), b"a template and its tag");
-        index.insert(RecordKind::Order, [7; 16], b"an order and its tag");
+        index.insert(RecordKind::Template, numbered_name(1), b"a template and its tag", 0);
+        index.insert(RecordKind::Order, [7; 16], b"an order and its tag", 5);
+        assert_eq!(RecordIndex::from_bytes(&index.to_bytes()).unwrap(), index);
+        index.insert(RecordKind::Order, [8; 16], b"a newer order and its tag", 6);
+        index.insert(RecordKind::Order, [6; 16], b"an older order and its tag", -4);
+        assert_eq!(index.newest_orders(), [[8; 16], [7; 16], [6; 16]]);
         assert_eq!(RecordIndex::from_bytes(&index.to_bytes()).unwrap(), index);
         assert_eq!(RecordIndex::from_bytes(&[VERSION, 1, 2]), Err(RecordError::Malformed));
         assert_eq!(RecordIndex::from_bytes(&[9]), Err(RecordError::UnsupportedFormat(9)));

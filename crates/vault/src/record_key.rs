@@ -28,6 +28,8 @@ pub(crate) enum RecordKind {
     Order = 5,
     /// Id of an order that another order replaced.
     Replaced = 6,
+    /// Message that has to reach its receivers.
+    Outgoing = 7,
 }
 
 impl RecordKind {
@@ -40,6 +42,7 @@ impl RecordKind {
             Self::Claim,
             Self::Order,
             Self::Replaced,
+            Self::Outgoing,
         ]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
@@ -55,6 +58,7 @@ impl RecordKind {
             Self::Claim => "claim code",
             Self::Order => "order",
             Self::Replaced => "replaced order",
+            Self::Outgoing => "outgoing message",
         }
     }
 }

@@ -241,7 +241,9 @@ impl Restore<'_, '_> {
         let signed = self.trusted.parse(&aad, signed).map_err(damaged_error)?;
         signed.verify().map_err(damaged_error)?;
         match kind {
-            RecordKind::Index => return Err(VaultError::BackupDamaged.into()),
+            RecordKind::Index | RecordKind::Outgoing => {
+                return Err(VaultError::BackupDamaged.into());
+            }
             RecordKind::Customer => {
                 let customer: Customer = self.decode(id, &signed)?;
                 self.transaction.put(id, kind, &numbered_name(0), &customer)?;

@@ -27,13 +27,17 @@ pub(crate) const PRODUCTS: Bytes = TableDefinition::new("products");
 pub(crate) const TOMBSTONES: Bytes = TableDefinition::new("tombstones");
 /// Number → encrypted entry of the audit log.
 pub(crate) const AUDIT: Bytes = TableDefinition::new("audit");
+/// Number → customer whose records contain an outgoing message, or an encrypted message.
+pub(crate) const OUTBOX: Bytes = TableDefinition::new("outbox");
 /// Field name → header, root or manifest.
 pub(crate) const META: Bytes = TableDefinition::new("meta");
 
-pub(crate) const TABLES: [Bytes; 8] =
-    [ACCOUNTS, RECORDS, CODES, ORDER_IDS, PRODUCTS, TOMBSTONES, AUDIT, META];
+pub(crate) const TABLES: [Bytes; 9] =
+    [ACCOUNTS, RECORDS, CODES, ORDER_IDS, PRODUCTS, TOMBSTONES, AUDIT, OUTBOX, META];
 
-const FORMAT: u8 = 2;
+/// Format that this version writes. `migration` brings a vault of [`FORMAT_2`] to it.
+const FORMAT: u8 = 3;
+pub(crate) const FORMAT_2: u8 = 2;
 const FORMAT_KEY: &[u8] = b"format";
 const BOX_KEY: &[u8] = b"box";
 /// Row with the id of the active signing key.
@@ -46,6 +50,8 @@ pub(crate) const KEY_ENDORSEMENTS_KEY: &[u8] = b"key_endorsements";
 pub(crate) const ROOT_KEY: &[u8] = b"root";
 /// Row with the signed, encrypted manifest.
 pub(crate) const MANIFEST_KEY: &[u8] = b"manifest";
+/// Row with the number of the next outgoing message (u64).
+pub(crate) const OUTBOX_NEXT_KEY: &[u8] = b"outbox_next";
 /// Row that is present while free pages may contain deleted data.
 pub(crate) const COMPACTION_DUE_KEY: &[u8] = b"sweep_due";
 
@@ -111,7 +117,7 @@ rows!(WriteTransaction);
 
 /// Header of the file: format, box and signers.
 pub(crate) struct Identity {
-    format: u8,
+    pub(crate) format: u8,
     box_id: String,
     /// Id of the active signing key.
     pub(crate) signer: Vec<u8>,
@@ -130,7 +136,7 @@ impl Identity {
             Ok(_) => {}
         }
         let format = txn.row(META, FORMAT_KEY)?.and_then(|v| v.first().copied()).unwrap_or(0);
-        if format != FORMAT {
+        if ![FORMAT_2, FORMAT].contains(&format) {
             return Ok(Some(Self::of_format(format)));
         }
         let box_id = txn.row(META, BOX_KEY)?.unwrap_or_default();
@@ -149,7 +155,7 @@ impl Identity {
     /// Checks that this version supports the format and that the vault belongs to this box.
     pub(crate) fn check(&self, expected: &BoxId, path: &Path) -> Result<(), VaultError> {
         let path = path.to_owned();
-        if self.format != FORMAT {
+        if ![FORMAT_2, FORMAT].contains(&self.format) {
             return Err(VaultError::Format { path, found: self.format });
         }
         if self.box_id != expected.as_str() {
@@ -158,6 +164,16 @@ impl Identity {
         }
         Ok(())
     }
+}
+
+/// Sets the format of a vault to the one that this version writes, and creates the tables that older
+/// formats lack.
+pub(crate) fn upgrade(txn: &WriteTransaction) -> Result<(), TransactionError> {
+    for table in TABLES {
+        txn.open_table(table)?;
+    }
+    txn.open_table(META)?.insert(FORMAT_KEY, [FORMAT].as_slice())?;
+    Ok(())
 }
 
 /// Creates the tables and the header of an empty database.

@@ -11,6 +11,7 @@ use crate::audit;
 use crate::catalogue;
 use crate::error::{TransactionError, VaultError};
 use crate::manifest::{Manifest, MultisetHash};
+use crate::outbox::OutgoingMessage;
 use crate::record::{BatchVerifier, Claim, ReplacedOrder, SignedMessage};
 use crate::record_error::RecordError;
 use crate::record_key::{
@@ -66,7 +67,10 @@ impl VerificationReport {
             RecordKind::Template => self.templates += 1,
             RecordKind::Order => self.orders += 1,
             RecordKind::Claim => self.claim_codes += 1,
-            RecordKind::Index | RecordKind::Customer | RecordKind::Replaced => {}
+            RecordKind::Index
+            | RecordKind::Customer
+            | RecordKind::Replaced
+            | RecordKind::Outgoing => {}
         }
     }
 }
@@ -184,7 +188,7 @@ impl RecordVerifier<'_> {
         account: &Account,
     ) -> Result<(), TransactionError> {
         let mut missing: BTreeSet<_> = account.index.entries().collect();
-        let (from, to) = record_range(account.id, RecordKind::Customer, RecordKind::Replaced);
+        let (from, to) = record_range(account.id, RecordKind::Customer, RecordKind::Outgoing);
         reader.rows.rows(RECORDS, &from, Some(&to), &mut |key, row| {
             let report = &mut *self.report;
             let Some((kind, name)) = record_parts(key) else {
@@ -234,6 +238,7 @@ fn check_body(
         RecordKind::Claim => trusted.decode::<Claim>(account.id, signed).map(drop),
         RecordKind::Order => trusted.decode::<Order>(account.id, signed).map(drop),
         RecordKind::Replaced => trusted.decode::<ReplacedOrder>(account.id, signed).map(drop),
+        RecordKind::Outgoing => trusted.decode::<OutgoingMessage>(account.id, signed).map(drop),
     }
 }
 

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::account::{Account, Reader};
-use crate::audit::{self, AuditAction, AuditContext};
+use crate::audit::{self, Actor, AuditAction, AuditContext};
 use crate::error::{TransactionError, VaultError};
 use crate::manifest::{index_element, tombstone_element};
+use crate::outbox::message_key;
 use crate::record::SignedRecord;
 use crate::record_index::RecordIndex;
 use crate::record_key::{
@@ -18,8 +19,8 @@ use crate::record_key::{
     record_parts, record_range,
 };
 use crate::schema::{
-    ACCOUNTS, Bytes, CODES, COMPACTION_DUE_KEY, MANIFEST_KEY, META, ORDER_IDS, RECORDS, Rows,
-    TOMBSTONES, aad,
+    ACCOUNTS, Bytes, CODES, COMPACTION_DUE_KEY, MANIFEST_KEY, META, ORDER_IDS, OUTBOX, RECORDS,
+    Rows, TOMBSTONES, aad,
 };
 use crate::storage::Tx;
 use crate::symmetric_key::SymmetricKey;
@@ -108,7 +109,7 @@ impl<'t> WriteTransaction<'t> {
             let signed = keys.signers.sign_payload(&aad(RECORDS, &key), signed.payload())?;
             let row = renewed.seal(&key, &signed)?;
             tx.put(RECORDS, &key, &row)?;
-            renewed.index.insert(kind, name, &row);
+            renewed.index.replace_tag(kind, &name, &row);
         }
         tx.put(ACCOUNTS, &customer_key(id), &renewed.seal_key(&self.reader.key_encryption_key)?)?;
         *account = renewed;
@@ -142,7 +143,7 @@ impl<'t> WriteTransaction<'t> {
         let signed = signers.sign(&aad(RECORDS, &key), id, record, self.context.at)?;
         let row = account.seal(&key, &signed)?;
         tx.put(RECORDS, &key, &row)?;
-        account.index.insert(kind, *name, &row);
+        account.index.insert(kind, *name, &row, record.time());
         self.has_changes = true;
         Ok(())
     }
@@ -162,7 +163,7 @@ impl<'t> WriteTransaction<'t> {
         Ok(())
     }
 
-    /// Deletes every row of a customer and inserts a tombstone. Returns the numbers of deleted
+    /// Deletes every row of a customer, and inserts a tombstone unless the retention deletes. Returns the numbers of deleted
     /// templates and orders, or `None` if the customer has no rows.
     pub(crate) fn erase(&mut self, id: CustomerId) -> Result<Option<(u64, u64)>, TransactionError> {
         let tx = self.tx();
@@ -172,7 +173,7 @@ impl<'t> WriteTransaction<'t> {
             Err(error) => return Err(error),
         };
         let mut keys = Vec::new();
-        let (from, to) = record_range(id, RecordKind::Index, RecordKind::Replaced);
+        let (from, to) = record_range(id, RecordKind::Index, RecordKind::Outgoing);
         tx.rows(RECORDS, &from, Some(&to), &mut |key, _| {
             keys.push(key.to_vec());
             Ok(())
@@ -193,6 +194,9 @@ impl<'t> WriteTransaction<'t> {
                 }
                 RecordKind::Replaced => self.remove_lookup(ORDER_IDS, &name, id)?,
                 RecordKind::Claim | RecordKind::Consent => self.remove_lookup(CODES, &name, id)?,
+                RecordKind::Outgoing => {
+                    tx.remove(OUTBOX, &message_key(&name))?;
+                }
                 RecordKind::Index | RecordKind::Customer => {}
             }
         }
@@ -205,7 +209,12 @@ impl<'t> WriteTransaction<'t> {
             // The element of an unreadable index is unknown, so it cannot be subtracted.
             None => self.should_rehash = true,
         }
-        self.insert_tombstone(&tombstone(id))?;
+        // A customer who was deleted by the retention can be restored from a backup: the clock may have
+        // been wrong.
+        if self.context.actor != Actor::Retention {
+            self.insert_tombstone(&tombstone(id))?;
+        }
+        self.has_changes = true;
         tx.put(META, COMPACTION_DUE_KEY, &[1])?;
         Ok(Some((templates, orders)))
     }

@@ -28,6 +28,7 @@ fn write_customers(vault: &Vault, customers: u32, views: u32, length: usize) {
                         enrolled: second(0),
                         visits: 0,
                         last_visit: None,
+                        deletion_due: None,
                         preferences: Default::default(),
                     };
                     transaction.put(id, RecordKind::Customer, &numbered_name(0), &record)?;

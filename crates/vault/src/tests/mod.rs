@@ -7,6 +7,7 @@ mod format;
 mod full_disk;
 mod load;
 mod moving;
+mod outbox;
 mod rotation;
 mod storing;
 mod tampering;
@@ -133,6 +134,7 @@ fn try_enrol(vault: &Vault, n: u32) -> Result<Customer, VaultError> {
         embeddings: &[embedding(id, 0), embedding(id, 1), embedding(id, 2)],
         claim: code(n),
         claim_expires: second(600),
+        announcement: b"",
     })
 }
 

@@ -53,6 +53,7 @@ fn failed_enrolment_stores_nothing() {
         embeddings: &embeddings,
         claim: code(1),
         claim_expires: second(600),
+        announcement: b"",
     };
     assert!(matches!(vault.enrol(&taken_code), Err(VaultError::CodeTaken)));
     let same_receipt = Consent { receipt: receipt(1), ..consent(2) };
@@ -139,6 +140,7 @@ fn expired_claim_code_can_be_reused() {
             embeddings: &[embedding(2, 0)],
             claim: code(1),
             claim_expires: second(900),
+            announcement: b"",
         })
         .unwrap();
     assert_eq!(vault.customer_by_claim_code(&code(1), second(700)).unwrap(), Some(customer(2)));
@@ -426,4 +428,45 @@ fn signed_record_has_stable_encoding() {
     let read: Consent =
         trusted.decode(customer(1), &trusted.parse(b"place", &signed).unwrap()).unwrap();
     assert_eq!(read, consent(1));
+}
+
+#[test]
+fn last_visit_never_goes_back() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    let id = enrol(&vault, 1).id;
+    vault.record_visit(id, second(100)).unwrap();
+    // The clock was set back, as after a start without network.
+    let visited = vault.record_visit(id, Timestamp::UNIX_EPOCH).unwrap().unwrap();
+    assert_eq!((visited.visits, visited.last_visit), (2, Some(second(100))));
+}
+
+#[test]
+fn customer_deleted_by_retention_is_restored_from_backup() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    add_customers(&vault, 3);
+    let passphrase = Passphrase::new("correct horse battery".into()).unwrap();
+    let mut backup = Vec::new();
+    vault.backup(&mut backup, &passphrase, context(3)).unwrap();
+    let retention = AuditContext { at: second(4), actor: Actor::Retention };
+    vault.forget(customer(1), retention).unwrap().unwrap();
+    vault.forget(customer(2), context(4)).unwrap().unwrap();
+    let restored = vault.restore(backup.as_slice(), &passphrase, None, context(5)).unwrap();
+    // A customer who asked to be deleted stays deleted.
+    assert_eq!((restored.customers, restored.forgotten, restored.present), (1, 1, 1));
+    assert!(vault.customer(customer(1)).unwrap().is_some());
+    assert_valid(&vault);
+}
+
+#[test]
+fn due_customer_is_marked_until_the_next_visit() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    let ids = [enrol(&vault, 1).id, enrol(&vault, 2).id];
+    vault.mark_deletion_due(&ids, second(900), context(1)).unwrap();
+    vault.record_visit(ids[0], second(100)).unwrap();
+    let due = |id| vault.customer(id).unwrap().unwrap().deletion_due;
+    assert_eq!((due(ids[0]), due(ids[1])), (None, Some(second(900))));
+    assert_valid(&vault);
 }

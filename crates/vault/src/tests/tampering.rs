@@ -406,6 +406,32 @@ fn copy_from_before_forgetting_does_not_open() {
 }
 
 #[test]
+fn newest_orders_are_read_without_the_older_ones() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    enrol(&vault, 1);
+    let orders: Vec<_> = (3..=22).map(|hour| order(1, &format!("T{hour}"), hour)).collect();
+    vault.add_orders(&orders, context(1)).unwrap();
+    let void = Order {
+        lines: vec![],
+        total: 0,
+        replaces: Some(OrderId("T22".into())),
+        ..order(1, "T22/void", 23)
+    };
+    vault.add_order(&void, context(2)).unwrap();
+    for old in &orders[..17] {
+        let tag = vault.derived_keys().order_tag(&old.id);
+        let key = record_key(customer(1), RecordKind::Order, &tag);
+        damage(&vault, RECORDS, &key);
+    }
+    let newest = vault.orders(customer(1), 2).unwrap();
+    assert!(newest.rejected.is_empty());
+    assert_eq!(newest.records, [orders[18].clone(), orders[17].clone()]);
+    assert_eq!(vault.orders(customer(1), 99).unwrap().rejected.len(), 17);
+    assert!(vault.orders(customer(1), 0).unwrap().records.is_empty());
+}
+
+#[test]
 fn damaged_order_is_rejected_and_repaired_by_import() {
     let fixture = Fixture::new();
     let vault = fixture.open();
