@@ -55,7 +55,7 @@ impl CaptureThread {
         while !self.worker.is_stopping() {
             // The v4l crate panics on replies of a driver that it does not know.
             let result = catch_unwind(AssertUnwindSafe(|| self.stream()))
-                .unwrap_or(Err(CameraError::DriverPanicked));
+                .unwrap_or(Err(CameraError::ReaderPanicked));
             match result {
                 Ok(()) => return,
                 Err(error) if error.is_end() => return self.send(VisionEvent::CameraEnded),

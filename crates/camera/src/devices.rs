@@ -2,26 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-/// Folder in which the kernel lists them.
-const LIST: &str = "/sys/class/video4linux";
+/// Folder in which the kernel lists the V4L2 devices.
+const DEVICE_FOLDER: &str = "/sys/class/video4linux";
 
 /// A V4L2 device.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct VideoDevice {
-    /// `N` of `/dev/videoN`.
+    /// Number `N` in the path `/dev/videoN`.
     number: u32,
     card: String,
 }
 
-/// Returns all devices by number.
+/// Returns all devices, ordered by number.
 pub(super) fn all() -> Vec<VideoDevice> {
-    listed(Path::new(LIST))
+    devices_in(Path::new(DEVICE_FOLDER))
 }
 
-/// Returns the devices of a folder.
-fn listed(list: &Path) -> Vec<VideoDevice> {
-    // The folder is missing if no driver is loaded: there is no device then.
-    let entries = std::fs::read_dir(list).into_iter().flatten().flatten();
+/// Returns the devices that a folder lists.
+fn devices_in(folder: &Path) -> Vec<VideoDevice> {
+    // If no driver is loaded, the folder is missing and there are no devices.
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut devices: Vec<_> = entries
         .filter_map(|entry| {
             let number = entry.file_name().to_str()?.strip_prefix("video")?.parse().ok()?;
@@ -43,7 +43,7 @@ pub(super) fn paths_by_card(devices: &[VideoDevice], name: &str) -> Vec<PathBuf>
         .collect()
 }
 
-/// Returns the card names for a message.
+/// Returns the card names for a message, or `none` without devices.
 pub(super) fn card_names(devices: &[VideoDevice]) -> String {
     let mut names: Vec<_> = devices.iter().map(|device| device.card.as_str()).collect();
     names.dedup();
@@ -55,19 +55,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_sorted_and_found_by_part_of_the_card_name() {
-        let list = tempfile::tempdir().unwrap();
+    fn devices_are_sorted_and_found_by_part_of_card_name() {
+        let folder = tempfile::tempdir().unwrap();
         for (entry, card) in [
             ("video10", "HD Pro Webcam C920\n"),
             ("video2", "HD Pro Webcam C920\n"),
             ("video3", "Dummy video device (0x0000)\n"),
             ("v4l-subdev0", "imx219 10-0010\n"),
         ] {
-            std::fs::create_dir(list.path().join(entry)).unwrap();
-            std::fs::write(list.path().join(entry).join("name"), card).unwrap();
+            std::fs::create_dir(folder.path().join(entry)).unwrap();
+            std::fs::write(folder.path().join(entry).join("name"), card).unwrap();
         }
-        std::fs::create_dir(list.path().join("video4")).unwrap();
-        let devices = listed(list.path());
+        std::fs::create_dir(folder.path().join("video4")).unwrap();
+        let devices = devices_in(folder.path());
         let paths = |name| paths_by_card(&devices, name);
         assert_eq!(paths("webcam c920"), [Path::new("/dev/video2"), Path::new("/dev/video10")]);
         assert_eq!(paths("dummy"), [Path::new("/dev/video3")]);
@@ -76,6 +76,6 @@ mod tests {
             card_names(&devices),
             "HD Pro Webcam C920, Dummy video device (0x0000), HD Pro Webcam C920"
         );
-        assert_eq!(card_names(&listed(Path::new("/nonexistent"))), "none");
+        assert_eq!(card_names(&devices_in(Path::new("/nonexistent"))), "none");
     }
 }

@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use instored_imaging::{FrameError, ImageFileError};
+use instored_imaging::{FrameError, ImageFileError, PixelFormat};
+
+use crate::formats;
 
 /// An error of a camera.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +57,8 @@ pub enum CameraError {
     },
     /// No device has the configured name.
     #[error(
-        "no camera has the name {name}; available: {available}. Set camera.device to one of them"
+        "no camera has the name {name}; available names: {available}; set camera.device to card:NAME \
+         with one of these names"
     )]
     UnknownCard {
         /// The configured name.
@@ -65,9 +68,9 @@ pub enum CameraError {
     },
     /// The device has no format that can be decoded.
     #[error(
-        "camera {device} has no usable format: it offers {offered}, and one of RGB3, BGR3, YUYV, \
-         UYVY, NV12, YU12, MJPG and GREY is needed; use another camera (docs/hardware.md describes \
-         ribbon-cable cameras)"
+        "camera {device} has no usable format: it offers {offered}, but the program can decode only \
+         {decodable}; use another camera (docs/hardware.md describes ribbon-cable cameras)",
+        decodable = formats::names(PixelFormat::ALL.map(PixelFormat::fourcc))
     )]
     NoUsableFormat {
         /// The device.
@@ -88,8 +91,8 @@ pub enum CameraError {
     },
     /// All frames within the timeout were damaged.
     #[error(
-        "camera {device} delivered only damaged frames for {timeout:?}; reason of the last one: \
-         {reason}; check its cable and the power of its hub"
+        "camera {device} delivered only damaged frames for {timeout:?}; last error: {reason}; \
+         check its cable and the power of its hub"
     )]
     NoUsableFrames {
         /// The device.
@@ -100,22 +103,22 @@ pub enum CameraError {
         reason: String,
     },
     /// Any other error of the device.
-    #[error("camera {device} failed while {doing}: {source}; unplug it and plug it in again")]
+    #[error("camera {device} failed while {operation}: {source}; unplug it and plug it in again")]
     Device {
         /// The device.
         device: String,
         /// The operation that failed.
-        doing: &'static str,
+        operation: &'static str,
         /// The error of the system.
         source: io::Error,
     },
     /// A panic in the code that reads the device.
-    #[error("the camera's reader panicked; the log above gives the reason")]
-    DriverPanicked,
+    #[error("the code that reads the camera panicked; the log above contains the reason")]
+    ReaderPanicked,
     /// An image file that cannot be read.
     #[error(transparent)]
     ImageFile(#[from] ImageFileError),
-    /// A folder without pictures.
+    /// A folder that cannot be read or contains no pictures.
     #[error(
         "cannot replay folder {path}: {reason}; set camera.device to a folder with .jpg or .png files",
         path = path.display()
@@ -139,7 +142,7 @@ pub enum CameraError {
         reason: String,
     },
     /// One damaged frame.
-    #[error("a frame was damaged: {0}; the next one may be good")]
+    #[error("a frame was damaged: {0}; the next frame may be intact")]
     DamagedFrame(#[from] FrameError),
 }
 

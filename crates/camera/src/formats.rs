@@ -1,4 +1,4 @@
-//! Choice of a camera's format: a pure function of the formats that it offers.
+//! Choice of a camera's format among the formats that the camera offers.
 
 use std::fmt::Write;
 
@@ -28,27 +28,27 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// Returns the largest value that does not exceed `value`, or the nearest end.
-    fn nearest(self, value: u32) -> u32 {
+    /// Clamps `value` to the range, and rounds it down to a step.
+    fn clamp_to_step(self, value: u32) -> u32 {
         let step = self.step.max(1);
-        let inside = value.clamp(self.from, self.to.max(self.from)) - self.from;
-        self.from + inside / step * step
+        let offset = value.clamp(self.from, self.to.max(self.from)) - self.from;
+        self.from + offset / step * step
     }
 }
 
 impl Sizes {
-    /// Returns the size nearest to the configured one.
+    /// Returns the offered size that is nearest to the configured size.
     pub(super) fn nearest(self, target: Target) -> (u32, u32) {
         match self {
             Self::Discrete { width, height } => (width, height),
             Self::Stepwise { width, height } => {
-                (width.nearest(target.width), height.nearest(target.height))
+                (width.clamp_to_step(target.width), height.clamp_to_step(target.height))
             }
         }
     }
 }
 
-/// A format in one size, as the camera offers it.
+/// A format and a size that the camera offers.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Offer {
     pub fourcc: FourCc,
@@ -58,7 +58,7 @@ pub(super) struct Offer {
     pub max_fps: Option<f64>,
 }
 
-/// The chosen format.
+/// The chosen format and size.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Choice {
     pub pixel_format: PixelFormat,
@@ -66,8 +66,8 @@ pub(super) struct Choice {
     pub height: u32,
 }
 
-/// Chooses the offer nearest to the target among those that can be decoded: by colour, then by size, by
-/// rate, and by the cost of decoding. Returns `None` if none can be decoded.
+/// Chooses the best offer that can be decoded, or returns `None` if there is none. The criteria, in
+/// this order, are colour, difference in size, difference in rate, and cost of decoding.
 pub(super) fn choose(offers: &[Offer], target: Target) -> Option<Choice> {
     let decodable = offers.iter().filter_map(|offer| {
         let size_error = offer.width.abs_diff(target.width) + offer.height.abs_diff(target.height);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn compressed_format_replaces_a_slow_or_small_one() {
+    fn compressed_format_is_preferred_to_slow_or_small_format() {
         let hd = Target { width: 1280, height: 720, fps: 25 };
         assert_eq!(chosen(&webcam(), hd), (PixelFormat::Mjpg, 1280, 720));
         let offers = [offer(b"YUYV", 320, 240, 30.0), offer(b"MJPG", 640, 480, 30.0)];
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn nearest_size_replaces_a_missing_one() {
+    fn missing_size_is_replaced_by_nearest() {
         let target = Target { width: 800, height: 600, fps: 10 };
         assert_eq!(chosen(&webcam(), target), (PixelFormat::Yuyv, 640, 480));
         let slow = [offer(b"YUYV", 640, 480, 5.0)];
@@ -154,26 +154,26 @@ mod tests {
     }
 
     #[test]
-    fn rate_just_below_the_target_counts_as_equal() {
+    fn rate_just_below_target_counts_as_equal() {
         let offers = [offer(b"YUYV", 640, 480, 30_000.0 / 1001.0), offer(b"MJPG", 640, 480, 30.0)];
         assert_eq!(chosen(&offers, Target { fps: 30, ..VGA_10 }).0, PixelFormat::Yuyv);
     }
 
     #[test]
     fn unreported_rate_counts_as_sufficient() {
-        let silent = Offer { max_fps: None, ..offer(b"YUYV", 640, 480, 0.0) };
-        assert_eq!(chosen(&[silent], VGA_10), (PixelFormat::Yuyv, 640, 480));
+        let without_rate = Offer { max_fps: None, ..offer(b"YUYV", 640, 480, 0.0) };
+        assert_eq!(chosen(&[without_rate], VGA_10), (PixelFormat::Yuyv, 640, 480));
     }
 
     #[test]
     fn cheapest_format_wins_and_grey_comes_last() {
-        let of = |fourccs: &[&[u8; 4]]| {
+        let chosen_of = |fourccs: &[&[u8; 4]]| {
             let offers: Vec<_> = fourccs.iter().map(|f| offer(f, 640, 480, 30.0)).collect();
             chosen(&offers, VGA_10).0
         };
-        assert_eq!(of(&[b"GREY", b"MJPG", b"YU12", b"NV12"]), PixelFormat::Nv12);
-        assert_eq!(of(&[b"UYVY", b"BGR3", b"YUYV"]), PixelFormat::Bgr3);
-        assert_eq!(of(&[b"BG10", b"GREY"]), PixelFormat::Grey);
+        assert_eq!(chosen_of(&[b"GREY", b"MJPG", b"YU12", b"NV12"]), PixelFormat::Nv12);
+        assert_eq!(chosen_of(&[b"UYVY", b"BGR3", b"YUYV"]), PixelFormat::Bgr3);
+        assert_eq!(chosen_of(&[b"BG10", b"GREY"]), PixelFormat::Grey);
         let small = [offer(b"GREY", 640, 480, 30.0), offer(b"YUYV", 320, 240, 30.0)];
         assert_eq!(chosen(&small, VGA_10), (PixelFormat::Yuyv, 320, 240));
     }
@@ -188,13 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn nearest_size_of_a_range_lies_on_its_steps() {
+    fn size_in_range_is_rounded_down_to_step() {
         let range = |from, to, step| Steps { from, to, step };
         let sizes = Sizes::Stepwise { width: range(32, 2592, 16), height: range(32, 1944, 1) };
         assert_eq!(sizes.nearest(VGA_10), (640, 480));
         assert_eq!(sizes.nearest(Target { width: 650, height: 9, fps: 1 }), (640, 32));
-        // A continuous range has a step of 1; some drivers report 0, or swap the ends.
-        let odd = Sizes::Stepwise { width: range(2, 8192, 0), height: range(480, 1, 0) };
-        assert_eq!(odd.nearest(VGA_10), (640, 480));
+        // A continuous range has a step of 1; some drivers report a step of 0, or swap the ends.
+        let irregular = Sizes::Stepwise { width: range(2, 8192, 0), height: range(480, 1, 0) };
+        assert_eq!(irregular.nearest(VGA_10), (640, 480));
     }
 }

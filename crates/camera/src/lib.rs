@@ -9,8 +9,8 @@
 //! | `pacing` | frame times and frame rates |
 //!
 //! Rules:
-//! 1. The times of a camera's frames never go back.
-//! 2. [`Camera::next_frame`] never blocks for longer than the configured timeout and one frame period.
+//! 1. The times of a camera's frames never decrease.
+//! 2. [`Camera::next_frame`] blocks for at most the configured timeout plus one frame period.
 //! 3. Each error names the device, the reason and the remedy.
 
 #![forbid(unsafe_code)]
@@ -38,13 +38,14 @@ pub use video::Video;
 
 /// A source of frames.
 pub trait Camera: Send {
-    /// Waits for the next frame, for at most the configured timeout and one frame period.
+    /// Waits for the next frame, for at most the configured timeout plus one frame period.
     ///
     /// # Errors
-    /// An error with [`CameraError::is_transient`] concerns one frame: call again. After
-    /// [`CameraError::Ended`] there are no more frames. After any other error, reopen the camera.
+    /// If [`CameraError::is_transient`] is true, only one frame is lost: call this function again.
+    /// After [`CameraError::Ended`], there are no more frames. After any other error, reopen the
+    /// camera.
     fn next_frame(&mut self) -> Result<Frame, CameraError>;
 
-    /// Returns device, format, size and rate, for a log.
+    /// Returns the device, format, size and rate for the log.
     fn describe(&self) -> String;
 }

@@ -1,12 +1,12 @@
-//! Opens the camera that the configuration selects.
+//! Opener of the camera that the configuration selects.
 
 use std::path::{Path, PathBuf};
 
 use crate::v4l2::V4l2Camera;
 use crate::{Camera, CameraError, Pacing, Replay, Settings, Video, devices, oriented};
 
-/// Opener of the configured camera, for the start and after each loss. A camera that was unplugged may
-/// return under another number; the opener then finds it by the name of its card.
+/// Opener of the configured camera, used at the start and after each loss. A camera that is plugged in
+/// again may have another number; the opener then finds the camera by the name of its card.
 #[derive(Debug)]
 pub struct Opener {
     settings: Settings,
@@ -49,7 +49,8 @@ impl Opener {
         }
     }
 
-    /// Opens a V4L2 device by card name or path; if the path fails, by the name of the last card.
+    /// Opens a V4L2 device by card name or path. If the path fails, tries the devices with the name of
+    /// the card that was opened last.
     fn open_v4l2(&self) -> Result<V4l2Camera, CameraError> {
         let settings = &self.settings;
         if let Some(name) = settings.device.strip_prefix("card:") {
@@ -62,19 +63,19 @@ impl Opener {
         }
         let path = Path::new(&settings.device);
         match (V4l2Camera::open(path, settings), &self.card) {
-            // The camera was unplugged, or another device has its number now.
+            // The camera is unplugged or has another number.
             (Err(err), Some(card)) if !matches!(err, CameraError::Busy { .. }) => {
-                let mut others = devices::paths_by_card(&devices::all(), card);
-                others.retain(|other| other != path);
-                open_first(others, settings, err)
+                let mut paths = devices::paths_by_card(&devices::all(), card);
+                paths.retain(|candidate| candidate != path);
+                open_first(paths, settings, err)
             }
             (opened, _) => opened,
         }
     }
 }
 
-/// Opens the first device that is a camera: a webcam has several devices, and captures on one. Returns
-/// the error of the first device if none is, or `fallback` if the list is empty.
+/// Opens the first device that is a camera. A webcam has several devices, of which one delivers frames.
+/// If no device is a camera, returns the error of the first device, or `fallback` if `paths` is empty.
 fn open_first(
     paths: Vec<PathBuf>,
     settings: &Settings,

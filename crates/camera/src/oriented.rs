@@ -9,7 +9,7 @@ pub fn oriented(camera: Box<dyn Camera>, settings: &Settings) -> Box<dyn Camera>
     Oriented::wrap(camera, settings.rotate, settings.mirror)
 }
 
-/// A camera whose pictures are rotated, and then mirrored.
+/// A camera whose pictures are first rotated and then mirrored.
 struct Oriented {
     camera: Box<dyn Camera>,
     rotation: Rotation,
@@ -17,7 +17,7 @@ struct Oriented {
 }
 
 impl Oriented {
-    /// Wraps the camera, or returns it unchanged if there is nothing to do.
+    /// Wraps the camera, or returns it unchanged if neither rotation nor mirroring is configured.
     fn wrap(camera: Box<dyn Camera>, rotation: Rotation, is_mirrored: bool) -> Box<dyn Camera> {
         if rotation == Rotation::None && !is_mirrored {
             return camera;

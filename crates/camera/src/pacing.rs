@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Pacing of a source that could deliver frames faster than a camera. The time stamps of the frames do
-/// not depend on it.
+/// not depend on the pacing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pacing {
     /// Each frame is delivered at its time.
@@ -38,14 +38,15 @@ impl FrameClock {
         Duration::from_secs(1) / self.fps
     }
 
-    /// Returns the number of frames so far.
+    /// Returns the number of calls of [`Self::next_frame_time`] so far.
     pub fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// Returns the time of the next frame, counted from the first; sleeps until then in real time.
+    /// Returns the time of the next frame, relative to the first frame. With [`Pacing::RealTime`],
+    /// sleeps until that time.
     pub fn next_frame_time(&mut self) -> Duration {
-        // Derived from the count and not from a sum, so that rounding errors do not add up.
+        // The time is computed from the count, because the rounding errors of a sum would add up.
         let at = Duration::from_secs_f64(self.frames as f64 / f64::from(self.fps));
         self.frames += 1;
         if self.pacing == Pacing::RealTime {
@@ -60,6 +61,7 @@ impl FrameClock {
 #[derive(Debug)]
 pub(super) struct FrameRateLimiter {
     period: Duration,
+    /// Time at which the next frame is due.
     due: Duration,
 }
 
@@ -69,7 +71,7 @@ impl FrameRateLimiter {
         Self { period: Duration::from_secs(1) / fps.max(1), due: Duration::ZERO }
     }
 
-    /// Returns true if the frame of the time `at` is kept.
+    /// Returns true if a frame with the time stamp `at` is kept.
     pub(super) fn accepts(&mut self, at: Duration) -> bool {
         let slack = self.period / 2;
         let is_due = at + slack >= self.due;
@@ -84,8 +86,8 @@ impl FrameRateLimiter {
 mod tests {
     use super::*;
 
-    /// Returns how many frames of ten seconds are kept.
-    fn kept(device_fps: u32, configured_fps: u32) -> usize {
+    /// Returns the number of frames that are kept in ten seconds.
+    fn kept_count(device_fps: u32, configured_fps: u32) -> usize {
         let mut limiter = FrameRateLimiter::new(configured_fps);
         let times = (0..device_fps * 10).map(|i| Duration::from_secs(1) * i / device_fps);
         times.filter(|at| limiter.accepts(*at)).count()
@@ -94,13 +96,13 @@ mod tests {
     #[test]
     fn fast_device_is_limited_to_the_configured_rate() {
         for device_fps in [10, 12, 15, 24, 25, 30, 60] {
-            assert!(kept(device_fps, 10).abs_diff(100) <= 1, "{device_fps}");
+            assert!(kept_count(device_fps, 10).abs_diff(100) <= 1, "{device_fps}");
         }
     }
 
     #[test]
     fn slow_or_unsteady_device_loses_no_frame() {
-        assert_eq!(kept(5, 10), 50);
+        assert_eq!(kept_count(5, 10), 50);
         let mut limiter = FrameRateLimiter::new(10);
         for (i, late) in [0, 30, 5, 40, 0, 20].into_iter().enumerate() {
             assert!(limiter.accepts(Duration::from_millis(i as u64 * 100 + late)));

@@ -11,17 +11,18 @@ use crate::{Camera, CameraError, FrameClock, Pacing};
 pub struct Replay {
     folder: PathBuf,
     files: Vec<PathBuf>,
+    /// Index of the next file.
     next: usize,
     is_repeated: bool,
     clock: FrameClock,
 }
 
 impl Replay {
-    /// Opens a replay of the `.jpg`, `.jpeg` and `.png` files in `folder` at `fps` frames per second. If
-    /// `is_repeated`, it starts again at its end.
+    /// Opens a replay of the `.jpg`, `.jpeg` and `.png` files in `folder` at `fps` frames per second.
+    /// If `is_repeated`, the replay starts again at its end.
     ///
     /// # Errors
-    /// When the folder cannot be read, or contains no such file.
+    /// When the folder cannot be read, or contains no files with these extensions.
     pub fn open(
         folder: &Path,
         fps: u32,
@@ -49,15 +50,15 @@ impl Replay {
     }
 }
 
-/// Returns true if the extension is that of a picture.
+/// Returns true if the file name has the extension of a picture.
 fn is_picture_name(file: &Path) -> bool {
     let extension = file.extension().and_then(|e| e.to_str()).unwrap_or_default();
     ["jpg", "jpeg", "png"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 impl Camera for Replay {
-    /// Returns the next picture. A file that is no picture takes one frame time, and is a transient error
-    /// that names the file.
+    /// Returns the next picture. A file that is no picture results in a transient error that names the
+    /// file, and takes one frame period.
     fn next_frame(&mut self) -> Result<Frame, CameraError> {
         if self.next == self.files.len() {
             if !self.is_repeated {
@@ -75,7 +76,7 @@ impl Camera for Replay {
     fn describe(&self) -> String {
         let repeated = if self.is_repeated { ", repeated" } else { "" };
         format!(
-            "{} pictures of {} at {}/s{repeated}",
+            "{} pictures of {} at {} frames/s{repeated}",
             self.files.len(),
             self.folder.display(),
             self.clock.fps()
@@ -89,11 +90,11 @@ mod tests {
 
     use super::*;
 
-    fn write_picture(folder: &Path, name: &str, level: u8) {
-        image::save_buffer(folder.join(name), &[level; 12], 2, 2, image::ColorType::Rgb8).unwrap();
+    fn write_picture(folder: &Path, name: &str, grey: u8) {
+        image::save_buffer(folder.join(name), &[grey; 12], 2, 2, image::ColorType::Rgb8).unwrap();
     }
 
-    fn levels(replay: &mut Replay, count: usize) -> Vec<Option<u8>> {
+    fn grey_values(replay: &mut Replay, count: usize) -> Vec<Option<u8>> {
         (0..count).map(|_| replay.next_frame().ok().map(|f| f.picture.rgb()[0])).collect()
     }
 
@@ -105,9 +106,9 @@ mod tests {
         write_picture(folder.path(), "c.jpg", 30);
         std::fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
         let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, false).unwrap();
-        for (level, ms) in [(10, 0), (20, 100), (30, 200)] {
+        for (grey, ms) in [(10, 0), (20, 100), (30, 200)] {
             let frame = replay.next_frame().unwrap();
-            assert!(frame.picture.rgb()[0].abs_diff(level) <= 2);
+            assert!(frame.picture.rgb()[0].abs_diff(grey) <= 2);
             assert_eq!(frame.captured_at, Duration::from_millis(ms));
         }
         for _ in 0..2 {
@@ -138,7 +139,7 @@ mod tests {
         write_picture(folder.path(), "1.png", 10);
         write_picture(folder.path(), "2.png", 20);
         let mut replay = Replay::open(folder.path(), 10, Pacing::Unlimited, true).unwrap();
-        assert_eq!(levels(&mut replay, 5), [10, 20, 10, 20, 10].map(Some));
+        assert_eq!(grey_values(&mut replay, 5), [10, 20, 10, 20, 10].map(Some));
         assert_eq!(replay.next_frame().unwrap().captured_at, Duration::from_millis(500));
     }
 

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Source of the frames: "/dev/video0" or another V4L2 device ("/dev/v4l/by-id/…" is stable);
     /// "card:C920", the device whose name contains that text; "replay:/folder", the .jpg and .png files
-    /// of a folder by name; "replay:/video.mp4", a video (requires ffmpeg); "replay:…?loop", the same
-    /// repeated; "scene:/portrait.jpg", a simulated entrance that the person of the portrait enters and
-    /// leaves repeatedly.
+    /// of a folder by name; "replay:/video.mp4", a video (requires ffmpeg); "replay:…?loop", a folder
+    /// or video that is repeated; "scene:/portrait.jpg", a simulated entrance that the person of the
+    /// portrait enters and leaves repeatedly.
     #[config(default = "/dev/video0", env = "INSTORED_CAMERA_DEVICE")]
     pub device: String,
 
-    /// Width of a frame in pixels, 64 to 4096. A camera without this size delivers its nearest.
+    /// Width of a frame in pixels, 64 to 4096. A camera without this size delivers the nearest size.
     #[config(default = 640, env = "INSTORED_CAMERA_WIDTH")]
     #[config(validate((64..=4096).contains(width), "must be between 64 and 4096"))]
     pub width: u32,
@@ -45,16 +45,16 @@ pub struct Settings {
 /// A clockwise rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rotation {
-    /// By 0 degrees.
+    /// 0 degrees.
     #[serde(rename = "0")]
     None,
-    /// By 90 degrees.
+    /// 90 degrees.
     #[serde(rename = "90")]
     Quarter,
-    /// By 180 degrees.
+    /// 180 degrees.
     #[serde(rename = "180")]
     Half,
-    /// By 270 degrees.
+    /// 270 degrees.
     #[serde(rename = "270")]
     ThreeQuarters,
 }

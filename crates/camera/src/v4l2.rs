@@ -23,7 +23,7 @@ use crate::{Camera, CameraError, Settings};
 
 /// Number of buffers that the driver fills in turn.
 const BUFFER_COUNT: u32 = 4;
-/// Error number of a device that was removed; `io::ErrorKind` has no name for it.
+/// Error number of a device that was removed; `io::ErrorKind` has no variant for it.
 const ENODEV: i32 = 19;
 
 /// A streaming V4L2 device.
@@ -36,8 +36,8 @@ pub(super) struct V4l2Camera {
     rate_limiter: FrameRateLimiter,
     timeout: Duration,
     started: Instant,
-    /// Time of the latest buffer that was a picture.
-    latest_picture: Instant,
+    /// Time at which a frame was last decoded.
+    latest_picture_at: Instant,
 }
 
 impl V4l2Camera {
@@ -73,7 +73,7 @@ impl V4l2Camera {
         }
         let Format { width, height, stride, .. } = format;
         let layout =
-            FrameLayout::new(pixel_format, width, height, stride, range(&format)).map_err(
+            FrameLayout::new(pixel_format, width, height, stride, luma_range(&format)).map_err(
                 |reason| CameraError::UnsupportedLayout { device: device.0.clone(), reason },
             )?;
         if let Err(err) = node.set_params(&Parameters::with_fps(settings.fps)) {
@@ -84,7 +84,7 @@ impl V4l2Camera {
             .map_err(device.error_while("allocating buffers"))?;
         stream.set_timeout(timeout);
         let description = format!(
-            "{} ({card}): {} {width}x{height} at {}/s",
+            "{} ({card}): {} {width}x{height} at {} frames/s",
             device.0, format.fourcc, settings.fps
         );
         let started = Instant::now();
@@ -98,7 +98,7 @@ impl V4l2Camera {
             rate_limiter,
             timeout,
             started,
-            latest_picture: started,
+            latest_picture_at: started,
         })
     }
 
@@ -107,13 +107,14 @@ impl V4l2Camera {
         &self.card
     }
 
-    /// Waits for a buffer, and decodes it if its frame is due.
+    /// Waits for a buffer, and decodes its frame; returns `None` if the frame rate limit drops the
+    /// frame.
     fn next_buffer(&mut self) -> Result<Option<Frame>, CameraError> {
         let (buffer, meta) = self.stream.next().map_err(|err| match err.kind() {
             io::ErrorKind::TimedOut => {
                 CameraError::TimedOut { device: self.device.0.clone(), timeout: self.timeout }
             }
-            // A signal interrupted the wait, or the buffer was taken.
+            // A signal interrupted the wait, or the driver has no filled buffer.
             io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock => {
                 CameraError::DamagedFrame(FrameError(err.to_string()))
             }
@@ -128,10 +129,10 @@ impl V4l2Camera {
         if !self.rate_limiter.accepts(captured_at) {
             return Ok(None);
         }
-        // The mapped buffer is longer than the data in it.
+        // The mapped buffer can be longer than its data.
         let bytes = &buffer[..buffer.len().min(meta.bytesused as usize)];
         let picture = self.layout.decode(bytes)?;
-        self.latest_picture = Instant::now();
+        self.latest_picture_at = Instant::now();
         Ok(Some(Frame { picture, captured_at }))
     }
 }
@@ -143,14 +144,14 @@ impl Camera for V4l2Camera {
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => {}
                 Err(err) => {
-                    // If no buffer was dequeued, the next call would queue one twice, which the
-                    // driver rejects. A stopped stream starts again with all buffers. If stopping
-                    // fails, so does the next start, which reports the reason.
+                    // If no buffer was dequeued, the next call would queue the previous buffer again,
+                    // which the driver rejects. A stopped stream starts again with all buffers. If the
+                    // stream cannot be stopped, its next start fails and reports the reason.
                     if let Err(err) = self.stream.stop() {
                         tracing::debug!(%err, device = %self.device.0, "cannot stop the stream");
                     }
                     return Err(
-                        if err.is_transient() && self.latest_picture.elapsed() > self.timeout {
+                        if err.is_transient() && self.latest_picture_at.elapsed() > self.timeout {
                             CameraError::NoUsableFrames {
                                 device: self.device.0.clone(),
                                 timeout: self.timeout,
@@ -172,7 +173,7 @@ impl Camera for V4l2Camera {
 
 /// Returns all formats that the device offers; a range of sizes is reduced to the nearest size.
 fn offers(device: &Device, target: Target) -> Vec<Offer> {
-    // A device that is no camera returns an error.
+    // A device that is no camera returns an error, and thus has no offers.
     let formats = device.enum_formats().unwrap_or_default();
     let mut offers = Vec::new();
     for fourcc in formats.into_iter().map(|format| format.fourcc) {
@@ -199,14 +200,14 @@ fn offers(device: &Device, target: Target) -> Vec<Offer> {
 }
 
 /// Returns the luma range that the driver reports, or the default of the colour space.
-fn range(format: &Format) -> LumaRange {
+fn luma_range(format: &Format) -> LumaRange {
     match (format.quantization, format.colorspace) {
         (Quantization::FullRange, _) | (Quantization::Default, Colorspace::JPEG) => LumaRange::Full,
         _ => LumaRange::Limited,
     }
 }
 
-/// Converts the sizes of one format.
+/// Converts the sizes that the driver reports for a format.
 fn sizes_of(size: &FrameSizeEnum) -> Sizes {
     match size {
         FrameSizeEnum::Discrete(size) => Sizes::Discrete { width: size.width, height: size.height },
@@ -217,7 +218,7 @@ fn sizes_of(size: &FrameSizeEnum) -> Sizes {
     }
 }
 
-/// Returns the frames per second at a frame interval; `None` for a zero that some drivers report.
+/// Returns the frames per second of a frame interval, or `None` for the zeros that some drivers report.
 fn fps(interval: Fraction) -> Option<f64> {
     (interval.numerator > 0 && interval.denominator > 0)
         .then(|| f64::from(interval.denominator) / f64::from(interval.numerator))
@@ -227,15 +228,15 @@ fn fps(interval: Fraction) -> Option<f64> {
 struct DeviceName(String);
 
 impl DeviceName {
-    /// Returns a function that converts an error of the system during an operation.
-    fn error_while(&self, doing: &'static str) -> impl FnOnce(io::Error) -> CameraError {
+    /// Returns a function that converts a system error of an operation.
+    fn error_while(&self, operation: &'static str) -> impl FnOnce(io::Error) -> CameraError {
         let device = self.0.clone();
         move |source| match source.kind() {
             io::ErrorKind::NotFound => CameraError::NotFound { device },
             io::ErrorKind::PermissionDenied => CameraError::PermissionDenied { device },
             io::ErrorKind::ResourceBusy => CameraError::Busy { device },
             _ if source.raw_os_error() == Some(ENODEV) => CameraError::Disconnected { device },
-            _ => CameraError::Device { device, doing, source },
+            _ => CameraError::Device { device, operation, source },
         }
     }
 }
@@ -260,17 +261,20 @@ mod tests {
     }
 
     #[test]
-    fn luma_range_is_the_reported_one() {
+    fn reported_luma_range_overrides_default() {
         let format = |quantization, colorspace| Format {
             quantization,
             colorspace,
             ..Format::new(640, 480, FourCC::new(b"YUYV"))
         };
-        assert_eq!(range(&format(Quantization::Default, Colorspace::SRGB)), LumaRange::Limited);
-        assert_eq!(range(&format(Quantization::Default, Colorspace::JPEG)), LumaRange::Full);
-        assert_eq!(range(&format(Quantization::FullRange, Colorspace::SRGB)), LumaRange::Full);
         assert_eq!(
-            range(&format(Quantization::LimitedRange, Colorspace::JPEG)),
+            luma_range(&format(Quantization::Default, Colorspace::SRGB)),
+            LumaRange::Limited
+        );
+        assert_eq!(luma_range(&format(Quantization::Default, Colorspace::JPEG)), LumaRange::Full);
+        assert_eq!(luma_range(&format(Quantization::FullRange, Colorspace::SRGB)), LumaRange::Full);
+        assert_eq!(
+            luma_range(&format(Quantization::LimitedRange, Colorspace::JPEG)),
             LumaRange::Limited
         );
     }

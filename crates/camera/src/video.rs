@@ -18,14 +18,15 @@ pub struct Video {
     decoder: Decoder,
 }
 
-/// A running ffmpeg process, which ends when it is dropped.
+/// A running ffmpeg process, which is killed when this value is dropped.
 #[derive(Debug)]
 struct Decoder {
     child: Child,
     pictures: BufReader<ChildStdout>,
-    /// True after the first picture.
+    /// True if a picture was read.
     has_pictures: bool,
-    /// Reader of standard error, which must not fill its pipe; returns the last line.
+    /// Thread that reads standard error, because ffmpeg blocks when its pipe is full; returns the last
+    /// line.
     last_message: Option<JoinHandle<Option<String>>>,
 }
 
@@ -33,8 +34,8 @@ struct Decoder {
 const MAX_SIDE: u32 = 8192;
 
 impl Video {
-    /// Opens a replay of the video in `file` at `fps` frames per second. If `is_repeated`, it starts
-    /// again at its end.
+    /// Opens a replay of the video in `file` at `fps` frames per second. If `is_repeated`, the replay
+    /// starts again at its end.
     ///
     /// # Errors
     /// When the file does not exist, or ffmpeg is not installed.
@@ -70,7 +71,7 @@ impl Camera for Video {
 
     fn describe(&self) -> String {
         let repeated = if self.is_repeated { ", repeated" } else { "" };
-        format!("the video {} at {}/s{repeated}", self.file.display(), self.clock.fps())
+        format!("the video {} at {} frames/s{repeated}", self.file.display(), self.clock.fps())
     }
 }
 
@@ -112,25 +113,25 @@ impl Decoder {
                 let message = self.last_message.take().and_then(|reader| reader.join().ok()?);
                 Err(message.unwrap_or_else(|| "it contains no pictures".to_owned()))
             }
-            Err(e) => Err(format!("ffmpeg stopped before the end: {e}")),
+            Err(e) => Err(format!("cannot read the output of ffmpeg: {e}")),
         }
     }
 }
 
 impl Drop for Decoder {
     fn drop(&mut self) {
-        // The process may have ended already.
+        // Errors are ignored, because the process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Reads one binary PPM picture of 8 bits from a sequence of them; returns `None` at the end.
+/// Reads the next of several binary PPM pictures with 8 bits per channel; returns `None` at the end.
 fn read_ppm(input: &mut impl BufRead) -> io::Result<Option<Picture>> {
     if input.fill_buf()?.is_empty() {
         return Ok(None);
     }
-    let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
+    let invalid_data = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
     let mut words = Vec::new();
     while words.len() < 4 {
         let mut line = String::new();
@@ -141,10 +142,12 @@ fn read_ppm(input: &mut impl BufRead) -> io::Result<Option<Picture>> {
     }
     let side = |word: &str| word.parse().ok().filter(|side| (1..=MAX_SIDE).contains(side));
     let [magic, width, height, "255"] = [0, 1, 2, 3].map(|i: usize| words[i].as_str()) else {
-        return Err(invalid("a picture has more or less than 8 bits"));
+        return Err(invalid_data("a picture does not have 8 bits per channel"));
     };
     let (Some(width), Some(height), "P6") = (side(width), side(height), magic) else {
-        return Err(invalid("a picture has no usable size"));
+        return Err(invalid_data(
+            "a picture is not in PPM format or larger than 8192 x 8192 pixels",
+        ));
     };
     let mut rgb = vec![0; width as usize * height as usize * 3];
     input.read_exact(&mut rgb)?;

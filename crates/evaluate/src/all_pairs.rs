@@ -10,8 +10,9 @@ use super::EvaluateError;
 use super::metrics::Histogram;
 use super::parallel;
 
-/// Rows and columns of a block. Its scores, 256 KiB, fit into the second-level cache.
-const BLOCK: usize = 256;
+/// Number of rows and of columns of a block. The scores of a block, 256 KiB, fit into the second-level
+/// cache.
+const BLOCK_SIZE: usize = 256;
 /// Least number of comparisons that are kept.
 const KEPT_COMPARISONS_MIN: usize = 1000;
 
@@ -27,7 +28,7 @@ pub struct Comparison {
 /// All non-mated comparisons.
 #[derive(Debug)]
 pub struct NonMatedComparisons {
-    /// Number of comparisons, including those with a picture without a face.
+    /// Number of comparisons, including comparisons with pictures without a face.
     pub total: u64,
     /// Comparisons with the highest scores, in descending order.
     pub highest: Vec<Comparison>,
@@ -36,8 +37,8 @@ pub struct NonMatedComparisons {
 }
 
 /// Compares each picture with each later picture of another person. A template of `None` stands for
-/// a picture without a face. The highest `kept_share` of the comparisons are kept, at least
-/// [`KEPT_COMPARISONS_MIN`].
+/// a picture without a face. The comparisons with the highest scores are kept: a share of `kept_share`,
+/// 0 to 1, but at least [`KEPT_COMPARISONS_MIN`].
 ///
 /// # Errors
 /// If templates have different lengths.
@@ -47,13 +48,14 @@ pub fn compare_all<P: PartialEq + Sync>(
     kept_share: f64,
     threads: usize,
 ) -> Result<NonMatedComparisons, EvaluateError> {
-    let later = |i: usize| people[i + 1..].iter().filter(move |p| **p != people[i]).count() as u64;
-    let total: u64 = (0..people.len()).map(later).sum();
+    let count_later =
+        |i: usize| people[i + 1..].iter().filter(move |p| **p != people[i]).count() as u64;
+    let total: u64 = (0..people.len()).map(count_later).sum();
     let capacity = ((total as f64 * kept_share).ceil() as usize).max(KEPT_COMPARISONS_MIN);
     let (indices, faces): (Vec<usize>, Vec<&Embedding>) =
         templates.iter().enumerate().filter_map(|(i, t)| Some((i, t.as_ref()?))).unzip();
     let matrix = matrix(&faces)?;
-    let starts: Vec<usize> = (0..indices.len()).step_by(BLOCK).collect();
+    let starts: Vec<usize> = (0..indices.len()).step_by(BLOCK_SIZE).collect();
     let blocks: Vec<[usize; 2]> = starts
         .iter()
         .flat_map(|row| starts.iter().filter(move |c| *c >= row).map(move |c| [*row, *c]))
@@ -68,7 +70,7 @@ pub fn compare_all<P: PartialEq + Sync>(
         }
     });
     let top = parts.into_iter().reduce(TopComparisons::merge).unwrap_or_else(init);
-    let (highest, histogram) = top.finish();
+    let (highest, histogram) = top.into_sorted();
     Ok(NonMatedComparisons { total, highest, histogram })
 }
 
@@ -81,15 +83,17 @@ pub fn non_mated_scores<P: PartialEq + Sync>(
     entries: &[(P, &Embedding)],
     threads: usize,
 ) -> Result<Vec<Vec<f32>>, EvaluateError> {
-    let embeddings = |of: &[(P, &Embedding)]| matrix(&of.iter().map(|x| x.1).collect::<Vec<_>>());
+    let embeddings =
+        |list: &[(P, &Embedding)]| matrix(&list.iter().map(|(_, e)| *e).collect::<Vec<_>>());
     let (rows, columns) = (embeddings(probes)?, embeddings(entries)?);
     if rows.ncols() != columns.ncols() {
-        return Err(EvaluateError::Lengths(rows.ncols(), columns.ncols()));
+        return Err(EvaluateError::DifferentLengths(rows.ncols(), columns.ncols()));
     }
-    let starts: Vec<usize> = (0..probes.len()).step_by(BLOCK).collect();
+    let starts: Vec<usize> = (0..probes.len()).step_by(BLOCK_SIZE).collect();
     let mut parts = parallel::fold(&starts, threads, Vec::new, |part, _, start| {
-        let mut scores = vec![Vec::with_capacity(entries.len()); BLOCK.min(probes.len() - start)];
-        for column in (0..entries.len()).step_by(BLOCK) {
+        let mut scores =
+            vec![Vec::with_capacity(entries.len()); BLOCK_SIZE.min(probes.len() - start)];
+        for column in (0..entries.len()).step_by(BLOCK_SIZE) {
             for ((i, j), score) in block_scores(&rows, *start, &columns, column).indexed_iter() {
                 if probes[start + i].0 != entries[column + j].0 {
                     scores[i].push(*score);
@@ -113,26 +117,27 @@ fn matrix(templates: &[&Embedding]) -> Result<Array2<f32>, EvaluateError> {
     for (mut row, template) in matrix.rows_mut().into_iter().zip(templates) {
         let values = template.values();
         if values.len() != length {
-            return Err(EvaluateError::Lengths(length, values.len()));
+            return Err(EvaluateError::DifferentLengths(length, values.len()));
         }
         row.assign(&ndarray::aview1(values));
     }
     Ok(matrix)
 }
 
-/// Returns the cosines of a block of rows of `a` with a block of rows of `b`.
+/// Returns the cosines of up to [`BLOCK_SIZE`] rows of `a`, from index `row`, with up to [`BLOCK_SIZE`]
+/// rows of `b`, from index `column`.
 fn block_scores(a: &Array2<f32>, row: usize, b: &Array2<f32>, column: usize) -> Array2<f32> {
     fn block(m: &Array2<f32>, start: usize) -> ArrayView2<'_, f32> {
-        m.slice_axis(Axis(0), Slice::from(start..(start + BLOCK).min(m.nrows())))
+        m.slice_axis(Axis(0), Slice::from(start..(start + BLOCK_SIZE).min(m.nrows())))
     }
     block(a, row).dot(&block(b, column).t())
 }
 
-/// The `capacity` highest comparisons of a stream, in memory for twice as many.
+/// The `capacity` highest comparisons of a stream; contains up to twice this number before pruning.
 struct TopComparisons {
     capacity: usize,
     kept: Vec<Comparison>,
-    /// Scores below it cannot be among the highest.
+    /// Lower bound of the highest scores.
     floor: f32,
     histogram: Histogram,
 }
@@ -159,7 +164,7 @@ impl TopComparisons {
         }
     }
 
-    /// Drops all but the highest.
+    /// Keeps only the `capacity` highest comparisons.
     fn prune(&mut self) {
         if self.kept.len() > self.capacity {
             self.kept.select_nth_unstable_by(self.capacity - 1, descending);
@@ -176,15 +181,15 @@ impl TopComparisons {
         self
     }
 
-    /// Returns the highest in descending order, and the histogram of all.
-    fn finish(mut self) -> (Vec<Comparison>, Histogram) {
+    /// Returns the highest comparisons in descending order, and the histogram of all scores.
+    fn into_sorted(mut self) -> (Vec<Comparison>, Histogram) {
         self.prune();
         self.kept.sort_unstable_by(descending);
         (self.kept, self.histogram)
     }
 }
 
-/// Orders comparisons by descending score; equal scores by their pictures.
+/// Orders comparisons by descending score, and then by their pictures.
 fn descending(a: &Comparison, b: &Comparison) -> std::cmp::Ordering {
     b.score.total_cmp(&a.score).then(a.pictures.cmp(&b.pictures))
 }
@@ -194,17 +199,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn merged_collections_keep_highest_and_count_all() {
-        let collection = |scores: [f32; 5], first: usize| {
+    fn merged_collections_keep_highest_and_count_all_scores() {
+        let collection = |scores: [f32; 5], first_picture: usize| {
             let mut top = TopComparisons::new(3);
             for (i, score) in scores.into_iter().enumerate() {
-                top.add(Comparison { score, pictures: [first + i, 99] });
+                top.add(Comparison { score, pictures: [first_picture + i, 99] });
             }
             top
         };
-        let one = collection([0.1, 0.9, 0.2, 0.5, 0.3], 0);
-        let other = collection([0.4, 0.0, 0.8, 0.5, 0.7], 10);
-        let (highest, histogram) = one.merge(other).finish();
+        let first = collection([0.1, 0.9, 0.2, 0.5, 0.3], 0);
+        let second = collection([0.4, 0.0, 0.8, 0.5, 0.7], 10);
+        let (highest, histogram) = first.merge(second).into_sorted();
         let kept: Vec<_> = highest.iter().map(|c| (c.score, c.pictures[0])).collect();
         assert_eq!(kept, [(0.9, 1), (0.8, 12), (0.7, 14)]);
         let occupied = histogram.bins().iter().filter(|bin| bin.share > 0.0).count();

@@ -6,9 +6,10 @@
 //! averaged over all possible galleries. Unlike 1 − (1 − FMR)^N, this does not assume that the
 //! comparisons of a person are independent: some people resemble many others.
 //!
-//! A threshold that fewer than `COMPARISONS_MIN` comparisons reach depends on chance, and on people
-//! who occur under two names. There the threshold follows an exponential tail. This tail is heavier
-//! than that of a bounded or a normal distribution, so that the real FPIR is below the target.
+//! A threshold that fewer than `COMPARISONS_MIN` comparisons reach depends on chance, and on people who
+//! occur under two names. Such thresholds are extrapolated along an exponential tail. An exponential
+//! tail is heavier than the tail of a bounded or a normal distribution, so the real FPIR is below the
+//! target.
 
 use instored_domain::Embedding;
 use instored_recognition::mean;
@@ -20,21 +21,22 @@ use super::all_pairs::non_mated_scores;
 use super::metrics::Proportion;
 use super::report::{Table, percent_with_interval};
 
-/// Gallery sizes of the calibration, as far as there are enough people.
+/// Gallery sizes of the calibration; sizes above the number of gallery entries are omitted.
 const GALLERY_SIZES: [u32; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
 
 /// Target FPIRs of the calibration.
-const FPIR: [f64; 9] = [0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001];
+const TARGET_FPIRS: [f64; 9] = [0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001];
 
-/// Least number of comparisons for a measured threshold; the pictures of a person share one. The
-/// relative standard error of a rate that rests on 20 comparisons is about a fifth.
+/// Least number of comparisons that reach a measured threshold, where the pictures of a person together
+/// count as one picture. The relative standard error of a rate that rests on 20 comparisons is 22 %.
 const COMPARISONS_MIN: f64 = 20.0;
 
-/// Ratio of the comparisons at the start of the tail to those at its end.
+/// Number of comparisons at the start of the tail, divided by the number at its end.
 const TAIL_RATIO: f64 = 10.0;
 
-/// Pictures of a gallery entry. The mean of several templates is more similar to other people than a
-/// single template, so that entries of one picture would give too low thresholds.
+/// Number of pictures of a gallery entry. The mean of several templates is more similar to other people
+/// than a single template. Entries with one picture would therefore result in thresholds that are too
+/// low.
 const ENTRY_PICTURES: std::ops::RangeInclusive<usize> = 2..=5;
 
 /// Least number of gallery entries in each half of the people.
@@ -43,7 +45,7 @@ const ENTRIES_MIN: usize = 50;
 /// Gallery sizes of the checks.
 const CHECKED_GALLERY_SIZES: [usize; 3] = [20, 100, 250];
 /// Target FPIRs of the checks.
-const CHECKED_FPIR: [f64; 3] = [0.01, 0.003, 0.001];
+const CHECKED_TARGET_FPIRS: [f64; 3] = [0.01, 0.003, 0.001];
 
 /// Templates of a person's pictures, without those that show no face.
 pub type Person = Vec<Embedding>;
@@ -58,7 +60,7 @@ pub struct Calibrated {
     pub checks: Vec<Check>,
 }
 
-/// FPIR measured on people that the calibration was not fitted to.
+/// FPIR that is measured on people who are not part of the calibration.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Check {
     /// Gallery size.
@@ -73,7 +75,7 @@ pub struct Check {
     pub has_target_in_interval: bool,
 }
 
-/// Person of the data set.
+/// A person of the data set.
 #[derive(Clone)]
 struct Subject<'a> {
     id: usize,
@@ -83,7 +85,7 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Returns the person with a gallery entry, if there are enough pictures.
+    /// Creates a subject, with a gallery entry if there are enough pictures.
     fn new(id: usize, templates: &'a [Embedding]) -> Self {
         let has_enough = templates.len() >= *ENTRY_PICTURES.start();
         let pictures = &templates[..templates.len().min(*ENTRY_PICTURES.end())];
@@ -112,7 +114,7 @@ fn checks(subjects: &[Subject<'_>], threads: usize) -> Result<Vec<Check>, Evalua
     let fitted = [fit(&halves[0], threads)?, fit(&halves[1], threads)?];
     let settings = CHECKED_GALLERY_SIZES
         .into_iter()
-        .flat_map(|customers| CHECKED_FPIR.map(|target_fpir| (customers, target_fpir)));
+        .flat_map(|customers| CHECKED_TARGET_FPIRS.map(|target_fpir| (customers, target_fpir)));
     let check = |(customers, target_fpir)| {
         let [first, second] = [0, 1].map(|half| {
             let threshold = fitted[half].threshold(target_fpir, customers);
@@ -134,7 +136,7 @@ pub fn table(calibrated: &Calibrated) -> Table {
         "target in interval",
     ]);
     for Check { customers, target_fpir, fpir, has_target_in_interval } in &calibrated.checks {
-        table.row([
+        table.add_row([
             customers.to_string(),
             format!("{:.1} %", target_fpir * 100.0),
             percent_with_interval(fpir),
@@ -146,11 +148,11 @@ pub fn table(calibrated: &Calibrated) -> Table {
 
 /// Returns the number of people who are identified as somebody else, and the number of trials.
 ///
-/// Each person is tried once, by the first picture, in a gallery of other people that starts at a
-/// different entry for each person.
+/// Each person has one trial: the first picture is the probe, and the gallery consists of `customers`
+/// other people, beginning at a different entry for each person.
 fn false_positives(subjects: &[Subject<'_>], customers: usize, threshold: f32) -> (u64, u64) {
     let entries = entries(subjects);
-    // The gallery must not contain the probe's own entry.
+    // The other people are too few for a gallery of this size.
     if customers >= entries.len() {
         return (0, 0);
     }
@@ -164,12 +166,12 @@ fn false_positives(subjects: &[Subject<'_>], customers: usize, threshold: f32) -
     (positives as u64, subjects.len() as u64)
 }
 
-/// Returns the gallery entries with the ids of their people.
+/// Returns the gallery entries, each with the id of its person.
 fn entries<'a>(subjects: &'a [Subject<'_>]) -> Vec<(usize, &'a Embedding)> {
     subjects.iter().filter_map(|subject| Some((subject.id, subject.entry.as_ref()?))).collect()
 }
 
-/// Fits a calibration to people.
+/// Fits a calibration to `subjects`.
 fn fit(subjects: &[Subject<'_>], threads: usize) -> Result<Calibration, EvaluateError> {
     let scores = NonMatedScores::of(subjects, threads)?;
     let customers: Vec<u32> =
@@ -178,43 +180,43 @@ fn fit(subjects: &[Subject<'_>], threads: usize) -> Result<Calibration, Evaluate
         .map(|comparisons| scores.threshold_reached_by(comparisons));
     let mut thresholds: Vec<Vec<f32>> = Vec::new();
     for size in &customers {
-        let gallery = scores.with_gallery(*size as usize, tail);
-        let mut lowest = -1.0f32;
-        let row = FPIR.iter().enumerate().map(|(column, fpir)| {
-            // Rounded upwards, and never below the neighbours: chance must not make the threshold
-            // of a larger gallery or of a lower FPIR less strict.
+        let gallery = scores.gallery_model(*size as usize, tail);
+        let mut lower_bound = -1.0f32;
+        let row = TARGET_FPIRS.iter().enumerate().map(|(column, fpir)| {
+            // A threshold is rounded up. It is never below the threshold of a smaller gallery or of
+            // a higher FPIR, although measured thresholds can be, by chance.
             let rounded = (gallery.threshold(*fpir) * 1e4).ceil() / 1e4;
             let of_smaller_gallery = thresholds.last().map_or(-1.0, |row| row[column]);
-            lowest = (rounded as f32).min(1.0).max(of_smaller_gallery).max(lowest);
-            lowest
+            lower_bound = (rounded as f32).min(1.0).max(of_smaller_gallery).max(lower_bound);
+            lower_bound
         });
         let row = row.collect();
         thresholds.push(row);
     }
-    Calibration::new(subjects.len() as u32, customers, FPIR.to_vec(), thresholds)
-        .map_err(|e| EvaluateError::TooLittle(e.to_string()))
+    Calibration::new(subjects.len() as u32, customers, TARGET_FPIRS.to_vec(), thresholds)
+        .map_err(|e| EvaluateError::NotEnoughData(e.to_string()))
 }
 
 /// Scores of each picture with the entries of all other people.
 struct NonMatedScores {
-    /// For each picture, in descending order.
+    /// Scores of each picture, in descending order.
     scores: Vec<Vec<f32>>,
     /// Weight of each picture; the sum is 1.
     weights: Vec<f64>,
     /// Number of people.
     people: usize,
-    /// Number of people with an entry. A person's own entry counts as one below the threshold.
+    /// Number of people with an entry. A person's own entry counts as an entry below the threshold.
     entries: usize,
 }
 
 impl NonMatedScores {
-    /// Compares all people.
+    /// Compares each picture with the entries of all other people.
     fn of(subjects: &[Subject<'_>], threads: usize) -> Result<Self, EvaluateError> {
         let entries = entries(subjects);
         if entries.len() < ENTRIES_MIN {
-            return Err(EvaluateError::TooLittle(format!(
-                "one half of the people has {} people with at least {} pictures that show a face, \
-                 {ENTRIES_MIN} are needed",
+            return Err(EvaluateError::NotEnoughData(format!(
+                "one half of the people has {} people with at least {} pictures that show a face; at \
+                 least {ENTRIES_MIN} such people are needed",
                 entries.len(),
                 ENTRY_PICTURES.start()
             )));
@@ -230,8 +232,8 @@ impl NonMatedScores {
         Ok(Self { scores, weights, people: subjects.len(), entries: entries.len() })
     }
 
-    /// Returns the threshold that this number of comparisons reaches, where the pictures of a person
-    /// share one comparison.
+    /// Returns the threshold that `comparisons` comparisons reach, where the pictures of a person
+    /// together count as one picture.
     fn threshold_reached_by(&self, comparisons: f64) -> f64 {
         let people = self.people as f64;
         lowest_threshold(|t| {
@@ -240,18 +242,22 @@ impl NonMatedScores {
     }
 
     /// Returns the weighted mean of a value over all pictures.
-    fn mean(&self, of: impl Fn(&[f32]) -> f64) -> f64 {
-        self.scores.iter().zip(&self.weights).map(|(scores, weight)| weight * of(scores)).sum()
+    fn mean(&self, value: impl Fn(&[f32]) -> f64) -> f64 {
+        self.scores.iter().zip(&self.weights).map(|(scores, weight)| weight * value(scores)).sum()
     }
 
-    /// Returns the model of a gallery size, with the tail measured between two thresholds.
-    fn with_gallery(&self, customers: usize, tail: [f64; 2]) -> GalleryModel<'_> {
-        let mut no_hit = vec![1.0];
+    /// Returns the model of galleries of `customers` people, with a tail that is measured between the
+    /// two thresholds `tail`.
+    fn gallery_model(&self, customers: usize, tail: [f64; 2]) -> GalleryModel<'_> {
+        let mut miss_probability = vec![1.0];
         for c in 0..self.entries {
-            let left = self.entries - c;
-            no_hit.push(no_hit[c] * (left.saturating_sub(customers)) as f64 / left as f64);
+            let remaining = self.entries - c;
+            miss_probability.push(
+                miss_probability[c] * (remaining.saturating_sub(customers)) as f64
+                    / remaining as f64,
+            );
         }
-        let mut gallery = GalleryModel { scores: self, no_hit, tail: [(0.0, 0.0); 2] };
+        let mut gallery = GalleryModel { scores: self, miss_probability, tail: [(0.0, 0.0); 2] };
         gallery.tail = tail.map(|threshold| (threshold, gallery.fpir(threshold)));
         gallery
     }
@@ -260,19 +266,19 @@ impl NonMatedScores {
 /// FPIR of galleries of one size.
 struct GalleryModel<'a> {
     scores: &'a NonMatedScores,
-    /// Probability that none of c people is enrolled, by c.
-    no_hit: Vec<f64>,
-    /// End and start of the range that the tail is measured on: thresholds with their FPIR.
+    /// Probability that a random gallery contains none of c people, at index c.
+    miss_probability: Vec<f64>,
+    /// End and start of the range on which the tail is measured: threshold and FPIR.
     tail: [(f64, f64); 2],
 }
 
 impl GalleryModel<'_> {
     /// Returns the FPIR at a threshold.
     fn fpir(&self, threshold: f64) -> f64 {
-        self.scores.mean(|scores| 1.0 - self.no_hit[count_at_least(scores, threshold)])
+        self.scores.mean(|scores| 1.0 - self.miss_probability[count_at_least(scores, threshold)])
     }
 
-    /// Returns the threshold of an FPIR: measured, or on the exponential tail.
+    /// Returns the threshold for a target FPIR: measured, or extrapolated along the exponential tail.
     fn threshold(&self, fpir: f64) -> f64 {
         let [(end, fpir_at_end), (start, fpir_at_start)] = self.tail;
         if fpir >= fpir_at_end {
@@ -291,7 +297,7 @@ fn count_at_least(scores: &[f32], threshold: f64) -> usize {
 
 /// Returns the lowest threshold that satisfies a monotonic condition, by bisection.
 fn lowest_threshold(is_satisfied: impl Fn(f64) -> bool) -> f64 {
-    // The last step is 0.00003, below the rounding of the thresholds.
+    // The last step is 0.00003, which is less than the rounding of the thresholds.
     const BISECTIONS: u32 = 16;
     let (mut low, mut high) = (-1.0, 1.0 + 1e-6);
     for _ in 0..BISECTIONS {

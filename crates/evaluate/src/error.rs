@@ -28,7 +28,7 @@ pub enum EvaluateError {
     Protocol {
         /// File.
         path: PathBuf,
-        /// Line and reason.
+        /// Line, if known, and reason.
         reason: String,
     },
     /// A picture cannot be decoded.
@@ -50,19 +50,21 @@ pub enum EvaluateError {
     /// A model cannot be loaded.
     #[error("cannot use the models: {0}")]
     Models(#[from] VisionError),
-    /// A picture is in no person's folder.
-    #[error("--cross needs one folder per person, but {path} is in no folder")]
+    /// A picture is not in a person's folder.
+    #[error("--cross needs one folder per person, but {path} is not in a folder")]
     NoFolder {
         /// Picture.
         path: PathBuf,
     },
-    /// Templates come from different models.
-    #[error("the templates have different lengths, {0} and {1} values: use one model for all")]
-    Lengths(usize, usize),
+    /// Templates have different lengths, because they come from different models.
+    #[error(
+        "the templates have different lengths ({0} and {1} values); use the same model for all pictures"
+    )]
+    DifferentLengths(usize, usize),
     /// A stage finds no face in the picture of a speed measurement.
-    #[error("the {0} finds no face in the picture: use a picture with one clearly visible face")]
+    #[error("the {0} finds no face in the picture; use a picture with one clearly visible face")]
     NoFace(&'static str),
     /// The data is too small for a measurement or a calibration.
     #[error("not enough data: {0}")]
-    TooLittle(String),
+    NotEnoughData(String),
 }

@@ -1,4 +1,4 @@
-//! Templates and liveness probabilities of pictures, computed as the box computes them.
+//! Templates and liveness probabilities of pictures, computed in the same way as on the box.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -23,7 +23,7 @@ impl Extractor {
     /// Loads the models that `settings` name.
     ///
     /// # Errors
-    /// If a model is missing, differs from its manifest, or cannot be run.
+    /// If a model is missing, differs from its manifest, or cannot be executed.
     pub fn load(settings: &Settings) -> Result<Self, VisionError> {
         let load = |name: &str, role| Model::load(name, role);
         Ok(Self {
@@ -75,7 +75,7 @@ impl Extractor {
         let picture = read_picture(path)
             .map_err(|e| EvaluateError::Picture { path: path.to_owned(), reason: e.to_string() })?;
         let faces = self.detector.detect(&picture).map_err(extraction_error(path))?;
-        Ok(subject(&picture, faces).map(|face| (picture, face)))
+        Ok(subject_face(&picture, faces).map(|face| (picture, face)))
     }
 }
 
@@ -98,9 +98,9 @@ fn extraction_error(path: &Path) -> impl Fn(VisionError) -> EvaluateError + '_ {
 /// Least width of the subject's face relative to the widest face.
 const SUBJECT_WIDTH_MIN: f32 = 0.5;
 
-/// Returns the face of the subject: among the large faces, the one nearest to the centre. Pictures of
-/// research sets contain bystanders.
-fn subject(picture: &Picture, faces: Vec<Face>) -> Option<Face> {
+/// Returns the face of the subject: the large face that is nearest to the centre. Pictures of research
+/// data sets also show bystanders.
+fn subject_face(picture: &Picture, faces: Vec<Face>) -> Option<Face> {
     let widest = faces.iter().map(|f| f.bounds.width).fold(0.0, f32::max);
     let centre = [picture.width() as f32 / 2.0, picture.height() as f32 / 2.0];
     let distance = |face: &Face| {
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subject_is_central_face_and_no_bystander() {
+    fn subject_is_large_central_face() {
         let face = |x, width| Face {
             bounds: Rect { x, y: 100.0 - width / 2.0, width, height: width },
             landmarks: [[0.0; 2]; LANDMARK_COUNT],
@@ -128,7 +128,7 @@ mod tests {
         };
         let picture = Picture::filled(200, 200, [0; 3]);
         let faces = vec![face(0.0, 60.0), face(75.0, 50.0), face(95.0, 10.0)];
-        assert_eq!(subject(&picture, faces).unwrap().bounds.x, 75.0);
-        assert!(subject(&picture, vec![]).is_none());
+        assert_eq!(subject_face(&picture, faces).unwrap().bounds.x, 75.0);
+        assert!(subject_face(&picture, vec![]).is_none());
     }
 }

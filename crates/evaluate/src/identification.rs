@@ -38,8 +38,8 @@ pub struct Identification {
     /// Number of attacks that show enrolled people.
     #[serde(rename = "spoofs")]
     pub attacks: u64,
-    /// Different pictures without a face. Such a probe matches nobody; an enrolled person with no
-    /// other picture is never found.
+    /// Number of different pictures without a face. A probe without a face matches nobody. A person
+    /// whose enrolment pictures all lack a face is never found.
     pub failures_to_detect: usize,
     /// FNIR by FPIR, with the threshold taken from the non-mated probes. A mated probe counts as
     /// rejected if its score is below the threshold, or if it is misidentified.
@@ -52,7 +52,7 @@ pub struct Identification {
     pub detail: Detail,
 }
 
-/// Rates at a threshold that the calibration sets beforehand.
+/// Rates at a threshold that comes from the calibration, not from the probes.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct CalibratedRates {
     /// Lowest accepted score, for the largest gallery.
@@ -69,13 +69,13 @@ pub struct CalibratedRates {
 /// Data for plots and lists of failures.
 #[derive(Debug)]
 pub struct Detail {
-    /// FPIR and FNIR.
+    /// FPIR and FNIR by threshold.
     pub det: Vec<DetPoint>,
     /// Highest scores of mated probes.
     pub mated: Histogram,
     /// Highest scores of non-mated probes.
     pub non_mated: Histogram,
-    /// FPIR and operating point of the failures, if there are enough non-mated probes.
+    /// FPIR and operating point for the lists of failures, if there are enough non-mated probes.
     pub failure_point: Option<(f64, OperatingPoint)>,
     /// Pictures of mated probes that are rejected or misidentified.
     pub false_negatives: Vec<usize>,
@@ -97,7 +97,7 @@ pub struct Extracted<'a> {
 #[derive(Clone, Copy)]
 struct Probe {
     picture: usize,
-    /// Highest score in the gallery; minus infinity without a face or with an empty gallery.
+    /// Highest score in the gallery; minus infinity without a face or for an empty gallery.
     score: f32,
     /// True if the person with the highest score is the person of the probe.
     is_correct: bool,
@@ -113,8 +113,9 @@ struct Probes {
     attacks: Vec<Probe>,
 }
 
-/// Identifies the probes of each trial in the box's gallery, with one picture per probe and without
-/// the margin between the first and the second customer. `rates` are FPIRs besides [`FPIR`].
+/// Identifies the probes of each trial with the [`Gallery`] of the box, with one picture per probe and
+/// without the margin between the first and the second customer. The FNIR is measured at [`FPIR`] and
+/// at the additional FPIRs `rates`.
 pub fn measure(
     split: &Split,
     extracted: &Extracted<'_>,
@@ -183,17 +184,17 @@ impl Probes {
     }
 }
 
-/// Enrols the gallery of a trial.
+/// Returns the gallery of a trial, with its people enrolled.
 fn gallery(trial: &Trial, templates: &[Option<Embedding>]) -> Gallery {
     let mut gallery = Gallery::default();
     for (index, person) in trial.gallery.iter().enumerate() {
-        let found = person.pictures.iter().filter_map(|picture| templates[*picture].as_ref());
-        gallery.insert(customer_id(index), found);
+        let embeddings = person.pictures.iter().filter_map(|picture| templates[*picture].as_ref());
+        gallery.insert(customer_id(index), embeddings);
     }
     gallery
 }
 
-/// Returns the customer id of a person in the gallery.
+/// Returns the customer id of the person at `index` of the gallery.
 fn customer_id(index: usize) -> CustomerId {
     CustomerId(uuid::Uuid::from_u128(index as u128))
 }
@@ -227,7 +228,7 @@ fn calibrated_rates(
             attacks_accepted: share(&probes.attacks, &is_positive),
         }
     };
-    // Modes other than `off` need the measured probabilities.
+    // All modes except `off` need the measured probabilities.
     let is_measured = |mode: &PadMode| *mode == PadMode::Off || !extracted.liveness.is_empty();
     let modes = PAD_MODES.into_iter().filter(|(_, mode)| is_measured(mode));
     modes.map(|(name, mode)| (name, rates(mode))).collect()

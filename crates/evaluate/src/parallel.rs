@@ -1,4 +1,4 @@
-//! Work on several threads, with results that do not depend on their number.
+//! Work on several threads, with results that do not depend on the number of threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,8 +6,8 @@ use std::thread;
 
 use super::{EvaluateError, Progress};
 
-/// Folds items on several threads: each thread has a state of its own and takes the next item until
-/// none is left. Returns one state per thread, in no particular order.
+/// Folds items on several threads. Each thread has its own state, and takes the next item until no item
+/// is left. Returns one state per thread, in no particular order.
 pub(crate) fn fold<T: Sync, S: Send>(
     items: &[T],
     threads: usize,
@@ -15,7 +15,7 @@ pub(crate) fn fold<T: Sync, S: Send>(
     step: impl Fn(&mut S, usize, &T) + Sync,
 ) -> Vec<S> {
     let next = AtomicUsize::new(0);
-    let work = || {
+    let run_worker = || {
         let mut state = init();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -25,7 +25,7 @@ pub(crate) fn fold<T: Sync, S: Send>(
     };
     let threads = threads.clamp(1, items.len().max(1));
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run_worker)).collect();
         let join = |worker: thread::ScopedJoinHandle<'_, S>| match worker.join() {
             Ok(state) => state,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -34,12 +34,12 @@ pub(crate) fn fold<T: Sync, S: Send>(
     })
 }
 
-/// Applies `map` to each picture on several threads, each with models of its own from `load`, and
-/// returns the results in the order of `pictures`.
+/// Applies `map` to each picture on several threads, and returns the results in the order of
+/// `pictures`. Each thread loads its own models with `load`.
 ///
 /// # Errors
-/// The error of `load`, or of the first picture in their order that fails; the remaining pictures
-/// are skipped.
+/// The error of `load`, or the error of `map` for the first picture that fails in the order of
+/// `pictures`. The remaining pictures are skipped.
 pub fn map_pictures<M: Send, T: Send>(
     pictures: &[PathBuf],
     threads: usize,
@@ -47,8 +47,8 @@ pub fn map_pictures<M: Send, T: Send>(
     map: impl Fn(&mut M, &Path) -> Result<T, EvaluateError> + Sync,
     progress: &Progress,
 ) -> Result<Vec<T>, EvaluateError> {
-    // Pictures start in order, and each started one is finished. Hence the first picture that fails
-    // has started before a later one can set this flag.
+    // Pictures start in order, and each started picture is finished. Therefore, the first picture that
+    // fails has started before a later picture can set this flag.
     let has_failed = AtomicBool::new(false);
     let init = || {
         let models = load();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn each_thread_loads_models_of_its_own() {
+    fn each_thread_loads_its_own_models() {
         let loaded = AtomicUsize::new(0);
         let load = || Ok(loaded.fetch_add(1, Ordering::Relaxed));
         let map = |_: &mut usize, _: &Path| Ok(());
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn error_is_that_of_first_picture_that_fails() {
+    fn first_failing_picture_determines_error() {
         for threads in [1, 4] {
             let map = |_: &mut (), path: &Path| match number(path) {
                 n if n >= 20 => {
@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn failing_load_results_in_error() {
-        let load = || -> Result<(), EvaluateError> { Err(EvaluateError::TooLittle("no".into())) };
+        let load =
+            || -> Result<(), EvaluateError> { Err(EvaluateError::NotEnoughData("no".into())) };
         let map = |_: &mut (), _: &Path| Ok(());
         let progress = Progress::new("testing", 9);
         assert!(map_pictures(&pictures(9), 2, load, map, &progress).is_err());

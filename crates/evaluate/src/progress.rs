@@ -7,7 +7,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Interval at which the bar is redrawn.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Progress bar on standard error; drawn on a terminal only, and removed when it is dropped.
+/// Progress bar on standard error. The bar is drawn only on a terminal, and is removed when this value
+/// is dropped.
 pub struct Progress(ProgressBar);
 
 impl Progress {

@@ -25,9 +25,9 @@ pub struct Speed {
     pub picture: [u32; 2],
     /// Width and height of the detector's input in pixels.
     pub detector: [u32; 2],
-    /// Customers in the gallery.
+    /// Number of customers in the gallery.
     pub customers: usize,
-    /// Threads of the program; the measurement uses one.
+    /// Number of threads of the program; the measurement uses one of them.
     pub threads: Option<u64>,
     /// Resident memory of the program in bytes.
     pub resident_bytes: Option<u64>,
@@ -40,18 +40,19 @@ pub struct Speed {
 pub struct Stage {
     /// Name of the stage.
     pub name: &'static str,
-    /// Median.
+    /// Median in microseconds.
     pub median_us: f64,
-    /// 95th percentile.
+    /// 95th percentile in microseconds.
     pub p95_us: f64,
 }
 
-/// Runs before the measurement, which fill caches and allocate memory.
+/// Number of runs before the measurement, which fill caches and allocate memory.
 const WARM_UP_RUNS: usize = 3;
 /// Seed of the random gallery.
 const GALLERY_SEED: u64 = 1;
 
-/// Runs each stage of a frame that shows `picture`, with a gallery of `customers`.
+/// Measures each stage of a frame that shows `picture` in `runs` runs, with a gallery of `customers`
+/// random customers.
 ///
 /// # Errors
 /// If a model cannot be used, or a stage finds no face in the picture.
@@ -67,8 +68,8 @@ pub fn measure(
     let embedder = Embedder::load(&settings.embedder)?;
     let mut liveness = PadModel::new(&Model::load(&settings.liveness, Role::Pad)?)?;
     let no_face = EvaluateError::NoFace;
-    let purpose_giver = ();
-    let purpose = Purpose::recognition(&purpose_giver);
+    let window = ();
+    let purpose = Purpose::recognition(&window);
 
     let jpeg = jpeg(picture);
     let face = detector.detect(picture)?.into_iter().next().ok_or(no_face("detector"))?;
@@ -77,13 +78,15 @@ pub fn measure(
     let gallery = random_gallery(customers, probe.values().len());
 
     let stages = vec![
-        stage("decode", runs, || keep(decode_picture(&jpeg)))?,
-        stage("detect", runs, || keep(detector.detect(picture)?))?,
-        stage("align", runs, || keep(align(picture, &face.landmarks)))?,
-        stage("liveness", runs, || keep(liveness.bona_fide_probability(picture, &face.bounds)?))?,
-        stage("embed", runs, || keep(embedder.embed(&aligned, &purpose)?))?,
-        stage("search", runs, || keep(gallery.rank(&probe)))?,
-        stage("frame", runs, || {
+        measure_stage("decode", runs, || keep(decode_picture(&jpeg)))?,
+        measure_stage("detect", runs, || keep(detector.detect(picture)?))?,
+        measure_stage("align", runs, || keep(align(picture, &face.landmarks)))?,
+        measure_stage("liveness", runs, || {
+            keep(liveness.bona_fide_probability(picture, &face.bounds)?)
+        })?,
+        measure_stage("embed", runs, || keep(embedder.embed(&aligned, &purpose)?))?,
+        measure_stage("search", runs, || keep(gallery.rank(&probe)))?,
+        measure_stage("frame", runs, || {
             for face in detector.detect(picture)? {
                 let Some(aligned) = align(picture, &face.landmarks) else { continue };
                 let Some(probe) = embedder.embed(&aligned, &purpose)? else { continue };
@@ -104,8 +107,8 @@ pub fn measure(
     })
 }
 
-/// Runs one stage, and returns its times.
-fn stage(
+/// Runs one stage repeatedly, and returns its times.
+fn measure_stage(
     name: &'static str,
     runs: usize,
     mut work: impl FnMut() -> Result<(), EvaluateError>,
@@ -131,13 +134,13 @@ fn thread_cpu_time() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
-/// Prevents the compiler from removing the computation of a value that is not used.
+/// Prevents the compiler from removing the computation of a value that nothing else uses.
 fn keep<T>(value: T) -> Result<(), EvaluateError> {
     black_box(value);
     Ok(())
 }
 
-/// Encodes a picture as a camera does.
+/// Encodes a picture as JPEG, the format of many cameras.
 fn jpeg(picture: &Picture) -> Vec<u8> {
     let mut jpeg = Cursor::new(Vec::new());
     image::RgbImage::from_raw(picture.width(), picture.height(), picture.rgb().to_vec())
@@ -160,7 +163,7 @@ fn random_gallery(customers: usize, dimension: usize) -> Gallery {
     gallery
 }
 
-/// Returns a number of `/proc/self/status`.
+/// Returns the number behind `key` in `/proc/self/status`.
 fn process_status(key: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
@@ -174,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_stage_of_real_face_takes_time() {
+    fn every_stage_for_real_face_takes_time() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../simulation/portraits/person_a_1.jpg");
         let picture = instored_imaging::read_picture(path.as_ref()).unwrap();
         let settings = instored_vision::Settings {

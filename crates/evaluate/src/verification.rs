@@ -27,7 +27,7 @@ const FAILURES_FMR: f64 = 1e-3;
 /// Maximum number of listed failures of each kind.
 const LISTED_FAILURES_MAX: usize = 60;
 
-/// Share of cross comparisons whose scores are kept: those that the highest FMR needs.
+/// Share of cross comparisons whose scores are kept. The highest FMR, 0.01, must be below this share.
 const KEPT_SHARE: f64 = 0.011;
 
 /// Results of a verification.
@@ -35,7 +35,7 @@ const KEPT_SHARE: f64 = 0.011;
 pub struct Verification {
     /// Number of different pictures.
     pub pictures: usize,
-    /// Pictures without a face; every comparison with one counts as rejected.
+    /// Number of pictures without a face; every comparison with such a picture counts as rejected.
     pub failures_to_detect: usize,
     /// Number of mated comparisons.
     #[serde(rename = "genuine")]
@@ -55,13 +55,13 @@ pub struct Verification {
 /// Data for plots and lists of failures.
 #[derive(Debug)]
 pub struct Detail {
-    /// FMR and FNMR.
+    /// FMR and FNMR by threshold.
     pub det: Vec<DetPoint>,
     /// Scores of mated comparisons.
     pub mated: Histogram,
     /// Scores of non-mated comparisons.
     pub non_mated: Histogram,
-    /// FMR and operating point of the failures, if there are enough non-mated comparisons.
+    /// FMR and operating point for the lists of failures, if there are enough non-mated comparisons.
     pub failure_point: Option<(f64, OperatingPoint)>,
     /// Mated comparisons below the threshold, by ascending score.
     pub false_non_matches: Vec<Comparison>,
@@ -69,7 +69,7 @@ pub struct Detail {
     pub false_matches: Vec<Comparison>,
 }
 
-/// Scores of non-mated comparisons: the highest in full, all in the histogram.
+/// Non-mated comparisons: those with the highest scores, and a histogram of all scores.
 struct NonMated {
     highest: Vec<Comparison>,
     scores: Scores,
@@ -77,10 +77,12 @@ struct NonMated {
 }
 
 /// Compares the pairs by the templates of their pictures; `None` stands for a picture without a face.
-/// With `with_cross`, all pictures of different people are compared instead of the non-mated pairs.
+/// If `with_cross` is true, all pictures of different people are compared instead of the non-mated
+/// pairs.
 ///
 /// # Errors
-/// If templates have different lengths, or with `with_cross` a picture is in no person's folder.
+/// If templates have different lengths, or if `with_cross` is true and a picture is not in a person's
+/// folder.
 pub fn measure(
     pairs: &Pairs,
     templates: &[Option<Embedding>],
@@ -142,7 +144,7 @@ pub fn measure(
 }
 
 impl NonMated {
-    /// Takes the non-mated pairs of the protocol.
+    /// Creates the value from the non-mated pairs of the protocol.
     fn of_pairs(mut comparisons: Vec<Comparison>) -> Self {
         comparisons.sort_by(|a, b| b.score.total_cmp(&a.score));
         let scores = Scores::top_of(scores_of(&comparisons), comparisons.len() as u64);

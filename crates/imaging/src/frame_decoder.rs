@@ -10,7 +10,7 @@ impl FrameLayout {
     /// Decodes the picture in a buffer.
     ///
     /// # Errors
-    /// If `bytes` are shorter than the frame, or are damaged.
+    /// If `bytes` are shorter than the frame or are damaged.
     pub fn decode(&self, bytes: &[u8]) -> Result<Picture, FrameError> {
         let (width, height) = (self.width as u32, self.height as u32);
         if self.pixel_format == PixelFormat::Mjpg {
@@ -56,7 +56,7 @@ mod tests {
         layout.decode(bytes).unwrap().rgb().to_vec()
     }
 
-    fn reference(y: u8, u: u8, v: u8, range: LumaRange) -> [u8; 3] {
+    fn reference_rgb(y: u8, u: u8, v: u8, range: LumaRange) -> [u8; 3] {
         let (black, luma, chroma) =
             if range == LumaRange::Full { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
         let y = (f64::from(y) - black) * 255.0 / luma;
@@ -76,7 +76,9 @@ mod tests {
                     let bytes: Vec<u8> = (0..128).flat_map(|y| [2 * y, u, 2 * y + 1, v]).collect();
                     let rgb = yuyv(&bytes, 256, 1, range);
                     for (y, pixel) in rgb.chunks_exact(3).enumerate() {
-                        for (found, expected) in pixel.iter().zip(reference(y as u8, u, v, range)) {
+                        for (found, expected) in
+                            pixel.iter().zip(reference_rgb(y as u8, u, v, range))
+                        {
                             assert!(found.abs_diff(expected) <= 1, "{y} {u} {v} {range:?}");
                             different += u32::from(*found != expected);
                             all += 1;
@@ -103,8 +105,9 @@ mod tests {
         }
     }
 
-    /// Decodes two rows of four pixels with padding: a red and a grey pair above, a blue and a grey
-    /// pair below. In formats that share chroma between rows, both rows have the upper one.
+    /// Decodes two padded rows of four pixels: a red and a grey pair in the upper row, a blue and a
+    /// grey pair in the lower row. In formats whose rows share their chroma, the lower row is red,
+    /// too.
     #[test]
     fn each_pixel_format_is_decoded_without_padding() {
         let (red, blue, grey) = ([254, 0, 0], [0, 0, 255], [128, 128, 128]);
@@ -114,31 +117,31 @@ mod tests {
         let two_rows = |upper: [u8; 3], lower: [u8; 3]| {
             [[upper, upper, grey, grey], [lower, lower, grey, grey]].concat().concat()
         };
-        let g = 126;
+        let yg = 126;
         for (pixel_format, stride, bytes, expected) in [
             (
                 PixelFormat::Yuyv,
                 12,
-                rows(&[&[yr, ur, yr, vr, g, 128, g, 128], &[yb, ub, yb, vb, g, 128, g, 128]]),
+                rows(&[&[yr, ur, yr, vr, yg, 128, yg, 128], &[yb, ub, yb, vb, yg, 128, yg, 128]]),
                 two_rows(red, blue),
             ),
             (
                 PixelFormat::Uyvy,
                 12,
-                rows(&[&[ur, yr, vr, yr, 128, g, 128, g], &[ub, yb, vb, yb, 128, g, 128, g]]),
+                rows(&[&[ur, yr, vr, yr, 128, yg, 128, yg], &[ub, yb, vb, yb, 128, yg, 128, yg]]),
                 two_rows(red, blue),
             ),
             (
                 PixelFormat::Nv12,
                 8,
-                rows(&[&[yr, yr, g, g], &[yr, yr, g, g], &[ur, vr, 128, 128]]),
+                rows(&[&[yr, yr, yg, yg], &[yr, yr, yg, yg], &[ur, vr, 128, 128]]),
                 two_rows(red, red),
             ),
             (
                 PixelFormat::Yu12,
                 8,
                 vec![
-                    [&[yr, yr, g, g], &pad[..], &[yr, yr, g, g], &pad[..]].concat(),
+                    [&[yr, yr, yg, yg], &pad[..], &[yr, yr, yg, yg], &pad[..]].concat(),
                     vec![ur, 128, 77, 77],
                     vec![vr, 128, 77, 77],
                 ],

@@ -2,7 +2,7 @@
 
 use super::PixelFormat;
 
-/// Memory layout of a camera's frames. Created once, when the camera is opened.
+/// Memory layout of a camera's frames. It is created once, when the camera is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameLayout {
     /// Pixel format.
@@ -13,11 +13,11 @@ pub struct FrameLayout {
     pub height: usize,
     /// Bytes from one row of the first plane to the next.
     pub stride: usize,
-    /// Range of luma levels.
+    /// Range of luma values.
     pub luma_range: LumaRange,
 }
 
-/// Range of luma levels, from black to white.
+/// Range of luma values, from black to white.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LumaRange {
     /// 16 to 235, as in broadcasting. The default of V4L2.
@@ -31,8 +31,8 @@ impl FrameLayout {
     /// stride of [`PixelFormat::Mjpg`] is ignored.
     ///
     /// # Errors
-    /// The reason, if a side is 0, if a side is odd but pixels share their chroma in pairs, or if a row
-    /// is longer than the stride.
+    /// Returns the reason if a side is 0, if a side is odd although pairs of pixels share their
+    /// chroma, or if a row is longer than the stride.
     pub fn new(
         pixel_format: PixelFormat,
         width: u32,
@@ -41,13 +41,13 @@ impl FrameLayout {
         luma_range: LumaRange,
     ) -> Result<Self, String> {
         let name = pixel_format.fourcc().escape_ascii().to_string();
-        let (across, down) = match pixel_format {
+        let (width_unit, height_unit) = match pixel_format {
             PixelFormat::Yuyv | PixelFormat::Uyvy => (2, 1),
             PixelFormat::Nv12 | PixelFormat::Yu12 => (2, 2),
             PixelFormat::Rgb3 | PixelFormat::Bgr3 | PixelFormat::Grey | PixelFormat::Mjpg => (1, 1),
         };
-        let is_multiple = |side: u32, of: u32| side > 0 && side.is_multiple_of(of);
-        if !is_multiple(width, across) || !is_multiple(height, down) {
+        let is_valid = |side: u32, unit: u32| side > 0 && side.is_multiple_of(unit);
+        if !is_valid(width, width_unit) || !is_valid(height, height_unit) {
             return Err(format!("{name} does not support a size of {width}x{height} pixels"));
         }
         let layout = Self {
@@ -60,12 +60,15 @@ impl FrameLayout {
         // The chroma rows of YU12 have half the stride.
         let divisor = if pixel_format == PixelFormat::Yu12 { 2 } else { 1 };
         if layout.stride < layout.row_bytes() || !layout.stride.is_multiple_of(divisor) {
-            return Err(format!("{width} pixels of {name} do not fit a row of {stride} bytes"));
+            return Err(format!(
+                "{width} pixels of {name} do not fit into a row of {stride} bytes"
+            ));
         }
         Ok(layout)
     }
 
-    /// Returns the bytes of a row of the first plane, without padding.
+    /// Returns the number of bytes of a row of the first plane, without padding. Returns 0 for
+    /// [`PixelFormat::Mjpg`].
     pub fn row_bytes(&self) -> usize {
         match self.pixel_format {
             PixelFormat::Rgb3 | PixelFormat::Bgr3 => self.width * 3,
@@ -75,7 +78,7 @@ impl FrameLayout {
         }
     }
 
-    /// Returns the bytes of a whole frame, without the padding of the last row.
+    /// Returns the number of bytes of a whole frame, without the padding of the last row.
     pub fn frame_bytes(&self) -> usize {
         let Self { width, height, stride, .. } = *self;
         match self.pixel_format {
@@ -90,14 +93,19 @@ impl FrameLayout {
 mod tests {
     use super::*;
 
-    fn layout(pixel_format: PixelFormat, width: u32, height: u32, stride: u32) -> Option<String> {
+    fn layout_error(
+        pixel_format: PixelFormat,
+        width: u32,
+        height: u32,
+        stride: u32,
+    ) -> Option<String> {
         FrameLayout::new(pixel_format, width, height, stride, LumaRange::Limited).err()
     }
 
     #[test]
     fn unsupported_size_or_stride_is_rejected_with_reason() {
         for pixel_format in PixelFormat::ALL {
-            assert!(layout(pixel_format, 0, 4, 64).is_some(), "{pixel_format:?}");
+            assert!(layout_error(pixel_format, 0, 4, 64).is_some(), "{pixel_format:?}");
         }
         for (pixel_format, width, height) in [
             (PixelFormat::Yuyv, 639, 480),
@@ -105,13 +113,13 @@ mod tests {
             (PixelFormat::Nv12, 640, 479),
             (PixelFormat::Yu12, 639, 479),
         ] {
-            let reason = layout(pixel_format, width, height, 4000).unwrap();
+            let reason = layout_error(pixel_format, width, height, 4000).unwrap();
             assert!(reason.contains(&format!("a size of {width}x{height}")), "{reason}");
         }
-        assert_eq!(layout(PixelFormat::Rgb3, 639, 479, 1917), None);
+        assert_eq!(layout_error(PixelFormat::Rgb3, 639, 479, 1917), None);
         assert_eq!(
-            layout(PixelFormat::Rgb3, 640, 480, 1919).unwrap(),
-            "640 pixels of RGB3 do not fit a row of 1919 bytes"
+            layout_error(PixelFormat::Rgb3, 640, 480, 1919).unwrap(),
+            "640 pixels of RGB3 do not fit into a row of 1919 bytes"
         );
     }
 }

@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
 use super::Picture;
 
-/// Largest side of an image, in pixels. Limits the memory that a file can claim.
+/// Largest side of an image, in pixels. It limits the memory that an image file can use.
 const SIDE_MAX: u32 = 16_384;
 
 /// Error of an image file.
@@ -25,7 +25,7 @@ pub enum ImageFileError {
         reason: String,
     },
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}; name another file in camera.device", path = path.display())]
+    #[error("cannot read {path}: {source}; correct the file or set camera.device to another file", path = path.display())]
     Read {
         /// Path of the file.
         path: PathBuf,
@@ -48,9 +48,9 @@ pub fn read_picture(path: &Path) -> Result<Picture, ImageFileError> {
 /// Decodes a JPEG or PNG image and applies its EXIF orientation.
 ///
 /// # Errors
-/// The reason, if the image cannot be decoded.
+/// Returns the reason if the image cannot be decoded.
 pub fn decode_picture(bytes: &[u8]) -> Result<Picture, String> {
-    // Some messages of decoders end with a line break.
+    // Some decoders end their message with a line break.
     let image = decode(bytes).map_err(|err| err.to_string().trim_end().to_owned())?;
     let rgb = image.into_rgb8();
     let (width, height) = rgb.dimensions();

@@ -9,9 +9,11 @@
 //! | `image_file` | JPEG and PNG files |
 //!
 //! Rules:
-//! 1. A [`Picture`] is 8-bit RGB, row by row, without padding; its length always matches its size.
+//! 1. A [`Picture`] contains 8-bit RGB pixels, row by row, without padding. Its length always
+//!    matches its size.
 //! 2. A buffer from a camera is read completely or rejected. It is never read past its end.
-//! 3. Colours are converted when they are first requested; luma is available without conversion.
+//! 3. A frame is converted to RGB when its colours are first requested. Its luma is available
+//!    without this conversion.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,11 @@
 //! Decoding of Motion JPEG frames of webcams.
 //!
-//! Such frames differ from JPEG files in two ways: many omit the Huffman tables, which are then those
-//! of annex K of the JPEG standard (ITU-T T.81), and the buffer may contain bytes after the end of the
-//! image. A frame without an end marker is truncated and rejected. A frame that lost bytes before its
-//! end marker cannot always be detected; it is decoded with grey areas.
+//! Such frames differ from JPEG files in two ways. Many frames omit the Huffman tables; the tables
+//! of annex K of the JPEG standard (ITU-T T.81) then apply. The buffer may contain bytes after the
+//! end of the image.
+//!
+//! A frame without an end marker is truncated and is rejected. The loss of bytes before the end
+//! marker cannot always be detected; such a frame is decoded with grey areas.
 
 use std::borrow::Cow;
 
@@ -14,16 +16,16 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::{FrameError, Picture};
 
-/// Decodes one frame, which must have the negotiated size.
+/// Decodes a frame of `width` × `height` pixels.
 ///
 /// # Errors
 /// If the frame is truncated, damaged or of another size.
 pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Picture, FrameError> {
-    let damaged = |reason: String| FrameError(format!("MJPG: {reason}"));
-    // The decoder would fill a truncated frame with grey.
+    let mjpg_error = |reason: String| FrameError(format!("MJPG: {reason}"));
+    // A truncated frame is rejected here, because the decoder would fill it with grey.
     let end = bytes.windows(2).rposition(|pair| pair == [0xFF, EOI]);
     let Some(end) = end else {
-        return Err(damaged(format!("no end marker in {} bytes", bytes.len())));
+        return Err(mjpg_error(format!("no end marker in {} bytes", bytes.len())));
     };
     let bytes = with_huffman_tables(&bytes[..end + 2]);
     let options = DecoderOptions::default()
@@ -32,20 +34,22 @@ pub(super) fn decode(bytes: &[u8], width: u32, height: u32) -> Result<Picture, F
         .set_max_height(height as usize)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_ref()), options);
-    decoder.decode_headers().map_err(|err| damaged(err.to_string()))?;
+    decoder.decode_headers().map_err(|err| mjpg_error(err.to_string()))?;
     if decoder.dimensions() != Some((width as usize, height as usize)) {
-        return Err(damaged(format!("size is not {width}x{height} pixels")));
+        return Err(mjpg_error(format!("size is not {width}x{height} pixels")));
     }
-    let rgb = decoder.decode().map_err(|err| damaged(err.to_string()))?;
-    Picture::new(width, height, rgb).map_err(|err| damaged(err.to_string()))
+    let rgb = decoder.decode().map_err(|err| mjpg_error(err.to_string()))?;
+    Picture::new(width, height, rgb).map_err(|err| mjpg_error(err.to_string()))
 }
 
+// Second bytes of the JPEG markers for start of image, end of image, start of scan and Huffman
+// table.
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
 const DHT: u8 = 0xC4;
 
-/// Returns the frame with its Huffman tables, or with those of the standard if it has none.
+/// Returns the frame with its own Huffman tables, or with the standard tables if it has none.
 fn with_huffman_tables(jpeg: &[u8]) -> Cow<'_, [u8]> {
     if !jpeg.starts_with(&[0xFF, SOI]) || segment_markers(jpeg).any(|marker| marker == DHT) {
         return Cow::Borrowed(jpeg);
@@ -58,7 +62,8 @@ fn with_huffman_tables(jpeg: &[u8]) -> Cow<'_, [u8]> {
         (0x01, &DC_CHROMA_LENGTHS, &DC_VALUES[..]),
         (0x11, &AC_CHROMA_LENGTHS, &AC_CHROMA_VALUES[..]),
     ] {
-        let length = u8::try_from(2 + 1 + 16 + values.len()).expect("162 values at most");
+        let length =
+            u8::try_from(2 + 1 + 16 + values.len()).expect("a table has at most 162 values");
         complete.extend([0xFF, DHT, 0, length, class_and_id]);
         complete.extend(lengths);
         complete.extend(values);
@@ -67,7 +72,7 @@ fn with_huffman_tables(jpeg: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(complete)
 }
 
-/// Returns the markers before the scan.
+/// Returns the markers of the segments before the scan.
 fn segment_markers(jpeg: &[u8]) -> impl Iterator<Item = u8> + '_ {
     let mut rest = &jpeg[2..];
     std::iter::from_fn(move || {
@@ -78,7 +83,8 @@ fn segment_markers(jpeg: &[u8]) -> impl Iterator<Item = u8> + '_ {
     })
 }
 
-// ITU-T T.81, tables K.3 to K.6: number of codes with 1, 2, … 16 bits, and their values.
+// Huffman tables (ITU-T T.81, tables K.3 to K.6). The lengths are the numbers of codes of 1, 2, …
+// 16 bits; the values are those of the codes.
 const DC_LUMA_LENGTHS: [u8; 16] = [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0];
 const DC_CHROMA_LENGTHS: [u8; 16] = [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0];
 const DC_VALUES: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
@@ -145,18 +151,18 @@ mod tests {
     }
 
     fn without_huffman_tables(jpeg: &[u8]) -> Vec<u8> {
-        let (mut stripped, mut at) = (jpeg[..2].to_vec(), 2);
+        let (mut stripped, mut start) = (jpeg[..2].to_vec(), 2);
         loop {
-            let marker = jpeg[at + 1];
-            let length = 2 + usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]]));
+            let marker = jpeg[start + 1];
+            let length = 2 + usize::from(u16::from_be_bytes([jpeg[start + 2], jpeg[start + 3]]));
             if marker == SOS {
-                stripped.extend(&jpeg[at..]);
+                stripped.extend(&jpeg[start..]);
                 return stripped;
             }
             if marker != DHT {
-                stripped.extend(&jpeg[at..at + length]);
+                stripped.extend(&jpeg[start..start + length]);
             }
-            at += length;
+            start += length;
         }
     }
 
@@ -175,7 +181,7 @@ mod tests {
     #[test]
     fn frame_without_huffman_tables_decodes_the_same() {
         let (complete, stripped) = (jpeg(), without_huffman_tables(&jpeg()));
-        assert!(stripped.len() + 400 < complete.len(), "nothing was stripped");
+        assert!(stripped.len() + 400 < complete.len(), "the tables were not removed");
         assert_eq!(decoded(&stripped).unwrap(), decoded(&complete).unwrap());
     }
 
@@ -226,9 +232,9 @@ mod tests {
             flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..8),
         ) {
             let mut bytes = jpeg();
-            for (at, flip) in flips {
-                let at = at.index(bytes.len());
-                bytes[at] ^= flip;
+            for (index, flip) in flips {
+                let position = index.index(bytes.len());
+                bytes[position] ^= flip;
             }
             if let Err(err) = decoded(&bytes) {
                 prop_assert!(err.to_string().starts_with("MJPG: "));

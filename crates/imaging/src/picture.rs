@@ -9,16 +9,17 @@ use std::time::Duration;
 pub struct Picture {
     width: u32,
     height: u32,
-    /// Empty only while `lazy` can still provide the colours.
+    /// Pixels; empty until `lazy` is converted.
     rgb: OnceLock<Vec<u8>>,
     lazy: Option<Arc<dyn LazyFrame>>,
 }
 
 /// Frame in a camera's own format, converted to RGB on demand.
 ///
-/// Most frames show no change, which is detected from luma alone; their colours are never needed.
+/// Most frames show no motion. Motion is detected from luma alone, so that most frames are never
+/// converted.
 pub trait LazyFrame: Send + Sync {
-    /// Converts the frame to RGB: three bytes per pixel, of the size of the picture.
+    /// Converts the frame to RGB, three bytes for each pixel of the picture.
     fn to_rgb(&self) -> Vec<u8>;
     /// Replaces the contents of `into` with the luma, 0 to 255, of every `step`th pixel of row `y`.
     fn sample_luma(&self, y: usize, step: usize, into: &mut Vec<u8>);
@@ -98,7 +99,7 @@ impl Picture {
     }
 
     /// Replaces the contents of `into` with the luma, 0 to 255, of every `step`th pixel of row `y`.
-    /// Of an RGB picture it is approximated by green. Does not convert colours.
+    /// A frame is not converted to RGB for this. For an RGB picture, green approximates luma.
     pub fn sample_luma(&self, y: usize, step: usize, into: &mut Vec<u8>) {
         match &self.lazy {
             Some(lazy) => lazy.sample_luma(y, step, into),
@@ -111,7 +112,7 @@ impl Picture {
     }
 }
 
-/// Compares size and colours, whether they are converted yet or not.
+/// Compares sizes and colours. Frames are converted to RGB first.
 impl PartialEq for Picture {
     fn eq(&self, other: &Self) -> bool {
         (self.width, self.height) == (other.width, other.height) && self.rgb() == other.rgb()
@@ -120,7 +121,7 @@ impl PartialEq for Picture {
 
 impl Eq for Picture {}
 
-/// Prints the size only: pixels must not reach a log.
+/// Prints only the size, because pixels must not be logged.
 impl fmt::Debug for Picture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Picture({}x{})", self.width, self.height)
@@ -132,7 +133,7 @@ impl fmt::Debug for Picture {
 pub struct Frame {
     /// Picture.
     pub picture: Picture,
-    /// Capture time since the camera was opened; monotonic.
+    /// Time from the opening of the camera to the capture; it never decreases.
     pub captured_at: Duration,
 }
 
@@ -141,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mirrored_picture_has_columns_reversed() {
+    fn mirrored_picture_has_reversed_columns() {
         let picture = Picture::new(3, 2, (0..18).collect()).unwrap();
         let mirrored = picture.mirrored();
         assert_eq!(mirrored.rgb()[..9], [6, 7, 8, 3, 4, 5, 0, 1, 2]);

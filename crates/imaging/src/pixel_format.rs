@@ -3,8 +3,8 @@
 /// Four-character code of a pixel format, as in V4L2.
 pub type FourCc = [u8; 4];
 
-/// Pixel format of a frame, in order of preference: formats that are cheaper to decode come first,
-/// formats without colour last.
+/// Pixel format of a frame. The variants are in order of preference: formats that take less time to
+/// decode come first, formats without colour last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum PixelFormat {
     /// Red, green, blue.
@@ -15,9 +15,9 @@ pub enum PixelFormat {
     Yuyv,
     /// 4:2:2, packed as U, luma, V, luma.
     Uyvy,
-    /// 4:2:0, a plane of luma and a plane of interleaved chroma.
+    /// 4:2:0, with a plane of luma and a plane of U and V values in turn.
     Nv12,
-    /// 4:2:0, three planes.
+    /// 4:2:0, with a plane each of luma, U and V.
     Yu12,
     /// Motion JPEG.
     Mjpg,

@@ -2,7 +2,8 @@
 
 use fast_image_resize as fir;
 use fir::images::{TypedImage, TypedImageRef};
-// Typed for one kind of pixel: code for all kinds would add 2 MB to the program.
+// The code is limited to one pixel type, because code for all pixel types would add 2 MB to the
+// program.
 use fir::pixels::U8x3;
 
 use super::Picture;
@@ -15,14 +16,14 @@ pub struct Scaler(fir::Resizer);
 pub type CropRect = [f32; 4];
 
 impl Scaler {
-    /// Resizes a picture with a bilinear filter over all of its pixels (antialiased).
+    /// Resizes a picture with a bilinear filter over all of its pixels, which prevents aliasing.
     pub fn resize(&mut self, picture: &Picture, width: u32, height: u32) -> Picture {
         let bilinear = fir::ResizeAlg::Convolution(fir::FilterType::Bilinear);
         self.scale(picture, width, height, &fir::ResizeOptions::new().resize_alg(bilinear))
     }
 
-    /// Resizes a part of a picture by interpolating between the four nearest pixels (not
-    /// antialiased).
+    /// Resizes a part of a picture by interpolating between the four nearest pixels, without
+    /// antialiasing.
     pub fn crop_and_resize(
         &mut self,
         picture: &Picture,
@@ -31,8 +32,9 @@ impl Scaler {
         height: u32,
     ) -> Picture {
         let bilinear = fir::ResizeAlg::Interpolation(fir::FilterType::Bilinear);
-        let [left, top, across, down] = crop.map(f64::from);
-        let options = fir::ResizeOptions::new().resize_alg(bilinear).crop(left, top, across, down);
+        let [left, top, crop_width, crop_height] = crop.map(f64::from);
+        let options =
+            fir::ResizeOptions::new().resize_alg(bilinear).crop(left, top, crop_width, crop_height);
         self.scale(picture, width, height, &options)
     }
 

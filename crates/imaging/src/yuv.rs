@@ -8,7 +8,7 @@ use super::{LazyFrame, PixelFormat};
 /// Frame in YUYV, UYVY, NV12 or YU12.
 pub(super) struct YuvFrame {
     pub layout: FrameLayout,
-    /// At least the bytes that the layout needs.
+    /// Contents of the frame, of at least [`FrameLayout::frame_bytes`] bytes.
     pub bytes: Vec<u8>,
 }
 
@@ -43,11 +43,12 @@ impl YuvFrame {
         &self.bytes[y * self.layout.stride..][..self.layout.row_bytes()]
     }
 
-    /// Separates luma and chroma of row `y`.
+    /// Copies luma and chroma of row `y` to separate planes.
     fn separate(&self, y: usize, planes: &mut RowPlanes) {
         let FrameLayout { pixel_format, width, height, stride, .. } = self.layout;
         let from = self.row(y);
-        // Planar formats: the chroma planes follow the luma plane. Two rows share their chroma.
+        // In planar formats, the chroma planes follow the luma plane, and two rows share their
+        // chroma.
         let chroma_from = |start| &self.bytes[stride * height + start..];
         match pixel_format {
             PixelFormat::Yuyv => planes.unpack(from, |[y0, u, y1, v]| ([y0, y1], u, v)),
@@ -83,11 +84,11 @@ impl RowPlanes {
         Self { luma: vec![0; width], u: vec![0; width / 2], v: vec![0; width / 2] }
     }
 
-    /// Separates a packed row. `order` splits four bytes into two luma values, U and V.
-    fn unpack(&mut self, row: &[u8], order: impl Fn([u8; 4]) -> ([u8; 2], u8, u8)) {
+    /// Unpacks a packed row. `split` splits four bytes into two luma values, U and V.
+    fn unpack(&mut self, row: &[u8], split: impl Fn([u8; 4]) -> ([u8; 2], u8, u8)) {
         let pairs = self.luma.as_chunks_mut::<2>().0.iter_mut().zip(&mut self.u).zip(&mut self.v);
-        for (((luma, u), v), four) in pairs.zip(row.as_chunks::<4>().0) {
-            (*luma, *u, *v) = order(*four);
+        for (((luma, u), v), bytes) in pairs.zip(row.as_chunks::<4>().0) {
+            (*luma, *u, *v) = split(*bytes);
         }
     }
 }
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sampled_luma_equals_green_of_a_grey_picture() {
+    fn sampled_luma_equals_green_of_grey_picture() {
         for pixel_format in
             [PixelFormat::Yuyv, PixelFormat::Uyvy, PixelFormat::Nv12, PixelFormat::Yu12]
         {
@@ -115,7 +116,7 @@ mod tests {
             let stride = if is_packed { 32 } else { 16 };
             let layout =
                 FrameLayout::new(pixel_format, width, height, stride, LumaRange::Full).unwrap();
-            // Chroma of 128 is grey; luma counts up.
+            // A chroma of 128 is grey. The luma increases by 1 from pixel to pixel.
             let mut bytes = vec![128; stride as usize * 6];
             let position = |x: usize, y: usize| match pixel_format {
                 PixelFormat::Yuyv => y * 32 + 2 * x,

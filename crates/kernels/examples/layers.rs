@@ -1,5 +1,4 @@
-//! Times the layers of the shipped networks with random weights: the cost of the kernels without the
-//! program around them.
+//! Measures the run time of the shipped networks' layers on the kernels, with random weights.
 //!
 //!     cargo run --release -p instored-kernels --example layers -- NETWORK [floats] [RUNS]
 
@@ -36,7 +35,7 @@ impl Network {
     }
 
     /// Adds a 3 × 3 convolution of the picture.
-    fn first(&mut self, outputs: usize, stride: usize) -> usize {
+    fn first_layer(&mut self, outputs: usize, stride: usize) -> usize {
         let window = Window { side: 3, stride, pad: 1 };
         let weights = self.weights(27 * outputs);
         let layer = with_epilogue(outputs, PRELU_SLOPE, |epilogue| {
@@ -76,6 +75,7 @@ impl Network {
         self.push(Op::Pointwise(layer, None), input, Size { height: 1, width: 1 }, outputs)
     }
 
+    /// Returns a layer with random weights.
     fn product(&mut self, inputs: usize, outputs: usize, slope: f32) -> Pointwise {
         let weights = self.weights(inputs * outputs);
         let values: Vec<i8> = weights.iter().map(|weight| (weight * 254.0) as i8).collect();
@@ -124,7 +124,7 @@ const PRELU_SLOPE: f32 = 0.25;
 
 fn sface(isa: InstructionSet, has_int8: bool) -> Plan {
     let mut network = Network::new(112, 112, has_int8);
-    let mut last = network.first(32, 1);
+    let mut last = network.first_layer(32, 1);
     let mut blocks = vec![(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)];
     blocks.extend([(512, 1); 5]);
     blocks.extend([(1024, 2), (1024, 1)]);
@@ -138,7 +138,7 @@ fn sface(isa: InstructionSet, has_int8: bool) -> Plan {
 
 fn mobilefacenet(isa: InstructionSet, has_int8: bool) -> Plan {
     let mut network = Network::new(112, 112, has_int8);
-    let mut last = network.first(64, 2);
+    let mut last = network.first_layer(64, 2);
     last = network.depthwise3(last, 1, PRELU_SLOPE);
     let mut bottlenecks = vec![(128, 2, 64)];
     bottlenecks.extend([(128, 1, 64); 4]);
@@ -164,27 +164,27 @@ fn yunet(isa: InstructionSet, has_int8: bool, height: usize, width: usize) -> Pl
         let sums = network.pointwise(input, outputs, 1.0, None);
         network.depthwise3(sums, 1, 0.0)
     };
-    let mut last = network.first(16, 2);
+    let mut last = network.first_layer(16, 2);
     last = unit(&mut network, last, 16);
     last = network.max_pool(last);
     for outputs in [16, 32, 32, 64] {
         last = unit(&mut network, last, outputs);
     }
-    let mut levels = [0; 3];
-    for (level, units) in levels.iter_mut().zip([2, 2, 3]) {
+    let mut features = [0; 3];
+    for (feature, units) in features.iter_mut().zip([2, 2, 3]) {
         last = network.max_pool(last);
         for _ in 0..units {
             last = unit(&mut network, last, 64);
         }
-        *level = last;
+        *feature = last;
     }
-    for level in [1, 0] {
-        let sum = network.add_upsample2x(levels[level], levels[level + 1]);
-        levels[level] = unit(&mut network, sum, 64);
+    for i in [1, 0] {
+        let sum = network.add_upsample2x(features[i], features[i + 1]);
+        features[i] = unit(&mut network, sum, 64);
     }
-    let outputs = levels.map(|level| {
+    let outputs = features.map(|feature| {
         // Classes, objects, boxes and landmarks: 1, 1, 4 and 10 channels, fused into 16.
-        let heads = network.pointwise(level, 16, 1.0, None);
+        let heads = network.pointwise(feature, 16, 1.0, None);
         network.depthwise3(heads, 1, 1.0)
     });
     network.plan(isa, &outputs)

@@ -1,9 +1,10 @@
-//! Finds the two vectors with the largest dot products for each query and prints their positions, one
-//! line per query.
+//! Finds the two vectors with the largest dot products for each query. Prints their positions, with
+//! one line for each query.
 //!
 //!     cargo run --release -p instored-kernels --example search -- DIMENSION VECTORS QUERIES
 //!
-//! Both files contain 32-bit floats, little-endian, one vector after the other.
+//! VECTORS and QUERIES are files. They contain 32-bit floats, little-endian, one vector after the
+//! other.
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! AVX2 and FMA on x86-64, with two registers per vector. AVX2 has no exact int8 dot product, so weights
-//! are dequantized to `f32` for it.
+//! AVX2 and FMA on x86-64, with two registers per vector. AVX2 has no exact int8 dot product, so
+//! that networks use dequantized `f32` weights.
 
 use std::arch::x86_64::*;
 
@@ -10,13 +10,13 @@ use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, Simd, U8x16};
 pub struct Avx2(());
 
 impl Avx2 {
-    /// Returns the proof, or `None` if the processor lacks an instruction.
+    /// Returns the proof, or `None` if the processor lacks one of the instruction sets.
     pub fn detect() -> Option<Self> {
         let is_supported = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         is_supported.then_some(Self(()))
     }
 
-    /// Runs a kernel, compiled with these instructions.
+    /// Runs a kernel that is compiled for these instruction sets.
     pub fn run(self, kernel: impl Kernel) {
         // SAFETY: a value of this type exists only if the features were detected.
         unsafe { with_features(self, kernel) }
@@ -121,7 +121,7 @@ impl Simd for Avx2 {
             let values = _mm_cvtepi8_epi16(_mm_set1_epi32(i32::from_ne_bytes(values)));
             let values = _mm256_broadcastq_epi64(values);
             for (sum, weights) in sums.iter_mut().zip(weights.as_chunks::<8>().0) {
-                // A register holds two partial sums for each of four columns; `hadd` adds them.
+                // A register holds two partial sums for each of four columns, which `hadd` adds.
                 let [first, second] = [&weights[..4], &weights[4..]].map(|four| {
                     let bytes = _mm_loadu_si128(four.as_ptr().cast());
                     _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), values)

@@ -9,7 +9,7 @@ use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, Simd, U8x16};
 pub struct Avx512(());
 
 impl Avx512 {
-    /// Returns the proof, or `None` if the processor lacks an instruction.
+    /// Returns the proof, or `None` if the processor lacks one of the instruction sets.
     pub fn detect() -> Option<Self> {
         let is_supported = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
@@ -18,7 +18,7 @@ impl Avx512 {
         is_supported.then_some(Self(()))
     }
 
-    /// Runs a kernel, compiled with these instructions.
+    /// Runs a kernel that is compiled for these instruction sets.
     pub fn run(self, kernel: impl Kernel) {
         // SAFETY: a value of this type exists only if the features were detected.
         unsafe { with_features(self, kernel) }
@@ -88,7 +88,7 @@ impl Simd for Avx512 {
         unsafe { _mm512_reduce_max_ps(a) }
     }
 
-    /// Adds 128 to each value: the instruction multiplies unsigned bytes by signed ones.
+    /// Adds 128 to each value, because the instruction multiplies unsigned bytes by signed bytes.
     #[inline(always)]
     fn quantize(self, values: __m512) -> U8x16 {
         unsafe {

@@ -1,5 +1,5 @@
-//! Convolutions over all channels, computed as matrix products: the pixels under a window are an input
-//! row of a [`Pointwise`].
+//! Convolutions over all channels. They are computed as matrix products: the pixels under a window
+//! are an input row of a [`Pointwise`].
 
 use std::ops::Range;
 
@@ -12,16 +12,17 @@ use crate::{
 #[derive(Debug)]
 pub struct Convolution {
     window: Window,
-    /// Values per input pixel.
+    /// Number of values per input pixel.
     input_stride: usize,
     product: Pointwise,
 }
 
-/// Largest window side for which interior windows are read in place, without gathering.
+/// Largest window side for which interior windows are read in place, without a copy.
 const IN_PLACE_SIDE_MAX: usize = 3;
 
 impl Convolution {
-    /// Packs `weights` in OHWI order: for each output, tap after tap, `input_stride` values.
+    /// Packs `weights` in OHWI order: for each output, and then for each tap, `input_stride`
+    /// values.
     ///
     /// # Panics
     /// If the lengths do not match.
@@ -82,11 +83,11 @@ impl Convolution {
         if self.window.side > IN_PLACE_SIDE_MAX || !self.product.is_f32() {
             return 0..0;
         }
-        let (first, last) = self.window.interior(width, columns);
-        first..last
+        let (start, end) = self.window.interior(width, columns);
+        start..end
     }
 
-    /// Computes some columns of row `y`, with windows read from the input rows.
+    /// Computes `columns` of row `y`. The windows are read directly from the input rows.
     fn run_in_place(
         &self,
         isa: InstructionSet,
@@ -114,7 +115,7 @@ impl Convolution {
         self.product.multiply_segments(isa, rows, None, out, scratch);
     }
 
-    /// Computes some columns of row `y`, with windows copied side by side first.
+    /// Computes `columns` of row `y`. The windows are first copied side by side.
     fn run_gathered(
         &self,
         isa: InstructionSet,
@@ -137,7 +138,8 @@ impl Convolution {
         scratch.patches = patches;
     }
 
-    /// Copies the pixels under a window. Values of `patch` outside the input are left at zero.
+    /// Copies the pixels under the window of output (`y`, `x`). Values of `patch` outside the input
+    /// stay zero.
     fn gather(&self, input: RowBuffer<'_>, (y, x): (usize, usize), patch: &mut [f32]) {
         let Window { side, stride, pad } = self.window;
         let Size { height, width } = input.size();

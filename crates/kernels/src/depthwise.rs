@@ -10,7 +10,7 @@ use crate::{Epilogue, InstructionSet, RowBuffer, RowBufferMut, Window};
 #[derive(Debug)]
 pub struct Depthwise {
     window: Window,
-    /// All channels of each tap.
+    /// Weights of all channels for the first tap, then for the next taps.
     weights: Vec<F32x16>,
     epilogue: PackedEpilogue,
 }
@@ -19,7 +19,7 @@ pub struct Depthwise {
 const FAST_SIDE: usize = 3;
 
 impl Depthwise {
-    /// Packs `weights`, all taps of the first channel first.
+    /// Packs `weights`: all taps of the first channel, then those of the next channels.
     ///
     /// # Panics
     /// If the lengths do not match.
@@ -77,9 +77,9 @@ struct DepthwiseRow<'a> {
     input: RowBuffer<'a>,
     /// Index of the row.
     y: usize,
-    /// First row of taps inside the input.
+    /// Index of the first row of taps inside the input.
     top: usize,
-    /// Last row of taps inside the input, plus 1.
+    /// Index of the last row of taps inside the input, plus 1.
     bottom: usize,
     out: &'a mut [F32x16],
 }
@@ -101,8 +101,8 @@ impl Kernel for DepthwiseRow<'_> {
 }
 
 impl<'a> DepthwiseRow<'a> {
-    /// Computes a row of which `ROWS` rows of taps are inside the input. The number of columns per
-    /// step is the largest for which the pixels under the windows fit into registers.
+    /// Computes a row with `ROWS` rows of taps inside the input. The number of columns per step is
+    /// the largest for which the pixels under the windows fit into registers.
     #[inline(always)]
     fn fast_row<S: Simd, const ROWS: usize>(&mut self, s: S, stride: usize) {
         match (stride, S::HAS_WIDE_TILES) {
@@ -113,8 +113,8 @@ impl<'a> DepthwiseRow<'a> {
         }
     }
 
-    /// Computes a row, its interior `N` columns at a time; they have `PIXELS` input pixels per row of
-    /// taps under their windows.
+    /// Computes a row, and its interior in steps of `N` columns. The windows of a step cover
+    /// `PIXELS` input pixels per row of taps.
     #[inline(always)]
     fn interior<
         S: Simd,
@@ -129,17 +129,18 @@ impl<'a> DepthwiseRow<'a> {
         const { assert!(PIXELS == (N - 1) * STRIDE + FAST_SIDE) }
         let Depthwise { window, weights, epilogue } = self.layer;
         let chunks = self.layer.chunks();
-        let (first, last) = window.interior(self.input.size().width, self.columns());
-        if last - first < N {
+        let (start, end) = window.interior(self.input.size().width, self.columns());
+        if end - start < N {
             return self.edge_columns(s, 0..self.columns());
         }
-        self.edge_columns(s, 0..first);
-        self.edge_columns(s, last..self.columns());
-        let lines: [_; ROWS] = std::array::from_fn(|tap| self.input_line(self.top + tap, first, 0));
-        // Checked once: a bounds check for each load would take a fifth of the time.
-        let pixels = (last - first - 1) * STRIDE + FAST_SIDE;
+        self.edge_columns(s, 0..start);
+        self.edge_columns(s, end..self.columns());
+        let lines: [_; ROWS] = std::array::from_fn(|tap| self.input_line(self.top + tap, start, 0));
+        // The length is checked once, because a bounds check for each load would take a fifth of
+        // the time.
+        let pixels = (end - start - 1) * STRIDE + FAST_SIDE;
         assert!(lines.iter().all(|line| pixels * chunks <= line.len()));
-        let out = &mut self.out[first * chunks..last * chunks];
+        let out = &mut self.out[start * chunks..end * chunks];
         for chunk in 0..chunks {
             let mut taps = [[s.splat(0.0); FAST_SIDE]; ROWS];
             for (i, tap) in taps.as_flattened_mut().iter_mut().enumerate() {
@@ -147,9 +148,9 @@ impl<'a> DepthwiseRow<'a> {
             }
             let bias = s.load(&epilogue.bias[chunk]);
             let mut x = 0;
-            while x < last - first {
-                // The last step overlaps the one before if fewer than N columns are left.
-                x = x.min(last - first - N);
+            while x < end - start {
+                // If fewer than N columns are left, the last step overlaps the previous step.
+                x = x.min(end - start - N);
                 let mut sums = [[bias]; N];
                 for (line, taps) in lines.iter().zip(&taps) {
                     let mut pixels = [s.splat(0.0); PIXELS];
@@ -166,7 +167,7 @@ impl<'a> DepthwiseRow<'a> {
                 }
                 let sums = epilogue.activate(s, chunk, sums);
                 for (n, [sum]) in sums.into_iter().enumerate() {
-                    // SAFETY: `x + n` is less than `last - first`, the number of columns in `out`.
+                    // SAFETY: `x + n` is less than `end - start`, the number of columns in `out`.
                     s.store(sum, unsafe { out.get_unchecked_mut((x + n) * chunks + chunk) });
                 }
                 x += N;
@@ -174,7 +175,7 @@ impl<'a> DepthwiseRow<'a> {
         }
     }
 
-    /// Computes columns one by one, without the taps outside the input.
+    /// Computes columns one by one and skips taps outside the input.
     #[inline(always)]
     fn edge_columns<S: Simd>(&mut self, s: S, columns: Range<usize>) {
         let Depthwise { window, weights, epilogue } = self.layer;

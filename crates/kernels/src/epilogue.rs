@@ -2,8 +2,9 @@
 
 use crate::simd::{F32x16, Simd, padded_vectors};
 
-/// Bias and activation of each output channel. With `x` the sum of products and bias, the output is
-/// `max(x, 0) + slope * min(x, 0)`: a slope of 0 is ReLU, 1 is the identity, others are PReLU.
+/// Bias and activation of each output channel. The output is `max(x, 0) + slope * min(x, 0)`, where
+/// `x` is the sum of products and bias. A slope of 0 is ReLU, a slope of 1 is the identity, and any
+/// other slope is PReLU.
 #[derive(Clone, Copy, Debug)]
 pub struct Epilogue<'a> {
     /// Bias of each output channel.
@@ -31,7 +32,7 @@ impl PackedEpilogue {
     /// Packs an epilogue.
     ///
     /// # Panics
-    /// If there is not one slope for each bias.
+    /// If `bias` and `slope` differ in length.
     pub fn new(epilogue: Epilogue<'_>) -> Self {
         let Epilogue { bias, slope } = epilogue;
         assert_eq!(bias.len(), slope.len());
@@ -52,8 +53,8 @@ impl PackedEpilogue {
         self.bias.len()
     }
 
-    /// Applies the activation to sums of `R` rows and `P` vectors of channels. The first vector of a
-    /// row is number `column`. The sums include the bias.
+    /// Applies the activation to sums of `R` rows and `P` vectors of channels, starting at vector
+    /// `column`. The sums include the bias.
     #[inline(always)]
     pub fn activate<S: Simd, const R: usize, const P: usize>(
         &self,

@@ -1,22 +1,23 @@
-//! Products of input rows and packed weights, one register tile at a time.
+//! Products of input rows and packed weights. They are computed in register tiles.
 //!
 //! Weights are packed in panels. A panel holds the weights of sixteen outputs side by side.
 
 use crate::simd::{F32x16, I8x4x16, I32x16, Simd, vectors};
 
-/// Largest absolute value of a row that is quantized to zeros.
+/// A row whose largest absolute value is at most this limit is quantized to zeros.
 const ZERO_ROW_MAX: f32 = 1e-30;
 
 /// Input rows of a product. A row is the concatenation of one segment from each of `lines`.
 #[derive(Clone, Copy)]
 pub struct InputRows<'a> {
-    /// Memory that contains the segments; the first row's segment starts each slice.
+    /// Memory that contains the segments. Each slice starts with the segment of the first row.
     pub lines: &'a [&'a [f32]],
     /// Distance between the segments of two rows, in values.
     pub row_stride: usize,
-    /// Values in a segment.
+    /// Number of values in a segment.
     pub segment_len: usize,
-    /// Inputs of the layer before the first segment. They, and those after the last segment, are zero.
+    /// Number of inputs of the layer before the first segment. These inputs, and the inputs after
+    /// the last segment, are zero.
     pub skipped: usize,
 }
 
@@ -39,7 +40,8 @@ pub fn quantize_row<S: Simd>(s: S, row: &[f32], quantized: &mut [[u8; 4]]) -> f3
 
 /// Product of a matrix of input rows and packed weights.
 pub trait Gemm {
-    /// Returns the sums of `R` rows and `P` panels, bias included.
+    /// Returns the sums of `R` rows and `P` panels, starting at `row` and panel `column`. The sums
+    /// include the bias.
     fn tile<S: Simd, const R: usize, const P: usize>(
         &self,
         s: S,
@@ -54,7 +56,7 @@ pub struct F32Gemm<'a> {
     pub rows: InputRows<'a>,
     /// Index of the input row that is row 0 of the product.
     pub first_row: usize,
-    /// Inputs of each panel, the skipped ones included.
+    /// Number of inputs of each panel, including skipped inputs.
     pub inputs: usize,
     pub weights: &'a [F32x16],
 }
@@ -106,7 +108,7 @@ pub struct Int8Gemm<'a> {
     pub rows: &'a [[u8; 4]],
     /// Scale of each row.
     pub row_scales: &'a [f32],
-    /// Groups of four inputs per row.
+    /// Number of groups of four inputs per row.
     pub groups: usize,
     pub weights: &'a [I8x4x16],
     /// Scale of each output.

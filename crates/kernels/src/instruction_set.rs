@@ -26,13 +26,13 @@ enum Kind {
 }
 
 impl InstructionSet {
-    /// Returns the fastest instruction set of this processor, or `None` if there is only the portable
-    /// one.
+    /// Returns the fastest instruction set of this processor, or `None` if only the portable
+    /// implementation runs on it.
     pub fn detect() -> Option<Self> {
         Self::all().into_iter().rev().find(|isa| *isa != Self::portable())
     }
 
-    /// Returns the portable implementation: slow, with the same results.
+    /// Returns the portable implementation, which is slow and has the same results.
     pub fn portable() -> Self {
         Self(Kind::Portable(Portable))
     }

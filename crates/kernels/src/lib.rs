@@ -7,7 +7,7 @@
 //! | `convolution`, `depthwise`, `pointwise`, `resample` | operators on tensors |
 //! | `epilogue` | bias and activation of an operator |
 //! | `gemm`, `tile` | matrix products in register tiles |
-//! | `row_buffer` | tensors of which memory holds all rows or only the newest |
+//! | `row_buffer` | tensors that keep all rows or only the newest rows in memory |
 //! | `node`, `schedule`, `plan` | networks: operators, execution order, memory |
 //! | `quantized_index` | nearest-neighbour search in int8 vectors |
 //! | `pixel_lut`, `yuv_to_rgb` | conversion of pixels |
@@ -16,8 +16,8 @@
 //! 1. A tensor is stored in NHWC order, batch size 1. Its channels are padded with zeros to a multiple
 //!    of [`LANES`]; see [`padded`]. Kernels therefore have no remainder loops over channels.
 //! 2. An operator adds its bias and applies its activation before it writes to memory.
-//! 3. A kernel is written once, over the trait `simd::Simd`. Each instruction set returns the same bits
-//!    as the portable implementation; the tests verify this.
+//! 3. A kernel is written once, over the trait `simd::Simd`. Each instruction set returns the same
+//!    bits as the portable implementation, which the tests verify.
 //! 4. Unsafe code is limited to the implementations of `Simd` and one loop of the depthwise kernel,
 //!    where bounds checks would take a fifth of the time.
 

@@ -8,19 +8,19 @@ use std::arch::{asm, is_aarch64_feature_detected};
 
 use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, Simd, U8x16};
 
-/// Proof that the processor has NEON, and the dot products if `DOT`.
+/// Proof that the processor has NEON, and int8 dot products if `DOT` is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neon<const DOT: bool>(());
 
 impl<const DOT: bool> Neon<DOT> {
-    /// Returns the proof, or `None` if the processor lacks an instruction.
+    /// Returns the proof, or `None` if the processor lacks one of the instruction sets.
     pub fn detect() -> Option<Self> {
         let is_supported = is_aarch64_feature_detected!("neon")
             && (!DOT || is_aarch64_feature_detected!("dotprod"));
         is_supported.then_some(Self(()))
     }
 
-    /// Runs a kernel. Every aarch64 target enables NEON.
+    /// Runs a kernel. It needs no special compilation, because every aarch64 target enables NEON.
     pub fn run(self, kernel: impl Kernel) {
         kernel.run(self);
     }
@@ -154,7 +154,7 @@ impl<const DOT: bool> Simd for Neon<DOT> {
 /// Executes the instruction SDOT, for which the standard library has no stable function.
 ///
 /// # Safety
-/// The processor must have the dot products.
+/// The processor must have int8 dot products.
 #[inline(always)]
 unsafe fn sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: the instruction reads and writes registers only; the caller guarantees that it exists.

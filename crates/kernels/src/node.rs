@@ -9,7 +9,7 @@ use crate::{Convolution, Depthwise, Pointwise, Size, Window, padded};
 pub struct Node {
     /// Operator.
     pub op: Op,
-    /// Number of the input tensor; not read by [`Op::Input`].
+    /// Number of the input tensor. [`Op::Input`] ignores it.
     pub input: usize,
     /// Size of the input tensor.
     pub input_size: Size,
@@ -27,9 +27,9 @@ pub enum Op {
     Depthwise(Depthwise),
     /// 1 × 1 convolution, with the number of the tensor that is added after the activation.
     Pointwise(Pointwise, Option<usize>),
-    /// Maximum of each 2 × 2 pixels, for this number of channels.
+    /// Maximum of each block of 2 × 2 pixels, for this number of channels.
     MaxPool(usize),
-    /// Sum of the input and of tensor `small`, upsampled to twice its size.
+    /// Sum of the input and the tensor `small`, which is upsampled to twice its size.
     AddUpsample2x {
         /// Number of a tensor with half the height and width of the input.
         small: usize,
@@ -66,7 +66,7 @@ impl Node {
     /// # Panics
     /// If the window does not fit into the input.
     pub fn output_size(&self) -> Size {
-        self.op.window().output_size(self.input_size).expect("windows of a plan fit")
+        self.op.window().output_size(self.input_size).expect("the window fits into the input")
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Plan {
     slices: Vec<BufferSlice>,
     /// Length of each buffer, in values.
     buffer_lengths: Vec<usize>,
-    /// Memory that is reused by the next run.
+    /// Memory of finished runs, for reuse.
     idle: Mutex<Vec<Arena>>,
 }
 
@@ -45,7 +45,8 @@ impl Plan {
     /// Runs the network and returns its outputs. `fill` writes one row of the picture; it is called
     /// once for each row, in order.
     ///
-    /// All memory of the run except the outputs is overwritten before this returns.
+    /// All memory of the run except the outputs is overwritten with zeros before this function
+    /// returns.
     ///
     /// # Panics
     /// If a node's `input_size` is not the size of its input tensor.
@@ -63,7 +64,7 @@ impl Plan {
         outputs
     }
 
-    /// Computes some rows of a node's tensor.
+    /// Computes `rows` of a node's tensor.
     fn compute(
         &self,
         node: usize,
@@ -74,7 +75,7 @@ impl Plan {
         let (isa, slice) = (self.isa, &self.slices[node]);
         let node = &self.nodes[node];
         // The schedule never puts a tensor into the buffer of one of its inputs.
-        let mut written = std::mem::take(&mut arena.buffers[slice.buffer]);
+        let mut output_buffer = std::mem::take(&mut arena.buffers[slice.buffer]);
         let Arena { buffers, scratch } = arena;
         let tensor = |number: usize, size: Size, pixel_stride: usize| {
             let BufferSlice { buffer, length } = self.slices[number];
@@ -84,7 +85,7 @@ impl Plan {
         let mut out = RowBufferMut::new(
             node.output_size(),
             node.op.output_stride(),
-            &mut written[..slice.length],
+            &mut output_buffer[..slice.length],
         );
         match &node.op {
             Op::Input(_) => rows.for_each(|y| fill(y, out.row(y))),
@@ -92,7 +93,7 @@ impl Plan {
             Op::Depthwise(layer) => layer.run(isa, input(), out, rows),
             Op::Pointwise(layer, residual) => {
                 let residual =
-                    residual.map(|other| tensor(other, node.input_size, layer.output_stride()));
+                    residual.map(|number| tensor(number, node.input_size, layer.output_stride()));
                 layer.run(isa, input(), residual, out, rows, scratch);
             }
             Op::MaxPool(_) => max_pool(isa, input(), out, rows),
@@ -103,9 +104,10 @@ impl Plan {
                 add_upsample2x(isa, input(), small, out, rows);
             }
         }
-        arena.buffers[slice.buffer] = written;
+        arena.buffers[slice.buffer] = output_buffer;
     }
 
+    /// Copies an output from the memory of a run.
     fn read(&self, output: &Output, arena: &Arena) -> Vec<f32> {
         let BufferSlice { buffer, length } = self.slices[output.tensor];
         let pixel_stride = self.nodes[output.tensor].op.output_stride();
@@ -118,7 +120,8 @@ impl Plan {
         }
     }
 
-    /// Returns true if at least one run has ended and its memory contains zeros only.
+    /// Returns true if at least one run has ended and the memory of all ended runs contains only
+    /// zeros.
     pub fn is_wiped(&self) -> bool {
         let idle = self.idle();
         let is_wiped = |arena: &Arena| {
@@ -127,7 +130,8 @@ impl Plan {
         !idle.is_empty() && idle.iter().all(is_wiped)
     }
 
-    // A poisoned lock is safe to use: a push or a pop leaves the vector valid.
+    /// Returns the memory of finished runs. A poisoned lock is safe to use, because a push or a pop
+    /// leaves the vector valid.
     fn idle(&self) -> MutexGuard<'_, Vec<Arena>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

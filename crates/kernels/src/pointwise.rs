@@ -30,7 +30,7 @@ pub enum Weights<'a> {
 /// Layer with packed weights.
 #[derive(Debug)]
 pub struct Pointwise {
-    /// Values of an input row, padding included.
+    /// Number of values of an input row, including padding.
     inputs: usize,
     panels: Panels,
     epilogue: PackedEpilogue,
@@ -58,21 +58,21 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Overwrites all data derived from inputs with zeros.
+    /// Overwrites all values with zeros.
     pub fn wipe(&mut self) {
         self.quantized.fill([0; 4]);
         self.scales.fill(0.0);
         self.patches.fill(0.0);
     }
 
-    /// Returns true if the memory contains zeros only.
+    /// Returns true if the memory contains only zeros.
     pub fn is_wiped(&self) -> bool {
         let mut floats = self.scales.iter().chain(&self.patches);
         self.quantized.iter().all(|four| *four == [0; 4]) && floats.all(|v| *v == 0.0)
     }
 }
 
-/// Rows that are quantized and multiplied together. Few enough to stay in the L1 cache.
+/// Number of rows that are quantized and multiplied together. They fit into the L1 cache.
 const BLOCK_ROWS: usize = 48;
 
 /// Largest number of inputs for which an `i32` sum of products cannot overflow.
@@ -83,7 +83,8 @@ impl Pointwise {
     /// of biases. At run time, rows are padded to a multiple of [`LANES`].
     ///
     /// # Panics
-    /// If the lengths do not match, or if there are more than 65,000 inputs with int8 weights.
+    /// If the lengths do not match, or if int8 weights have more than 65,793 inputs, including
+    /// padding.
     pub fn new(inputs: usize, weights: Weights<'_>, epilogue: Epilogue<'_>) -> Self {
         let outputs = epilogue.bias.len();
         let panels = match weights {
@@ -93,7 +94,10 @@ impl Pointwise {
             }
             Weights::Int8 { values, scales } => {
                 assert_eq!((values.len(), scales.len()), (inputs * outputs, outputs));
-                assert!(padded(inputs) <= INT8_INPUTS_MAX, "{inputs} products overflow their sum");
+                assert!(
+                    padded(inputs) <= INT8_INPUTS_MAX,
+                    "the sum of {inputs} int8 products overflows"
+                );
                 let sum = |row: &[i8]| row.iter().map(|w| i32::from(*w)).sum();
                 let sums: Vec<i32> = values.chunks_exact(inputs).map(sum).collect();
                 Panels::Int8 {
@@ -136,8 +140,9 @@ impl Pointwise {
             (residual.size(), residual.pixel_stride()) == (out.size(), out.pixel_stride())
         }));
         while !rows.is_empty() {
-            let count = input.contiguous(&rows).min(out.contiguous(&rows));
-            let count = residual.map_or(count, |residual| count.min(residual.contiguous(&rows)));
+            let count = input.contiguous_count(&rows).min(out.contiguous_count(&rows));
+            let count =
+                residual.map_or(count, |residual| count.min(residual.contiguous_count(&rows)));
             let part = rows.start..rows.start + count;
             let residual = residual.map(|residual| residual.rows(&part));
             self.multiply(isa, input.rows(&part), residual, out.rows(&part), scratch);
@@ -145,7 +150,7 @@ impl Pointwise {
         }
     }
 
-    /// Multiplies every row of `rows`.
+    /// Multiplies `rows` by the weights.
     pub(crate) fn multiply(
         &self,
         isa: InstructionSet,
@@ -164,8 +169,8 @@ impl Pointwise {
         self.multiply_segments(isa, rows, residual, out, scratch);
     }
 
-    /// Multiplies rows whose segments may overlap in memory. With int8 weights, the rows must be
-    /// contiguous.
+    /// Multiplies rows by the weights. The segments of the rows may overlap in memory. With int8
+    /// weights, the rows must be contiguous.
     pub(crate) fn multiply_segments(
         &self,
         isa: InstructionSet,
@@ -191,7 +196,8 @@ impl Pointwise {
     }
 }
 
-/// Packs groups of `G` inputs of sixteen outputs side by side. Missing inputs and outputs are zero.
+/// Packs groups of `G` inputs of sixteen outputs side by side. Inputs and outputs are padded with
+/// zeros.
 fn pack<T: Copy + Default, U: Copy, const G: usize>(
     weights: &[T],
     inputs: usize,

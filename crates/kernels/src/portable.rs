@@ -1,4 +1,5 @@
-//! Portable implementation in plain Rust: slow, and the reference for all others.
+//! Portable implementation in plain Rust. It is slow, and it is the reference for the other
+//! implementations.
 
 use crate::simd::{F32x16, I8x4x16, I32x16, LANES, Simd, U8x16};
 
@@ -6,6 +7,7 @@ use crate::simd::{F32x16, I8x4x16, I32x16, LANES, Simd, U8x16};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portable;
 
+/// Returns `value(i)` in each lane `i`.
 fn lanes<T: Copy>(value: impl Fn(usize) -> T) -> [T; LANES] {
     std::array::from_fn(value)
 }

@@ -8,8 +8,8 @@ use crate::{InstructionSet, padded};
 
 /// Vectors of one dimension, quantized to one byte per value.
 ///
-/// Vectors are overwritten when they are removed. They are never moved when others are added, so no
-/// copy stays in freed memory.
+/// A removed vector is overwritten with zeros. Adding a vector never moves the values of other
+/// vectors, so that freed memory contains no copy of them.
 #[derive(Debug)]
 pub struct QuantizedIndex {
     dimension: usize,
@@ -19,18 +19,19 @@ pub struct QuantizedIndex {
     max_norm: f32,
 }
 
-/// Panels of sixteen vectors in a block.
+/// Number of panels in a block. A panel holds sixteen vectors.
 const BLOCK_PANELS: usize = 4;
 
-/// Vectors in a block.
+/// Number of vectors in a block.
 const BLOCK_VECTORS: usize = BLOCK_PANELS * LANES;
 
-/// Largest rounding error of a sum in `f32`, relative to the norms of both vectors.
+/// Largest rounding error of a dot product in `f32`, relative to the product of both norms.
 const SUM_ERROR_MAX: f32 = 1e-4;
 
 #[derive(Debug)]
 struct Block {
-    /// Four values of sixteen vectors side by side, all values of the first sixteen vectors first.
+    /// Groups of four values of sixteen vectors side by side. All values of the first sixteen
+    /// vectors come first.
     values: Vec<I8x4x16>,
     /// Scale of each vector: the float value of one quantization step.
     scales: [F32x16; BLOCK_PANELS],
@@ -105,8 +106,9 @@ impl QuantizedIndex {
         self.blocks.truncate(self.length.div_ceil(BLOCK_VECTORS));
     }
 
-    /// Returns the positions, in ascending order, of all vectors that may have one of the two largest
-    /// [dot products](Self::dot) with `query`. There are few more than two, except for ties.
+    /// Returns the positions, in ascending order, of all vectors that may have one of the two
+    /// largest [dot products](Self::dot) with `query`. Without
+    /// ties, the result has few more than two positions.
     ///
     /// The search compares dot products with a quantized query; the result contains every vector that
     /// the quantization error may have moved out of the top 2.
@@ -139,7 +141,7 @@ impl QuantizedIndex {
         products.sum::<f32>() * self.blocks[block].scales[panel][lane]
     }
 
-    /// Returns the largest error of a dot product with `row` when it is quantized with `scale`.
+    /// Returns the largest error of a dot product with `row` if `row` is quantized with `scale`.
     fn error_bound(&self, row: &[f32], scale: f32) -> f32 {
         let dequantized =
             |v: f32| if scale > 0.0 { (v / scale).round_ties_even() * scale } else { 0.0 };
@@ -158,6 +160,7 @@ impl QuantizedIndex {
         self.blocks[block].values[panel * self.groups() + i / 4][lane][i % 4]
     }
 
+    /// Writes a quantized vector and its scale.
     fn write(&mut self, position: usize, values: impl Iterator<Item = i8>, scale: f32) {
         let (groups, (block, panel, lane)) = (self.groups(), split(position));
         let block = &mut self.blocks[block];
@@ -171,7 +174,7 @@ impl QuantizedIndex {
     }
 }
 
-/// Splits a position into block, panel and lane.
+/// Splits a position into the indices of block, panel and lane.
 fn split(position: usize) -> (usize, usize, usize) {
     (position / BLOCK_VECTORS, position / LANES % BLOCK_PANELS, position % LANES)
 }
@@ -192,7 +195,8 @@ fn norm(values: impl Iterator<Item = f32>) -> f32 {
 struct Top2 {
     first: f32,
     second: f32,
-    /// Pruning bound: a score below it cannot be in the top 2, given the maximum rounding error.
+    /// Pruning bound: a vector with a dot product below the bound cannot be in the top 2, given the
+    /// largest rounding error.
     prune_below: f32,
     /// Positions and dot products that were not below the bound when they were added.
     candidates: Vec<(usize, f32)>,

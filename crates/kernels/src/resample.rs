@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::simd::{F32x16, Kernel, LANES, Simd, vectors, vectors_mut};
 use crate::{InstructionSet, RowBuffer, RowBufferMut};
 
-/// Computes the maximum of each 2 × 2 pixels, channel by channel, for `rows` of `out`. An odd last
-/// row or column of the input is ignored.
+/// Computes `rows` of `out`: the maximum of each block of 2 × 2 pixels, for each channel. If the
+/// height or width of the input is odd, its last row or column is ignored.
 ///
 /// # Panics
 /// If the sizes do not match.
@@ -26,7 +26,8 @@ pub fn max_pool(
     }
 }
 
-/// Adds `small`, upsampled to twice its size by repeating pixels, to `large`, for `rows` of `out`.
+/// Computes `rows` of `out`: the sum of `large` and of `small`, whose pixels are repeated to twice
+/// its size.
 ///
 /// # Panics
 /// If the sizes do not match.

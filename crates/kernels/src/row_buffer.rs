@@ -1,4 +1,4 @@
-//! Tensors of which memory holds all rows, or a ring buffer of the newest ones.
+//! Tensors that keep all rows in memory, or only the newest rows in a ring buffer.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::Size;
 #[derive(Clone, Copy, Debug)]
 struct RowLayout {
     size: Size,
-    /// Values of a row.
+    /// Number of values of a row.
     row_len: usize,
     /// Number of rows in memory.
     capacity: usize,
@@ -33,7 +33,7 @@ impl RowLayout {
         let row_len = size.width * pixel_stride;
         assert!(
             row_len > 0 && length.is_multiple_of(row_len),
-            "{length} values in rows of {row_len}"
+            "{length} values are not whole rows of {row_len}"
         );
         Self { size, row_len, capacity: length / row_len }
     }
@@ -52,17 +52,17 @@ impl RowLayout {
         start..start + rows.len() * self.row_len
     }
 
-    fn contiguous(&self, rows: &Range<usize>) -> usize {
+    fn contiguous_count(&self, rows: &Range<usize>) -> usize {
         rows.len().min(self.capacity - rows.start % self.capacity)
     }
 }
 
 impl<'a> RowBuffer<'a> {
-    /// Creates a tensor of `size` with `pixel_stride` values per pixel. `values` are the rows in
-    /// memory.
+    /// Creates a tensor of `size` with `pixel_stride` values per pixel. `values` are the rows that
+    /// are in memory.
     ///
     /// # Panics
-    /// If `values` are not whole rows.
+    /// If the length of `values` is not a multiple of the row length.
     pub fn new(size: Size, pixel_stride: usize, values: &'a [f32]) -> Self {
         Self { layout: RowLayout::new(size, pixel_stride, values.len()), values }
     }
@@ -82,14 +82,14 @@ impl<'a> RowBuffer<'a> {
         &self.values[self.layout.row(y)]
     }
 
-    /// Returns several rows, which must be [contiguous](Self::contiguous).
+    /// Returns several rows, which must be [contiguous](Self::contiguous_count).
     pub(crate) fn rows(&self, rows: &Range<usize>) -> &'a [f32] {
         &self.values[self.layout.rows(rows)]
     }
 
-    /// Returns how many of `rows`, starting with the first, are contiguous in memory.
-    pub(crate) fn contiguous(&self, rows: &Range<usize>) -> usize {
-        self.layout.contiguous(rows)
+    /// Returns the number of `rows` that are contiguous in memory, counted from the first.
+    pub(crate) fn contiguous_count(&self, rows: &Range<usize>) -> usize {
+        self.layout.contiguous_count(rows)
     }
 }
 
@@ -97,7 +97,7 @@ impl<'a> RowBufferMut<'a> {
     /// Creates a tensor for writing; see [`RowBuffer::new`].
     ///
     /// # Panics
-    /// If `values` are not whole rows.
+    /// If the length of `values` is not a multiple of the row length.
     pub fn new(size: Size, pixel_stride: usize, values: &'a mut [f32]) -> Self {
         Self { layout: RowLayout::new(size, pixel_stride, values.len()), values }
     }
@@ -117,13 +117,13 @@ impl<'a> RowBufferMut<'a> {
         &mut self.values[self.layout.row(y)]
     }
 
-    /// Returns several rows, which must be [contiguous](Self::contiguous).
+    /// Returns several rows, which must be [contiguous](Self::contiguous_count).
     pub(crate) fn rows(&mut self, rows: &Range<usize>) -> &mut [f32] {
         &mut self.values[self.layout.rows(rows)]
     }
 
-    /// Returns how many of `rows`, starting with the first, are contiguous in memory.
-    pub(crate) fn contiguous(&self, rows: &Range<usize>) -> usize {
-        self.layout.contiguous(rows)
+    /// Returns the number of `rows` that are contiguous in memory, counted from the first.
+    pub(crate) fn contiguous_count(&self, rows: &Range<usize>) -> usize {
+        self.layout.contiguous_count(rows)
     }
 }

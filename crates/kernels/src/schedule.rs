@@ -1,7 +1,8 @@
 //! Execution order and memory of a plan.
 //!
-//! Consecutive nodes on large tensors are interleaved: each computes a band of a few rows, which the
-//! next one reads while it is still in the L1 cache. Their tensors are never in memory as a whole.
+//! Consecutive nodes on large tensors are interleaved: a node computes a band of a few rows, and
+//! the next node reads the band while it is in the L1 cache. Such tensors are never in memory as a
+//! whole.
 
 use std::ops::Range;
 
@@ -34,14 +35,15 @@ pub struct Schedule {
     pub buffer_lengths: Vec<usize>,
 }
 
-/// Number of values from which a tensor is computed in bands: half of the L2 cache of a Cortex-A76.
-const BANDED_VALUES_MIN: usize = 64 * 1024;
+/// Number of values above which a tensor is computed in bands. As `f32`, they take 256 KiB, half of
+/// the L2 cache of a Cortex-A76.
+const UNBANDED_VALUES_MAX: usize = 64 * 1024;
 
-/// Row width in pixels from which a tensor is computed in bands. Narrower rows would cost more: the
-/// weights are read again for each band.
+/// Row width in pixels from which a tensor is computed in bands. With narrower rows, bands take
+/// more time, because the weights are read again for each band.
 const BANDED_WIDTH_MIN: usize = 32;
 
-/// Rows that the first node of a chain computes per band.
+/// Number of rows that the first node of a chain computes per band.
 const BAND_ROWS: usize = 4;
 
 /// Plans the execution order. Buffers of tensors that no later node reads are reused.
@@ -49,7 +51,10 @@ pub fn schedule(nodes: &[Node], outputs: &[Output]) -> Schedule {
     let chains = chains(nodes, outputs);
     let mut last_reader = vec![0; nodes.len()];
     for (chain, range) in chains.iter().enumerate() {
-        nodes[range.clone()].iter().flat_map(Node::inputs).for_each(|t| last_reader[t] = chain);
+        nodes[range.clone()]
+            .iter()
+            .flat_map(Node::inputs)
+            .for_each(|tensor| last_reader[tensor] = chain);
     }
     outputs.iter().for_each(|output| last_reader[output.tensor] = usize::MAX);
 
@@ -66,14 +71,15 @@ pub fn schedule(nodes: &[Node], outputs: &[Output]) -> Schedule {
             let buffer = take_buffer(&mut free, &mut schedule.buffer_lengths, length);
             schedule.slices.push(BufferSlice { buffer, length });
         }
-        let done = (0..range.end).filter(|tensor| last_reader[*tensor] == chain);
-        free.extend(done.map(|tensor| schedule.slices[tensor].buffer));
+        let unused = (0..range.end).filter(|tensor| last_reader[*tensor] == chain);
+        free.extend(unused.map(|tensor| schedule.slices[tensor].buffer));
         schedule.bands.extend(bands);
     }
     schedule
 }
 
-/// Takes the free buffer nearest in length, or adds a buffer. Enlarges it to `length` if needed.
+/// Takes the free buffer whose length is nearest to `length`, or adds a buffer. Enlarges the buffer
+/// to `length` if it is shorter.
 fn take_buffer(free: &mut Vec<usize>, lengths: &mut Vec<usize>, length: usize) -> usize {
     let nearest = (0..free.len()).min_by_key(|i| lengths[free[*i]].abs_diff(length));
     let buffer = match nearest {
@@ -87,18 +93,21 @@ fn take_buffer(free: &mut Vec<usize>, lengths: &mut Vec<usize>, length: usize) -
     buffer
 }
 
-/// Returns the chains of nodes that are interleaved: each node is the only reader of the one before.
+/// Returns the chains of nodes that are interleaved. In a chain, each node is the only reader of
+/// the previous node's tensor.
 fn chains(nodes: &[Node], outputs: &[Output]) -> Vec<Range<usize>> {
     let mut readers = vec![0; nodes.len()];
     let reads = nodes.iter().flat_map(Node::inputs);
-    reads.chain(outputs.iter().map(|output| output.tensor)).for_each(|t| readers[t] += 1);
+    reads.chain(outputs.iter().map(|output| output.tensor)).for_each(|tensor| readers[tensor] += 1);
 
     let mut chains: Vec<Range<usize>> = Vec::new();
     for (i, node) in nodes.iter().enumerate() {
         let extends_chain = i > 0 && node.input == i - 1 && readers[i - 1] == 1 && {
             let size = nodes[i - 1].output_size();
             let length = size.area() * nodes[i - 1].op.output_stride();
-            size == node.input_size && length > BANDED_VALUES_MIN && size.width >= BANDED_WIDTH_MIN
+            size == node.input_size
+                && length > UNBANDED_VALUES_MAX
+                && size.width >= BANDED_WIDTH_MIN
         };
         match chains.last_mut() {
             Some(chain) if extends_chain => chain.end = i + 1,
@@ -108,8 +117,8 @@ fn chains(nodes: &[Node], outputs: &[Output]) -> Vec<Range<usize>> {
     chains
 }
 
-/// Returns the bands of a chain: [`BAND_ROWS`] rows of the first node, then every row of each
-/// following node that has its inputs.
+/// Returns the bands of a chain: [`BAND_ROWS`] rows of the first node, then all rows of the
+/// following nodes whose inputs are computed, and so on.
 fn bands(nodes: &[Node], chain: Range<usize>) -> Vec<RowBand> {
     let height = |node: usize| nodes[node].output_size().height;
     let mut bands = Vec::new();
@@ -130,7 +139,7 @@ fn bands(nodes: &[Node], chain: Range<usize>) -> Vec<RowBand> {
     bands
 }
 
-/// Returns how many rows a node can compute from the first `rows` rows of its input.
+/// Returns the number of rows that a node can compute from the first `rows` rows of its input.
 fn computable_rows(node: &Node, rows: usize) -> usize {
     let Window { side, stride, pad } = node.op.window();
     let height = node.output_size().height;
@@ -144,15 +153,15 @@ fn computable_rows(node: &Node, rows: usize) -> usize {
 /// next node.
 fn live_rows(bands: &[RowBand], nodes: &[Node], node: usize) -> usize {
     let Window { stride, pad, .. } = nodes[node + 1].op.window();
-    let (mut most, mut oldest) = (0, 0);
+    let (mut max_rows, mut first_needed) = (0, 0);
     for band in bands {
         if band.node == node {
-            most = most.max(band.rows.end - oldest);
+            max_rows = max_rows.max(band.rows.end - first_needed);
         } else if band.node == node + 1 {
-            oldest = (band.rows.end * stride).saturating_sub(pad);
+            first_needed = (band.rows.end * stride).saturating_sub(pad);
         }
     }
-    most
+    max_rows
 }
 
 #[cfg(test)]
@@ -242,7 +251,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(16))]
 
         #[test]
-        fn execution_in_bands_equals_execution_layer_by_layer(
+        fn execution_in_bands_equals_execution_by_layer(
             (height, width) in (100usize..130, 200usize..230),
             layers in layers(),
         ) {
@@ -250,7 +259,7 @@ mod tests {
             let nodes = network(size, &layers);
             let (count, last) = (nodes.len(), nodes.len() - 1);
             let isa = InstructionSet::detect().unwrap_or(InstructionSet::portable());
-            // Outputs are never computed in bands.
+            // Outputs are never computed in bands, so this plan runs layer by layer.
             let all_outputs = (0..count).map(output).collect();
             let layer_by_layer = Plan::new(isa, network(size, &layers), all_outputs);
             let banded = Plan::new(isa, nodes, vec![output(last)]);
@@ -267,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn large_tensor_is_buffered_in_few_rows() {
+    fn large_tensor_has_buffer_of_few_rows() {
         let size = Size { height: 160, width: 200 };
         let layers = [
             Layer::Pointwise { outputs: 32, has_residual: false },
@@ -280,7 +289,8 @@ mod tests {
             let row = nodes[node].output_size().width * nodes[node].op.output_stride();
             schedule.slices[node].length / row
         };
-        // Four new rows, five at the lower edge, and those that the next window still covers.
+        // A buffer holds four new rows, or five at the lower edge, and the rows that the next
+        // window still covers.
         assert_eq!((0..nodes.len()).map(rows).collect::<Vec<_>>(), [6, 5, 7, 6, 80]);
     }
 }

@@ -15,13 +15,14 @@ pub type U8x16 = [u8; LANES];
 /// Four `i8` for each of sixteen lanes in memory.
 pub type I8x4x16 = [[i8; 4]; LANES];
 
-/// Operations on vectors of sixteen lanes, held in as many registers as the instruction set needs.
+/// Operations on vectors of sixteen lanes. The number of registers per vector depends on the
+/// instruction set.
 ///
 /// A value of an implementing type proves that the processor has the instructions: only
 /// [`InstructionSet`](crate::InstructionSet) creates one, after detection.
 ///
-/// All implementations round alike: multiply-add is fused, and conversion to integers rounds to the
-/// nearest, ties to even.
+/// All implementations round in the same way. Multiply-add is fused. Conversion to integers rounds
+/// to the nearest, and ties to even.
 pub trait Simd: Copy {
     /// Sixteen `f32` in registers.
     type Floats: Copy;
@@ -43,18 +44,18 @@ pub trait Simd: Copy {
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// Returns `a * b + c`, rounded once.
     fn mul_add(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
-    /// Returns the larger value of each lane; unspecified in a lane where one is NaN.
+    /// Returns the larger value of each lane. The result is unspecified in lanes with a NaN.
     fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// Returns the smaller value of each lane; unspecified in a lane where one is NaN.
+    /// Returns the smaller value of each lane. The result is unspecified in lanes with a NaN.
     fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// Returns the absolute value of each lane.
     fn abs(self, a: Self::Floats) -> Self::Floats;
     /// Returns the largest value of all lanes.
     fn reduce_max(self, a: Self::Floats) -> f32;
 
-    /// Rounds values of -127 to 127 to bytes, in the encoding that [`dot4`](Self::dot4) takes.
+    /// Rounds values of -127 to 127 to bytes, in the encoding that [`dot4`](Self::dot4) requires.
     fn quantize(self, values: Self::Floats) -> U8x16;
-    /// Returns the initial value of a chain of [`dot4`](Self::dot4). It compensates for the encoding
+    /// Returns the initial sum for calls of [`dot4`](Self::dot4). It compensates for the encoding
     /// of the bytes. `sums` are the sums of all weights of each column.
     fn dot_init(self, sums: &I32x16) -> Self::Ints;
     /// Adds, in each of sixteen columns, the dot product of four quantized values and four weights.

@@ -1,12 +1,12 @@
-//! Property tests: every instruction set returns the bits of the portable one, and that one the result
-//! of the formula, on random and extreme values.
+//! Property tests on random and extreme values. Every instruction set must return the same bits as
+//! the portable implementation, whose results must match the formula.
 
 use proptest::prelude::*;
 
 use crate::*;
 
-/// Generates values, extreme ones often: zeros of both signs, the smallest and largest magnitudes that
-/// networks could reach, and ties in rounding.
+/// Generates random and extreme values. Extreme values are zeros of both signs, the smallest and
+/// largest magnitudes that networks can reach, and ties in rounding.
 fn value() -> impl Strategy<Value = f32> {
     prop_oneof![
         4 => -8f32..8.0,
@@ -25,8 +25,9 @@ fn int8_values(length: usize) -> impl Strategy<Value = Vec<i8>> {
     prop::collection::vec(prop_oneof![any::<i8>(), extreme], length)
 }
 
-/// Runs `f` with every instruction set and asserts that the results have the same bits. Returns them.
-fn same_on_all(f: impl Fn(InstructionSet) -> Vec<f32>) -> Vec<f32> {
+/// Runs `f` with every instruction set, asserts that the results have the same bits, and returns
+/// the result.
+fn assert_same_on_all(f: impl Fn(InstructionSet) -> Vec<f32>) -> Vec<f32> {
     let expected = f(InstructionSet::portable());
     for isa in InstructionSet::all() {
         let found = f(isa);
@@ -34,7 +35,7 @@ fn same_on_all(f: impl Fn(InstructionSet) -> Vec<f32>) -> Vec<f32> {
             // The sign of a zero sum does not matter.
             let is_same =
                 found.to_bits() == expected.to_bits() || (*found == 0.0 && *expected == 0.0);
-            assert!(is_same, "{} at {i}: {found} for {expected}", isa.name());
+            assert!(is_same, "{} at {i}: {found} instead of {expected}", isa.name());
         }
     }
     expected
@@ -44,7 +45,8 @@ fn prelu(sum: f64, slope: f32) -> f64 {
     if sum > 0.0 { sum } else { sum * f64::from(slope) }
 }
 
-/// Returns true if `found` is `expected` up to the rounding of sums of this magnitude.
+/// Returns true if `found` differs from `expected` only by the rounding error of sums of this
+/// magnitude.
 fn is_close(found: f32, expected: f64, magnitude: f64) -> bool {
     (f64::from(found) - expected).abs() <= 1e-5 * magnitude + 1e-30
 }
@@ -89,7 +91,7 @@ fn slopes(outputs: usize) -> impl Strategy<Value = Vec<f32>> {
     ]
 }
 
-/// Generates layers with sizes on both sides of every tile and block boundary.
+/// Generates layers whose sizes are below and above every tile and block size.
 fn layer() -> impl Strategy<Value = Layer> {
     (1usize..60, 1usize..70, 1usize..150).prop_flat_map(|(rows, inputs, outputs)| {
         let inputs_and_weights =
@@ -141,7 +143,7 @@ proptest! {
 
     #[test]
     fn f32_products_match_formula_on_all_instruction_sets(layer in layer()) {
-        let out = same_on_all(|isa| layer.run(Weights::F32(&layer.weights), isa));
+        let out = assert_same_on_all(|isa| layer.run(Weights::F32(&layer.weights), isa));
         for (row, o, found) in layer.outputs(&out) {
             let values = &layer.values[row * layer.inputs..][..layer.inputs];
             let weights = &layer.weights[o * layer.inputs..][..layer.inputs];
@@ -151,14 +153,14 @@ proptest! {
             let magnitude = (products().map(f64::abs).sum::<f64>() + f64::from(layer.bias[o].abs()))
                 * f64::from(layer.slope[o].abs().max(1.0)) + residual.abs();
             let expected = prelu(sum, layer.slope[o]) + residual;
-            prop_assert!(is_close(found, expected, magnitude), "{found} for {expected}");
+            prop_assert!(is_close(found, expected, magnitude), "{found} instead of {expected}");
         }
     }
 
     #[test]
     fn int8_products_match_formula_on_all_instruction_sets(layer in layer()) {
         let weights = Weights::Int8 { values: &layer.int8_weights, scales: &layer.scales };
-        let out = same_on_all(|isa| layer.run(weights, isa));
+        let out = assert_same_on_all(|isa| layer.run(weights, isa));
         for (row, o, found) in layer.outputs(&out) {
             let values = &layer.values[row * layer.inputs..][..layer.inputs];
             let max = values.iter().fold(0f32, |max, v| max.max(v.abs()));
@@ -171,7 +173,7 @@ proptest! {
             let residual = f64::from(layer.residual[row * layer.outputs + o]);
             let expected = prelu(product + f64::from(layer.bias[o]), layer.slope[o]) + residual;
             let magnitude = (product.abs() + f64::from(layer.bias[o].abs())) * 2.0 + residual.abs();
-            prop_assert!(is_close(found, expected, magnitude), "{found} for {expected}");
+            prop_assert!(is_close(found, expected, magnitude), "{found} instead of {expected}");
         }
     }
 
@@ -196,7 +198,7 @@ proptest! {
         let weights = from_seed(channels * taps, 13);
         let depthwise = Depthwise::new(window, &weights, epilogue);
         let padded_input = pad_channels(&input, channels);
-        let depthwise_out = same_on_all(|isa| {
+        let depthwise_out = assert_same_on_all(|isa| {
             let pixel = depthwise.pixel_stride();
             written(positions, pixel, |out| {
                 depthwise.run(isa, RowBuffer::new(size, pixel, &padded_input), out, 0..positions.height);
@@ -205,7 +207,7 @@ proptest! {
 
         let dense = from_seed(channels * channels * taps, 17);
         let convolution = Convolution::new(window, channels, Weights::F32(&dense), epilogue);
-        let dense_out = same_on_all(|isa| {
+        let dense_out = assert_same_on_all(|isa| {
             let (input, scratch) = (RowBuffer::new(size, channels, &input), &mut Scratch::default());
             written(positions, convolution.output_stride(), |out| {
                 convolution.run(isa, input, out, 0..positions.height, scratch);
@@ -240,7 +242,7 @@ proptest! {
                     let magnitude = products.iter().map(|p| p.abs()).sum::<f64>()
                         + f64::from(bias[o].abs());
                     let magnitude = magnitude * f64::from(slope[o].abs().max(1.0));
-                    prop_assert!(is_close(found, expected, magnitude), "{found} for {expected}");
+                    prop_assert!(is_close(found, expected, magnitude), "{found} instead of {expected}");
                 }
             }
         }
@@ -258,11 +260,11 @@ proptest! {
         let small: Vec<f32> =
             (0..half.area() * channels).map(|i| seed[(i * 3 + i / 11) % seed.len()]).collect();
         let (input, added) = (pad_channels(&large, channels), pad_channels(&small, channels));
-        let pooled = same_on_all(|isa| {
+        let pooled = assert_same_on_all(|isa| {
             let picture = RowBuffer::new(size, padded(channels), &input);
             written(half, padded(channels), |out| max_pool(isa, picture, out, 0..height))
         });
-        let doubled = same_on_all(|isa| {
+        let doubled = assert_same_on_all(|isa| {
             let large = RowBuffer::new(size, padded(channels), &input);
             let small = RowBuffer::new(half, padded(channels), &added);
             let rows = 0..size.height;
@@ -291,20 +293,20 @@ proptest! {
 }
 
 #[test]
-fn longest_row_of_largest_int8_values_does_not_overflow() {
+fn longest_row_of_extreme_int8_values_does_not_overflow() {
     let inputs = 65_776;
     for (value, weight) in [(1.0, 127), (1.0, -128), (-1.0, 127), (-1.0, -128)] {
         let (weights, rows) = (vec![weight; inputs], vec![value; inputs]);
         let epilogue = Epilogue { bias: &[0.0], slope: &[1.0] };
         let weights = Weights::Int8 { values: &weights, scales: &[1.0] };
         let layer = Pointwise::new(inputs, weights, epilogue);
-        let out = same_on_all(|isa| {
+        let out = assert_same_on_all(|isa| {
             let mut out = vec![0.0; 16];
             layer.multiply(isa, &rows, None, &mut out, &mut Scratch::default());
             out
         });
         let expected = f64::from(value) * f64::from(weight) * inputs as f64;
-        assert!(is_close(out[0], expected, expected.abs()), "{} for {expected}", out[0]);
+        assert!(is_close(out[0], expected, expected.abs()), "{} instead of {expected}", out[0]);
     }
 }
 
@@ -371,7 +373,7 @@ proptest! {
             let norm = |row: &[f32]| row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
             let expected: f64 = row.iter().zip(query).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
             let max = row.iter().fold(0f32, |max, v| max.max(v.abs()));
-            // Half a quantization step per value.
+            // The error is at most half a quantization step per value.
             let quantization_error = f64::from(max / 254.0) * (dimension as f64).sqrt();
             let found = f64::from(index.dot(position, query));
             let slack = 1e-4 * norm(row) * norm(query) + 1e-30;

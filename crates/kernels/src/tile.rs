@@ -1,13 +1,13 @@
-//! Tiling of a product, so that the sums of a tile stay in registers.
+//! Tiling of a product, which keeps the sums of a tile in registers.
 
 use crate::epilogue::PackedEpilogue;
 use crate::gemm::Gemm;
 use crate::simd::{F32x16, Simd};
 
-/// Rows of the output with the operations that follow the product.
+/// Output rows of a product, and the operations that follow the product.
 pub struct OutputBlock<'a> {
     pub epilogue: &'a PackedEpilogue,
-    /// Values that are added after the activation.
+    /// Values that are added to the output after the activation.
     pub residual: Option<&'a [F32x16]>,
     pub out: &'a mut [F32x16],
 }
@@ -36,6 +36,7 @@ impl OutputBlock<'_> {
         }
     }
 
+    /// Computes all rows of `P` vectors, starting at vector `column`.
     #[inline(always)]
     fn fill_columns<S: Simd, const P: usize>(&mut self, s: S, product: &impl Gemm, column: usize) {
         let rows = self.out.len() / self.epilogue.vectors();
@@ -58,6 +59,7 @@ impl OutputBlock<'_> {
         }
     }
 
+    /// Computes a tile of `R` rows by `P` vectors.
     #[inline(always)]
     fn fill_tile<S: Simd, const R: usize, const P: usize>(
         &mut self,

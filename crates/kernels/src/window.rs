@@ -38,21 +38,21 @@ impl Window {
         Some(Size { height: positions(input.height)?, width: positions(input.width)? })
     }
 
-    /// Returns the range of output positions whose windows lie inside an input of `length` pixels:
-    /// first, and last + 1.
+    /// Returns the range, as start and end, of output positions whose windows lie inside an input
+    /// of `length` pixels. There are `positions` output positions.
     pub(crate) fn interior(self, length: usize, positions: usize) -> (usize, usize) {
-        let first = self.pad.div_ceil(self.stride).min(positions);
+        let start = self.pad.div_ceil(self.stride).min(positions);
         let room = (length + self.pad).checked_sub(self.side);
-        let last = room.map_or(first, |room| (room / self.stride + 1).clamp(first, positions));
-        (first, last)
+        let end = room.map_or(start, |room| (room / self.stride + 1).clamp(start, positions));
+        (start, end)
     }
 
-    /// Returns the range of taps at output `position` that lie inside an input of `length` pixels:
-    /// first, and last + 1.
+    /// Returns the range, as start and end, of taps at output `position` that lie inside an input
+    /// of `length` pixels.
     pub(crate) fn valid_taps(self, position: usize, length: usize) -> (usize, usize) {
-        let start = position * self.stride;
-        let first = self.pad.saturating_sub(start).min(self.side);
-        let last = (length + self.pad).saturating_sub(start).min(self.side);
-        (first, last.max(first))
+        let offset = position * self.stride;
+        let start = self.pad.saturating_sub(offset).min(self.side);
+        let end = (length + self.pad).saturating_sub(offset).min(self.side);
+        (start, end.max(start))
     }
 }

@@ -6,7 +6,7 @@ use crate::simd::{Kernel, Simd};
 /// Coefficients of the conversion, in units of 1/65536.
 #[derive(Clone, Copy, Debug)]
 pub struct YuvMatrix {
-    /// Luma level of black.
+    /// Luma of black.
     pub black: i32,
     /// Factor of luma in each colour.
     pub luma: i32,
@@ -49,9 +49,10 @@ impl YuvMatrix {
 pub struct YuvToRgb {
     isa: InstructionSet,
     matrix: YuvMatrix,
-    /// Share of chroma in red, green and blue for each pair of pixels, rounding included.
+    /// Contribution of chroma to red, green and blue for each pair of pixels, with the rounding
+    /// constant. The unit is 1/65536.
     chroma: [Vec<i32>; 3],
-    /// Row of red, row of green, row of blue.
+    /// One row each of red, green and blue values.
     channels: [Vec<u8>; 3],
 }
 
@@ -85,7 +86,7 @@ struct Row<'a> {
     rgb: &'a mut [u8],
 }
 
-/// Plain loops: the compiler vectorises them for each instruction set.
+/// The loops are plain Rust. The compiler vectorises them for each instruction set.
 impl Kernel for Row<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {

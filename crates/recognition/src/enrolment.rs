@@ -16,11 +16,12 @@ pub(super) struct Rules {
     pub views: u32,
     /// Time after which the enrolment fails.
     pub timeout: Duration,
-    /// Lowest cosine between two views of one person.
-    pub same_person: f32,
-    /// Lowest cosine between a face and a customer who is enrolled already.
-    pub customer: f32,
-    /// Width of the band below `customer` in which a face resembles a customer, as a cosine.
+    /// Lowest cosine at which two views show the same person.
+    pub same_person_threshold: f32,
+    /// Lowest cosine at which a face is that of an enrolled customer.
+    pub customer_threshold: f32,
+    /// Width of the band below `customer_threshold` in which a face resembles a customer, as a
+    /// cosine.
     pub margin: f32,
 }
 
@@ -30,24 +31,25 @@ const VIEW_INTERVAL: Duration = Duration::from_millis(300);
 const SAME_POSE_INTERVAL: Duration = Duration::from_millis(1200);
 /// Time without a new view after which the request to look at the camera is repeated.
 const PROMPT_INTERVAL: Duration = Duration::from_secs(3);
-/// Time for which a second face may be in view.
+/// Longest time for which a second face may be in view.
 const SECOND_FACE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Largest width of a face in the background, relative to the nearest face.
 const BACKGROUND_WIDTH_RATIO: f32 = 0.6;
-/// Number of consecutive views of another face that end the enrolment.
+/// Number of consecutive views of another face after which the enrolment fails.
 const OTHER_FACE_VIEWS: u32 = 3;
 
 /// An enrolment in progress. Its embeddings are zeroed when it is dropped.
 pub(super) struct Enrolment {
     rules: Rules,
-    /// True if staff confirmed that the person is not enrolled, whatever the similarity.
+    /// True if staff confirmed that the person is not enrolled. A similar customer is then no
+    /// failure.
     is_another_person: bool,
     pad_score: PadScore,
-    started: Duration,
+    started_at: Duration,
     views: Vec<View>,
     /// Time of the latest request to look at the camera.
-    prompted: Option<Duration>,
-    /// Time since which more than one face is in view.
+    prompted_at: Option<Duration>,
+    /// Time at which a second face came into view.
     crowded_since: Option<Duration>,
     /// Number of consecutive views of another face.
     other_face_views: u32,
@@ -80,9 +82,9 @@ impl Enrolment {
             rules,
             is_another_person,
             pad_score: PadScore::default(),
-            started: now,
+            started_at: now,
             views: Vec::new(),
-            prompted: None,
+            prompted_at: None,
             crowded_since: None,
             other_face_views: 0,
         }
@@ -93,15 +95,15 @@ impl Enrolment {
         Purpose::enrolment(self)
     }
 
-    /// Selects the face of a frame whose view may be captured, if any.
+    /// Returns the track of the face that may be captured in this frame, if any.
     ///
-    /// Returns a step as an error if the frame causes one.
+    /// If the frame causes a step, such as a timeout, the step is returned as the error.
     pub fn select_face(
         &mut self,
         now: Duration,
         faces: &[(TrackId, Rect)],
     ) -> Result<Option<TrackId>, Step> {
-        if now.saturating_sub(self.started) > self.rules.timeout {
+        if now.saturating_sub(self.started_at) > self.rules.timeout {
             return Err(Step::Failed(EnrolmentFailure::TimedOut));
         }
         let nearest = faces.iter().max_by(|a, b| a.1.width.total_cmp(&b.1.width));
@@ -110,25 +112,25 @@ impl Enrolment {
             faces.iter().filter(|(_, face)| face.width >= min_width).count()
         });
         if foreground_faces > 1 {
-            let since = *self.crowded_since.get_or_insert(now);
-            if now.saturating_sub(since) > SECOND_FACE_TIMEOUT {
+            let crowded_since = *self.crowded_since.get_or_insert(now);
+            if now.saturating_sub(crowded_since) > SECOND_FACE_TIMEOUT {
                 return Err(Step::Failed(EnrolmentFailure::SeveralFaces));
             }
             return Ok(None);
         }
         self.crowded_since = None;
-        let last_view = self.views.last().map_or(self.started, |view| view.captured_at);
-        let last_progress = last_view.max(self.prompted.unwrap_or_default());
-        if self.prompted.is_none() || now.saturating_sub(last_progress) > PROMPT_INTERVAL {
-            self.prompted = Some(now);
+        let last_view = self.views.last().map_or(self.started_at, |view| view.captured_at);
+        let last_progress = last_view.max(self.prompted_at.unwrap_or_default());
+        if self.prompted_at.is_none() || now.saturating_sub(last_progress) > PROMPT_INTERVAL {
+            self.prompted_at = Some(now);
             return Err(Step::LookHere);
         }
         let is_due = self.views.is_empty() || now.saturating_sub(last_view) >= VIEW_INTERVAL;
         Ok(nearest.map(|(track, _)| *track).filter(|_| is_due))
     }
 
-    /// Returns true if a view in this pose differs enough from the captured ones, or the person holds
-    /// still.
+    /// Returns true if the pose differs enough from those of all captured views, or if no view was
+    /// captured for [`SAME_POSE_INTERVAL`].
     pub fn needs_pose(&self, now: Duration, pose: &Pose) -> bool {
         let is_new = self.views.iter().all(|view| view.pose.differs_from(pose));
         is_new
@@ -138,12 +140,13 @@ impl Enrolment {
                 .is_none_or(|last| now.saturating_sub(last.captured_at) >= SAME_POSE_INTERVAL)
     }
 
-    /// Returns the PAD evidence of the views.
+    /// Returns the PAD evidence, for adding a view.
     pub fn pad_score(&mut self) -> &mut PadScore {
         &mut self.pad_score
     }
 
-    /// Adds a usable view of the face of `track`. Returns `None` if it shows another face.
+    /// Adds a usable view of the face of `track`. Returns `None` if the view shows another face and
+    /// is ignored.
     pub fn add_view(
         &mut self,
         now: Duration,
@@ -152,8 +155,10 @@ impl Enrolment {
         embedding: Embedding,
         gallery: &Gallery,
     ) -> Option<Step> {
-        let face = mean(self.views.iter().map(|view| &view.embedding));
-        if face.is_some_and(|face| face.cosine(&embedding) < self.rules.same_person) {
+        let mean_view = mean(self.views.iter().map(|view| &view.embedding));
+        let is_another_face = mean_view
+            .is_some_and(|mean| mean.cosine(&embedding) < self.rules.same_person_threshold);
+        if is_another_face {
             self.other_face_views += 1;
             return (self.other_face_views >= OTHER_FACE_VIEWS)
                 .then_some(Step::Failed(EnrolmentFailure::FaceChanged));
@@ -162,22 +167,22 @@ impl Enrolment {
         self.views.push(View { embedding, pose, captured_at: now });
 
         let count = u32::try_from(self.views.len()).unwrap_or(u32::MAX);
-        let nearest = mean(self.views.iter().map(|view| &view.embedding))
-            .and_then(|face| gallery.rank(&face).first);
+        let most_similar = mean(self.views.iter().map(|view| &view.embedding))
+            .and_then(|mean_view| gallery.rank(&mean_view).first);
         let customer_above = |threshold| {
-            nearest.filter(|(_, cosine)| *cosine >= threshold).map(|(customer, _)| customer)
+            most_similar.filter(|(_, cosine)| *cosine >= threshold).map(|(customer, _)| customer)
         };
         let has_enough_views = count >= self.rules.views.min(2);
         if has_enough_views
             && !self.is_another_person
-            && customer_above(self.rules.customer).is_some()
+            && customer_above(self.rules.customer_threshold).is_some()
         {
             return Some(Step::Failed(EnrolmentFailure::AlreadyEnrolled));
         }
         if count < self.rules.views {
             return Some(Step::Captured { count, of: self.rules.views });
         }
-        let resembles = customer_above(self.rules.customer - self.rules.margin);
+        let resembles = customer_above(self.rules.customer_threshold - self.rules.margin);
         let embeddings = self.views.drain(..).map(|view| view.embedding).collect();
         Some(Step::Complete { embeddings, track, resembles })
     }
@@ -193,11 +198,12 @@ mod tests {
     const RULES: Rules = Rules {
         views: 3,
         timeout: Duration::from_secs(20),
-        same_person: 0.5,
-        customer: 0.5,
+        same_person_threshold: 0.5,
+        customer_threshold: 0.5,
         margin: 0.1,
     };
 
+    /// Returns a unit vector in the plane, at an angle to the x axis.
     fn at(degrees: f32) -> Embedding {
         let (sin, cos) = degrees.to_radians().sin_cos();
         Embedding::normalised(vec![cos, sin]).unwrap()
@@ -223,6 +229,7 @@ mod tests {
         tracked.into_iter().map(|t| (t.track, t.face.bounds)).collect()
     }
 
+    /// Returns an enrolment after its first request to look at the camera.
     fn started() -> Enrolment {
         let mut enrolment = Enrolment::start(ms(0), RULES, false);
         assert!(matches!(enrolment.select_face(ms(0), &[]), Err(Step::LookHere)));
@@ -240,18 +247,19 @@ mod tests {
     }
 
     #[test]
-    fn different_views_of_one_face_complete_the_enrolment() {
-        let (mut enrolment, nobody) = (started(), Gallery::default());
-        let step = add_view(&mut enrolment, 100, 0.0, &nobody);
+    fn different_views_of_one_face_complete_enrolment() {
+        let (mut enrolment, empty_gallery) = (started(), Gallery::default());
+        let step = add_view(&mut enrolment, 100, 0.0, &empty_gallery);
         assert!(matches!(step, Some(Step::Captured { count: 1, of: 3 })), "{step:?}");
         assert!(!enrolment.needs_pose(ms(500), &pose(0.01)), "the same pose");
         assert!(enrolment.needs_pose(ms(500), &pose(0.10)));
         assert!(
             enrolment.needs_pose(ms(1400), &pose(0.01)),
-            "a person who holds still is captured, too"
+            "the same pose is captured after a while"
         );
-        add_view(&mut enrolment, 500, 10.0, &nobody);
-        let Some(Step::Complete { embeddings, .. }) = add_view(&mut enrolment, 900, 20.0, &nobody)
+        add_view(&mut enrolment, 500, 10.0, &empty_gallery);
+        let Some(Step::Complete { embeddings, .. }) =
+            add_view(&mut enrolment, 900, 20.0, &empty_gallery)
         else {
             panic!("not complete");
         };
@@ -278,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn second_face_fails_unless_it_is_in_the_background() {
+    fn second_face_fails_enrolment_except_in_background() {
         let mut enrolment = started();
         for now in [100, 600, 1100] {
             assert!(enrolment.select_face(ms(now), &faces(&[100.0, 80.0])).unwrap().is_none());
@@ -318,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn similar_face_enrols_and_the_resemblance_is_reported() {
+    fn similar_face_is_enrolled_and_resemblance_is_reported() {
         let mut gallery = Gallery::default();
         let twin = CustomerId(uuid::Uuid::from_u128(1));
         for (degrees, is_another_person, is_enrolled, resembles) in [
@@ -342,15 +350,18 @@ mod tests {
     }
 
     #[test]
-    fn another_face_ends_it_and_one_outlier_does_not() {
-        let (mut enrolment, nobody) = (started(), Gallery::default());
-        add_view(&mut enrolment, 100, 0.0, &nobody);
-        assert!(add_view(&mut enrolment, 500, 120.0, &nobody).is_none());
-        assert!(add_view(&mut enrolment, 900, 10.0, &nobody).is_some(), "the first face again");
-        assert!(add_view(&mut enrolment, 1300, 120.0, &nobody).is_none());
-        assert!(add_view(&mut enrolment, 1700, 120.0, &nobody).is_none());
+    fn enrolment_fails_after_three_views_of_another_face() {
+        let (mut enrolment, empty_gallery) = (started(), Gallery::default());
+        add_view(&mut enrolment, 100, 0.0, &empty_gallery);
+        assert!(add_view(&mut enrolment, 500, 120.0, &empty_gallery).is_none());
+        assert!(
+            add_view(&mut enrolment, 900, 10.0, &empty_gallery).is_some(),
+            "the first face again"
+        );
+        assert!(add_view(&mut enrolment, 1300, 120.0, &empty_gallery).is_none());
+        assert!(add_view(&mut enrolment, 1700, 120.0, &empty_gallery).is_none());
         assert!(matches!(
-            add_view(&mut enrolment, 2100, 120.0, &nobody),
+            add_view(&mut enrolment, 2100, 120.0, &empty_gallery),
             Some(Step::Failed(EnrolmentFailure::FaceChanged))
         ));
     }

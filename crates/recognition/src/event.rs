@@ -8,9 +8,9 @@ use instored_vision::TrackId;
 pub enum RecognitionEvent {
     /// A customer entered.
     Arrived(CustomerId),
-    /// A customer who had arrived is out of view.
+    /// A customer whose arrival was reported has left.
     Left(CustomerId),
-    /// The person who requested recognition is not enrolled.
+    /// The person who requested recognition was not recognised.
     NotRecognised,
     /// A face may be a picture held to the camera.
     PresentationAttackSuspected,
@@ -18,9 +18,9 @@ pub enum RecognitionEvent {
     LookHere,
     /// One more view of the person who enrols was captured.
     Captured {
-        /// Views so far.
+        /// Number of views so far.
         count: u32,
-        /// Views needed.
+        /// Number of views that the enrolment needs.
         of: u32,
     },
     /// The enrolment failed; nothing is kept.
@@ -32,7 +32,8 @@ pub enum RecognitionEvent {
         embeddings: Vec<Embedding>,
         /// Track of the person.
         track: TrackId,
-        /// Customer who looks similar. Both are greeted only if the decision is unambiguous.
+        /// Other customer with a similar face. Each of the two is greeted only if the decision is
+        /// unambiguous.
         resembles: Option<CustomerId>,
     },
 }

@@ -37,8 +37,8 @@ impl Default for Gallery {
 }
 
 impl Gallery {
-    /// Adds or replaces a customer. Templates that cancel each other out, or have another length than
-    /// those of the gallery, leave the customer without an entry.
+    /// Adds or replaces a customer. The customer gets no entry if the templates cancel each other
+    /// out or have another length than those of the gallery.
     pub fn insert<'a>(
         &mut self,
         customer: CustomerId,
@@ -76,13 +76,13 @@ impl Gallery {
         self.customers.is_empty()
     }
 
-    /// Returns the memory of the means in bytes.
+    /// Returns the memory that the means take, in bytes.
     pub fn memory_bytes(&self) -> usize {
         self.means.memory_bytes()
     }
 
-    /// Finds the two customers who are most similar to `probe`. The result is exact: a search with a rounded
-    /// probe selects all candidates, and the probe itself ranks them.
+    /// Finds the two customers who are most similar to `probe`. The result is exact: a search with
+    /// a quantized probe selects all candidates, and the unrounded probe ranks them.
     pub fn rank(&self, probe: &Embedding) -> Ranking {
         let mut ranking = Ranking::default();
         let probe = probe.values();
@@ -113,7 +113,8 @@ impl Ranking {
     }
 }
 
-/// Returns the normalised mean of embeddings; `None` if there are none, or they cancel each other out.
+/// Returns the normalised mean of embeddings, or `None` if there are no embeddings or they cancel
+/// each other out.
 pub fn mean<'a>(embeddings: impl IntoIterator<Item = &'a Embedding>) -> Option<Embedding> {
     let mut embeddings = embeddings.into_iter();
     let mut sum = embeddings.next()?.values().to_vec();
@@ -129,20 +130,21 @@ pub fn mean<'a>(embeddings: impl IntoIterator<Item = &'a Embedding>) -> Option<E
 mod tests {
     use super::*;
 
-    /// Rounding error of a value of at most 1 in one byte.
+    /// Largest rounding error of a value of -1 to 1 that is stored in one byte.
     const ROUNDING: f32 = 1.0 / 127.0;
 
     fn id(n: u128) -> CustomerId {
         CustomerId(uuid::Uuid::from_u128(n))
     }
 
+    /// Returns a unit vector in the plane, at an angle to the x axis.
     fn at(degrees: f32) -> Embedding {
         let (sin, cos) = degrees.to_radians().sin_cos();
         Embedding::normalised(vec![cos, sin]).unwrap()
     }
 
     #[test]
-    fn order_of_enrolment_does_not_change_the_ranking() {
+    fn order_of_enrolment_does_not_change_ranking() {
         for order in [[0, 40, 90], [90, 40, 0], [40, 0, 90], [40, 90, 0]] {
             let mut gallery = Gallery::default();
             for degrees in order {
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn customer_is_compared_by_the_mean_template() {
+    fn probe_is_compared_with_mean_template() {
         let mut gallery = Gallery::default();
         gallery.insert(id(1), &[at(10.0), at(50.0)]);
         assert!((gallery.rank(&at(30.0)).first.unwrap().1 - 1.0).abs() < ROUNDING);
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn ranking_equals_that_of_an_exhaustive_search() {
+    fn ranking_equals_exhaustive_search() {
         for dimension in [3, 128, 641] {
             let mut gallery = Gallery::default();
             for n in 0..500 {

@@ -1,4 +1,4 @@
-//! Face recognition over frames: who enters, who leaves, and enrolment.
+//! Face recognition over frames: arrivals and departures of customers, and enrolment.
 //!
 //! | module | contents |
 //! |---|---|
@@ -7,14 +7,14 @@
 //! | `track_decision` | sequential decision over the views of a track |
 //! | `pad_score` | presentation-attack detection over a track |
 //! | `enrolment` | collection of the views of a new customer |
-//! | `presence` | customers in view: one visit a person |
+//! | `presence` | visits in progress, one for each customer in view |
 //! | `recognition_window` | time in which faces may be recognised |
 //!
 //! Rules:
-//! 1. No device, no network, no clock: the time is that of the frames.
+//! 1. The crate uses no device, no network and no clock. Time is the capture time of the frames.
 //! 2. Only an enrolment or a recognition window permits an embedding.
-//! 3. Embeddings of strangers exist only in the decision of their track, are zeroed at its end, and never
-//!    leave this crate.
+//! 3. Embeddings of strangers exist only in the decision of their track, are zeroed when the track
+//!    ends, and never leave this crate.
 //! 4. No embedding is computed for recognition while the gallery is empty.
 
 #![forbid(unsafe_code)]

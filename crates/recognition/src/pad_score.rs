@@ -24,10 +24,11 @@ pub(super) struct PadScore {
 const VIEW_LOG_ODDS_MAX: f32 = 4.0;
 /// Lowest number of views for a decision.
 const VIEWS_MIN: u32 = 3;
-/// Distance of the nose from the plane that proves depth, in eye distances; the noise of the landmarks is
-/// a third of it.
+/// Smallest distance of the nose from the plane that proves depth, in eye distances. The noise of
+/// the landmarks is a third of this distance.
 const PARALLAX_MIN: f32 = 0.15;
-/// Rotation of the plane at which a real nose would leave it: one axis shortened by a third.
+/// Smallest rotation of the plane that is evidence of a flat face: one axis is shortened by a
+/// third. With this rotation, a real nose would leave the plane.
 const ROTATION_MIN: f32 = 0.5;
 /// Log-odds of the evidence from motion.
 const MOTION_LOG_ODDS: f32 = 1.0;
@@ -64,22 +65,23 @@ impl PadScore {
         } else {
             0.0
         };
-        let required = (threshold / (1.0 - threshold)).ln();
-        self.log_odds / self.views as f32 + motion < required
+        let required_log_odds = (threshold / (1.0 - threshold)).ln();
+        self.log_odds / self.views as f32 + motion < required_log_odds
     }
 }
 
-/// Returns the motion since `before` relative to a plane: the distance of the nose from the position that
-/// the affine map of the other four landmarks gives it, in eye distances, and the ratio of the two scales
-/// of the map minus 1. Returns `None` if the landmarks span no plane.
+/// Returns the parallax and the rotation since `before`. Both are relative to the affine map that
+/// fits the eyes and the corners of the mouth. The parallax is the distance of the nose from its
+/// mapped position, in eye distances. The rotation is the ratio of the two scales of the map, minus
+/// 1. Returns `None` if the landmarks span no plane.
 fn plane_motion(
     before: &[[f32; 2]; LANDMARK_COUNT],
     now: &[[f32; 2]; LANDMARK_COUNT],
 ) -> Option<(f32, f32)> {
-    let plane = |p: &[[f32; 2]; LANDMARK_COUNT]| [p[0], p[1], p[3], p[4]];
+    let without_nose = |p: &[[f32; 2]; LANDMARK_COUNT]| [p[0], p[1], p[3], p[4]];
     let mean =
         |points: [[f32; 2]; 4], axis: usize| points.iter().map(|p| p[axis]).sum::<f32>() / 4.0;
-    let (from, to) = (plane(before), plane(now));
+    let (from, to) = (without_nose(before), without_nose(now));
     let from_mean = [mean(from, 0), mean(from, 1)];
     let to_mean = [mean(to, 0), mean(to, 1)];
     // Least squares: to - to_mean = map (from - from_mean).
@@ -106,8 +108,8 @@ fn plane_motion(
 
     let step = [before[2][0] - from_mean[0], before[2][1] - from_mean[1]];
     let expected = [a * step[0] + b * step[1] + to_mean[0], c * step[0] + d * step[1] + to_mean[1]];
-    let eyes = (now[1][0] - now[0][0]).hypot(now[1][1] - now[0][1]);
-    let parallax = (now[2][0] - expected[0]).hypot(now[2][1] - expected[1]) / eyes;
+    let eye_distance = (now[1][0] - now[0][0]).hypot(now[1][1] - now[0][1]);
+    let parallax = (now[2][0] - expected[0]).hypot(now[2][1] - expected[1]) / eye_distance;
 
     // Singular values of a 2 x 2 matrix.
     let (sum, difference) = ((a + d).hypot(c - b), (a - d).hypot(c + b));
@@ -137,6 +139,7 @@ mod tests {
         })
     }
 
+    /// Returns the score of views of a head at these turns.
     fn scored(bona_fide: f32, turns: &[f32], nose: f32) -> PadScore {
         let mut score = PadScore::default();
         for turn in turns {
@@ -146,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn print_moves_as_a_plane_and_head_does_not() {
+    fn printed_face_moves_as_plane_and_head_does_not() {
         for turn in [0.3f32, -0.5, 0.8] {
-            let (flat, rotation) =
+            let (parallax, rotation) =
                 plane_motion(&projected(0.0, 0.0), &projected(turn, 0.0)).unwrap();
             assert!(
-                flat < 1e-4 && (rotation + 1.0 - 1.0 / turn.cos()).abs() < 1e-3,
-                "{flat} {rotation}"
+                parallax < 1e-4 && (rotation + 1.0 - 1.0 / turn.cos()).abs() < 1e-3,
+                "{parallax} {rotation}"
             );
             let (head, _) = plane_motion(&projected(0.0, 0.0), &projected(turn, 30.0)).unwrap();
             assert!(head > PARALLAX_MIN / 2.0, "{head}");
@@ -167,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn printed_views_add_up_and_one_view_is_not_enough() {
+    fn three_printed_views_are_attack_and_one_is_not() {
         assert!(!scored(0.01, &[0.0], 30.0).is_attack(0.5));
         assert!(scored(0.1, &[0.0; 3], 30.0).is_attack(0.5));
         assert!(!scored(0.9, &[0.0; 3], 30.0).is_attack(0.5));

@@ -1,4 +1,4 @@
-//! Customers in view: one visit a person, even if their track breaks.
+//! Visits of the customers in view. A person has one visit, even if their track breaks.
 
 use std::time::Duration;
 
@@ -26,12 +26,14 @@ enum VisitState {
     Arrived,
     /// The customer has just enrolled; no arrival was reported.
     Enrolled,
-    /// The person is not this customer, or no longer one. Their tracks are ignored until the visit ends.
+    /// The person is not this customer, or the customer was deleted. Their tracks are ignored until
+    /// the visit ends.
     Dismissed,
 }
 
 impl Presence {
-    /// Creates an empty presence. A visit ends after `leave_timeout` out of view.
+    /// Creates a presence without visits. A visit ends when the customer is out of view for longer
+    /// than `leave_timeout`.
     pub fn new(leave_timeout: Duration) -> Self {
         Self { visits: Vec::new(), leave_timeout }
     }
@@ -54,7 +56,7 @@ impl Presence {
         self.start_visit(now, track, customer, VisitState::Enrolled);
     }
 
-    /// Adds a visit.
+    /// Starts a visit.
     fn start_visit(
         &mut self,
         now: Duration,
@@ -65,15 +67,15 @@ impl Presence {
         self.visits.push(Visit { customer, tracks: vec![track], last_in_view: now, state });
     }
 
-    /// Records that `track` is in the frame of the time `now`.
+    /// Records that `track` is in the frame captured at `now`.
     pub fn update(&mut self, now: Duration, track: TrackId) {
         for visit in self.visits.iter_mut().filter(|visit| visit.tracks.contains(&track)) {
             visit.last_in_view = now;
         }
     }
 
-    /// Ends the visits that are out of view for too long. Returns the customers whose arrival was
-    /// reported.
+    /// Ends the visits of customers who are out of view for too long. Returns those customers whose
+    /// arrival was reported.
     pub fn end_overdue(&mut self, now: Duration) -> Vec<CustomerId> {
         let timeout = self.leave_timeout;
         self.visits
@@ -82,7 +84,7 @@ impl Presence {
             .collect()
     }
 
-    /// Marks the visit of a customer as that of somebody else.
+    /// Dismisses the visit of a customer, because the person is somebody else.
     pub fn dismiss(&mut self, customer: CustomerId) {
         for visit in self.visits.iter_mut().filter(|visit| visit.customer == customer) {
             visit.state = VisitState::Dismissed;
@@ -162,7 +164,10 @@ mod tests {
         presence.add_enrolled(s(0), track, ANNA);
         assert_eq!(presence.customers(), [ANNA]);
         assert!(!presence.add_recognised(s(1), track, ANNA));
-        assert!(presence.end_overdue(s(6)).is_empty(), "no departure without an arrival");
+        assert!(
+            presence.end_overdue(s(6)).is_empty(),
+            "a departure follows only a reported arrival"
+        );
         assert!(presence.customers().is_empty());
     }
 }

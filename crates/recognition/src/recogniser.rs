@@ -30,7 +30,7 @@ pub struct Recogniser {
     unknown_tracks: HashMap<TrackId, UnknownTrack>,
     enrolment: Option<Enrolment>,
     window: Option<RecognitionWindow>,
-    limits: QualityLimits,
+    quality_limits: QualityLimits,
     /// Time of the latest frame.
     now: Duration,
     /// Time between the last two frames.
@@ -38,30 +38,32 @@ pub struct Recogniser {
     motion: MotionDetector,
     /// Time of the latest detection.
     last_detection: Duration,
-    /// Number of frames in which faces were detected.
-    detections: u64,
+    /// Number of frames on which face detection ran.
+    detection_count: u64,
     /// Tracks of the latest detection.
     in_view: Vec<TrackId>,
 }
 
-/// State of a track that is not resolved.
+/// State of a track that does not belong to a visit yet.
 #[derive(Default)]
 struct UnknownTrack {
     decision: TrackDecision,
     pad_score: PadScore,
     /// True after a presentation attack was reported.
-    is_reported: bool,
+    is_attack_reported: bool,
 }
 
-/// Time without a detection after which a track ends: another person may have taken the place.
+/// Time without a detection after which a track ends. After a longer gap, another person may be at
+/// the same position.
 const TRACK_TIMEOUT: Duration = Duration::from_millis(700);
-/// Longest time between two detections while the picture is still and a resolved face is in view.
-/// Shorter than [`TRACK_TIMEOUT`], so that no track ends.
+/// Longest time between two detections while the picture does not change and every face in view
+/// belongs to a visit. It is shorter than [`TRACK_TIMEOUT`], so that no track ends.
 const STILL_DETECTION_INTERVAL: Duration = Duration::from_millis(650);
-/// Longest time between two detections while the picture is still and empty. Any visible change causes a
-/// detection at once; this covers changes below the limit of the motion detector.
+/// Longest time between two detections while the picture does not change and no face is in view. A
+/// visible change causes a detection at once. The interval is for changes below the limit of the
+/// motion detector.
 const EMPTY_DETECTION_INTERVAL: Duration = Duration::from_secs(5);
-/// False match rate of the test that two views show one person.
+/// False match rate of the test that two views show the same person.
 const SAME_PERSON_FMR: f64 = 1e-3;
 
 impl Recogniser {
@@ -69,7 +71,7 @@ impl Recogniser {
     /// [`add_customer`](Self::add_customer).
     ///
     /// # Errors
-    /// When a model is missing, differs from its manifest, or cannot be executed.
+    /// If a model is missing, differs from its manifest, or cannot be run.
     pub fn new(
         models: &instored_vision::Settings,
         settings: &Settings,
@@ -102,7 +104,7 @@ impl Recogniser {
             unknown_tracks: HashMap::new(),
             enrolment: None,
             window: (settings.mode == Mode::Entrance).then(RecognitionWindow::permanent),
-            limits: QualityLimits {
+            quality_limits: QualityLimits {
                 eye_distance: models.min_eye_distance,
                 ..QualityLimits::default()
             },
@@ -111,7 +113,7 @@ impl Recogniser {
             interval: Duration::ZERO,
             motion: MotionDetector::default(),
             last_detection: Duration::ZERO,
-            detections: 0,
+            detection_count: 0,
             in_view: Vec::new(),
         })
     }
@@ -119,7 +121,7 @@ impl Recogniser {
     /// Processes a frame and returns its events.
     ///
     /// # Errors
-    /// When a network fails. The next frame may be processed nevertheless.
+    /// If a network fails. The next frame can still be processed.
     pub fn process(&mut self, frame: &Frame) -> Result<Vec<RecognitionEvent>, VisionError> {
         self.interval = frame.captured_at.saturating_sub(self.now);
         self.now = frame.captured_at;
@@ -127,7 +129,7 @@ impl Recogniser {
         if self.window.take_if(|window| window.is_expired(frame.captured_at)).is_some() {
             events.push(RecognitionEvent::NotRecognised);
         }
-        if self.is_detection_permitted() && self.is_unchanged(&frame.picture) {
+        if self.is_detection_permitted() && self.can_skip_detection(&frame.picture) {
             for track in &self.in_view {
                 self.presence.update(self.now, *track);
             }
@@ -135,7 +137,7 @@ impl Recogniser {
             let faces = if self.is_detection_permitted() {
                 self.detect(&frame.picture)?
             } else {
-                self.set_idle();
+                self.discard_view();
                 Vec::new()
             };
             events.extend(match self.enrolment.take() {
@@ -147,20 +149,21 @@ impl Recogniser {
         Ok(events)
     }
 
-    /// Returns true if faces may be detected: for recognition, for an enrolment, or for the end of a visit.
+    /// Returns true if faces may be detected: for recognition, for an enrolment, or to find the end
+    /// of a visit.
     fn is_detection_permitted(&self) -> bool {
         self.window.is_some() || self.enrolment.is_some() || !self.presence.is_empty()
     }
 
-    /// Returns true if the frame needs no detection: the last one was not long ago, the picture has not
-    /// changed, and every face in view is resolved.
-    fn is_unchanged(&self, picture: &Picture) -> bool {
+    /// Returns true if the frame needs no detection: the last detection is recent, the picture has
+    /// not changed, and every face in view belongs to a visit.
+    fn can_skip_detection(&self, picture: &Picture) -> bool {
         let max_interval = if self.in_view.is_empty() {
             EMPTY_DETECTION_INTERVAL
         } else {
             STILL_DETECTION_INTERVAL
         };
-        // The next frame must not exceed the interval either.
+        // Without a detection in this frame, the next frame must still be within the interval.
         self.now.saturating_sub(self.last_detection) + self.interval <= max_interval
             && self.enrolment.is_none()
             && self.in_view.iter().all(|track| self.presence.is_resolved(*track))
@@ -168,7 +171,7 @@ impl Recogniser {
     }
 
     /// Discards the faces in view, because detection is not permitted.
-    fn set_idle(&mut self) {
+    fn discard_view(&mut self) {
         self.in_view.clear();
         self.motion.reset();
     }
@@ -185,12 +188,12 @@ impl Recogniser {
         }
         self.in_view = tracked.iter().map(|face| face.track).collect();
         self.last_detection = self.now;
-        self.detections += 1;
+        self.detection_count += 1;
         self.motion.set_reference(picture);
         Ok(tracked)
     }
 
-    /// Recognises the faces that are not resolved.
+    /// Recognises the faces that do not belong to a visit yet.
     fn recognise(
         &mut self,
         picture: &Picture,
@@ -198,12 +201,12 @@ impl Recogniser {
     ) -> Result<Vec<RecognitionEvent>, VisionError> {
         let mut events = Vec::new();
         let Some(window) = &self.window else { return Ok(events) };
-        // Nobody can be recognised, so no embedding is computed.
+        // Without customers nobody can be recognised, so no embedding is computed.
         if self.gallery.is_empty() {
             return Ok(events);
         }
         let rules = self.decision_rules();
-        let mut is_answered = false;
+        let mut is_customer_recognised = false;
         for TrackedFace { track, face } in eligible_faces(window, faces) {
             if self.presence.is_resolved(*track) {
                 continue;
@@ -212,7 +215,9 @@ impl Recogniser {
             if !unknown.decision.is_view_due(self.now) {
                 continue;
             }
-            let Some((aligned, _)) = usable_view(face, picture, &self.limits) else { continue };
+            let Some((aligned, _)) = usable_view(face, picture, &self.quality_limits) else {
+                continue;
+            };
             let Some(probe) = self.embedder.embed(&aligned, &window.purpose())? else { continue };
             let decided = unknown.decision.add(self.now, &probe, &self.gallery, &rules);
             let is_attack = match &mut self.pad_model {
@@ -223,12 +228,12 @@ impl Recogniser {
                 }
                 None => false,
             };
-            if is_attack && !unknown.is_reported {
-                unknown.is_reported = true;
+            if is_attack && !unknown.is_attack_reported {
+                unknown.is_attack_reported = true;
                 events.push(RecognitionEvent::PresentationAttackSuspected);
             }
             let Some(customer) = decided else { continue };
-            // Too few views to detect an attack are too few to rule it out.
+            // With too few views, an attack cannot be ruled out.
             let is_enforced = self.settings.liveness == PadMode::Enforce;
             if is_enforced && (is_attack || !unknown.pad_score.has_enough_views()) {
                 continue;
@@ -237,9 +242,9 @@ impl Recogniser {
             if self.presence.add_recognised(self.now, *track, customer) {
                 events.push(RecognitionEvent::Arrived(customer));
             }
-            is_answered = true;
+            is_customer_recognised = true;
         }
-        if is_answered {
+        if is_customer_recognised {
             self.window.take_if(|window| window.is_requested());
         }
         Ok(events)
@@ -265,9 +270,9 @@ impl Recogniser {
                 return Ok(vec![RecognitionEvent::EnrolmentFailed(reason)]);
             }
             Ok(Some(Step::Complete { embeddings, track, resembles })) => {
-                let of = self.settings.enrolment_views;
+                let views = self.settings.enrolment_views;
                 return Ok(vec![
-                    RecognitionEvent::Captured { count: of, of },
+                    RecognitionEvent::Captured { count: views, of: views },
                     RecognitionEvent::Enrolled { embeddings, track, resembles },
                 ]);
             }
@@ -289,7 +294,7 @@ impl Recogniser {
         picture: &Picture,
         TrackedFace { track, face }: &TrackedFace,
     ) -> Result<Option<Step>, VisionError> {
-        let Some((aligned, quality)) = usable_view(face, picture, &self.limits) else {
+        let Some((aligned, quality)) = usable_view(face, picture, &self.quality_limits) else {
             return Ok(None);
         };
         if !enrolment.needs_pose(self.now, &quality.pose) {
@@ -329,14 +334,15 @@ impl Recogniser {
         enrolment::Rules {
             views: self.settings.enrolment_views,
             timeout: Duration::from_secs_f32(self.settings.enrolment_seconds),
-            same_person: self.calibration.threshold(SAME_PERSON_FMR, 1),
-            customer: self.threshold(1.0),
+            same_person_threshold: self.calibration.threshold(SAME_PERSON_FMR, 1),
+            customer_threshold: self.threshold(1.0),
             margin: self.settings.margin,
         }
     }
 
-    /// Opens the recognition window for a person who requested recognition. Returns false if one is open.
-    /// [`RecognitionEvent::NotRecognised`] follows if the window ends without an answer.
+    /// Opens the recognition window for a person who requested recognition. Returns false if a
+    /// window is open already. If the window ends before a customer is recognised,
+    /// [`RecognitionEvent::NotRecognised`] follows.
     pub fn open_window(&mut self) -> bool {
         let is_closed = self.window.is_none();
         if is_closed {
@@ -346,16 +352,17 @@ impl Recogniser {
         is_closed
     }
 
-    /// Starts an enrolment. Returns false if one is in progress. `is_another_person` confirms that the
-    /// person is not enrolled, whatever the similarity to a customer.
+    /// Starts an enrolment. Returns false if an enrolment is in progress already.
+    /// `is_another_person` is true if staff confirmed that the person is not enrolled, although a
+    /// customer is similar.
     pub fn begin_enrolment(&mut self, is_another_person: bool) -> bool {
-        let is_free = self.enrolment.is_none();
-        if is_free {
+        let can_start = self.enrolment.is_none();
+        if can_start {
             self.window.take_if(|window| window.is_requested());
             let rules = self.enrolment_rules();
             self.enrolment = Some(Enrolment::start(self.now, rules, is_another_person));
         }
-        is_free
+        can_start
     }
 
     /// Cancels an enrolment in progress; its embeddings are zeroed.
@@ -363,8 +370,8 @@ impl Recogniser {
         self.enrolment = None;
     }
 
-    /// Adds a customer to the gallery. `track` is that of a person who has just enrolled: their visit
-    /// starts without an arrival.
+    /// Adds a customer to the gallery. `track` is the track of a person who has just enrolled.
+    /// Their visit starts without [`RecognitionEvent::Arrived`].
     pub fn add_customer(
         &mut self,
         customer: CustomerId,
@@ -378,7 +385,7 @@ impl Recogniser {
         }
     }
 
-    /// Removes a customer from the gallery; dismisses the visit in progress.
+    /// Removes a customer from the gallery and dismisses the visit in progress.
     pub fn remove_customer(&mut self, customer: CustomerId) {
         self.gallery.remove(customer);
         self.dismiss(customer);
@@ -395,9 +402,9 @@ impl Recogniser {
         !self.in_view.is_empty()
     }
 
-    /// Returns the number of frames in which faces were detected; unchanged frames are skipped.
+    /// Returns the number of frames on which face detection ran. Unchanged frames are skipped.
     pub fn detection_count(&self) -> u64 {
-        self.detections
+        self.detection_count
     }
 
     /// Returns the customers in view.
@@ -405,18 +412,19 @@ impl Recogniser {
         self.presence.customers()
     }
 
-    /// Returns the id of the embedding model, which must be that of the templates.
+    /// Returns the id of the embedding model. Templates must be of this model.
     pub fn model(&self) -> &ModelId {
         self.embedder.id()
     }
 
-    /// Returns the number of embeddings so far, by purpose.
+    /// Returns the number of embeddings computed so far, for each purpose.
     pub fn embedding_count(&self) -> EmbeddingCount {
         self.embedder.count()
     }
 }
 
-/// Returns the faces that may be recognised: all in a permanent window, the nearest in a requested one.
+/// Returns the faces that may be recognised: all faces in a permanent window, only the nearest face
+/// in a requested window.
 fn eligible_faces<'a>(
     window: &RecognitionWindow,
     faces: &'a [TrackedFace],

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use instored_vision::Purpose;
 
-/// Permission to recognise faces. Apart from an enrolment it is the only source of a [`Purpose`], which
-/// each embedding requires.
+/// Permission to recognise faces. An embedding requires a [`Purpose`], and only an enrolment or a
+/// recognition window creates one.
 #[derive(Debug)]
 pub(super) struct RecognitionWindow {
+    /// End of the window. A permanent window has none.
     until: Option<Duration>,
 }
 

@@ -73,7 +73,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Returns the first value out of range, with its range.
+    /// Returns the message for the first value that is out of range.
     pub fn validation_error(&self) -> Option<&'static str> {
         let threshold = self.threshold.unwrap_or(0.5);
         let is_valid_duration = |v: f32| v.is_finite() && (0.5..=3600.0).contains(&v);

@@ -12,16 +12,18 @@ use crate::Gallery;
 pub(super) struct Rules {
     /// Lowest cosine between the mean view and the customer, for each of the [`STAGES`].
     pub thresholds: [f32; STAGES.len()],
-    /// Lowest difference to the second customer, as a cosine.
+    /// Lowest lead in cosine that the first customer needs over the second.
     pub margin: f32,
-    /// Lowest number of views.
+    /// Lowest number of views for a decision.
     pub views: u32,
 }
 
-/// First view and share of the target FPIR of each stage. A test that may end at any view consists of
-/// several tests, each of which can fail, so each stage may use only its share (alpha spending; Lan and
-/// DeMets, "Discrete sequential boundaries for clinical trials", 1983). The shares add up to 1. The mean
-/// of the views hardly changes within a stage, so that a stage counts as one test.
+/// First view and share of the target FPIR of each stage.
+///
+/// A test that may end after any view is a series of tests, and each of them can produce a false
+/// positive. Each stage therefore spends only a share of the target FPIR (alpha spending; Lan and
+/// DeMets, "Discrete sequential boundaries for clinical trials", 1983). The shares add up to 1. The
+/// mean of the views hardly changes within a stage, so that a stage counts as one test.
 pub(super) const STAGES: [(u32, f64); 4] = [(1, 0.125), (2, 0.125), (4, 0.25), (8, 0.5)];
 
 /// Evidence of one track. The sum of its embeddings is zeroed when it is dropped.
@@ -32,13 +34,13 @@ pub(super) struct TrackDecision {
     views: u32,
     /// Number of views to which each customer was the most similar one.
     votes: Vec<(CustomerId, u32)>,
-    /// Time of the next view.
+    /// Earliest time of the next view.
     next_view: Duration,
 }
 
 /// Number of views after which an unknown face is embedded less often.
 const FREQUENT_VIEWS: u32 = 12;
-/// Time between two views after that.
+/// Time between two views after the first [`FREQUENT_VIEWS`] views.
 const RARE_VIEW_INTERVAL: Duration = Duration::from_secs(1);
 
 impl TrackDecision {
@@ -47,11 +49,11 @@ impl TrackDecision {
         now >= self.next_view
     }
 
-    /// Adds a view; returns the customer if the decision is made.
+    /// Adds a view. Returns the customer if the track is identified.
     ///
-    /// The mean view must reach the threshold of the stage and the margin, and two thirds of the single
-    /// views must have the same customer as the most similar one. Otherwise the views of two people in one
-    /// track could add up to a third person.
+    /// The mean view must reach the threshold of the stage and the margin, and two thirds of the
+    /// single views must have this customer as the most similar one. Without this vote, the mean of
+    /// the views of two people in one track could match a third person.
     pub fn add(
         &mut self,
         now: Duration,
@@ -102,13 +104,14 @@ impl TrackDecision {
 mod tests {
     use super::*;
 
-    /// Cosines of 12, 18, 25 and 32 degrees.
+    /// Rules with the cosines of 12, 18, 25 and 32 degrees as thresholds.
     const RULES: Rules = Rules { thresholds: [0.978, 0.951, 0.906, 0.848], margin: 0.05, views: 2 };
 
     fn id(n: u128) -> CustomerId {
         CustomerId(uuid::Uuid::from_u128(n))
     }
 
+    /// Returns a unit vector in the plane, at an angle to the x axis.
     fn at(degrees: f32) -> Embedding {
         let (sin, cos) = degrees.to_radians().sin_cos();
         Embedding::normalised(vec![cos, sin]).unwrap()
@@ -122,7 +125,7 @@ mod tests {
         gallery
     }
 
-    /// Returns the customer and the number of views.
+    /// Returns the customer, and the number of views after which the decision was made.
     fn decide(gallery: &Gallery, views: &[f32]) -> Option<(CustomerId, usize)> {
         let mut decision = TrackDecision::default();
         views.iter().enumerate().find_map(|(n, view)| {
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn clearer_face_is_decided_earlier() {
+    fn more_similar_face_is_decided_earlier() {
         let gallery = gallery(&[0.0, 90.0]);
         assert_eq!(decide(&gallery, &[2.0]), None, "one view is not enough");
         for (degrees, views) in [(5.0, 2), (15.0, 2), (22.0, 4), (30.0, 8)] {
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_the_stages_add_up_to_one() {
+    fn stage_shares_add_up_to_one() {
         assert!((STAGES.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9);
         assert!(STAGES.is_sorted_by_key(|(first_view, _)| *first_view));
     }
@@ -167,8 +170,8 @@ mod tests {
     fn unknown_face_is_embedded_less_often() {
         let (mut decision, gallery) = (TrackDecision::default(), gallery(&[0.0]));
         let mut views = 0;
-        for tenth in 0..200u64 {
-            let now = Duration::from_millis(tenth * 100);
+        for frame in 0..200u64 {
+            let now = Duration::from_millis(frame * 100);
             if decision.is_view_due(now) {
                 views += 1;
                 decision.add(now, &at(90.0), &gallery, &RULES);

@@ -35,7 +35,8 @@ impl Entrance {
         self.controller.enter(&read_picture(&folder.join(portrait)).unwrap())
     }
 
-    fn watch(&mut self, time: Duration) -> Vec<RecognitionEvent> {
+    /// Processes the frames of this time and returns their events.
+    fn run_for(&mut self, time: Duration) -> Vec<RecognitionEvent> {
         let frames = (time.as_secs_f32() * FPS as f32) as usize;
         let mut events = Vec::new();
         for _ in 0..frames {
@@ -45,19 +46,20 @@ impl Entrance {
         events
     }
 
-    /// Returns in how many frames of that time faces are detected.
+    /// Processes the frames of this time and returns the number of frames on which face detection
+    /// runs.
     fn detections(&mut self, time: Duration) -> u64 {
         let before = self.recogniser.detection_count();
-        self.watch(time);
+        self.run_for(time);
         self.recogniser.detection_count() - before
     }
 
-    /// Enrols the person of the portrait, who leaves afterwards.
+    /// Enrols the person of the portrait. The person leaves afterwards.
     fn enrol(&mut self, portrait: &str, customer: CustomerId) -> Vec<Embedding> {
         let person = self.enter(portrait);
-        self.watch(s(3));
+        self.run_for(s(3));
         assert!(self.recogniser.begin_enrolment(false));
-        let enrolled = self.watch(s(15)).into_iter().find_map(|event| match event {
+        let enrolled = self.run_for(s(15)).into_iter().find_map(|event| match event {
             RecognitionEvent::Enrolled { embeddings, track, .. } => Some((embeddings, track)),
             RecognitionEvent::EnrolmentFailed(reason) => panic!("{reason:?}"),
             _ => None,
@@ -70,7 +72,7 @@ impl Entrance {
 
     fn leave(&mut self, person: PersonId) -> Vec<RecognitionEvent> {
         self.controller.leave(person);
-        self.watch(s(9))
+        self.run_for(s(9))
     }
 }
 
@@ -80,7 +82,7 @@ fn s(seconds: u64) -> Duration {
 
 const ALEX: CustomerId = CustomerId(uuid::Uuid::from_u128(1));
 
-/// Returns arrivals and departures.
+/// Returns arrivals and departures as text.
 fn visits(events: &[RecognitionEvent]) -> Vec<String> {
     let visit = |event: &RecognitionEvent| match event {
         RecognitionEvent::Arrived(customer) => Some(format!("arrived {}", customer.0.as_u128())),
@@ -91,17 +93,17 @@ fn visits(events: &[RecognitionEvent]) -> Vec<String> {
 }
 
 #[test]
-fn customer_is_one_visit_and_stranger_is_none() {
+fn customer_has_one_visit_and_stranger_has_none() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_a_1.jpg", ALEX);
     let customer = entrance.enter("person_a_2.jpg");
     let stranger = entrance.enter("impostor_1.jpg");
-    let mut events = entrance.watch(s(8));
+    let mut events = entrance.run_for(s(8));
     entrance.controller.turn_aside(customer);
-    events.extend(entrance.watch(s(6)));
+    events.extend(entrance.run_for(s(6)));
     events.extend(entrance.leave(customer));
     assert_eq!(visits(&events), ["arrived 1", "left 1"], "the stranger is still in view");
-    assert!(visits(&entrance.watch(s(3))).is_empty());
+    assert!(visits(&entrance.run_for(s(3))).is_empty());
     entrance.leave(stranger);
 }
 
@@ -111,25 +113,25 @@ fn crossing_people_do_not_split_or_swap_a_visit() {
     entrance.enrol("person_a_1.jpg", ALEX);
     // The first person stands in the middle, the next two on the left and on the right.
     let middle = entrance.enter("impostor_2.jpg");
-    entrance.watch(s(1));
+    entrance.run_for(s(1));
     let (customer, stranger) = (entrance.enter("person_a_2.jpg"), entrance.enter("impostor_1.jpg"));
-    let mut events = entrance.watch(s(6));
+    let mut events = entrance.run_for(s(6));
     for _ in 0..4 {
         entrance.controller.swap_places(customer, stranger);
-        events.extend(entrance.watch(s(4)));
+        events.extend(entrance.run_for(s(4)));
     }
     assert_eq!(visits(&events), ["arrived 1"]);
     assert_eq!(entrance.recogniser.present_customers(), [ALEX]);
     // The stranger alone is neither greeted as the customer nor extends the visit.
     entrance.controller.swap_places(customer, stranger);
     entrance.controller.leave(customer);
-    assert_eq!(visits(&entrance.watch(s(12))), ["left 1"]);
+    assert_eq!(visits(&entrance.run_for(s(12))), ["left 1"]);
     entrance.leave(stranger);
     entrance.leave(middle);
 }
 
 #[test]
-fn on_request_mode_embeds_only_the_person_who_asked() {
+fn on_request_mode_embeds_only_person_at_the_button() {
     let settings = Settings::builder().load().unwrap();
     let mode = instored_recognition::Mode::OnRequest;
     let mut entrance = Entrance::with(Settings { mode, ..settings });
@@ -139,21 +141,21 @@ fn on_request_mode_embeds_only_the_person_who_asked() {
 
     let customer = entrance.enter("person_a_2.jpg");
     let stranger = entrance.enter("impostor_1.jpg");
-    assert!(visits(&entrance.watch(s(100))).is_empty());
+    assert!(visits(&entrance.run_for(s(100))).is_empty());
     assert_eq!(entrance.recogniser.embedding_count(), after_enrolment, "1,000 frames");
 
     assert!(entrance.recogniser.open_window() && !entrance.recogniser.open_window());
-    assert_eq!(visits(&entrance.watch(s(5))), ["arrived 1"]);
+    assert_eq!(visits(&entrance.run_for(s(5))), ["arrived 1"]);
     let after_request = entrance.recogniser.embedding_count();
     assert_eq!(visits(&entrance.leave(customer)), ["left 1"]);
     assert_eq!(
         entrance.recogniser.embedding_count(),
         after_request,
-        "the window closed with the answer"
+        "the window is closed after the recognition"
     );
 
     assert!(entrance.recogniser.open_window());
-    let events = entrance.watch(s(10));
+    let events = entrance.run_for(s(10));
     assert!(matches!(events[..], [RecognitionEvent::NotRecognised]), "{events:?}");
     entrance.leave(stranger);
 }
@@ -162,7 +164,7 @@ fn on_request_mode_embeds_only_the_person_who_asked() {
 fn empty_gallery_causes_no_embeddings() {
     let mut entrance = Entrance::new();
     entrance.enter("impostor_2.jpg");
-    assert!(visits(&entrance.watch(s(8))).is_empty());
+    assert!(visits(&entrance.run_for(s(8))).is_empty());
     let count = entrance.recogniser.embedding_count();
     assert_eq!((count.enrolment, count.recognition), (0, 0));
 }
@@ -172,10 +174,10 @@ fn two_people_at_the_button_fail_the_enrolment() {
     let mut entrance = Entrance::new();
     entrance.enter("person_b_1.jpg");
     entrance.enter("impostor_1.jpg");
-    entrance.watch(s(3));
+    entrance.run_for(s(3));
     assert!(entrance.recogniser.begin_enrolment(false));
-    assert!(!entrance.recogniser.begin_enrolment(false), "one at a time");
-    let failed = entrance.watch(s(5)).into_iter().any(|event| {
+    assert!(!entrance.recogniser.begin_enrolment(false), "only one enrolment at a time");
+    let failed = entrance.run_for(s(5)).into_iter().any(|event| {
         matches!(event, RecognitionEvent::EnrolmentFailed(EnrolmentFailure::SeveralFaces))
     });
     assert!(failed);
@@ -186,17 +188,17 @@ fn second_enrolment_fails_and_empty_entrance_times_out() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_b_1.jpg", ALEX);
     let again = entrance.enter("person_b_2.jpg");
-    entrance.watch(s(3));
+    entrance.run_for(s(3));
     assert!(entrance.recogniser.begin_enrolment(false));
     let reasons = |events: Vec<RecognitionEvent>| -> Vec<EnrolmentFailure> {
         let reason =
             |s| if let RecognitionEvent::EnrolmentFailed(reason) = s { Some(reason) } else { None };
         events.into_iter().filter_map(reason).collect()
     };
-    assert_eq!(reasons(entrance.watch(s(10))), [EnrolmentFailure::AlreadyEnrolled]);
+    assert_eq!(reasons(entrance.run_for(s(10))), [EnrolmentFailure::AlreadyEnrolled]);
     entrance.leave(again);
     assert!(entrance.recogniser.begin_enrolment(false));
-    assert_eq!(reasons(entrance.watch(s(25))), [EnrolmentFailure::TimedOut]);
+    assert_eq!(reasons(entrance.run_for(s(25))), [EnrolmentFailure::TimedOut]);
 }
 
 #[test]
@@ -204,44 +206,44 @@ fn dismissed_or_deleted_customer_is_not_recognised_again() {
     let mut entrance = Entrance::new();
     let templates = entrance.enrol("person_a_1.jpg", ALEX);
     let person = entrance.enter("person_a_2.jpg");
-    assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
+    assert_eq!(visits(&entrance.run_for(s(8))), ["arrived 1"]);
     entrance.recogniser.dismiss(ALEX);
     assert!(entrance.recogniser.present_customers().is_empty(), "the visit is dismissed");
     let before = entrance.recogniser.embedding_count();
-    assert!(entrance.watch(s(5)).is_empty());
+    assert!(entrance.run_for(s(5)).is_empty());
     assert_eq!(entrance.recogniser.embedding_count(), before);
 
     entrance.leave(person);
     let person = entrance.enter("person_a_2.jpg");
-    assert_eq!(visits(&entrance.watch(s(8))), ["arrived 1"]);
+    assert_eq!(visits(&entrance.run_for(s(8))), ["arrived 1"]);
     entrance.recogniser.remove_customer(ALEX);
     entrance.leave(person);
     entrance.enter("person_a_2.jpg");
-    assert!(visits(&entrance.watch(s(8))).is_empty(), "the customer is deleted");
+    assert!(visits(&entrance.run_for(s(8))).is_empty(), "the customer is deleted");
     assert_eq!(templates.len(), 5);
 }
 
 #[test]
-fn empty_scene_is_searched_every_five_seconds() {
+fn detection_runs_every_five_seconds_in_empty_scene() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_b_1.jpg", ALEX);
-    entrance.watch(s(5));
+    entrance.run_for(s(5));
     assert_eq!(entrance.detections(s(50)), 10);
     entrance.enter("impostor_1.jpg");
-    entrance.watch(s(2));
+    entrance.run_for(s(2));
     assert_eq!(entrance.detections(s(10)), 100);
 }
 
 #[test]
-fn still_customer_is_searched_in_one_frame_of_six() {
+fn detection_runs_in_one_of_six_frames_for_still_customer() {
     let mut entrance = Entrance::new();
     entrance.enrol("person_a_1.jpg", ALEX);
     entrance.enter("person_a_2.jpg");
-    assert_eq!(visits(&entrance.watch(s(6))), ["arrived 1"]);
+    assert_eq!(visits(&entrance.run_for(s(6))), ["arrived 1"]);
     let frame = entrance.camera.next_frame().unwrap();
     let step = Duration::from_secs(1) / FPS;
     let mut captured_at = frame.captured_at;
-    let mut still = |recogniser: &mut Recogniser, picture: &Picture, frames: usize| {
+    let mut process_copies = |recogniser: &mut Recogniser, picture: &Picture, frames: usize| {
         (0..frames)
             .flat_map(|_| {
                 captured_at += step;
@@ -251,11 +253,11 @@ fn still_customer_is_searched_in_one_frame_of_six() {
             .collect::<Vec<_>>()
     };
     let before = entrance.recogniser.detection_count();
-    let events = still(&mut entrance.recogniser, &frame.picture, 200);
+    let events = process_copies(&mut entrance.recogniser, &frame.picture, 200);
     let detections = entrance.recogniser.detection_count() - before;
     assert!((1..=35).contains(&detections), "{detections} detections in 200 frames");
     assert!(visits(&events).is_empty(), "{events:?}");
     assert_eq!(entrance.recogniser.present_customers(), [ALEX]);
     let empty = Picture::filled(640, 480, [90; 3]);
-    assert_eq!(visits(&still(&mut entrance.recogniser, &empty, 60)), ["left 1"]);
+    assert_eq!(visits(&process_copies(&mut entrance.recogniser, &empty, 60)), ["left 1"]);
 }

@@ -2,7 +2,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `scene` | camera that looks at a simulated shop entrance, and its controller |
+//! | `scene` | camera of a simulated shop entrance, and its controller |
 //! | `visit_loop` | camera with one person who enters and leaves repeatedly |
 //! | `background`, `sensor_noise` | picture of the empty shop, exposure and noise |
 //! | `sprite`, `matte`, `movement` | people cut out of portraits, and their movements |

@@ -1,4 +1,4 @@
-//! Movement of a person: pure functions of time.
+//! Movement and pose of a person as functions of time.
 
 use std::f32::consts::TAU;
 use std::time::Duration;
@@ -11,7 +11,7 @@ const WALK_TIME: Duration = Duration::from_secs(2);
 const TURN_TIME: Duration = Duration::from_millis(2_000);
 /// Scale of a person outside the frame.
 const OUTSIDE_SCALE: f32 = 0.36;
-/// Aspect of a person who is turned aside.
+/// Width of a person who is turned aside, relative to a person who faces the camera.
 const ASIDE_ASPECT: f32 = 0.7;
 
 /// A place to stand.
@@ -51,13 +51,13 @@ pub(super) struct Pose {
     pub x: f32,
     /// Position of the head, in frame heights.
     pub y: f32,
-    /// Scale; 1 is a portrait as tall as five sixths of the frame.
+    /// Scale: 1 if the height of the portrait is five sixths of the frame's.
     pub scale: f32,
-    /// Width relative to the height: below 1 while turned aside.
+    /// Factor on the width: below 1 while the person is turned aside.
     pub aspect: f32,
     /// Tilt of the head in radians.
     pub tilt: f32,
-    /// Brightness; 1 is that of the portrait.
+    /// Brightness relative to the portrait.
     pub brightness: f32,
     /// True if the person moves fast enough to blur.
     pub is_blurred: bool,
@@ -66,39 +66,45 @@ pub(super) struct Pose {
 /// State of a person's movement.
 #[derive(Debug)]
 pub(super) struct Movement {
-    /// Progress on the way in: 0 outside, 1 at the place.
+    /// Position between outside (0) and the place to stand (1).
     progress: f32,
     is_leaving: bool,
-    /// Time since the first step.
+    /// Time since the person started to enter.
     age: Duration,
-    /// Age at the latest turn aside.
-    turned: Option<Duration>,
-    /// Previous place, and age at the start of the walk to the present one.
-    moved: Option<(Place, Duration)>,
+    /// Age at the start of the latest turn aside.
+    turn_start: Option<Duration>,
+    /// Previous place, and age at the start of the walk to the present place.
+    previous_place: Option<(Place, Duration)>,
 }
 
 impl Movement {
     /// Creates the movement of a person who is about to enter.
     pub(super) fn new() -> Self {
-        Self { progress: 0.0, is_leaving: false, age: Duration::ZERO, turned: None, moved: None }
+        Self {
+            progress: 0.0,
+            is_leaving: false,
+            age: Duration::ZERO,
+            turn_start: None,
+            previous_place: None,
+        }
     }
 
-    /// Starts the way out.
+    /// Starts the walk out of the frame.
     pub(super) fn leave(&mut self) {
         self.is_leaving = true;
     }
 
     /// Starts a turn aside and back.
     pub(super) fn turn_aside(&mut self) {
-        self.turned = Some(self.age);
+        self.turn_start = Some(self.age);
     }
 
-    /// Starts the walk from `place` to another.
+    /// Starts the walk from `place` to another place.
     pub(super) fn move_from(&mut self, place: Place) {
-        self.moved = Some((place, self.age));
+        self.previous_place = Some((place, self.age));
     }
 
-    /// Advances the time.
+    /// Advances the time by `step`.
     pub(super) fn advance(&mut self, step: Duration) {
         self.age += step;
         let walked = step.as_secs_f32() / WALK_TIME.as_secs_f32();
@@ -107,7 +113,7 @@ impl Movement {
     }
 
     /// Returns true if the person has left.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn has_left(&self) -> bool {
         self.is_leaving && self.progress <= 0.0
     }
 
@@ -116,7 +122,7 @@ impl Movement {
         !self.is_leaving && self.progress >= 1.0
     }
 
-    /// Returns the pose at `place`; `seed` gives each person individual motion.
+    /// Returns the pose on the way to `place` or at it. `seed` gives each person individual motion.
     pub(super) fn pose(&self, place: Place, seed: u64) -> Pose {
         let progress = smoothstep(self.progress);
         let walking = 4.0 * self.progress * (1.0 - self.progress);
@@ -129,38 +135,39 @@ impl Movement {
             x: place.entry() + (x - place.entry()) * progress + 0.008 * sway(0.23, 1) * progress,
             y: 0.52 - 0.02 * step + 0.004 * sway(0.31, 2),
             scale: scale * (1.0 + 0.02 * sway(0.17, 3)),
-            aspect: 1.0 - (1.0 - ASIDE_ASPECT) * self.aside(),
+            aspect: 1.0 - (1.0 - ASIDE_ASPECT) * self.turn_extent(),
             tilt: 0.045 * sway(0.21, 4) + 0.03 * walking * sway(0.95, 0),
             brightness: 0.86 + 0.14 * progress + 0.03 * sway(0.13, 5),
             is_blurred: walking > 0.3,
         }
     }
 
-    /// Returns position and scale, between two places while walking from one to the other.
+    /// Returns the horizontal position and the scale, interpolated while the person walks from place to
+    /// place.
     fn position(&self, place: Place) -> (f32, f32) {
         let (x, scale) = place.position();
-        let Some((from, start)) = self.moved else { return (x, scale) };
+        let Some((from, start)) = self.previous_place else { return (x, scale) };
         let part = (self.age - start).as_secs_f32() / WALK_TIME.as_secs_f32();
-        let rest = 1.0 - smoothstep(part.clamp(0.0, 1.0));
+        let remaining = 1.0 - smoothstep(part.clamp(0.0, 1.0));
         let (from_x, from_scale) = from.position();
-        (x + (from_x - x) * rest, scale + (from_scale - scale) * rest)
+        (x + (from_x - x) * remaining, scale + (from_scale - scale) * remaining)
     }
 
     /// Returns the extent of the turn aside, 0 to 1.
-    fn aside(&self) -> f32 {
-        let Some(turned) = self.turned else { return 0.0 };
-        let part = (self.age - turned).as_secs_f32() / TURN_TIME.as_secs_f32();
-        // A quarter of the time to turn, half of it aside, a quarter to turn back.
+    fn turn_extent(&self) -> f32 {
+        let Some(start) = self.turn_start else { return 0.0 };
+        let part = (self.age - start).as_secs_f32() / TURN_TIME.as_secs_f32();
+        // The turn takes a quarter of the time, the pause half, and the turn back a quarter.
         smoothstep((4.0 * part.min(1.0 - part)).clamp(0.0, 1.0))
     }
 }
 
-/// Returns the cubic step function from 0 to 1.
+/// Returns the cubic function that rises smoothly from 0 at `t` = 0 to 1 at `t` = 1.
 pub(super) fn smoothstep(t: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
-/// Returns a phase from 0 to 1.
+/// Returns a pseudo-random phase in periods, 0 to 1.
 fn phase(seed: u64, index: u64) -> f32 {
     uniform_hash(seed.wrapping_mul(31).wrapping_add(index))
 }
@@ -182,8 +189,8 @@ mod tests {
         assert!(start.scale < half.scale && half.scale < end.scale);
         assert!((end.x - 0.5).abs() < 0.02 && movement.is_standing());
         movement.leave();
-        assert!(!movement.is_over() && !movement.is_standing());
-        assert!(pose_after(&mut movement, 2.0).x > 1.1 && movement.is_over());
+        assert!(!movement.has_left() && !movement.is_standing());
+        assert!(pose_after(&mut movement, 2.0).x > 1.1 && movement.has_left());
     }
 
     #[test]
@@ -215,7 +222,7 @@ mod tests {
         let mut movement = Movement::new();
         pose_after(&mut movement, 2.0);
         let poses: Vec<_> = (0..200).map(|_| pose_after(&mut movement, 0.1)).collect();
-        assert!(poses.windows(2).all(|two| two[0].x != two[1].x));
+        assert!(poses.windows(2).all(|pair| pair[0].x != pair[1].x));
         for pose in poses {
             assert!((pose.x - 0.5).abs() < 0.01 && (pose.scale - 1.0).abs() < 0.03);
             assert!(pose.tilt.abs() < 0.08 && (pose.brightness - 1.0).abs() < 0.05);

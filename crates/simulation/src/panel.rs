@@ -23,13 +23,12 @@ impl Clock {
         Self(Time::Real(Instant::now()))
     }
 
-    /// Creates a clock that advances only during [`Button::wait`] and [`PanelHandle::advance`], and then
-    /// without delay.
+    /// Creates a clock that only [`Button::wait`] and [`PanelHandle::advance`] advance, without delay.
     pub fn stepped() -> Self {
         Self(Time::Stepped(Duration::ZERO))
     }
 
-    /// Returns the time since the start.
+    /// Returns the time since the clock started.
     fn now(self) -> Duration {
         match self.0 {
             Time::Real(started) => started.elapsed(),
@@ -38,14 +37,14 @@ impl Clock {
     }
 }
 
-/// State that button, LED and handle share.
+/// State that the button, the LED and the handle share.
 #[derive(Debug)]
 struct State {
     clock: Clock,
     is_pressed: bool,
-    /// Edges that were not delivered yet; some may lie in the future.
+    /// Edges that are not delivered yet; their times may be in the future.
     edges: VecDeque<Edge>,
-    /// Changes of the LED: time and new level.
+    /// Changes of the LED: time, and true if the LED was turned on.
     led_changes: Vec<(Duration, bool)>,
 }
 
@@ -59,31 +58,31 @@ struct Shared {
 impl Shared {
     /// Locks the state.
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Each change of the state is a single step, so it is complete even if a thread panicked.
+        // Each change of the state is a single step, so the state is valid even if a thread panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Creates a button, its LED, and the handle that controls them.
+/// Creates a button, an LED, and the handle that controls both.
 pub fn panel(clock: Clock) -> (SimulatedButton, SimulatedLed, PanelHandle) {
     let state = State { clock, is_pressed: false, edges: VecDeque::new(), led_changes: Vec::new() };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
     (SimulatedButton(shared.clone()), SimulatedLed(shared.clone()), PanelHandle(shared))
 }
 
-/// Presses a [`SimulatedButton`] and reads a [`SimulatedLed`], from any thread.
+/// Handle that presses a [`SimulatedButton`] and reads a [`SimulatedLed`], from any thread.
 #[derive(Clone, Debug)]
 pub struct PanelHandle(Arc<Shared>);
 
 impl PanelHandle {
     /// Presses the button until [`PanelHandle::release`].
     pub fn press(&self) {
-        self.set_level(true);
+        self.set_pressed(true);
     }
 
     /// Releases the button.
     pub fn release(&self) {
-        self.set_level(false);
+        self.set_pressed(false);
     }
 
     /// Presses the button now, and releases it after `length`; returns at once.
@@ -110,13 +109,13 @@ impl PanelHandle {
         self.0.lock().led_changes.last().is_some_and(|(_, is_lit)| *is_lit)
     }
 
-    /// Returns all changes of the LED, each with its time on the button's clock.
+    /// Returns all changes of the LED: time on the button's clock, and true if the LED was turned on.
     pub fn led_changes(&self) -> Vec<(Duration, bool)> {
         self.0.lock().led_changes.clone()
     }
 
-    /// Sets the level of the button; adds an edge if it changes.
-    fn set_level(&self, is_pressed: bool) {
+    /// Presses or releases the button; adds an edge if this changes its state.
+    fn set_pressed(&self, is_pressed: bool) {
         let mut state = self.0.lock();
         if state.is_pressed != is_pressed {
             state.is_pressed = is_pressed;
@@ -220,15 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn repeated_press_is_one_edge() {
+    fn repeated_press_adds_one_edge() {
         let (mut button, _, handle) = panel(Clock::stepped());
         handle.press();
         handle.press();
         handle.release();
-        let levels: Vec<_> = std::iter::from_fn(|| button.wait(Duration::ZERO).unwrap())
+        let states: Vec<_> = std::iter::from_fn(|| button.wait(Duration::ZERO).unwrap())
             .map(|edge| edge.is_pressed)
             .collect();
-        assert_eq!(levels, [true, false]);
+        assert_eq!(states, [true, false]);
     }
 
     #[test]

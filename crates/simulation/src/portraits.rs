@@ -1,4 +1,4 @@
-//! Portraits of people who may be shown in the demo and the tests; credits in `portraits/CREDITS.md`.
+//! Portraits for the demo and the tests; `portraits/CREDITS.md` contains their credits.
 
 /// An image file of the folder `portraits`.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub const PERSON_A_2: Portrait = portrait!("person_a_2.jpg");
 pub const PERSON_B_1: Portrait = portrait!("person_b_1.jpg");
 /// Person B in 2022.
 pub const PERSON_B_2: Portrait = portrait!("person_b_2.jpg");
-/// A person without a further portrait.
+/// A third person.
 pub const IMPOSTOR_1: Portrait = portrait!("impostor_1.jpg");
-/// Another person without a further portrait.
+/// A fourth person.
 pub const IMPOSTOR_2: Portrait = portrait!("impostor_2.jpg");

@@ -1,13 +1,13 @@
 //! Pseudo-random numbers (SplitMix64; Steele, Lea and Flood, "Fast splittable pseudorandom number
 //! generators", 2014).
 //!
-//! The pictures of a seed must not change with the version of a library, so the generator is part of this
-//! crate.
+//! The pictures of a seed must not depend on the version of a library. Therefore, the generator is part
+//! of this crate.
 
 /// Increment of the generator's state: 2^64 divided by the golden ratio.
 const INCREMENT: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Returns a number that looks random and depends on `seed` only.
+/// Returns a pseudo-random number that depends on `seed` only.
 pub(super) fn hash(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(INCREMENT);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -15,7 +15,7 @@ pub(super) fn hash(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Returns a number from 0 (inclusive) to 1 (exclusive) that depends on `seed` only.
+/// Returns a pseudo-random number from 0 (inclusive) to 1 (exclusive) that depends on `seed` only.
 pub(super) fn uniform_hash(seed: u64) -> f32 {
     (hash(seed) >> 40) as f32 / (1u32 << 24) as f32
 }

@@ -1,6 +1,6 @@
 //! Simulated shop entrance: people enter, turn aside, change places and leave.
 //!
-//! A [`SceneCamera`] delivers the frames; its [`SceneController`] commands the people from any thread.
+//! A [`SceneCamera`] delivers the frames; its [`SceneController`] controls the people from any thread.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use crate::movement::{Movement, Place, Pose};
 use crate::sensor_noise::SensorNoise;
 use crate::sprite::Sprite;
 
-/// Identifier of a person in a scene; each is used once.
+/// Identifier of a person in a scene; no identifier is used twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub struct PersonId(u64);
 
-/// A camera that looks at a simulated entrance.
+/// Camera of a simulated entrance.
 pub struct SceneCamera {
     scene: Arc<Scene>,
     clock: FrameClock,
@@ -40,10 +40,10 @@ struct Scene {
 /// The people in the scene.
 #[derive(Default)]
 struct SceneState {
-    /// Everyone in the frame, on the way, or waiting for a place.
+    /// People in the frame, on the way in or out, or waiting for a place.
     people: Vec<Person>,
-    /// Number of people who ever entered.
-    entered: u64,
+    /// Number of people who have entered so far.
+    entered_count: u64,
     /// Time of the latest frame.
     now: Duration,
 }
@@ -60,13 +60,14 @@ struct Person {
 impl Scene {
     /// Locks the state.
     fn lock(&self) -> MutexGuard<'_, SceneState> {
-        // Each change of the state is complete before anything can panic.
+        // No change of the state can panic half-way, so the state is valid even if a thread panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SceneCamera {
-    /// Creates an empty scene of `width` x `height` pixels at `fps` frames per second.
+    /// Creates the camera and the controller of an empty scene, with `width` x `height` pixels and
+    /// `fps` frames per second.
     pub fn new(
         width: u32,
         height: u32,
@@ -90,7 +91,8 @@ impl SceneCamera {
         self.clock.period()
     }
 
-    /// Advances everyone by `step` to `now`; returns sprites and poses, the farthest first.
+    /// Advances all people by `step`, to the time `now`. Returns their sprites and poses, the farthest
+    /// person first.
     fn advance(&self, now: Duration, step: Duration) -> Vec<(Arc<Sprite>, Pose)> {
         let mut state = self.scene.lock();
         for i in 0..state.people.len() {
@@ -101,7 +103,7 @@ impl SceneCamera {
                 state.people[i].movement.advance(step);
             }
         }
-        state.people.retain(|person| !person.movement.is_over());
+        state.people.retain(|person| !person.movement.has_left());
         state.now = now;
         let mut poses: Vec<_> = state
             .people
@@ -126,7 +128,7 @@ impl Camera for SceneCamera {
         for (sprite, pose) in &self.advance(captured_at, self.clock.period()) {
             sprite.draw(&mut picture, pose);
         }
-        // The daylight changes slowly, as behind clouds.
+        // The daylight changes slowly, as if clouds passed.
         let gain = 1.0 + 0.03 * (captured_at.as_secs_f32() * 0.21 + (self.seed % 7) as f32).sin();
         self.noise.expose(&mut picture, gain, frame);
         Ok(Frame { picture, captured_at })
@@ -134,18 +136,19 @@ impl Camera for SceneCamera {
 
     fn describe(&self) -> String {
         let (width, height) = (self.background.width(), self.background.height());
-        format!("a simulated entrance of {width}x{height} at {}/s", self.clock.fps())
+        format!("a simulated entrance of {width}x{height} at {} frames/s", self.clock.fps())
     }
 }
 
 impl SceneController {
-    /// Lets the person of a portrait enter: head and shoulders, facing the camera. The person walks for
-    /// two seconds and then stands. A fourth person waits until one of three places is free.
+    /// Lets the person of a portrait enter. The portrait shows head and shoulders, facing the camera.
+    /// The person walks for two seconds and then stands. A fourth person waits until one of three
+    /// places is free.
     pub fn enter(&self, portrait: &Picture) -> PersonId {
         let sprite = Arc::new(Sprite::cut(portrait));
         let mut state = self.0.lock();
-        let id = PersonId(state.entered);
-        state.entered += 1;
+        let id = PersonId(state.entered_count);
+        state.entered_count += 1;
         state.people.push(Person { id, sprite, movement: Movement::new(), place: None });
         id
     }
@@ -161,14 +164,14 @@ impl SceneController {
         self.0.changed.notify_all();
     }
 
-    /// Lets a person turn aside for two seconds, and back.
+    /// Lets a person turn aside and back, which takes two seconds.
     pub fn turn_aside(&self, id: PersonId) {
         if let Some(person) = self.0.lock().people.iter_mut().find(|person| person.id == id) {
             person.movement.turn_aside();
         }
     }
 
-    /// Lets two standing people change places, so that one hides the other on the way.
+    /// Lets two standing people change places. On the way, one person hides the other.
     pub fn swap_places(&self, first: PersonId, second: PersonId) {
         let mut state = self.0.lock();
         let find = |id| state.people.iter().position(|person| person.id == id);
@@ -210,11 +213,11 @@ impl SceneController {
         let deadline = Instant::now() + timeout;
         let mut state = self.0.lock();
         while !is_met(&state) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 return false;
             }
-            let changed = self.0.changed.wait_timeout(state, left);
+            let changed = self.0.changed.wait_timeout(state, remaining);
             state = changed.unwrap_or_else(PoisonError::into_inner).0;
         }
         true

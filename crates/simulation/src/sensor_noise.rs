@@ -4,9 +4,9 @@ use instored_imaging::Picture;
 
 use crate::random::{Random, hash};
 
-/// Number of precomputed noise values; each row of a picture starts at another one.
-const VALUES: usize = 1 << 16;
-/// Standard deviation of the noise, in levels of 255.
+/// Number of precomputed noise values; each row of a picture starts at a different value.
+const VALUE_COUNT: usize = 1 << 16;
+/// Standard deviation of the noise, on a scale of 0 to 255.
 const SIGMA: f32 = 2.2;
 
 /// Gaussian noise of a sensor.
@@ -24,19 +24,19 @@ impl SensorNoise {
             let sum: f32 = (0..12).map(|_| random.uniform()).sum();
             ((sum - 6.0) * SIGMA).round() as i8
         };
-        Self { values: (0..VALUES).map(|_| gaussian()).collect(), seed }
+        Self { values: (0..VALUE_COUNT).map(|_| gaussian()).collect(), seed }
     }
 
     /// Multiplies the picture by `gain`, and adds the noise of frame number `frame`.
     pub(super) fn expose(&self, picture: &mut Picture, gain: f32, frame: u64) {
         let gain = (gain * 256.0) as i32;
-        let row = picture.width() as usize * 3;
-        for (y, row) in picture.rgb_mut().chunks_exact_mut(row).enumerate() {
-            let start = hash(self.seed ^ hash((frame << 16) ^ y as u64)) as usize % VALUES;
+        let row_length = picture.width() as usize * 3;
+        for (y, row) in picture.rgb_mut().chunks_exact_mut(row_length).enumerate() {
+            let start = hash(self.seed ^ hash((frame << 16) ^ y as u64)) as usize % VALUE_COUNT;
             let noise = self.values[start..].iter().chain(self.values.iter().cycle());
-            for (level, noise) in row.iter_mut().zip(noise) {
-                *level =
-                    (((i32::from(*level) * gain) >> 8) + i32::from(*noise)).clamp(0, 255) as u8;
+            for (value, noise) in row.iter_mut().zip(noise) {
+                *value =
+                    (((i32::from(*value) * gain) >> 8) + i32::from(*noise)).clamp(0, 255) as u8;
             }
         }
     }
@@ -53,9 +53,9 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_the_mean_and_deviation_of_the_model() {
+    fn noise_has_mean_and_deviation_of_model() {
         let picture = exposed(1, 0);
-        let noise = picture.rgb().iter().map(|level| f32::from(*level) - 100.0);
+        let noise = picture.rgb().iter().map(|value| f32::from(*value) - 100.0);
         let count = picture.rgb().len() as f32;
         let (mean, square) =
             noise.fold((0.0, 0.0), |(m, s), value| (m + value / count, s + value * value / count));

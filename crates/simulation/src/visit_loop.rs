@@ -9,10 +9,11 @@ use crate::{PersonId, SceneCamera, SceneController};
 
 /// Seed of the scene.
 const SEED: u64 = 1;
-/// Time from one visit to the next: two seconds to enter, six inside, two to leave, four empty.
+/// Time from the start of a visit to the start of the next visit: two seconds to enter, six seconds in
+/// the shop, two seconds to leave, and four seconds without a visitor.
 const VISIT_PERIOD: Duration = Duration::from_secs(14);
 
-/// Actions of a visit with their times.
+/// Actions of a visit, each with the time since the start of the visit.
 const ACTIONS: [(Duration, Action); 3] = [
     (Duration::ZERO, Action::Enter),
     (Duration::from_secs(5), Action::TurnAside),
@@ -27,15 +28,15 @@ enum Action {
     Leave,
 }
 
-/// A scene with one visitor.
+/// Camera of a scene with one visitor.
 pub struct VisitLoop {
     camera: SceneCamera,
     controller: SceneController,
     portrait: Picture,
     visitor: Option<PersonId>,
     /// Index of the next action.
-    action: usize,
-    /// Number of the visit.
+    next_action: usize,
+    /// Number of the visit, from 0.
     visit: u32,
     /// Time of the next frame.
     now: Duration,
@@ -47,21 +48,21 @@ impl VisitLoop {
         let (camera, controller) =
             SceneCamera::new(settings.width, settings.height, settings.fps, pacing, SEED);
         let now = Duration::ZERO;
-        Self { camera, controller, portrait, visitor: None, action: 0, visit: 0, now }
+        Self { camera, controller, portrait, visitor: None, next_action: 0, visit: 0, now }
     }
 
     /// Starts the actions that are due.
     fn start_due_actions(&mut self) {
-        while self.now >= VISIT_PERIOD * self.visit + ACTIONS[self.action].0 {
-            match (ACTIONS[self.action].1, self.visitor) {
+        while self.now >= VISIT_PERIOD * self.visit + ACTIONS[self.next_action].0 {
+            match (ACTIONS[self.next_action].1, self.visitor) {
                 (Action::Enter, _) => self.visitor = Some(self.controller.enter(&self.portrait)),
                 (Action::TurnAside, Some(visitor)) => self.controller.turn_aside(visitor),
                 (Action::Leave, Some(visitor)) => self.controller.leave(visitor),
                 (Action::TurnAside | Action::Leave, None) => {}
             }
-            self.action += 1;
-            if self.action == ACTIONS.len() {
-                (self.action, self.visit) = (0, self.visit + 1);
+            self.next_action += 1;
+            if self.next_action == ACTIONS.len() {
+                (self.next_action, self.visit) = (0, self.visit + 1);
             }
         }
     }

@@ -29,8 +29,9 @@ pub(super) struct SimilarityTransform {
 }
 
 impl SimilarityTransform {
-    /// Returns the least-squares transform from landmarks to the template, or `None` if all landmarks
-    /// are one point. Closed form for two dimensions without reflection (Umeyama 1991).
+    /// Returns the least-squares transform from landmarks to the template, in the closed form for
+    /// two dimensions without reflection (Umeyama 1991). Returns `None` if all landmarks are the
+    /// same point.
     pub fn to_template(landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Option<Self> {
         let from = landmarks.map(|p| p.map(f64::from));
         let mean = |points: &[[f64; 2]; LANDMARK_COUNT], axis: usize| {
@@ -47,13 +48,13 @@ impl SimilarityTransform {
             spread += fx * fx + fy * fy;
         }
         let (a, b) = (dot / spread, cross / spread);
-        let similarity = Self {
+        let transform = Self {
             a,
             b,
             tx: to_mean[0] - (a * from_mean[0] - b * from_mean[1]),
             ty: to_mean[1] - (b * from_mean[0] + a * from_mean[1]),
         };
-        (similarity.a.hypot(similarity.b) > 1e-6 && a.is_finite()).then_some(similarity)
+        (transform.a.hypot(transform.b) > 1e-6 && a.is_finite()).then_some(transform)
     }
 
     fn inverse(&self) -> Self {
@@ -64,8 +65,8 @@ impl SimilarityTransform {
     }
 }
 
-/// Cuts out the face with these landmarks: 112 × 112 pixels, bilinear, black outside the picture.
-/// Returns `None` if all landmarks are one point.
+/// Returns the aligned face of 112 × 112 pixels, with bilinear interpolation. Pixels outside the
+/// picture are black. Returns `None` if all landmarks are the same point.
 pub fn align(picture: &Picture, landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Option<Picture> {
     let to_picture = SimilarityTransform::to_template(landmarks)?.inverse();
     let mut face = Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, [0; 3]);
@@ -80,7 +81,7 @@ pub fn align(picture: &Picture, landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Optio
     Some(face)
 }
 
-/// Returns the bilinear interpolation at (x, y), rounded to the nearest level.
+/// Returns the RGB colour at (x, y): the bilinear interpolation, rounded to the nearest integer.
 fn sample(picture: &Picture, [x, y]: [f64; 2]) -> [u8; 3] {
     let (left, top) = (x.floor(), y.floor());
     let (right_share, lower_share) = ((x - left) as f32, (y - top) as f32);
@@ -107,10 +108,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn landmarks_on_template_need_no_transform() {
-        let s = SimilarityTransform::to_template(&TEMPLATE.map(|p| p.map(|v| v as f32))).unwrap();
-        assert!((s.a - 1.0).abs() < 1e-5 && s.b.abs() < 1e-5, "{s:?}");
-        assert!(s.tx.abs() < 1e-3 && s.ty.abs() < 1e-3, "{s:?}");
+    fn landmarks_on_template_have_identity_transform() {
+        let transform =
+            SimilarityTransform::to_template(&TEMPLATE.map(|p| p.map(|v| v as f32))).unwrap();
+        assert!((transform.a - 1.0).abs() < 1e-5 && transform.b.abs() < 1e-5, "{transform:?}");
+        assert!(transform.tx.abs() < 1e-3 && transform.ty.abs() < 1e-3, "{transform:?}");
     }
 
     #[test]
@@ -120,16 +122,17 @@ mod tests {
             let (sin, cos) = angle.sin_cos();
             [scale * (cos * x - sin * y) + 30.0, scale * (sin * x + cos * y) - 12.0]
         });
-        let s = SimilarityTransform::to_template(&moved.map(|p| p.map(|v| v as f32))).unwrap();
+        let transform =
+            SimilarityTransform::to_template(&moved.map(|p| p.map(|v| v as f32))).unwrap();
         for (from, to) in moved.iter().zip(&TEMPLATE) {
-            let x = s.a * from[0] - s.b * from[1] + s.tx;
-            let y = s.b * from[0] + s.a * from[1] + s.ty;
+            let x = transform.a * from[0] - transform.b * from[1] + transform.tx;
+            let y = transform.b * from[0] + transform.a * from[1] + transform.ty;
             assert!((x - to[0]).abs() < 1e-3 && (y - to[1]).abs() < 1e-3);
         }
     }
 
     #[test]
-    fn landmarks_in_one_point_are_rejected() {
+    fn identical_landmarks_are_rejected() {
         let picture = Picture::filled(10, 10, [9; 3]);
         assert!(align(&picture, &[[5.0; 2]; LANDMARK_COUNT]).is_none());
         assert!(align(&picture, &[[f32::NAN; 2]; LANDMARK_COUNT]).is_none());

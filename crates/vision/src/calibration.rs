@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Measured relation of gallery size, false positive identification rate (FPIR) and threshold, for
-/// probes of one picture.
+/// Measured relation of gallery size, false-positive identification rate (FPIR) and threshold. Each
+/// probe is a single picture.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Table", into = "Table")]
 pub struct Calibration(Table);
@@ -24,8 +24,8 @@ struct Table {
 
 /// Gallery size from which the threshold rises. Smaller galleries use the threshold of this size.
 ///
-/// A calibration is valid for the population that it was measured on. The margin protects small
-/// galleries whose customers resemble each other more, such as a family.
+/// A calibration is valid for the population that it was measured on. In a small gallery, such as a
+/// family, customers may resemble each other more. The margin limits false positives there.
 const GALLERY_SIZE_MIN: usize = 20;
 
 /// Error of a table that is not a valid calibration.
@@ -43,7 +43,7 @@ pub enum CalibrationError {
          `fpir`"
     )]
     Shape,
-    /// The thresholds are no cosines, or not monotonic.
+    /// A threshold is not a cosine, or the thresholds are not monotonic.
     #[error(
         "`thresholds` must be from -1 to 1 and must not decrease with more customers or with a lower \
          FPIR"
@@ -59,8 +59,8 @@ impl TryFrom<Table> for Calibration {
         if customers.len() < 2 || customers[0] == 0 || !customers.is_sorted_by(|a, b| a < b) {
             return Err(CalibrationError::Customers);
         }
-        let rate = |f: &f64| *f > 0.0 && *f < 1.0;
-        if fpir.len() < 2 || !fpir.iter().all(rate) || !fpir.is_sorted_by(|a, b| a > b) {
+        let is_rate = |f: &f64| *f > 0.0 && *f < 1.0;
+        if fpir.len() < 2 || !fpir.iter().all(is_rate) || !fpir.is_sorted_by(|a, b| a > b) {
             return Err(CalibrationError::Rates);
         }
         if thresholds.len() != customers.len() || thresholds.iter().any(|r| r.len() != fpir.len()) {
@@ -69,7 +69,7 @@ impl TryFrom<Table> for Calibration {
         let are_cosines = thresholds.iter().flatten().all(|t| (-1.0..=1.0).contains(t));
         let rows_rise = thresholds.iter().all(|row| row.is_sorted());
         let columns_rise =
-            thresholds.windows(2).all(|two| two[0].iter().zip(&two[1]).all(|(a, b)| a <= b));
+            thresholds.windows(2).all(|pair| pair[0].iter().zip(&pair[1]).all(|(a, b)| a <= b));
         if !(are_cosines && rows_rise && columns_rise) {
             return Err(CalibrationError::Thresholds);
         }
@@ -99,8 +99,8 @@ impl Calibration {
         Table { people, customers, fpir, thresholds }.try_into()
     }
 
-    /// Returns the threshold for a gallery of this many customers, but at least that of a gallery of
-    /// 20.
+    /// Returns the cosine threshold for a gallery of `customers`. Galleries of fewer than 20
+    /// customers use the threshold for 20.
     pub fn gallery_threshold(&self, fpir: f64, customers: usize) -> f32 {
         self.threshold(fpir, customers.max(GALLERY_SIZE_MIN))
     }
@@ -108,12 +108,13 @@ impl Calibration {
     /// Returns the cosine threshold at which the FPIR in a gallery of `customers` is `fpir`. It never
     /// decreases with more customers or a lower FPIR.
     ///
-    /// Between the entries of the table, the threshold is interpolated over the logarithms of both.
-    /// Outside the table, it is chosen for a lower FPIR:
-    /// - Larger galleries: false positives of single customers are taken as disjoint events (union
-    ///   bound).
-    /// - Rates below the lowest: extrapolated from the two lowest (exponential tail).
-    /// - Rates above the highest: the threshold of the highest rate.
+    /// Between the entries of the table, the threshold is interpolated over the logarithms of FPIR
+    /// and gallery size. Outside the table, the threshold is on the side of a lower FPIR:
+    /// - Larger galleries: false positives for different customers are assumed to be disjoint
+    ///   events (union bound).
+    /// - Rates below the lowest: the threshold is extrapolated from the two lowest rates
+    ///   (exponential tail).
+    /// - Rates above the highest: the threshold is that of the highest rate.
     pub fn threshold(&self, fpir: f64, customers: usize) -> f32 {
         let Table { customers: sizes, thresholds, .. } = &self.0;
         let measured = f64::from(sizes[sizes.len() - 1]);
@@ -124,13 +125,13 @@ impl Calibration {
             (wanted_size, fpir)
         };
         let upper = sizes.partition_point(|s| f64::from(*s) < size).clamp(1, sizes.len() - 1);
-        let [low, high] = [upper - 1, upper].map(|i| self.in_row(&thresholds[i], fpir));
+        let [low, high] = [upper - 1, upper].map(|i| self.threshold_in_row(&thresholds[i], fpir));
         let [from, to] = [upper - 1, upper].map(|i| f64::from(sizes[i]).ln());
         interpolate(size.ln(), (from, low), (to, high)).clamp(-1.0, 1.0) as f32
     }
 
     /// Returns the threshold for a rate in one row of the table.
-    fn in_row(&self, row: &[f32], fpir: f64) -> f64 {
+    fn threshold_in_row(&self, row: &[f32], fpir: f64) -> f64 {
         let rates = &self.0.fpir;
         // A rate that is not above 0, or NaN, yields the highest threshold.
         let fpir = if fpir > 0.0 { fpir.min(rates[0]) } else { f64::MIN_POSITIVE };
@@ -164,40 +165,46 @@ mod tests {
 
     #[test]
     fn thresholds_equal_table_entries_and_are_interpolated() {
-        let c = calibration();
+        let calibration = calibration();
         for (i, customers) in [1, 10, 100].into_iter().enumerate() {
             for (j, fpir) in [0.1, 0.01, 0.001].into_iter().enumerate() {
                 let expected = table().thresholds[i][j];
-                assert!((c.threshold(fpir, customers) - expected).abs() < 1e-6);
+                assert!((calibration.threshold(fpir, customers) - expected).abs() < 1e-6);
             }
         }
-        // Half way in the logarithm, in one dimension and in both.
-        assert!((c.threshold(0.01, 31) - 0.35).abs() < 0.001);
-        assert!((c.threshold(0.01 * 10f64.powf(-0.5), 31) - 0.40).abs() < 0.001);
+        // Midpoints on the logarithmic axes: of gallery size only, then of gallery size and FPIR.
+        assert!((calibration.threshold(0.01, 31) - 0.35).abs() < 0.001);
+        assert!((calibration.threshold(0.01 * 10f64.powf(-0.5), 31) - 0.40).abs() < 0.001);
     }
 
     #[test]
     fn thresholds_outside_the_table_do_not_decrease() {
-        let c = calibration();
+        let calibration = calibration();
         // Ten times as many customers are equivalent to a tenth of the rate.
-        assert!((c.threshold(0.01, 1000) - c.threshold(0.001, 100)).abs() < 1e-6);
-        assert!((c.threshold(0.0001, 100) - 0.6).abs() < 1e-5);
-        assert!((c.threshold(0.9, 1) - 0.1).abs() < 1e-6);
-        assert_eq!(c.threshold(0.01, 0), c.threshold(0.01, 1));
+        assert!(
+            (calibration.threshold(0.01, 1000) - calibration.threshold(0.001, 100)).abs() < 1e-6
+        );
+        assert!((calibration.threshold(0.0001, 100) - 0.6).abs() < 1e-5);
+        assert!((calibration.threshold(0.9, 1) - 0.1).abs() < 1e-6);
+        assert_eq!(calibration.threshold(0.01, 0), calibration.threshold(0.01, 1));
         for invalid in [0.0, -1.0, f64::NAN] {
-            assert!((c.threshold(invalid, 10) - 1.0).abs() < 1e-6, "{invalid}");
+            assert!((calibration.threshold(invalid, 10) - 1.0).abs() < 1e-6, "{invalid}");
         }
     }
 
     #[test]
     fn threshold_rises_with_gallery_size_and_lower_rate() {
-        let c = calibration();
+        let calibration = calibration();
         let rates: Vec<f64> = (0..80).map(|i| 0.5 * 0.85f64.powi(i)).collect();
         for customers in 1..400 {
-            for two in rates.windows(2) {
-                assert!(c.threshold(two[0], customers) <= c.threshold(two[1], customers));
+            for pair in rates.windows(2) {
                 assert!(
-                    c.threshold(two[0], customers) <= c.threshold(two[0], customers + 1) + 1e-6
+                    calibration.threshold(pair[0], customers)
+                        <= calibration.threshold(pair[1], customers)
+                );
+                assert!(
+                    calibration.threshold(pair[0], customers)
+                        <= calibration.threshold(pair[0], customers + 1) + 1e-6
                 );
             }
         }

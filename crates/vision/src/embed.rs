@@ -11,7 +11,7 @@ use super::network::Network;
 use super::purpose::Kind;
 use super::{ALIGNED_SIDE, Calibration, Purpose, VisionError};
 
-/// Embedder of one network, or of several whose scores are fused.
+/// Embedder that runs one network, or an ensemble of networks.
 pub struct Embedder {
     id: ModelId,
     calibration: Option<Calibration>,
@@ -23,21 +23,24 @@ pub struct Embedder {
 /// Network of an ensemble.
 struct MemberNetwork {
     network: Network,
-    /// Square root of the weight. Member embeddings are scaled by it and concatenated, so that the
-    /// cosine of two embeddings is the weighted mean of the members' cosines.
+    /// Square root of the network's weight in the score. It scales the network's embedding. The
+    /// scaled embeddings of all members are concatenated, so that the cosine of two results is the
+    /// weighted mean of the members' cosines.
     weight_sqrt: f32,
     is_mirrored: bool,
-    /// Mean output over faces, which is subtracted. Empty if nothing is subtracted.
+    /// Mean output over many faces, which is subtracted from each output. Empty: nothing is
+    /// subtracted.
     mean: Vec<f32>,
-    /// Constant that is appended to the output, or 0.
+    /// Constant that is appended to the output. 0: nothing is appended.
     bias_dimension: f32,
 }
 
-/// Smallest norm of a face's output, relative to the bias dimension.
+/// Smallest norm of a network's output for a face, as a multiple of the bias dimension.
 ///
-/// Rejects embeddings with a smaller norm: non-faces produce short vectors, which the bias dimension
-/// would make similar to all faces. The shipped bias dimensions are 0.3 of the typical norm. Of 3,693
-/// faces, fewer than one in a thousand have a norm below 0.6 of the typical one.
+/// Outputs with a smaller norm are rejected. Pictures without a face produce such outputs, and the
+/// bias dimension would make them similar to all faces. The shipped bias dimensions are 0.3 of the
+/// typical norm, so that the limit is 0.6 of the typical norm. Of 3,693 measured faces, fewer than
+/// one in a thousand have a norm below this limit.
 const MIN_NORM_RATIO: f32 = 2.0;
 
 impl Embedder {
@@ -45,8 +48,8 @@ impl Embedder {
     /// manifest.
     ///
     /// # Errors
-    /// If a model does not exist, does not match its manifest, has another input size than 112 × 112
-    /// pixels, or cannot be run.
+    /// If a model does not exist, does not match its manifest, cannot be run, or if its input size
+    /// is not 112 × 112 pixels.
     pub fn load(name: &str) -> Result<Self, VisionError> {
         let Ensemble { id, calibration, members } = Ensemble::load(name)?;
         Ok(Self {
@@ -75,14 +78,14 @@ impl Embedder {
         count.fetch_add(1, Ordering::Relaxed);
         let mut values = Zeroizing::new(Vec::new());
         for member in &self.members {
-            let Some(unit) = member.embed(face)? else { return Ok(None) };
-            values.extend(unit.values().iter().map(|v| v * member.weight_sqrt));
+            let Some(embedding) = member.embed(face)? else { return Ok(None) };
+            values.extend(embedding.values().iter().map(|v| v * member.weight_sqrt));
         }
-        let failed = |e: instored_domain::EmbeddingError| VisionError::Inference {
+        let inference_error = |e: instored_domain::EmbeddingError| VisionError::Inference {
             id: self.id.0.clone(),
             reason: e.to_string(),
         };
-        Embedding::normalised(std::mem::take(&mut values)).map(Some).map_err(failed)
+        Embedding::normalised(std::mem::take(&mut values)).map(Some).map_err(inference_error)
     }
 
     /// Returns the identifier that templates are bound to.
@@ -111,11 +114,13 @@ impl MemberNetwork {
         if manifest.input.width != side || manifest.input.height != side {
             let reason =
                 format!("an embedder's input must be {ALIGNED_SIDE}x{ALIGNED_SIDE} pixels");
-            return Err(manifest.unsupported(reason));
+            return Err(manifest.unsupported_error(reason));
         }
         let mean = manifest.output.mean.clone();
         if !mean.is_empty() && Some(mean.len()) != manifest.output.dimension {
-            return Err(manifest.unsupported("the lengths of its centre and its output differ"));
+            return Err(manifest.unsupported_error(
+                "its manifest has different lengths for output.centre and output.dimension",
+            ));
         }
         Ok(Self {
             network: Network::new(&member.model, ALIGNED_SIDE, ALIGNED_SIDE)?,

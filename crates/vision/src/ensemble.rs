@@ -1,4 +1,4 @@
-//! Ensembles: embedders of one model, or of several whose scores are fused.
+//! Ensembles: embedders that fuse the scores of several models. A single model is an ensemble, too.
 
 use instored_domain::ModelId;
 use serde::Deserialize;
@@ -76,14 +76,14 @@ impl Ensemble {
     }
 }
 
-/// Adds the ensembles to the known names of an error.
+/// Adds the names of the shipped ensembles to [`VisionError::UnknownModel`].
 fn with_ensemble_names(error: VisionError) -> VisionError {
     match error {
         VisionError::UnknownModel { name, mut known } => {
             known.splice(0..0, SHIPPED_ENSEMBLES.iter().map(|(name, _)| *name));
             VisionError::UnknownModel { name, known }
         }
-        other => other,
+        error => error,
     }
 }
 

@@ -32,7 +32,7 @@ pub enum VisionError {
         /// Message of the parser.
         reason: String,
     },
-    /// The weights are not those that the manifest describes.
+    /// The SHA-256 of the weights differs from the manifest.
     #[error(
         "the weights in {file} do not match the manifest of model {id}: their SHA-256 is {found}, \
          the manifest has {expected}; install the file again or correct the manifest"
@@ -47,14 +47,14 @@ pub enum VisionError {
         /// SHA-256 of the file.
         found: String,
     },
-    /// The model has another role than the one it is configured for.
-    #[error("model {id} is a {found}, but a {expected} is needed; configure another model")]
+    /// The role of the model does not match the setting that names the model.
+    #[error("model {id} has the role {found}, but {expected} is required; configure another model")]
     WrongRole {
         /// Identifier of the model.
         id: String,
         /// Role of the model.
         found: String,
-        /// Role that is needed.
+        /// Required role.
         expected: String,
     },
     /// The model cannot be run.

@@ -1,4 +1,4 @@
-//! Face analysis: from a frame to faces, and from a face to a template.
+//! Face analysis: finds the faces in a frame and computes an embedding of each face.
 //!
 //! | module | contents |
 //! |---|---|
@@ -6,14 +6,15 @@
 //! | `network` | execution of ONNX models by the kernels or by tract |
 //! | `detect`, `align`, `quality` | faces and landmarks, alignment, quality of a view |
 //! | `pad` | presentation-attack detection on single frames |
-//! | `embed`, `purpose` | embeddings, and the consent that each one requires |
+//! | `embed`, `purpose` | embeddings, and the permission that each embedding requires |
 //! | `calibration` | decision thresholds for a target FPIR and gallery size |
-//! | `track`, `motion` | tracks of faces across frames, detection of changes in the picture |
+//! | `track`, `motion` | tracks of faces across frames, motion detection |
 //! | `settings` | configuration |
 //!
 //! Rules:
 //! 1. The crate handles pixels and tensors only. It has no data about customers.
-//! 2. An embedding requires a [`Purpose`], which borrows the enrolment or the recognition window.
+//! 2. An embedding requires a [`Purpose`], which borrows the enrolment or the recognition window
+//!    that permits the embedding.
 //! 3. Weights are used only if their SHA-256 matches the model's manifest.
 //! 4. Only this crate depends on tract.
 

@@ -14,7 +14,7 @@ use super::{Calibration, VisionError};
 pub struct ModelManifest {
     /// Identifier, bound into the signature of every template.
     pub id: ModelId,
-    /// Name for people.
+    /// Human-readable name.
     pub title: String,
     /// Task of the model.
     pub role: Role,
@@ -22,7 +22,7 @@ pub struct ModelManifest {
     pub file: String,
     /// SHA-256 of the ONNX file, in hexadecimal digits.
     pub sha256: String,
-    /// Length of the ONNX file.
+    /// Length of the ONNX file, in bytes.
     pub bytes: u64,
     /// Licence of the weights.
     pub licence: String,
@@ -39,7 +39,7 @@ pub struct ModelManifest {
     /// Output of the network.
     #[serde(default)]
     pub output: Output,
-    /// Decision of a detector or PAD model.
+    /// Decision rule of a detector or PAD model.
     pub decision: Option<Decision>,
     /// Embedders only: thresholds for a target FPIR.
     pub calibration: Option<Calibration>,
@@ -55,7 +55,7 @@ pub struct Input {
     pub height: Option<u32>,
     /// Order of the colour channels.
     pub colour: ColourOrder,
-    /// Value that is subtracted from a level of 0 to 255.
+    /// Value that is subtracted from each colour value (0 to 255).
     pub mean: f32,
     /// Divisor that is applied after the subtraction.
     pub scale: f32,
@@ -79,23 +79,24 @@ pub enum ColourOrder {
 pub struct Output {
     /// Number of values of an embedding, or of classes of a PAD model.
     pub dimension: Option<usize>,
-    /// Embedders only: mean output over faces, which is subtracted. Empty if nothing is subtracted.
+    /// Embedders only: mean output over many faces, which is subtracted from each output. Empty:
+    /// nothing is subtracted.
     #[serde(default, rename = "centre")]
     pub mean: Vec<f32>,
     /// Embedders only: constant that is appended to the output before normalisation. It lowers the
-    /// cosine of outputs with a small norm, which come from faces with little detail. 0 appends
-    /// nothing.
+    /// cosine of outputs with a small norm, which come from faces with little detail. 0: nothing is
+    /// appended.
     #[serde(default, rename = "steady")]
     pub bias_dimension: f32,
-    /// Embedders only: true if the output is the mean over a face and its mirror image, which doubles
-    /// the time and lowers the error rates.
+    /// Embedders only: true if the output is the mean over a face and its mirror image. This
+    /// doubles the computing time and lowers the error rates.
     #[serde(default, rename = "mirrored")]
     pub is_mirrored: bool,
     /// PAD models only: index of the bona fide class.
     pub live_class: Option<usize>,
 }
 
-/// Decision of a detector or PAD model.
+/// Decision rule of a detector or PAD model.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
@@ -127,14 +128,14 @@ impl fmt::Display for Role {
 }
 
 impl ModelManifest {
-    /// Parses a manifest. `path` names it in errors.
+    /// Parses a manifest. Errors contain `path`.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, VisionError> {
         toml::from_str(text)
             .map_err(|e| VisionError::Manifest { path: path.to_owned(), reason: e.to_string() })
     }
 
     /// Returns the error of a model that cannot be run.
-    pub(super) fn unsupported(&self, reason: impl Into<String>) -> VisionError {
+    pub(super) fn unsupported_error(&self, reason: impl Into<String>) -> VisionError {
         VisionError::Unsupported { id: self.id.0.clone(), reason: reason.into() }
     }
 }

@@ -109,7 +109,7 @@ impl Model {
     pub(super) fn threshold(&self) -> Result<f32, VisionError> {
         let decision = self.manifest.decision.as_ref();
         decision.map(|decision| decision.threshold).ok_or_else(|| {
-            self.manifest.unsupported("its manifest has no [decision] with a threshold")
+            self.manifest.unsupported_error("its manifest has no [decision] with a threshold")
         })
     }
 
@@ -132,10 +132,10 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Writes a copy of the detector with a changed manifest. Returns the path of the manifest.
+    /// Writes a copy of the shipped detector with a changed manifest. Returns the manifest's path.
     fn copy_of_detector(dir: &Path, change: impl Fn(String) -> String) -> String {
         let shipped = SHIPPED_MODELS.iter().find(|model| model.name == "yunet").unwrap();
-        let path = dir.join("own.toml");
+        let path = dir.join("custom.toml");
         std::fs::write(dir.join("yunet.onnx"), shipped.weights).unwrap();
         std::fs::write(&path, change(shipped.manifest.to_owned())).unwrap();
         path.to_str().unwrap().to_owned()
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn own_model_is_loaded_by_manifest_path() {
+    fn custom_model_is_loaded_by_manifest_path() {
         let dir = tempfile::tempdir().unwrap();
         let manifest = copy_of_detector(dir.path(), |manifest| manifest);
         assert!(Model::load(&manifest, Role::Detector).is_ok());

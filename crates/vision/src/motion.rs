@@ -1,4 +1,4 @@
-//! Detection of changes in the picture. A frame without changes needs no detection of faces.
+//! Motion detection. A frame without changes needs no face detection.
 
 use instored_imaging::Picture;
 
@@ -13,11 +13,11 @@ pub struct MotionDetector {
 /// Side of a block, in pixels.
 const BLOCK_SIDE: usize = 16;
 
-/// Distance between two sampled pixels, in both directions.
+/// Distance between two sampled pixels in both directions, in pixels.
 const SAMPLE_STEP: usize = 4;
 
-/// Largest change of a block's mean luma without motion, of 255. Sensor noise of 3 levels per pixel
-/// exceeds it in one block of a million.
+/// Largest change of a block's mean luma (0 to 255) without motion. Sensor noise with a standard
+/// deviation of 3 per pixel exceeds this limit in one of a million blocks.
 const NOISE_MAX: f32 = 5.0;
 
 impl MotionDetector {
@@ -47,15 +47,15 @@ impl MotionDetector {
 /// Returns the mean luma of every block.
 fn block_means(picture: &Picture) -> Vec<f32> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
-    let across = width.div_ceil(BLOCK_SIDE);
-    let mut sums = vec![(0f32, 0f32); across * height.div_ceil(BLOCK_SIDE)];
+    let columns = width.div_ceil(BLOCK_SIDE);
+    let mut sums = vec![(0f32, 0f32); columns * height.div_ceil(BLOCK_SIDE)];
     let mut luma = Vec::with_capacity(width.div_ceil(SAMPLE_STEP));
     for y in (0..height).step_by(SAMPLE_STEP) {
         picture.sample_luma(y, SAMPLE_STEP, &mut luma);
-        let sums = &mut sums[y / BLOCK_SIDE * across..][..across];
+        let sums = &mut sums[y / BLOCK_SIDE * columns..][..columns];
         for (sum, luma) in sums.iter_mut().zip(luma.chunks(BLOCK_SIDE / SAMPLE_STEP)) {
-            for level in luma {
-                sum.0 += f32::from(*level);
+            for value in luma {
+                sum.0 += f32::from(*value);
                 sum.1 += 1.0;
             }
         }
@@ -85,7 +85,7 @@ mod tests {
         picture
     }
 
-    fn motion(reference: &Picture) -> MotionDetector {
+    fn detector(reference: &Picture) -> MotionDetector {
         let mut motion = MotionDetector::default();
         motion.set_reference(reference);
         motion
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn noise_and_flicker_are_no_motion() {
-        let motion = motion(&noisy(Picture::filled(640, 480, GREY), 1));
+        let motion = detector(&noisy(Picture::filled(640, 480, GREY), 1));
         for seed in 2..30 {
             assert!(motion.is_still(&noisy(Picture::filled(640, 480, GREY), seed)));
             assert!(motion.is_still(&noisy(Picture::filled(640, 480, [135; 3]), seed)));
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn smallest_detected_face_is_motion_at_any_position() {
-        let motion = motion(&Picture::filled(640, 480, GREY));
+        let motion = detector(&Picture::filled(640, 480, GREY));
         for (x, y) in [(0, 0), (7, 9), (300, 211), (592, 432)] {
             assert!(!motion.is_still(&with_square(x, y, 48, [105, 110, 100])), "{x}, {y}");
         }
@@ -112,7 +112,7 @@ mod tests {
     fn missing_reference_or_other_size_is_motion() {
         let picture = Picture::filled(64, 48, GREY);
         assert!(!MotionDetector::default().is_still(&picture));
-        let mut motion = motion(&Picture::filled(64, 80, GREY));
+        let mut motion = detector(&Picture::filled(64, 80, GREY));
         assert!(!motion.is_still(&picture));
         motion.set_reference(&picture);
         assert!(motion.is_still(&picture));

@@ -20,7 +20,7 @@ impl PadModel {
     /// Prepares a PAD model.
     ///
     /// # Errors
-    /// If its manifest lacks a field that it needs, or the network cannot be run.
+    /// If the manifest lacks a required field, or the network cannot be run.
     pub fn new(model: &Model) -> Result<Self, VisionError> {
         let manifest = model.manifest();
         let (input, output) = (&manifest.input, &manifest.output);
@@ -28,7 +28,7 @@ impl PadModel {
             (input.width, input.height, input.box_scale, output.live_class)
         else {
             let reason = "its manifest lacks the input size, box_scale or live_class";
-            return Err(manifest.unsupported(reason));
+            return Err(manifest.unsupported_error(reason));
         };
         Ok(Self {
             network: Network::new(model, side, height)?,
@@ -57,17 +57,18 @@ impl PadModel {
         let probability = logits.get(self.bona_fide_class).map(|logit| (logit - max).exp() / sum);
         probability
             .filter(|probability| probability.is_finite())
-            .ok_or_else(|| self.network.inference_error("its output has no class `live_class`"))
+            .ok_or_else(|| self.network.inference_error("its output has no value for `live_class`"))
     }
 
-    /// Returns the probability from which the manifest classifies a face as bona fide.
+    /// Returns the lowest probability at which a face counts as bona fide.
     pub fn threshold(&self) -> f32 {
         self.threshold
     }
 
     /// Cuts out the enlarged box, clipped to the picture, and resizes it without antialiasing.
     ///
-    /// Measured: boxes that are shifted into the picture, padded or antialiased raise the BPCER.
+    /// In measurements, boxes that were shifted into the picture, padded or antialiased raised the
+    /// BPCER.
     fn crop(&mut self, picture: &Picture, bounds: &Rect) -> Picture {
         let [x, y] = bounds.centre();
         let side = |centre: f32, length: f32, limit: u32| {
@@ -75,8 +76,8 @@ impl PadModel {
             let from = (centre - half).round().clamp(0.0, limit - 1.0);
             (from, (centre + half).round().clamp(from + 1.0, limit) - from)
         };
-        let (left, across) = side(x, bounds.width, picture.width());
-        let (top, down) = side(y, bounds.height, picture.height());
-        self.scaler.crop_and_resize(picture, [left, top, across, down], self.side, self.side)
+        let (left, width) = side(x, bounds.width, picture.width());
+        let (top, height) = side(y, bounds.height, picture.height());
+        self.scaler.crop_and_resize(picture, [left, top, width, height], self.side, self.side)
     }
 }

@@ -1,9 +1,9 @@
-//! Purposes of embeddings: consent as a type.
+//! Purposes of embeddings: types that prove that an embedding is permitted.
 
 use std::marker::PhantomData;
 
-/// Purpose of an embedding. It borrows the enrolment or the recognition window that it belongs to and
-/// cannot outlive it. `tests/guards/purposes.rs` lists the places that may create one.
+/// Purpose of an embedding. It borrows an enrolment or a recognition window and cannot outlive it.
+/// `tests/guards/purposes.rs` lists the places that may create a purpose.
 #[derive(Debug)]
 pub struct Purpose<'a> {
     kind: Kind,

@@ -7,10 +7,10 @@ use super::{Face, LANDMARK_COUNT};
 /// Pose of the head, estimated from the landmarks.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Pose {
-    /// Horizontal offset of the nose from the midpoint of the eyes, in eye distances. 0 is frontal;
-    /// beyond ±0.35 one cheek is hidden.
+    /// Horizontal offset of the nose from the midpoint of the eyes, in eye distances. A frontal
+    /// face has 0. Beyond ±0.35, one cheek is hidden.
     pub yaw: f32,
-    /// Vertical position of the nose between eyes (0) and mouth (1). Frontal is about 0.55.
+    /// Vertical position of the nose between eyes (0) and mouth (1). A frontal face has about 0.55.
     pub pitch: f32,
     /// Tilt towards a shoulder, in degrees.
     pub roll: f32,
@@ -48,7 +48,7 @@ pub struct QualityLimits {
     pub roll: f32,
 }
 
-/// Reason for which a view is not usable.
+/// Reason why a view is not usable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum QualityIssue {
     /// The eyes are too close together.
@@ -72,7 +72,8 @@ impl Pose {
         let middle = |a: [f32; 2], b: [f32; 2]| [(a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0];
         let (dx, dy) = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1]);
         let distance = dx.hypot(dy).max(f32::EPSILON);
-        // Axes along and across the line of the eyes, so that a tilt does not change the yaw.
+        // The axes are parallel and perpendicular to the line of the eyes, so that a tilt does not
+        // change the yaw.
         let (along, down) = ([dx / distance, dy / distance], [-dy / distance, dx / distance]);
         let eyes = middle(right_eye, left_eye);
         let mouth = middle(right_mouth, left_mouth);
@@ -85,8 +86,8 @@ impl Pose {
         }
     }
 
-    /// Returns true if two poses are different enough for a further view to add information: by 0.05
-    /// in yaw, 0.066 in pitch, or 4 degrees in roll.
+    /// Returns true if a view in this pose adds information to a view in the pose `other`: if they
+    /// differ by more than 0.05 in yaw, 0.066 in pitch, or 4 degrees in roll.
     pub fn differs_from(&self, other: &Self) -> bool {
         (self.yaw - other.yaw).abs() > 0.05
             || (self.pitch - other.pitch).abs() > 0.066
@@ -95,7 +96,7 @@ impl Pose {
 }
 
 impl Quality {
-    /// Measures a view: `face` in `picture`, and `aligned` as cut out of it.
+    /// Measures the view of `face` in `picture`. `aligned` is the aligned face.
     pub fn measure(face: &Face, picture: &Picture, aligned: &Picture) -> Self {
         let [right_eye, left_eye, ..] = face.landmarks;
         let eye_distance = (left_eye[0] - right_eye[0]).hypot(left_eye[1] - right_eye[1]);

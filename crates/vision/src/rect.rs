@@ -3,9 +3,9 @@
 /// Axis-aligned rectangle in pixels. It may extend beyond the picture.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Rect {
-    /// Left edge.
+    /// Left edge, as an x coordinate.
     pub x: f32,
-    /// Upper edge.
+    /// Upper edge, as a y coordinate.
     pub y: f32,
     /// Width, greater than 0.
     pub width: f32,
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn iou_is_intersection_over_union() {
+    fn iou_is_one_third_at_half_overlap_and_zero_without() {
         let rect = |x| Rect { x, y: 0.0, width: 10.0, height: 10.0 };
         assert!((rect(0.0).iou(&rect(5.0)) - 1.0 / 3.0).abs() < 1e-6);
         assert!(rect(0.0).iou(&rect(20.0)).abs() < 1e-6);

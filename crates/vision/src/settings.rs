@@ -7,9 +7,9 @@ pub struct Settings {
     #[config(default = "yunet", env = "INSTORED_VISION_DETECTOR")]
     pub detector: String,
 
-    /// Face embedder: `blend` (most accurate), `sface` (a third of the work), `mobilefacenet` (a
-    /// quarter of the work, for small devices), or path of a model manifest. Customers who enrolled
-    /// with another embedder must enrol again.
+    /// Face embedder: `blend` (most accurate), `sface` (a third of the computation of `blend`),
+    /// `mobilefacenet` (a quarter of the computation, for small devices), or path of a model
+    /// manifest. Customers who enrolled with another embedder must enrol again.
     #[config(default = "blend", env = "INSTORED_VISION_EMBEDDER")]
     pub embedder: String,
 

@@ -1,5 +1,5 @@
-//! Golden tests: detection, alignment and embeddings against OpenCV and onnxruntime with the published
-//! weights. `tests/golden/make` writes the golden files.
+//! Golden tests: comparison of detection, alignment and embeddings with the results of OpenCV and
+//! onnxruntime with the published weights. `tests/golden/make` writes the golden files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn detector(width: u32, height: u32) -> Detector {
     Detector::new(&Model::load("yunet", Role::Detector).unwrap(), width, height).unwrap()
 }
 
-fn recognition() -> Purpose<'static> {
+fn recognition_purpose() -> Purpose<'static> {
     Purpose::recognition(&())
 }
 
@@ -75,8 +75,7 @@ fn recognition() -> Purpose<'static> {
 fn detected_faces_match_opencv() {
     let mut detector = detector(320, 320);
     for (name, golden) in golden::<Detected>("detect.json") {
-        // OpenCV's coordinates are those of the scaled picture, ours those of the original one. Our
-        // detector scales pictures down only.
+        // The golden files enlarge small pictures; our detector does not.
         if golden.scale > 1.0 {
             continue;
         }
@@ -86,12 +85,13 @@ fn detected_faces_match_opencv() {
             let Rect { x, y, width, height } = face.bounds;
             let assert_close = |ours: &[f32], theirs: &[f32], limit: f32| {
                 for (ours, theirs) in ours.iter().zip(theirs) {
+                    // OpenCV's coordinates refer to the scaled picture.
                     let error = (ours * golden.scale - theirs).abs();
-                    assert!(error < limit, "{name}: {ours} is off by {error} of 320 px");
+                    assert!(error < limit, "{name}: {ours} has an error of {error} px of 320");
                 }
             };
             assert_close(&[x, y, width, height], &golden_face.bounds, 3.0);
-            // Ours are means over several boxes.
+            // Our landmarks are means over several boxes.
             assert_close(face.landmarks.as_flattened(), golden_face.landmarks.as_flattened(), 5.0);
             assert!((face.score - golden_face.score).abs() < 0.03, "{name}: {}", face.score);
         }
@@ -106,11 +106,11 @@ fn landmarks_are_the_same_at_any_detector_size() {
             let faces = detector.detect(&portrait(&name)).unwrap();
             let golden_landmarks =
                 golden.faces[0].landmarks.map(|point| point.map(|v| v / golden.scale));
-            let [eye, other_eye, ..] = golden_landmarks;
-            let eyes = (eye[0] - other_eye[0]).hypot(eye[1] - other_eye[1]);
+            let [right_eye, left_eye, ..] = golden_landmarks;
+            let eye_distance = (right_eye[0] - left_eye[0]).hypot(right_eye[1] - left_eye[1]);
             for (ours, theirs) in faces[0].landmarks.iter().zip(&golden_landmarks) {
-                let error = (ours[0] - theirs[0]).hypot(ours[1] - theirs[1]) / eyes;
-                assert!(error < 0.2, "{name} at {width}x{height}: off by {error} eye distances");
+                let error = (ours[0] - theirs[0]).hypot(ours[1] - theirs[1]) / eye_distance;
+                assert!(error < 0.2, "{name} at {width}x{height}: error of {error} eye distances");
             }
         }
     }
@@ -128,13 +128,13 @@ fn aligned_face_matches_opencv() {
             SimilarityTransform::to_template(&golden.landmarks).unwrap();
         let ours = [a, -b, tx, b, a, ty];
         for (ours, theirs) in ours.iter().zip(golden.matrix.as_flattened()) {
-            assert!((ours - theirs).abs() < 1e-3, "{name}: {ours} and {theirs}");
+            assert!((ours - theirs).abs() < 1e-3, "{name}: {ours} instead of {theirs}");
         }
         let ours = align(&portrait(&name), &golden.landmarks).unwrap();
         let theirs = picture(&format!("tests/golden/{}", golden.crop));
         let difference = |i: usize| f64::from(ours.rgb()[i].abs_diff(theirs.rgb()[i]));
         let mean = (0..ours.rgb().len()).map(difference).sum::<f64>() / ours.rgb().len() as f64;
-        assert!(mean < 1.0, "{name}: mean difference of {mean} levels");
+        assert!(mean < 1.0, "{name}: mean difference of {mean} of 255");
     }
 }
 
@@ -171,7 +171,8 @@ fn blend_cosine_is_weighted_mean_of_member_cosines() {
     let [a, b] = ["person_a_1.png", "impostor_1.png"]
         .map(|name| picture(&format!("tests/golden/align/{name}")));
     let cosine = |embedder: &Embedder| {
-        let [a, b] = [&a, &b].map(|face| embedder.embed(face, &recognition()).unwrap().unwrap());
+        let [a, b] =
+            [&a, &b].map(|face| embedder.embed(face, &recognition_purpose()).unwrap().unwrap());
         a.cosine(&b)
     };
     let expected = 0.6 * cosine(&sface) + 0.4 * mobilefacenet(&a).cosine(&mobilefacenet(&b));
@@ -184,9 +185,9 @@ fn blend_cosine_is_weighted_mean_of_member_cosines() {
 fn mirrored_embedding_is_invariant_to_mirroring() {
     let mobilefacenet = embedder("mobilefacenet");
     let face = picture("tests/golden/align/person_a_1.png");
-    let [straight, mirrored] = [face.clone(), face.mirrored()]
-        .map(|f| mobilefacenet.embed(&f, &recognition()).unwrap().unwrap());
-    assert!(straight.cosine(&mirrored) > 0.999_9);
+    let [original, mirrored] = [face.clone(), face.mirrored()]
+        .map(|f| mobilefacenet.embed(&f, &recognition_purpose()).unwrap().unwrap());
+    assert!(original.cosine(&mirrored) > 0.999_9);
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn faces_are_verified_across_years() {
             let picture = portrait(file);
             let face = detector.detect(&picture).unwrap().swap_remove(0);
             let aligned = align(&picture, &face.landmarks).unwrap();
-            embedder.embed(&aligned, &recognition()).unwrap().unwrap()
+            embedder.embed(&aligned, &recognition_purpose()).unwrap().unwrap()
         };
         let (a_then, a_now) = (embedding("person_a_1.jpg"), embedding("person_a_2.jpg"));
         let (b_then, b_now) = (embedding("person_b_1.jpg"), embedding("person_b_2.jpg"));
@@ -229,7 +230,7 @@ fn uniform_picture_has_no_embedding() {
         let embedder = embedder(name);
         for colour in [[0; 3], [128; 3], [255, 200, 180]] {
             let uniform = Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, colour);
-            assert!(embedder.embed(&uniform, &recognition()).unwrap().is_none(), "{name}");
+            assert!(embedder.embed(&uniform, &recognition_purpose()).unwrap().is_none(), "{name}");
         }
     }
 }

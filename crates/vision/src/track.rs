@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Face, Rect};
 
-/// Identifier of a track. Never reused while the program runs.
+/// Identifier of a track. It is never reused while the program runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TrackId(u64);
 
@@ -25,8 +25,8 @@ struct Track {
     updated_at: Duration,
 }
 
-/// Tracker of faces by position: boxes with the largest overlap, or the smallest distance, are the
-/// same face.
+/// Tracker of faces by position: a track continues with the face whose box overlaps most or is
+/// nearest.
 ///
 /// If two faces cannot be distinguished, as when two people cross, their tracks end and new ones begin.
 /// A track never changes from one person to another.
@@ -36,20 +36,20 @@ pub struct Tracker {
     max_gap: Duration,
 }
 
-/// Largest ratio of the sides of two boxes of one face.
+/// Largest ratio of the side lengths of two boxes of the same face.
 const SIZE_RATIO_MAX: f32 = 2.0;
 
 /// Intersection over union above which two boxes are scored by overlap instead of distance.
 const OVERLAP_MIN: f32 = 0.1;
 
-/// Longest time for which a velocity is extrapolated, in seconds.
-const EXTRAPOLATION_MAX: f32 = 0.5;
+/// Longest time for which a velocity is extrapolated.
+const EXTRAPOLATION_SECONDS_MAX: f32 = 0.5;
 
 /// Weight of the latest displacement in the velocity.
 const VELOCITY_SMOOTHING: f32 = 0.5;
 
-/// Smallest difference of two association scores that is not ambiguous. A face that is briefly hidden
-/// by another has almost the same position; two heads side by side do not.
+/// Smallest difference between two association scores that is unambiguous. The difference is
+/// smaller if one face briefly hides another, and larger for two heads side by side.
 const AMBIGUITY_MARGIN: f32 = 0.35;
 
 impl Tracker {
@@ -70,8 +70,8 @@ impl Tracker {
 
         let mut tracked = Vec::with_capacity(faces.len());
         for (face, track) in faces.into_iter().zip(track_of_face) {
-            let id = match track.filter(|t| !is_ambiguous[*t]) {
-                Some(t) => self.tracks[t].extend(captured_at, face.bounds),
+            let id = match track.filter(|index| !is_ambiguous[*index]) {
+                Some(index) => self.tracks[index].extend(captured_at, face.bounds),
                 None => self.begin(captured_at, face.bounds),
             };
             tracked.push(TrackedFace { track: id, face });
@@ -110,14 +110,15 @@ impl Tracker {
         Association { track_of_face, is_ambiguous }
     }
 
-    /// Returns all pairs of a track and a face that may be the same, the highest score first.
+    /// Returns all pairs of a track and a face that may belong to the same person, the highest
+    /// score first.
     fn scored_pairs(&self, now: Duration, faces: &[Face]) -> Vec<Pair> {
         let mut pairs = Vec::new();
-        for (t, track) in self.tracks.iter().enumerate() {
+        for (track_index, track) in self.tracks.iter().enumerate() {
             let predicted = track.predict(now);
-            for (f, face) in faces.iter().enumerate() {
+            for (face_index, face) in faces.iter().enumerate() {
                 if let Some(score) = association_score(&predicted, &face.bounds) {
-                    pairs.push(Pair { score, track: t, face: f });
+                    pairs.push(Pair { score, track: track_index, face: face_index });
                 }
             }
         }
@@ -137,11 +138,11 @@ impl Tracker {
 struct Association {
     /// Index of each face's track.
     track_of_face: Vec<Option<usize>>,
-    /// For each track, true if it cannot be distinguished from another.
+    /// For each track, true if it cannot be distinguished from another track.
     is_ambiguous: Vec<bool>,
 }
 
-/// Track and face that may be the same, by their indices.
+/// Track and face that may belong to the same person, by their indices.
 struct Pair {
     score: f32,
     track: usize,
@@ -149,18 +150,19 @@ struct Pair {
 }
 
 impl Pair {
-    /// Returns true if `rival`, a pair with a lower score, has the same face or the same track and
-    /// almost the same score.
+    /// Returns true if `rival`, a pair with a lower score, shares either the face or the track and
+    /// has almost the same score.
     fn is_contested_by(&self, rival: &Self) -> bool {
-        let shares_one = (rival.track == self.track) != (rival.face == self.face);
-        shares_one && self.score - rival.score < AMBIGUITY_MARGIN
+        let shares_track_or_face = (rival.track == self.track) != (rival.face == self.face);
+        shares_track_or_face && self.score - rival.score < AMBIGUITY_MARGIN
     }
 }
 
 impl Track {
     /// Returns the expected box at time `now`.
     fn predict(&self, now: Duration) -> Rect {
-        let ahead = now.saturating_sub(self.updated_at).as_secs_f32().min(EXTRAPOLATION_MAX);
+        let ahead =
+            now.saturating_sub(self.updated_at).as_secs_f32().min(EXTRAPOLATION_SECONDS_MAX);
         let [vx, vy] = self.velocity;
         Rect { x: self.bounds.x + vx * ahead, y: self.bounds.y + vy * ahead, ..self.bounds }
     }
@@ -208,6 +210,7 @@ mod tests {
         Face { bounds, landmarks: [[0.0; 2]; LANDMARK_COUNT], score: 0.9 }
     }
 
+    /// Updates the tracker with faces at the x coordinates `xs`. Returns the track numbers.
     fn ids(tracker: &mut Tracker, ms: u64, xs: &[f32]) -> Vec<u64> {
         let faces = xs.iter().map(|x| face(*x)).collect();
         let (tracked, _) = tracker.update(Duration::from_millis(ms), faces);
@@ -254,7 +257,7 @@ mod tests {
             before = ids(&mut tracker, step * 100, &[x, 300.0 - x]);
         }
         assert_eq!(before, [0, 1]);
-        // One face hides the other.
+        // In this frame, one face hides the other.
         let front = ids(&mut tracker, 800, &[150.0]);
         let separated = ids(&mut tracker, 900, &[185.0, 115.0]);
         let all: Vec<_> = front.into_iter().chain(separated).collect();

@@ -1,4 +1,4 @@
-//! One picture in every pixel format: the same face is detected at the same position.
+//! Tests that the same face is detected at the same position in every pixel format.
 
 use image::codecs::jpeg::JpegEncoder;
 use instored_imaging::{FrameLayout, LumaRange, Picture, PixelFormat};
@@ -21,22 +21,22 @@ fn yuv([r, g, b]: [u8; 3]) -> [f64; 3] {
     [16.0 + 219.0 * y, 128.0 + 224.0 * u, 128.0 + 224.0 * v]
 }
 
-/// Encodes a picture as a camera with this pixel format, rows without padding.
+/// Encodes a picture in a camera's pixel format, without row padding.
 fn encode(picture: &Picture, pixel_format: PixelFormat) -> Vec<u8> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let rgb = picture.rgb().as_chunks::<3>().0;
-    let all: Vec<_> = rgb.iter().map(|pixel| yuv(*pixel)).collect();
-    let luma = |x: usize, y: usize| all[y * width + x][0].round() as u8;
-    // Mean over a block of 2 × `down` pixels with its corner at (x, y).
-    let chroma = |which: usize, x: usize, y: usize, down: usize| {
-        let block = (0..down).flat_map(|dy| [(x, y + dy), (x + 1, y + dy)]);
-        let sum: f64 = block.map(|(x, y)| all[y * width + x][which]).sum();
-        (sum / (2 * down) as f64).round() as u8
+    let yuv_pixels: Vec<_> = rgb.iter().map(|pixel| yuv(*pixel)).collect();
+    let luma = |x: usize, y: usize| yuv_pixels[y * width + x][0].round() as u8;
+    // Mean over a block of 2 columns and `rows` rows, with its upper left corner at (x, y).
+    let chroma = |component: usize, x: usize, y: usize, rows: usize| {
+        let block = (0..rows).flat_map(|dy| [(x, y + dy), (x + 1, y + dy)]);
+        let sum: f64 = block.map(|(x, y)| yuv_pixels[y * width + x][component]).sum();
+        (sum / (2 * rows) as f64).round() as u8
     };
     let pixels = || (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
     let corners =
-        |down| (0..height).step_by(down).flat_map(|y| (0..width).step_by(2).map(move |x| (x, y)));
-    let plane = |which| corners(2).map(move |(x, y)| chroma(which, x, y, 2));
+        |rows| (0..height).step_by(rows).flat_map(|y| (0..width).step_by(2).map(move |x| (x, y)));
+    let plane = |component| corners(2).map(move |(x, y)| chroma(component, x, y, 2));
     let grey = || pixels().map(|(x, y)| luma(x, y));
     match pixel_format {
         PixelFormat::Rgb3 => rgb.concat(),
@@ -52,7 +52,9 @@ fn encode(picture: &Picture, pixel_format: PixelFormat) -> Vec<u8> {
         }
         PixelFormat::Yu12 => grey().chain(plane(1)).chain(plane(2)).collect(),
         // Cameras encode grey in the full range.
-        PixelFormat::Grey => all.iter().map(|[y, ..]| ((y - 16.0) / 219.0 * 255.0) as u8).collect(),
+        PixelFormat::Grey => {
+            yuv_pixels.iter().map(|[y, ..]| ((y - 16.0) / 219.0 * 255.0) as u8).collect()
+        }
         PixelFormat::Mjpg => {
             let mut jpeg = Vec::new();
             JpegEncoder::new_with_quality(&mut jpeg, 90)
@@ -108,11 +110,11 @@ fn compare_all(picture: &Picture) -> Vec<(PixelFormat, f32, f32)> {
 fn colour_formats_yield_same_box_and_template() {
     for name in ["person_a_1.jpg", "person_b_2.jpg", "astronaut.png"] {
         for (pixel_format, error, cosine) in compare_all(&portrait(name)) {
-            // Without colour, box and template differ slightly.
+            // Without colour, the box and the template differ more.
             if pixel_format == PixelFormat::Grey {
                 assert!(cosine >= 0.9, "{name} without colour: {cosine}");
             } else {
-                assert!(error <= 2.0, "{name} as {pixel_format:?} is off by {error}");
+                assert!(error <= 2.0, "{name} as {pixel_format:?} has an error of {error} px");
                 assert!(cosine >= 0.98, "{name} as {pixel_format:?}: {cosine}");
             }
         }
@@ -124,7 +126,7 @@ fn grey_picture_is_the_same_in_all_formats() {
     let portrait = portrait("person_a_1.jpg");
     let grey = round_trip(&portrait, PixelFormat::Grey);
     for (pixel_format, error, cosine) in compare_all(&grey) {
-        assert!(error <= 2.0, "{pixel_format:?} is off by {error}");
+        assert!(error <= 2.0, "{pixel_format:?} has an error of {error} px");
         assert!(cosine >= 0.98, "{pixel_format:?}: {cosine}");
     }
 }

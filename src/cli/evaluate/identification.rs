@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
     let config = arguments.apply(config);
     let mut split = Split::read(path)?;
     if let Some(people) = enrolled {
-        split.shrink(*people);
+        split.reduce_galleries(*people);
     }
     let templates = arguments.extract(&split.pictures, &config, Extractor::template)?;
     let liveness = if split.has_attacks() {

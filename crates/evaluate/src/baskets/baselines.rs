@@ -1,5 +1,5 @@
-//! Baseline methods with the settings that their authors publish. Each ranks the products for one
-//! customer, most likely first.
+//! Baseline methods with the settings that their authors publish. Each method ranks the products for
+//! one customer, the most likely product first.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,8 @@ type Scores = HashMap<u32, f64>;
 fn top_products(scores: Scores, popularity: &[u32], limit: usize) -> Vec<u32> {
     let mut scores: Vec<_> = scores.into_iter().filter(|(_, score)| *score > 0.0).collect();
     scores.sort_unstable_by(|a, b| {
-        let baskets = |product: u32| popularity[product as usize];
-        b.1.total_cmp(&a.1).then_with(|| baskets(b.0).cmp(&baskets(a.0))).then(a.0.cmp(&b.0))
+        let count = |product: u32| popularity[product as usize];
+        b.1.total_cmp(&a.1).then_with(|| count(b.0).cmp(&count(a.0))).then(a.0.cmp(&b.0))
     });
     scores.into_iter().take(limit).map(|(product, _)| product).collect()
 }
@@ -57,9 +57,9 @@ fn basket_shares(history: &[Basket], recent: usize) -> Scores {
 
 /// Sparse matrix of customers and products, by rows and by columns.
 struct SparseMatrix {
-    /// By customer: products and their values.
+    /// Products and their values, by customer.
     rows: Vec<Vec<(u32, f64)>>,
-    /// By product: customers and their values.
+    /// Customers and their values, by product.
     columns: Vec<Vec<(u32, f64)>>,
 }
 
@@ -86,8 +86,8 @@ impl SparseMatrix {
     fn dot_products(&self, row: usize) -> Vec<f64> {
         let mut dot_products = vec![0.0; self.rows.len()];
         for (product, value) in &self.rows[row] {
-            for (customer, other) in &self.columns[*product as usize] {
-                dot_products[*customer as usize] += value * other;
+            for (customer, other_value) in &self.columns[*product as usize] {
+                dot_products[*customer as usize] += value * other_value;
             }
         }
         dot_products
@@ -95,17 +95,17 @@ impl SparseMatrix {
 }
 
 /// UP-CF (Faggioli, Polato, Aiolli, UMAP 2020): recent basket shares of similar customers, with the
-/// defaults of the published program. Each customer is the most similar to themselves.
+/// defaults of the published program. Customers are their own most similar neighbour.
 pub(super) struct UpCf {
     /// Purchased products, with a value of 1.
-    bought: SparseMatrix,
+    purchased: SparseMatrix,
     /// Shares in the recent baskets, by customer.
     recent: Vec<Scores>,
 }
 
 impl UpCf {
-    /// Recent baskets.
-    const RECENT: usize = 10;
+    /// Number of recent baskets.
+    const RECENT_BASKETS: usize = 10;
     /// Asymmetry of the similarity.
     const ASYMMETRY: f64 = 0.75;
     /// Exponent of the similarity.
@@ -116,24 +116,26 @@ impl UpCf {
     /// Prepares the method for a split.
     pub fn new(split: &Split) -> Self {
         let histories = || split.trials.iter().map(|trial| trial.history.as_slice());
-        let bought = histories().map(|history| {
+        let purchased = histories().map(|history| {
             basket_shares(history, usize::MAX).into_keys().map(|product| (product, 1.0)).collect()
         });
         Self {
-            bought: SparseMatrix::new(bought, split.products.len()),
-            recent: histories().map(|history| basket_shares(history, Self::RECENT)).collect(),
+            purchased: SparseMatrix::new(purchased, split.products.len()),
+            recent: histories()
+                .map(|history| basket_shares(history, Self::RECENT_BASKETS))
+                .collect(),
         }
     }
 
     /// Ranks the products for a customer.
     pub fn rank(&self, customer: usize, popularity: &[u32], limit: usize) -> Vec<u32> {
-        let size = |customer: usize| self.bought.rows[customer].len() as f64;
+        let size = |customer: usize| self.purchased.rows[customer].len() as f64;
         let own_size = size(customer).powf(Self::ASYMMETRY);
         let similarity_of = |(other, common): (usize, f64)| {
             let similarity = common / (own_size * size(other).powf(1.0 - Self::ASYMMETRY));
             (if other == customer { f64::INFINITY } else { similarity }, other)
         };
-        let dot_products = self.bought.dot_products(customer).into_iter().enumerate();
+        let dot_products = self.purchased.dot_products(customer).into_iter().enumerate();
         let mut neighbours: Vec<_> =
             dot_products.filter(|(_, common)| *common > 0.0).map(similarity_of).collect();
         neighbours.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -157,11 +159,11 @@ pub(super) struct TifuKnn {
 }
 
 impl TifuKnn {
-    /// Groups of adjacent baskets.
+    /// Maximum number of groups of adjacent baskets.
     const GROUPS: usize = 7;
-    /// Decay within a group.
+    /// Factor per older basket within a group.
     const DECAY_WITHIN: f64 = 0.9;
-    /// Decay between groups.
+    /// Factor per older group.
     const DECAY_BETWEEN: f64 = 0.7;
     /// Number of neighbours.
     const NEIGHBOURS: usize = 300;
@@ -200,18 +202,19 @@ impl TifuKnn {
     /// Ranks the products for a customer.
     pub fn rank(&self, customer: usize, popularity: &[u32], limit: usize) -> Vec<u32> {
         let dot_products = self.vectors.dot_products(customer);
-        // Euclidean distance without the customer's own norm, which is the same for all others.
+        // Squared Euclidean distance without the customer's own squared norm, which is the same for all
+        // other customers.
         let distance = |other: &usize| self.squares[*other] - 2.0 * dot_products[*other];
-        let mut others: Vec<_> =
+        let mut neighbours: Vec<_> =
             (0..dot_products.len()).filter(|other| *other != customer).collect();
-        others.sort_unstable_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.cmp(b)));
-        others.truncate(Self::NEIGHBOURS);
+        neighbours.sort_unstable_by(|a, b| distance(a).total_cmp(&distance(b)).then(a.cmp(b)));
+        neighbours.truncate(Self::NEIGHBOURS);
         let mut scores = Scores::new();
         for (product, value) in &self.vectors.rows[customer] {
             *scores.entry(*product).or_default() += Self::OWN_WEIGHT * value;
         }
-        let weight = (1.0 - Self::OWN_WEIGHT) / others.len().max(1) as f64;
-        for (product, value) in others.into_iter().flat_map(|other| &self.vectors.rows[other]) {
+        let weight = (1.0 - Self::OWN_WEIGHT) / neighbours.len().max(1) as f64;
+        for (product, value) in neighbours.into_iter().flat_map(|other| &self.vectors.rows[other]) {
             *scores.entry(*product).or_default() += weight * value;
         }
         top_products(scores, popularity, limit)

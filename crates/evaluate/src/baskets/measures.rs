@@ -5,13 +5,13 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::metrics::Proportion;
 
-/// Numbers of products shown.
+/// Numbers of products in a recommendation.
 pub const CUTOFFS: [usize; 3] = [5, 10, 20];
 /// Names of the measures at each cutoff.
 pub const MEASURES: [&str; 3] = ["recall", "ndcg", "phr"];
-/// Number of values: all measures at all cutoffs.
+/// Number of values per customer: all measures at all cutoffs.
 const VALUES: usize = CUTOFFS.len() * MEASURES.len();
-/// Samples of the bootstrap.
+/// Number of samples of the bootstrap.
 const BOOTSTRAP_SAMPLES: usize = 1_000;
 /// Seed of the bootstrap.
 const BOOTSTRAP_SEED: u64 = 0;
@@ -47,19 +47,19 @@ pub(super) fn values(
 /// Means over customers, with their 95 % intervals.
 #[derive(Clone)]
 pub struct Means {
-    /// Number of customers with something to predict.
+    /// Number of customers with at least one product to predict.
     pub customers: usize,
     means: [Proportion; VALUES],
 }
 
 impl Means {
-    /// Returns means with percentile intervals of the bootstrap over customers. The seed is fixed, so
+    /// Computes means with percentile intervals of the bootstrap over customers. The seed is fixed, so
     /// that the intervals are reproducible.
     pub(super) fn new(values: &[Values]) -> Self {
         let n = values.len();
         let mean = |sum: Values| sum.map(|sum| sum / n.max(1) as f64);
-        let add = |mut sum: Values, one: &Values| {
-            sum.iter_mut().zip(one).for_each(|(sum, one)| *sum += one);
+        let add = |mut sum: Values, values: &Values| {
+            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
             sum
         };
         let mean_of_all = mean(values.iter().fold([0.0; VALUES], add));
@@ -82,12 +82,12 @@ impl Means {
         Self { customers: n, means }
     }
 
-    /// Returns a mean by the indices of its cutoff and its measure.
+    /// Returns the mean at an index of [`CUTOFFS`] and an index of [`MEASURES`].
     pub fn get(&self, cutoff: usize, measure: usize) -> Proportion {
         self.means[cutoff * MEASURES.len() + measure]
     }
 
-    /// Writes the fields into a map that may have others.
+    /// Writes the fields into a map that may contain other fields.
     pub(super) fn write<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
         let named: Vec<_> = (0..VALUES)
             .map(|index| {

@@ -32,7 +32,8 @@ const RANKING_LENGTH: usize = CUTOFFS[CUTOFFS.len() - 1];
 pub struct Results {
     /// Description of the data.
     pub data: Data,
-    /// Methods, each as a section of its own; the shipped one, `instored`, is the last.
+    /// Methods, each serialised as a field with its name. The shipped recommender, `instored`, is the
+    /// last.
     #[serde(flatten, serialize_with = "serialize_by_name")]
     pub methods: Vec<Method>,
 }
@@ -42,7 +43,7 @@ pub struct Results {
 pub struct Data {
     /// Selection of the baskets.
     pub protocol: Protocol,
-    /// Number of customers, with one basket to predict each.
+    /// Number of customers. One basket of each customer is predicted.
     pub customers: usize,
     /// Number of products.
     pub products: usize,
@@ -87,8 +88,8 @@ fn serialize_by_name<S: Serializer>(methods: &[Method], serializer: S) -> Result
 pub fn evaluate(purchases: &Purchases, protocol: &Protocol) -> Result<Results, EvaluateError> {
     let split = Split::new(purchases, protocol);
     if split.trials.is_empty() {
-        return Err(EvaluateError::TooLittle(format!(
-            "no customer has {} baskets of products that occur in at least {} baskets",
+        return Err(EvaluateError::NotEnoughData(format!(
+            "no customer has at least {} baskets of products that occur in at least {} baskets",
             protocol.min_baskets, protocol.min_product_baskets
         )));
     }
@@ -133,7 +134,7 @@ fn methods(split: &Split, purchases: &Purchases) -> Vec<Method> {
     ]
 }
 
-/// Measures one method, which ranks the products for a customer.
+/// Measures one method. `rank` returns the ranking for the customer at an index.
 fn measure(split: &Split, name: &'static str, rank: impl Fn(usize) -> Vec<u32>) -> Method {
     let progress = Progress::new(name, split.trials.len());
     let (mut all, mut repeat, mut explore) = (Vec::new(), Vec::new(), Vec::new());

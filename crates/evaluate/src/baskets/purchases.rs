@@ -24,7 +24,7 @@ pub struct Purchases {
     pub rejected: Vec<(u64, String)>,
 }
 
-/// Product of an order.
+/// Valid line of the file: a product of an order.
 #[derive(Clone, Copy)]
 pub(super) struct Line {
     pub customer: u32,
@@ -73,7 +73,7 @@ struct JsonLine {
     product: JsonField,
 }
 
-/// Field that may be a number.
+/// Field that is text or a number.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum JsonField {
@@ -91,24 +91,26 @@ impl JsonField {
     }
 }
 
-/// Read buffer in bytes.
-const READ_BUFFER: usize = 1 << 18;
+/// Size of the read buffer in bytes.
+const READ_BUFFER_SIZE: usize = 1 << 18;
 
 impl Purchases {
-    /// Reads a file: JSON lines if it ends in `.jsonl`, `.ndjson` or `.json`, else CSV with a header.
+    /// Reads a file: JSON lines if its name ends in `.jsonl`, `.ndjson` or `.json`, otherwise CSV with
+    /// a header.
     ///
-    /// The columns are `customer`, `order`, `time` and `product`; others are ignored. Without
-    /// `order`, the purchases of a customer at one time form an order.
+    /// The columns are `customer`, `order`, `time` and `product`; other columns are
+    /// ignored. Without `order`, the purchases of a customer at the same time form an order.
     ///
     /// # Errors
     /// If the file cannot be read or lacks a column. Invalid lines are
     /// [rejected](Self::rejected) and skipped.
     pub fn read(path: &Path) -> Result<Self, EvaluateError> {
-        let failed = |source| EvaluateError::Read { path: path.to_owned(), source };
-        let file = BufReader::with_capacity(READ_BUFFER, File::open(path).map_err(failed)?);
+        let read_error = |source| EvaluateError::Read { path: path.to_owned(), source };
+        let file =
+            BufReader::with_capacity(READ_BUFFER_SIZE, File::open(path).map_err(read_error)?);
         let extension = path.extension().and_then(|extension| extension.to_str());
         if matches!(extension, Some("jsonl" | "ndjson" | "json")) {
-            Self::json_lines(file).map_err(failed)
+            Self::json_lines(file).map_err(read_error)
         } else {
             Self::csv(file)
                 .map_err(|reason| EvaluateError::Protocol { path: path.to_owned(), reason })
@@ -176,7 +178,7 @@ impl Purchases {
         Ok(purchases)
     }
 
-    /// Adds a line.
+    /// Adds a line, or returns the reason why it is invalid.
     fn add(
         &mut self,
         customer: &str,
@@ -221,19 +223,19 @@ impl PurchaseTime {
     }
 }
 
-/// Seconds of a day.
+/// Number of seconds in a day.
 const DAY_SECONDS: i64 = 86_400;
 /// Least number that is a time in seconds; smaller numbers are sequence numbers of orders.
 const EPOCH_SECONDS_MIN: i64 = 100_000_000;
 /// Least number that is a time in milliseconds.
 const EPOCH_MILLISECONDS_MIN: i64 = 100_000_000_000;
-/// Characters of an invalid time in its error.
+/// Maximum number of characters of an invalid time that its error quotes.
 const QUOTED_CHARACTERS_MAX: usize = 40;
-/// Characters of a date without a time.
+/// Length of a date without a time, in characters.
 const DATE_LENGTH: usize = 10;
 
-/// Parses a time: with an offset, without one (in UTC), a date, seconds or milliseconds since 1970, or
-/// the sequence number of the order, which stands for weekly visits.
+/// Parses a time: with an offset, without an offset (in UTC), a date, seconds or milliseconds since
+/// 1970, or the sequence number of the order. Successive sequence numbers are one week apart.
 fn parse_time(text: &str) -> Result<PurchaseTime, String> {
     let invalid = || {
         let start: String = text.chars().take(QUOTED_CHARACTERS_MAX).collect();
@@ -272,7 +274,7 @@ fn parse_time(text: &str) -> Result<PurchaseTime, String> {
         let zoned = time.to_zoned(TimeZone::UTC).map_err(|_| invalid())?;
         Ok(utc(zoned.timestamp().as_second(), has_time_of_day))
     };
-    // `DateTime` would parse a date as midnight; a date without a time is noon.
+    // `DateTime` would parse a date as midnight; here, a date without a time counts as noon.
     if text.len() <= DATE_LENGTH {
         let date: Date = text.parse().map_err(|_| invalid())?;
         return on_utc_clock(date.at(12, 0, 0, 0), false);

@@ -13,7 +13,7 @@ const PARTS: [Part; 3] = [
     ("Repeat: products bought before", |method| &method.repeat),
     ("Explore: products new to the customer", |method| &method.explore),
 ];
-/// Index of the cutoff of the short table: 10 products shown.
+/// Index of the table's cutoff in [`CUTOFFS`]: 10 products.
 const TABLE_CUTOFF: usize = 1;
 
 impl Results {
@@ -22,8 +22,8 @@ impl Results {
         let data = &self.data;
         format!(
             "Prediction of the {} of {} customers from {} baskets with {} products. Products in \
-             fewer than {} baskets and then customers with fewer than {} baskets are dropped. \
-             Intervals are 95 %, by bootstrap over customers.",
+             fewer than {} baskets are dropped first, then customers with fewer than {} baskets. \
+             The 95 % intervals are computed by bootstrap over customers.",
             if data.protocol.validation { "basket before the last" } else { "last basket" },
             data.customers,
             data.baskets,
@@ -33,7 +33,7 @@ impl Results {
         )
     }
 
-    /// Returns the measures at 10 products shown.
+    /// Returns the table of the measures at a cutoff of 10 products.
     pub fn table(&self) -> Table {
         let cutoff = CUTOFFS[TABLE_CUTOFF];
         let mut table = Table::new(["method", "recall", "ndcg", "phr", "repeat", "explore"]);
@@ -44,7 +44,7 @@ impl Results {
                 let mean = means.get(TABLE_CUTOFF, measure);
                 format!("{:.4} ({:.4} to {:.4})", mean.value, mean.low, mean.high)
             };
-            table.row([
+            table.add_row([
                 method.name.to_owned(),
                 mean(&method.all, 0),
                 mean(&method.all, 1),
@@ -63,17 +63,17 @@ impl Results {
             let note =
                 format!("{} customers.", self.methods.first().map_or(0, |m| means(m).customers));
             for (measure, name) in MEASURES.iter().enumerate() {
-                let groups = CUTOFFS.iter().enumerate().map(|(cutoff, shown)| BarGroup {
-                    name: format!("{shown} shown"),
-                    bars: self.charted().map(|m| means(m).get(cutoff, measure)).collect(),
+                let groups = CUTOFFS.iter().enumerate().map(|(cutoff, products)| BarGroup {
+                    name: format!("{products} products"),
+                    bars: self.charted_methods().map(|m| means(m).get(cutoff, measure)).collect(),
                 });
                 let chart = BarChart {
                     title: format!("{heading}: {name}"),
                     y_name: (*name).to_owned(),
-                    series: self.charted().map(|method| method.name.to_owned()).collect(),
+                    series: self.charted_methods().map(|method| method.name.to_owned()).collect(),
                     groups: groups.collect(),
                 };
-                report.section(&format!("{heading}: {name}"), &note, chart);
+                report.add_section(&format!("{heading}: {name}"), &note, chart);
             }
             let mut table = Table { header: vec!["method".into()], rows: Vec::new() };
             for cutoff in CUTOFFS {
@@ -87,13 +87,14 @@ impl Results {
                     });
                 table.rows.push(std::iter::once(method.name.to_owned()).chain(values).collect());
             }
-            report.section(heading, &note, &table);
+            report.add_section(heading, &note, &table);
         }
         report
     }
 
-    /// Returns the methods in the charts: the first and the last three, as charts have four colours.
-    fn charted(&self) -> impl Iterator<Item = &Method> {
+    /// Returns the methods in the charts: the first and the last three, because charts have four
+    /// colours.
+    fn charted_methods(&self) -> impl Iterator<Item = &Method> {
         let excess = self.methods.len().saturating_sub(4);
         self.methods[..1].iter().chain(&self.methods[(excess + 1).min(self.methods.len())..])
     }

@@ -1,4 +1,4 @@
-//! The shipped recommender, used as the daemon uses it.
+//! The shipped recommender, used in the same way as in the daemon.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub(super) struct ShippedRecommender<'a> {
 }
 
 impl<'a> ShippedRecommender<'a> {
-    /// Adds all histories and trains the ranker.
+    /// Creates the recommender with all histories, and trains its ranker.
     pub fn new(split: &'a Split, purchases: &Purchases) -> Self {
         let mut recommender = Recommender::default();
         for (customer, trial) in split.trials.iter().enumerate() {

@@ -12,7 +12,7 @@ pub struct Protocol {
     pub min_product_baskets: u32,
     /// Then, customers with fewer baskets are dropped.
     pub min_baskets: usize,
-    /// True to predict the basket before the last and never read the last, for choosing a method.
+    /// True to ignore the last basket and predict the basket before it, for the choice of a method.
     pub validation: bool,
 }
 
@@ -48,12 +48,12 @@ pub(super) struct Split {
     pub products: Vec<String>,
 }
 
-/// Least time in seconds between two baskets of a customer on one day, if the file has no time of
-/// day. It makes them two visits.
+/// Least time in seconds between two baskets of a customer on one day, if the file has no time of day.
+/// With this gap, the recommender counts the baskets as two visits.
 const SAME_DAY_GAP_SECONDS: i64 = 3 * 3_600;
 
 impl Split {
-    /// Applies the protocol.
+    /// Selects the trials by the protocol.
     pub fn new(purchases: &Purchases, protocol: &Protocol) -> Self {
         let mut lines = distinct_lines(purchases);
         let products = renumber_products(&mut lines, purchases, protocol.min_product_baskets);
@@ -77,7 +77,7 @@ fn distinct_lines(purchases: &Purchases) -> Vec<Line> {
     lines
 }
 
-/// Drops rare products, renumbers the others, and returns their names.
+/// Drops rare products, renumbers the remaining products, and returns their names.
 fn renumber_products(
     lines: &mut Vec<Line>,
     purchases: &Purchases,
@@ -120,7 +120,7 @@ fn trial(lines: &[Line], purchases: &Purchases, protocol: &Protocol) -> Option<T
     }
     let id = |basket: &Basket| {
         let text = purchases.order(basket.order);
-        // Numeric ids are ordered by value, before all others.
+        // Numeric ids are ordered by value, before all other ids.
         (text.parse::<u64>().unwrap_or(u64::MAX), text.to_owned())
     };
     baskets.sort_by_cached_key(|basket| (basket.time.epoch_seconds, id(basket)));

@@ -8,23 +8,24 @@ fn csv(text: &str) -> Purchases {
     Purchases::csv(text.as_bytes()).unwrap()
 }
 
-fn everything() -> Protocol {
+fn protocol_without_limits() -> Protocol {
     Protocol { min_product_baskets: 1, min_baskets: 2, validation: false }
 }
 
-fn splits(purchases: &Purchases, protocol: &Protocol) -> Vec<(Vec<Vec<String>>, Vec<String>)> {
+/// Returns the names of the products in the history and the target of each trial.
+fn trials(purchases: &Purchases, protocol: &Protocol) -> Vec<(Vec<Vec<String>>, Vec<String>)> {
     let split = Split::new(purchases, protocol);
-    let named = |basket: &split::Basket| {
+    let names = |basket: &split::Basket| {
         basket.products.iter().map(|p| split.products[*p as usize].clone()).collect::<Vec<_>>()
     };
     let trial = |trial: &split::Trial| {
-        (trial.history.iter().map(named).collect::<Vec<_>>(), named(&trial.target))
+        (trial.history.iter().map(names).collect::<Vec<_>>(), names(&trial.target))
     };
     split.trials.iter().map(trial).collect()
 }
 
 #[test]
-fn columns_are_found_by_name_and_bad_lines_rejected() {
+fn columns_are_found_by_name_and_invalid_lines_rejected() {
     let purchases = Purchases::csv(
         &b"Product,price,customer,time,order\nmilk,1,a,2026-01-01,1\n\xff,1,a,2026-01-01,1\n\
            milk,1,a,soon,1\nmilk,1,,2026-01-01,1\nmilk,1,a\ntea,1,a,2026-01-02,2\n"[..],
@@ -50,8 +51,11 @@ fn json_lines_and_csv_give_same_purchases() {
 "#[..],
     )
     .unwrap();
-    assert_eq!(splits(&table, &everything()), splits(&lines, &everything()));
-    assert_eq!(splits(&lines, &everything()).len(), 1);
+    assert_eq!(
+        trials(&table, &protocol_without_limits()),
+        trials(&lines, &protocol_without_limits())
+    );
+    assert_eq!(trials(&lines, &protocol_without_limits()).len(), 1);
     assert_eq!(lines.rejected[0].0, 4);
 }
 
@@ -83,17 +87,18 @@ fn times_are_parsed_in_all_forms() {
 }
 
 #[test]
-fn target_is_last_basket_or_one_before_for_validation() {
-    // Orders 9 and 10 have the same time and are ordered by number. Lines of an order are scattered.
+fn target_is_last_basket_or_basket_before_for_validation() {
+    // Orders 9 and 10 have the same time and are ordered by number. The lines of
+    // an order are not adjacent.
     let purchases = csv("customer,order,time,product\na,10,2026-01-03,tea\na,9,2026-01-03,milk\n\
                          a,1,2026-01-01,bread\na,10,2026-01-04,milk\na,9,2026-01-03,milk\n");
     let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-    let mut found = splits(&purchases, &everything());
+    let mut found = trials(&purchases, &protocol_without_limits());
     found[0].1.sort();
     let history = vec![words(&["bread"]), words(&["milk"])];
     assert_eq!(found, [(history, words(&["milk", "tea"]))]);
-    let validation = Protocol { validation: true, ..everything() };
-    assert_eq!(splits(&purchases, &validation), [(vec![words(&["bread"])], words(&["milk"]))]);
+    let validation = Protocol { validation: true, ..protocol_without_limits() };
+    assert_eq!(trials(&purchases, &validation), [(vec![words(&["bread"])], words(&["milk"]))]);
 }
 
 #[test]
@@ -109,14 +114,14 @@ fn rare_products_are_dropped_before_customers() {
 #[test]
 fn baskets_of_one_date_are_two_visits() {
     let purchases = csv("customer,order,time,product\na,1,2026-01-01,milk\na,2,2026-01-01,milk\n");
-    let split = Split::new(&purchases, &everything());
+    let split = Split::new(&purchases, &protocol_without_limits());
     let trial = &split.trials[0];
     assert!(trial.target.time.epoch_seconds - trial.history[0].time.epoch_seconds > 2 * 3_600);
 }
 
 #[test]
 fn measures_match_literature() {
-    // Two of four products of the basket are shown, at ranks 1 and 3.
+    // The ranking contains two of the four products of the basket, at ranks 1 and 3.
     let values = values(&[1, 9, 2, 8, 7], |product| product <= 4, 4).unwrap();
     let gain = |rank: f64| 1.0 / (rank + 1.0).log2();
     let ideal = (1..=4).map(|rank| gain(f64::from(rank))).sum::<f64>();
@@ -131,16 +136,17 @@ fn measures_match_literature() {
 #[test]
 fn intervals_contain_mean_and_are_reproducible() {
     let values: Vec<Values> = (0..100).map(|n| [f64::from(n % 4) / 4.0; 9]).collect();
-    let (one, other) = (Means::new(&values), Means::new(&values));
-    let mean = one.get(1, 0);
-    assert_eq!(mean, other.get(1, 0));
+    let (first, second) = (Means::new(&values), Means::new(&values));
+    let mean = first.get(1, 0);
+    assert_eq!(mean, second.get(1, 0));
     assert_eq!(mean.value, 0.375);
     assert!(mean.low < 0.36 && mean.low > 0.30 && mean.high > 0.39 && mean.high < 0.45);
     assert_eq!(Means::new(&[]).get(0, 0).value, 0.0);
 }
 
-/// Returns a shop whose customers buy the same two products each week, and a third that varies.
-fn shop() -> Purchases {
+/// Returns the purchases of a shop whose customers buy the same two products each week, and a third
+/// product that varies.
+fn weekly_purchases() -> Purchases {
     let mut text = "customer,order,time,product\n".to_owned();
     for customer in 0..20 {
         for week in 0..10 {
@@ -160,10 +166,10 @@ fn shop() -> Purchases {
 
 #[test]
 fn all_methods_find_common_products() {
-    let results = evaluate(&shop(), &Protocol::default()).unwrap();
+    let results = evaluate(&weekly_purchases(), &Protocol::default()).unwrap();
     let names: Vec<_> = results.methods.iter().map(|method| method.name).collect();
-    let named = ["most_popular", "personal_frequency", "personal_frequency_25", "up_cf"];
-    assert_eq!(names[..4], named);
+    let expected = ["most_popular", "personal_frequency", "personal_frequency_25", "up_cf"];
+    assert_eq!(names[..4], expected);
     assert_eq!(names[4..], ["tifu_knn", "instored"]);
     for method in &results.methods {
         assert_eq!(method.all.get(1, 2).value, 1.0, "{}", method.name);
@@ -172,8 +178,8 @@ fn all_methods_find_common_products() {
 }
 
 #[test]
-fn results_have_json_table_and_page() {
-    let results = evaluate(&shop(), &Protocol::default()).unwrap();
+fn results_are_written_as_json_table_and_page() {
+    let results = evaluate(&weekly_purchases(), &Protocol::default()).unwrap();
     let json = serde_json::to_value(&results).unwrap();
     assert_eq!(json["data"]["customers"], 20);
     for method in ["most_popular", "personal_frequency", "up_cf", "tifu_knn", "instored"] {

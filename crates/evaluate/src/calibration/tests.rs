@@ -1,4 +1,4 @@
-//! Calibration of people at random points of a sphere, where the thresholds are known.
+//! Calibrations on people at random points of a sphere, for which the thresholds are known.
 
 use statrs::function::beta::beta_reg;
 
@@ -13,8 +13,8 @@ fn normal(random: &mut fastrand::Rng) -> f32 {
     ((-2.0 * a.ln()).sqrt() * (std::f64::consts::TAU * b).cos()) as f32
 }
 
-/// Returns people with `pictures` pictures each. With `similarity`, people share a common direction
-/// in different strengths, so that somebody who resembles one person resembles many.
+/// Returns people with `pictures` pictures each. If `similarity` is above 0, the people share a common
+/// direction in different strengths: a person who resembles one other person resembles many.
 fn people(count: usize, pictures: usize, similarity: f32) -> Vec<Person> {
     people_of(3, count, pictures, similarity)
 }
@@ -41,8 +41,8 @@ fn people_of(seed: u64, count: usize, pictures: usize, similarity: f32) -> Vec<P
         .collect()
 }
 
-/// Returns the share of the sphere within a cosine of a point.
-fn cap(cosine: f64) -> f64 {
+/// Returns the share of the sphere whose cosine with a given point is at least `cosine`.
+fn cap_share(cosine: f64) -> f64 {
     beta_reg((DIMENSION as f64 - 1.0) / 2.0, 0.5, 1.0 - cosine * cosine) / 2.0
 }
 
@@ -52,7 +52,7 @@ fn independent_comparisons_give_thresholds_of_formula() {
     for customers in [1, 10, 100, 500] {
         for fpir in [0.05, 0.01, 0.001] {
             let fmr = 1.0 - (1.0f64 - fpir).powf(1.0 / customers as f64);
-            let threshold = lowest_threshold(|t| t > 0.0 && cap(t) <= fmr);
+            let threshold = lowest_threshold(|t| t > 0.0 && cap_share(t) <= fmr);
             let found = f64::from(calibration.threshold(fpir, customers));
             // The tolerance is small in the measured range, and larger in the tail.
             let tolerance = if fmr > 1e-4 { 0.01 } else { 0.035 };
@@ -80,7 +80,7 @@ fn fpir_on_other_people_does_not_exceed_target() {
 }
 
 #[test]
-fn people_who_resemble_many_do_not_raise_threshold() {
+fn resemblance_to_many_people_does_not_raise_threshold() {
     let people = people(1000, 2, 1.5);
     let calibrated = calibrate(&people, 2).unwrap();
     let threshold = f64::from(calibrated.calibration.threshold(0.05, 200));
@@ -94,23 +94,23 @@ fn people_who_resemble_many_do_not_raise_threshold() {
 
 #[test]
 fn people_under_two_names_do_not_determine_tail() {
-    let mut clean = people(1000, 2, 0.0);
-    let before = calibrate(&clean, 2).unwrap().calibration.threshold(1e-4, 500);
+    let mut data = people(1000, 2, 0.0);
+    let before = calibrate(&data, 2).unwrap().calibration.threshold(1e-4, 500);
     for i in 0..4 {
-        clean[700 + i] = clean[i].clone();
+        data[700 + i] = data[i].clone();
     }
-    let after = calibrate(&clean, 2).unwrap().calibration.threshold(1e-4, 500);
-    // Measured directly, their cosines of 1 would determine the threshold.
+    let after = calibrate(&data, 2).unwrap().calibration.threshold(1e-4, 500);
+    // Without the tail, the cosines of 1 of these people would determine the threshold.
     assert!(before < 0.65 && after - before < 0.05, "{before} {after}");
 }
 
 #[test]
-fn thread_count_and_people_without_face_change_nothing() {
-    let mut some = people(200, 2, 0.3);
-    let one = calibrate(&some, 1).unwrap();
-    assert_eq!(calibrate(&some, 3).unwrap().calibration, one.calibration);
-    some.push(Vec::new());
-    assert_eq!(calibrate(&some, 1).unwrap().calibration, one.calibration);
+fn thread_count_and_people_without_face_have_no_effect() {
+    let mut data = people(200, 2, 0.3);
+    let expected = calibrate(&data, 1).unwrap().calibration;
+    assert_eq!(calibrate(&data, 3).unwrap().calibration, expected);
+    data.push(Vec::new());
+    assert_eq!(calibrate(&data, 1).unwrap().calibration, expected);
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn too_few_people_result_in_error() {
 
 #[test]
 fn person_with_single_picture_is_probe_but_no_entry() {
-    let mut some = people(300, 2, 0.0);
-    let with_pairs = calibrate(&some, 1).unwrap().calibration;
-    some.extend(people_of(5, 300, 1, 0.0));
-    let with_singles = calibrate(&some, 1).unwrap().calibration;
+    let mut data = people(300, 2, 0.0);
+    let with_pairs = calibrate(&data, 1).unwrap().calibration;
+    data.extend(people_of(5, 300, 1, 0.0));
+    let with_singles = calibrate(&data, 1).unwrap().calibration;
     let customers = |c: &Calibration| serde_json::to_value(c).unwrap()["customers"].clone();
     assert_eq!(customers(&with_singles), customers(&with_pairs), "the galleries are not larger");
-    let [one, other] = [&with_pairs, &with_singles].map(|c| c.threshold(0.01, 50));
-    assert!((one - other).abs() < 0.02, "{one} {other}");
+    let [pairs, singles] = [&with_pairs, &with_singles].map(|c| c.threshold(0.01, 50));
+    assert!((pairs - singles).abs() < 0.02, "{pairs} {singles}");
 }

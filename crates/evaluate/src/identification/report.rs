@@ -10,28 +10,28 @@ use crate::report::{
 };
 
 /// Returns the table of FNIR at FPIR.
-pub fn table(i: &Identification) -> Table {
+pub fn table(results: &Identification) -> Table {
     let mut table = Table::new(["", "FNIR (95 % interval)", "threshold", "false positives"]);
-    for (fpir, point) in i.fnir_at_fpir.iter().rev() {
+    for (fpir, point) in results.fnir_at_fpir.iter().rev() {
         let mark = if point.is_reliable() { "" } else { ", few" };
-        table.row([
+        table.add_row([
             format!("at FPIR {}", rate_in_percent(fpir)),
             percent_with_interval(&point.rate),
             format!("{:.3}", point.threshold),
-            format!("{} of {}{mark}", point.false_positives, i.non_mated),
+            format!("{} of {}{mark}", point.false_positives, results.non_mated),
         ]);
     }
     table
 }
 
 /// Returns the table of rates at the thresholds of the calibration, or `None` without a calibration.
-pub fn calibrated_table(i: &Identification) -> Option<Table> {
+pub fn calibrated_table(results: &Identification) -> Option<Table> {
     let mut table =
         Table::new(["target FPIR, liveness", "threshold", "FPIR", "FNIR", "accepted attacks"]);
-    for (target, by_mode) in i.calibrated.iter().rev() {
+    for (target, by_mode) in results.calibrated.iter().rev() {
         let modes = PAD_MODES.iter().filter_map(|(name, _)| Some((name, by_mode.get(name)?)));
         for (mode, CalibratedRates { threshold, fnir, fpir, attacks_accepted }) in modes {
-            table.row([
+            table.add_row([
                 format!("{}, {mode}", rate_in_percent(target)),
                 format!("{threshold:.3}"),
                 optional_percent_with_interval(*fpir),
@@ -45,7 +45,7 @@ pub fn calibrated_table(i: &Identification) -> Option<Table> {
 
 /// Returns the HTML report. With `thumbnail`, it contains pictures of the failures.
 pub fn report(
-    i: &Identification,
+    results: &Identification,
     split: &Split,
     source: &str,
     thumbnail: Option<Thumbnail<'_>>,
@@ -53,18 +53,23 @@ pub fn report(
     let summary = format!(
         "{source}: {} enrolled, {} trials; {} mated probes, {} non-mated probes, {} attacks; {} \
          pictures without a face.",
-        i.gallery_size, i.trials, i.mated, i.non_mated, i.attacks, i.failures_to_detect
+        results.gallery_size,
+        results.trials,
+        results.mated,
+        results.non_mated,
+        results.attacks,
+        results.failures_to_detect
     );
     let mut report = Report::new("Open-set identification", summary);
-    report.section(
+    report.add_section(
         "False negative identification rate",
         "Share of mated probes that are rejected or misidentified (FNIR) at the share of non-mated \
          probes that are accepted (FPIR), with the threshold taken from these non-mated probes. \
          \"Few\" marks thresholds that rest on fewer than ten false positives.",
-        &table(i),
+        &table(results),
     );
-    if let Some(calibrated) = calibrated_table(i) {
-        report.section(
+    if let Some(calibrated) = calibrated_table(results) {
+        report.add_section(
             "Rates with calibrated thresholds",
             "Rates at the threshold that the box sets for this gallery by the calibration of the \
              model.",
@@ -72,8 +77,8 @@ pub fn report(
         );
     }
     let Detail { det, mated, non_mated, failure_point, false_negatives, false_positives } =
-        &i.detail;
-    report.section(
+        &results.detail;
+    report.add_section(
         "Detection error trade-off",
         "Rejected or misidentified mated probes (FNIR) against accepted non-mated probes (FPIR); \
          lower is better.",
@@ -83,7 +88,7 @@ pub fn report(
         name: name.to_owned(),
         histogram: histogram.clone(),
     };
-    report.section(
+    report.add_section(
         "Scores",
         "Highest score of each probe in its gallery; the dashed line is the threshold for the \
          failures.",
@@ -95,11 +100,11 @@ pub fn report(
         },
     );
     if let (Some(thumbnail), Some((fpir, _))) = (thumbnail, failure_point) {
-        let note = format!("At FPIR {}.", rate_in_percent(&fpir.to_string()));
+        let note = format!("Failures at FPIR {}.", rate_in_percent(&fpir.to_string()));
         let failures =
             |indices: &[usize]| Failures(picture_failures(indices, &split.pictures, thumbnail));
-        report.section("False negatives", &note, failures(false_negatives));
-        report.section("False positives", &note, failures(false_positives));
+        report.add_section("False negatives", &note, failures(false_negatives));
+        report.add_section("False positives", &note, failures(false_positives));
     }
     report
 }

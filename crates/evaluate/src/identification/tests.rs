@@ -1,7 +1,7 @@
 //! Identification of synthetic templates on a circle.
 
 use super::*;
-use crate::protocol::Enrolled;
+use crate::protocol::EnrolledPerson;
 
 fn at(degrees: f32) -> Option<Embedding> {
     let (sin, cos) = degrees.to_radians().sin_cos();
@@ -12,19 +12,20 @@ fn extracted<'a>(templates: &'a [Option<Embedding>], liveness: &'a [Option<f32>]
     Extracted { templates, liveness, liveness_threshold: 0.5 }
 }
 
-/// Two enrolled people at 0 and 90 degrees, with mated probes and eleven non-mated probes: one at 95
-/// degrees, ten at 180 to 225.
+/// Two enrolled people at 0 and 90 degrees, mated probes, and eleven non-mated probes: one at 95
+/// degrees, ten at 180 to 220.5 degrees.
 struct Case {
     split: Split,
     templates: Vec<Option<Embedding>>,
 }
 
+/// Returns a case with these mated probes: index of the person, and degrees or `None` without a face.
 fn case(mated: &[(usize, Option<f32>)]) -> Case {
     let mut templates = vec![at(0.0), at(90.0)];
     let mut trial = Trial::default();
     for picture in 0..2 {
         let person = picture.to_string();
-        trial.gallery.push(Enrolled { person, pictures: vec![picture] });
+        trial.gallery.push(EnrolledPerson { person, pictures: vec![picture] });
     }
     for (person, degrees) in mated {
         trial.mated.push((*person, templates.len()));
@@ -39,11 +40,11 @@ fn case(mated: &[(usize, Option<f32>)]) -> Case {
 }
 
 #[test]
-fn mated_probe_is_missed_if_low_or_misidentified() {
+fn mated_probe_below_threshold_or_misidentified_is_missed() {
     let mated = [(0, Some(1.0)), (0, Some(2.0)), (0, Some(89.0)), (1, Some(50.0)), (1, Some(91.0))];
     let Case { split, templates } = case(&mated);
     // One of eleven non-mated probes may be accepted. The threshold is above the score of the next
-    // one, at 180 degrees, whose cosine with 90 degrees is 0.
+    // probe, at 180 degrees, whose cosine with 90 degrees is 0.
     let found = measure(&split, &extracted(&templates, &[]), &[0.1], None);
     let point = found.fnir_at_fpir["0.1"];
     assert_eq!((found.gallery_size, found.mated, found.non_mated), (2, 5, 11));
@@ -75,9 +76,10 @@ fn person_enrolled_without_face_is_missed() {
 #[test]
 fn trials_are_counted_together_with_separate_galleries() {
     let Case { mut split, templates } = case(&[(0, Some(1.0))]);
-    // In the second trial, only the person at 90 degrees is enrolled; the one at 0 is non-mated.
+    // In the second trial, only the person at 90 degrees is enrolled; the person at 0 degrees is
+    // non-mated.
     let second = Trial {
-        gallery: vec![Enrolled { person: "1".into(), pictures: vec![1] }],
+        gallery: vec![EnrolledPerson { person: "1".into(), pictures: vec![1] }],
         mated: vec![(0, 1)],
         non_mated: vec![0, 2],
         attacks: vec![],
@@ -90,7 +92,7 @@ fn trials_are_counted_together_with_separate_galleries() {
 }
 
 fn calibration() -> Calibration {
-    // For any gallery: 0.9 at an FPIR of 1 %, 0.99 at 0.1 %.
+    // For any gallery size, the threshold is 0.9 for an FPIR of 1 %, and 0.99 for 0.1 %.
     let row = vec![0.9, 0.99];
     Calibration::new(9, vec![1, 1000], vec![0.01, 0.001], vec![row.clone(), row]).unwrap()
 }
@@ -101,16 +103,19 @@ fn calibrated_threshold_does_not_depend_on_probes() {
     let found = measure(&split, &extracted(&templates, &[]), &[], Some(&calibration()));
     let by_mode = &found.calibrated["0.001"];
     assert_eq!(by_mode.keys().collect::<Vec<_>>(), [&"off"], "liveness is not measured");
-    let at = |rate: &str| found.calibrated[rate]["off"];
-    assert_eq!(at("0.01").fnir.unwrap().value, 0.0);
-    assert!((at("0.001").fnir.unwrap().value - 1.0 / 3.0).abs() < 1e-9, "20 degrees is too far");
-    assert!((at("0.01").fpir.unwrap().value - 1.0 / 11.0).abs() < 1e-9);
-    assert!((at("0.001").threshold - 0.99).abs() < 1e-6);
-    assert_eq!(at("0.01").attacks_accepted, None);
+    let rates_at = |fpir: &str| found.calibrated[fpir]["off"];
+    assert_eq!(rates_at("0.01").fnir.unwrap().value, 0.0);
+    assert!(
+        (rates_at("0.001").fnir.unwrap().value - 1.0 / 3.0).abs() < 1e-9,
+        "20 degrees is too far"
+    );
+    assert!((rates_at("0.01").fpir.unwrap().value - 1.0 / 11.0).abs() < 1e-9);
+    assert!((rates_at("0.001").threshold - 0.99).abs() < 1e-6);
+    assert_eq!(rates_at("0.01").attacks_accepted, None);
 }
 
 #[test]
-fn only_enforce_rejects_attacks_and_some_live_faces() {
+fn only_mode_enforce_rejects_faces_that_are_not_live() {
     let Case { mut split, mut templates } = case(&[(0, Some(1.0)), (1, Some(90.0))]);
     let mut liveness = vec![Some(0.9); templates.len()];
     for (degrees, live) in [(0.5, Some(0.1)), (90.5, Some(0.2)), (91.0, Some(0.8)), (0.0, None)] {
@@ -121,13 +126,13 @@ fn only_enforce_rejects_attacks_and_some_live_faces() {
     let not_live = split.trials[0].mated[1].1;
     liveness[not_live] = Some(0.3);
     let found = measure(&split, &extracted(&templates, &liveness), &[], Some(&calibration()));
-    let at = |mode: &str| found.calibrated["0.01"][mode];
+    let rates_in = |mode: &str| found.calibrated["0.01"][mode];
     for mode in ["off", "observe"] {
-        assert_eq!(at(mode).attacks_accepted.unwrap().value, 0.75, "{mode}");
-        assert_eq!(at(mode).fnir.unwrap().value, 0.0, "{mode}");
+        assert_eq!(rates_in(mode).attacks_accepted.unwrap().value, 0.75, "{mode}");
+        assert_eq!(rates_in(mode).fnir.unwrap().value, 0.0, "{mode}");
     }
-    assert_eq!(at("enforce").attacks_accepted.unwrap().value, 0.25);
-    assert_eq!(at("enforce").fnir.unwrap().value, 0.5);
+    assert_eq!(rates_in("enforce").attacks_accepted.unwrap().value, 0.25);
+    assert_eq!(rates_in("enforce").fnir.unwrap().value, 0.5);
 }
 
 #[test]

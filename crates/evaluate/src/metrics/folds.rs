@@ -16,12 +16,13 @@ pub struct FoldComparison<'a> {
     pub is_mated: bool,
 }
 
-/// Share of correct decisions, with the threshold of each fold chosen on the others.
+/// Share of correct decisions. The threshold of each fold is chosen on the other folds.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct FoldAccuracy {
     /// Mean over the folds, 0 to 1.
     pub mean: f64,
-    /// Standard deviation over the folds (divisor n − 1); that of the mean is √n times smaller.
+    /// Standard deviation over the n folds (divisor n − 1). The standard error of the mean is √n times
+    /// smaller.
     #[serde(rename = "sd")]
     pub standard_deviation: f64,
     /// Number of folds.
@@ -43,20 +44,22 @@ pub fn fold_accuracy(comparisons: &[FoldComparison<'_>]) -> Option<FoldAccuracy>
 
 /// Returns the share of correct decisions in one fold.
 fn accuracy_of(fold: &str, comparisons: &[FoldComparison<'_>]) -> f64 {
-    let (tested, trained): (Vec<_>, Vec<_>) = comparisons.iter().partition(|c| c.fold == fold);
-    let threshold = best_threshold(trained);
+    let (fold_comparisons, other_comparisons): (Vec<_>, Vec<_>) =
+        comparisons.iter().partition(|c| c.fold == fold);
+    let threshold = best_threshold(other_comparisons);
     let is_correct =
         |c: &&&FoldComparison<'_>| c.score.is_some_and(|s| s >= threshold) == c.is_mated;
-    tested.iter().filter(is_correct).count() as f64 / tested.len() as f64
+    let correct = fold_comparisons.iter().filter(is_correct).count();
+    correct as f64 / fold_comparisons.len() as f64
 }
 
-/// Returns the threshold with the most correct decisions, midway between two scores; of several, the
-/// highest.
+/// Returns the threshold with the most correct decisions, midway between two scores. Of several such
+/// thresholds, returns the highest.
 fn best_threshold(mut comparisons: Vec<&FoldComparison<'_>>) -> f32 {
     comparisons.retain(|c| c.score.is_some());
     let score = |c: &FoldComparison<'_>| c.score.unwrap_or(f32::NEG_INFINITY);
     comparisons.sort_by(|a, b| score(b).total_cmp(&score(a)));
-    // Correct decisions gained over a threshold above every score.
+    // `gain` is the number of additional correct decisions, relative to a threshold above all scores.
     let (mut gain, mut best_gain, mut best) = (0i64, 0, f32::INFINITY);
     for (i, comparison) in comparisons.iter().enumerate() {
         gain += if comparison.is_mated { 1 } else { -1 };

@@ -15,22 +15,23 @@ pub struct Bin {
     pub low: f64,
     /// Upper bound.
     pub high: f64,
-    /// Share of all counted scores.
+    /// Share of all counted scores, 0 to 1.
     pub share: f64,
 }
 
 impl Histogram {
-    /// Returns an empty histogram of -1 to 1 with bins of 0.02.
+    /// Returns an empty histogram from -1 to 1 with bins of width 0.02.
     pub fn of_cosines() -> Self {
         Self { low: -1.0, high: 1.0, counts: vec![0; 100] }
     }
 
-    /// Returns an empty histogram of 0 to 1 with bins of 0.02.
+    /// Returns an empty histogram from 0 to 1 with bins of width 0.02.
     pub fn of_probabilities() -> Self {
         Self { low: 0.0, high: 1.0, counts: vec![0; 50] }
     }
 
-    /// Counts a score. A finite score out of range counts in the nearest bin; others are ignored.
+    /// Counts a score. A finite score out of range counts in the nearest bin. Scores that are not
+    /// finite are ignored.
     pub fn add(&mut self, score: f32) {
         if score.is_finite() {
             let count = self.counts.len();
@@ -47,8 +48,8 @@ impl Histogram {
 
     /// Adds the counts of another histogram with the same bins.
     pub fn merge(&mut self, other: &Self) {
-        for (count, other) in self.counts.iter_mut().zip(&other.counts) {
-            *count += other;
+        for (count, added) in self.counts.iter_mut().zip(&other.counts) {
+            *count += added;
         }
     }
 

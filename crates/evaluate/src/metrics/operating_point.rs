@@ -1,4 +1,4 @@
-//! Error rates of mated comparisons at given error rates of non-mated ones.
+//! Error rates of mated comparisons at given error rates of non-mated comparisons.
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub struct Outcomes {
     pub non_mated: Scores,
 }
 
-/// Rate of mated comparisons at the threshold of a rate of non-mated ones.
+/// Rate of mated comparisons at the threshold that results from a rate of non-mated comparisons.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct OperatingPoint {
     /// Rate, with its interval.
@@ -33,8 +33,9 @@ pub struct OperatingPoint {
 }
 
 impl OperatingPoint {
-    /// False positives for a reliable threshold. The relative standard error of a rate that rests on
-    /// k of them is 1/√k, which is 32 % at 10. Below, the rate is given with a mark.
+    /// Least number of false positives of a reliable threshold. The relative standard error of a rate
+    /// that rests on k false positives is 1/√k, which is 32 % for k = 10. Reports mark a rate that
+    /// rests on fewer false positives.
     pub const FALSE_POSITIVES_MIN: u64 = 10;
 
     /// Returns true if the threshold rests on enough false positives.
@@ -43,7 +44,7 @@ impl OperatingPoint {
     }
 }
 
-/// Point of the detection error trade-off.
+/// Point of the detection error trade-off (DET) curve.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct DetPoint {
     /// Share of accepted non-mated comparisons: FMR, FPIR or APCER.
@@ -52,13 +53,13 @@ pub struct DetPoint {
     pub false_negative_rate: Proportion,
 }
 
-/// Points of a trade-off curve; more do not change its look.
+/// Maximum number of points of a trade-off curve; more points would not change the drawing.
 const CURVE_POINTS: u32 = 160;
 
 impl Outcomes {
-    /// Returns the share of accepted mated comparisons (TMR) at a share of accepted non-mated ones
-    /// (FMR), or `None` if there are no mated comparisons, or fewer than one non-mated comparison
-    /// would be accepted.
+    /// Returns the share of accepted mated comparisons (TMR) at a share of accepted non-mated
+    /// comparisons (FMR), or `None` if there are no mated comparisons, or fewer than one non-mated
+    /// comparison would be accepted.
     pub fn tmr_at_fmr(&self, fmr: f64) -> Option<OperatingPoint> {
         let threshold = self.non_mated.threshold_at(fmr)?;
         Some(OperatingPoint {
@@ -68,8 +69,8 @@ impl Outcomes {
         })
     }
 
-    /// Returns the share of rejected mated comparisons (FNIR) at a share of accepted non-mated ones
-    /// (FPIR), or `None` as [`tmr_at_fmr`](Self::tmr_at_fmr) does.
+    /// Returns the share of rejected mated comparisons (FNIR) at a share of accepted non-mated
+    /// comparisons (FPIR), or `None` in the same cases as [`tmr_at_fmr`](Self::tmr_at_fmr).
     pub fn fnir_at_fpir(&self, fpir: f64) -> Option<OperatingPoint> {
         let point = self.tmr_at_fmr(fpir)?;
         Some(OperatingPoint { rate: point.rate.complement(), ..point })
@@ -79,13 +80,13 @@ impl Outcomes {
     pub fn by_rate(
         &self,
         rates: &[f64],
-        at: impl Fn(&Self, f64) -> Option<OperatingPoint>,
+        point_at: impl Fn(&Self, f64) -> Option<OperatingPoint>,
     ) -> ByRate<OperatingPoint> {
-        rates.iter().filter_map(|rate| Some((rate.to_string(), at(self, *rate)?))).collect()
+        rates.iter().filter_map(|rate| Some((rate.to_string(), point_at(self, *rate)?))).collect()
     }
 
-    /// Returns the trade-off curve by rising false positive rate, at rates that are evenly spaced on
-    /// a logarithmic scale.
+    /// Returns the trade-off curve in order of rising false positive rate. The rates are evenly spaced
+    /// on a logarithmic scale.
     pub fn det(&self) -> Vec<DetPoint> {
         let total = self.non_mated.total();
         let last = self.non_mated.listed().len().saturating_sub(1) as f64;

@@ -36,7 +36,7 @@ impl Proportion {
         })
     }
 
-    /// Returns the proportion of the other trials.
+    /// Returns the proportion of trials without success.
     pub fn complement(self) -> Self {
         Self { value: 1.0 - self.value, low: 1.0 - self.high, high: 1.0 - self.low }
     }
@@ -44,8 +44,8 @@ impl Proportion {
 
 /// Returns the quantile of the beta distribution, by bisection down to adjacent numbers.
 ///
-/// The regularised incomplete beta function is monotonic. The Newton method of the library does not
-/// always converge for the counts of millions of comparisons.
+/// The regularised incomplete beta function is monotonic. The Newton method of the `statrs` crate
+/// does not always converge for counts of millions of comparisons.
 fn beta_quantile(a: f64, b: f64, probability: f64) -> f64 {
     let (mut low, mut high) = (0.0f64, 1.0f64);
     loop {

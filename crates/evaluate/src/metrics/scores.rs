@@ -1,6 +1,7 @@
 //! Ordered scores, which may be the top of a longer list.
 
-/// Tolerance in comparisons: a rate such as 0.003 of 1,000 is 3 despite binary fractions.
+/// Tolerance in comparisons. It corrects the rounding of binary fractions, so that a rate of 0.003 of
+/// 1,000 comparisons is 3 comparisons.
 const ROUNDING_TOLERANCE: f64 = 1e-6;
 
 /// Scores of comparisons; higher is more similar. A comparison that cannot be made has a score of
@@ -19,7 +20,7 @@ impl Scores {
         Self::top_of(scores, total)
     }
 
-    /// Orders the highest scores of `total`; no other score is above the lowest of these.
+    /// Orders the highest of `total` scores. All other scores must not exceed the lowest of `highest`.
     pub fn top_of(mut highest: Vec<f32>, total: u64) -> Self {
         for score in &mut highest {
             if score.is_nan() {
@@ -30,7 +31,7 @@ impl Scores {
         Self { descending: highest, total }
     }
 
-    /// Returns the number of comparisons, including those without a score or below the list.
+    /// Returns the number of comparisons, including comparisons whose scores are missing or not listed.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -40,14 +41,14 @@ impl Scores {
         &self.descending
     }
 
-    /// Returns the number of scores at or above a threshold. If only the highest scores are listed,
-    /// it is correct for thresholds above the lowest of them.
+    /// Returns the number of scores at or above a threshold. If only the highest scores are listed, the
+    /// number is correct for thresholds above the lowest listed score.
     pub fn count_at_least(&self, threshold: f32) -> u64 {
         self.descending.partition_point(|s| *s >= threshold) as u64
     }
 
-    /// Returns the lowest threshold that accepts at most this rate, or `None` if the rate is less
-    /// than one comparison or the threshold is below the list.
+    /// Returns the lowest threshold that accepts at most this rate, or `None` if the rate is less than
+    /// one comparison or the threshold is below all listed scores.
     pub fn threshold_at(&self, rate: f64) -> Option<f32> {
         let allowed = (rate * self.total as f64 + ROUNDING_TOLERANCE).floor() as usize;
         let first_rejected = self.descending.get(allowed)?;

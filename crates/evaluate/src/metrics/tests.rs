@@ -1,4 +1,4 @@
-//! Rates compared with analytic results and with small cases worked by hand.
+//! Rates compared with analytic results and with small cases that are computed by hand.
 
 use proptest::prelude::*;
 use statrs::function::erf::{erfc, erfc_inv};
@@ -16,7 +16,8 @@ fn normal(count: usize, mean: f64, sd: f64) -> Vec<Option<f32>> {
         .collect()
 }
 
-fn above(threshold: f64, mean: f64, sd: f64) -> f64 {
+/// Returns the share of a normal distribution above a threshold.
+fn share_above(threshold: f64, mean: f64, sd: f64) -> f64 {
     erfc((threshold - mean) / sd / std::f64::consts::SQRT_2) / 2.0
 }
 
@@ -40,8 +41,8 @@ fn intervals_match_clopper_and_pearson() {
         assert!((found.value - hits as f64 / trials as f64).abs() < 1e-12);
         assert!((found.low - low).abs() < 1e-9, "{hits} of {trials}: {found:?}");
         assert!((found.high - high).abs() < 1e-9, "{hits} of {trials}: {found:?}");
-        let others = Proportion::of(trials - hits, trials).unwrap();
-        assert!((others.low - found.complement().low).abs() < 1e-9);
+        let misses = Proportion::of(trials - hits, trials).unwrap();
+        assert!((misses.low - found.complement().low).abs() < 1e-9);
     }
     assert_eq!(Proportion::of(7, 7).unwrap().high, 1.0);
     assert_eq!(Proportion::of(0, 0), None);
@@ -58,7 +59,7 @@ fn rates_of_normal_distributions_match_theory() {
         let threshold = std::f64::consts::SQRT_2 * erfc_inv(2.0 * fmr);
         let point = found.tmr_at_fmr(fmr).unwrap();
         assert!((f64::from(point.threshold) - threshold).abs() < 0.01, "{fmr}: {point:?}");
-        let tmr = above(threshold, shift, 1.0);
+        let tmr = share_above(threshold, shift, 1.0);
         assert!((point.rate.value - tmr).abs() < 0.003, "{fmr}: {point:?} {tmr}");
         assert_eq!(point.false_positives, (fmr * count as f64).round() as u64);
         let fnir = found.fnir_at_fpir(fmr).unwrap().rate;
@@ -67,7 +68,7 @@ fn rates_of_normal_distributions_match_theory() {
     }
     for point in found.det().iter().filter(|p| p.false_positive_rate > 1e-3) {
         let threshold = std::f64::consts::SQRT_2 * erfc_inv(2.0 * point.false_positive_rate);
-        let fnmr = 1.0 - above(threshold, shift, 1.0);
+        let fnmr = 1.0 - share_above(threshold, shift, 1.0);
         assert!((point.false_negative_rate.value - fnmr).abs() < 0.005, "{point:?} {fnmr}");
     }
 }
@@ -108,7 +109,7 @@ fn comparisons_without_score_count_and_never_match() {
     };
     let point = found.tmr_at_fmr(0.5).unwrap();
     assert_eq!(point.rate.value, 0.5, "two of four, not two of two");
-    assert_eq!(point.false_positives, 1, "however low the threshold");
+    assert_eq!(point.false_positives, 1, "no threshold accepts a missing score");
     assert_eq!(Scores::new([Some(f32::NAN), Some(0.2)]).count_at_least(-1.0), 1);
 }
 
@@ -134,12 +135,12 @@ fn rates_are_keyed_by_decimal_notation() {
 fn fold_uses_threshold_of_other_folds() {
     let comparison = |fold, score, is_mated| FoldComparison { fold, score, is_mated };
     let easy = |fold| [comparison(fold, Some(0.8), true), comparison(fold, Some(0.2), false)];
-    // All scores of the third fold are higher; its own threshold would accept them correctly.
+    // All scores of the third fold are higher; a threshold of its own would make no errors.
     let odd = [comparison("c", Some(0.95), true), comparison("c", Some(0.7), false)];
     let comparisons: Vec<_> = [easy("a"), easy("b"), odd].concat();
     let accuracy = fold_accuracy(&comparisons).unwrap();
     // The threshold is 0.5 on a and b, and 0.75 on a and c or b and c. All decisions on a and b are
-    // correct, and half of those on c.
+    // correct, and half of the decisions on c.
     assert_eq!((accuracy.folds, accuracy.mean), (3, 2.5 / 3.0));
     assert!((accuracy.standard_deviation - (1.0f64 / 12.0).sqrt()).abs() < 1e-9, "{accuracy:?}");
     assert!(fold_accuracy(&easy("a")).is_none());

@@ -17,14 +17,14 @@ pub struct Frames {
     pub frames: Vec<LabelledFrame>,
 }
 
-/// Frame with its label.
+/// Frame with its label (live or attack).
 #[derive(Debug)]
 pub struct LabelledFrame {
     /// Index of the picture.
     pub picture: usize,
     /// True for a live face, false for an attack.
     pub is_live: bool,
-    /// Person in the frame, or shown by the attack.
+    /// Person in the frame, or the person that the attack shows.
     pub person: Option<String>,
     /// Recording session.
     pub session: Option<String>,
@@ -59,8 +59,8 @@ impl Frames {
         Ok(Self { pictures: pictures.paths, frames })
     }
 
-    /// Returns tracks of `length` frames of one person, session and label, in the order of the file.
-    /// A shorter track at the end counts if it has at least half of the length.
+    /// Returns tracks of `length` frames, each of one person, session and label, in the order of the
+    /// file. The remaining frames form a shorter track if they are at least half of `length`.
     pub fn tracks(&self, length: usize) -> Vec<Vec<&LabelledFrame>> {
         let mut groups: Vec<Vec<&LabelledFrame>> = Vec::new();
         let mut indices = HashMap::new();

@@ -1,7 +1,7 @@
 //! CSV files that define the comparisons of a measurement.
 //!
-//! Columns are identified by the header, in any order; further columns are ignored. Pictures are
-//! named relative to a folder that is given separately.
+//! The header names the columns, in any order; other columns are ignored. The paths of the pictures are
+//! relative to a folder that is given separately.
 //!
 //! | Type | Measurement | Columns |
 //! |---|---|---|
@@ -18,7 +18,7 @@ mod split;
 pub use frames::{Frames, LabelledFrame};
 pub use pairs::{Pair, Pairs};
 pub use people::People;
-pub use split::{Enrolled, Split, Trial};
+pub use split::{EnrolledPerson, Split, Trial};
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -61,7 +61,7 @@ fn bool_from_digit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D
     match String::deserialize(deserializer)?.as_str() {
         "1" => Ok(true),
         "0" => Ok(false),
-        other => Err(D::Error::custom(format!("expected 1 or 0, not `{other}`"))),
+        text => Err(D::Error::custom(format!("expected 1 or 0, not `{text}`"))),
     }
 }
 

@@ -17,7 +17,7 @@ pub struct People {
     pub people: Vec<Vec<usize>>,
 }
 
-/// Line of the file, which may be that of another protocol.
+/// Line of the file, which may be a file of another protocol.
 #[derive(Deserialize)]
 struct Row {
     person: String,
@@ -27,7 +27,7 @@ struct Row {
 }
 
 impl Row {
-    /// Returns true for an attack, which shows no real face.
+    /// Returns true if the picture shows an attack instead of a real face.
     fn is_attack(&self) -> bool {
         self.role.as_deref() == Some("probe_spoof") || self.live.as_deref() == Some("0")
     }

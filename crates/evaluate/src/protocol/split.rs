@@ -21,7 +21,7 @@ pub struct Split {
 #[derive(Debug, Default)]
 pub struct Trial {
     /// Enrolled people.
-    pub gallery: Vec<Enrolled>,
+    pub gallery: Vec<EnrolledPerson>,
     /// Probes of enrolled people: index in the gallery, and picture.
     pub mated: Vec<(usize, usize)>,
     /// Probes of people who are not enrolled.
@@ -32,7 +32,7 @@ pub struct Trial {
 
 /// Enrolled person.
 #[derive(Debug)]
-pub struct Enrolled {
+pub struct EnrolledPerson {
     /// Name in the file.
     pub person: String,
     /// Pictures of the enrolment.
@@ -78,7 +78,8 @@ impl Split {
             if row.role == Role::Enrol {
                 let gallery = &mut split.trials[trial].gallery;
                 let person = *person_indices.entry((trial, &row.person)).or_insert_with(|| {
-                    gallery.push(Enrolled { person: row.person.clone(), pictures: Vec::new() });
+                    gallery
+                        .push(EnrolledPerson { person: row.person.clone(), pictures: Vec::new() });
                     gallery.len() - 1
                 });
                 gallery[person].pictures.push(pictures.index_of(row.image.clone()));
@@ -89,10 +90,10 @@ impl Split {
             let person = person_indices.get(&(trial_index, &row.person)).copied();
             let picture = pictures.index_of(row.image.clone());
             let trial = &mut split.trials[trial_index];
-            trial.add_probe(row.role, person, picture).map_err(|fault| {
+            trial.add_probe(row.role, person, picture).map_err(|contradiction| {
                 EvaluateError::Protocol {
                     path: path.to_owned(),
-                    reason: format!("line {line}: {} is {fault} in this trial", row.person),
+                    reason: format!("line {line}: {} {contradiction}", row.person),
                 }
             })?;
         }
@@ -100,16 +101,18 @@ impl Split {
         Ok(split)
     }
 
-    /// Reduces each gallery to its first `people`; the mated probes of all others become non-mated.
-    /// Attacks are removed, because the protocol does not name the person that an attack shows.
-    pub fn shrink(&mut self, people: usize) {
+    /// Reduces each gallery to its first `people`. The mated probes of all other people become
+    /// non-mated. Attacks are removed, because a trial does not store the person that an attack shows.
+    pub fn reduce_galleries(&mut self, people: usize) {
         for trial in &mut self.trials {
             trial.gallery.truncate(people);
             trial.attacks.clear();
-            let (mated, others): (Vec<_>, Vec<_>) =
+            let (mated, not_enrolled): (Vec<_>, Vec<_>) =
                 trial.mated.iter().partition(|(person, _)| *person < people);
             trial.mated = mated;
-            trial.non_mated.extend(others.into_iter().map(|(_, picture): (usize, _)| picture));
+            trial
+                .non_mated
+                .extend(not_enrolled.into_iter().map(|(_, picture): (usize, _)| picture));
         }
     }
 
@@ -132,8 +135,12 @@ impl Trial {
             (Role::ProbeKnown, Some(person)) => self.mated.push((person, picture)),
             (Role::ProbeUnknown, None) => self.non_mated.push(picture),
             (Role::ProbeSpoof, Some(_)) => self.attacks.push(picture),
-            (Role::ProbeUnknown, Some(_)) => return Err("enrolled, so not unknown,"),
-            (Role::ProbeKnown | Role::ProbeSpoof, None) => return Err("not enrolled"),
+            (Role::ProbeUnknown, Some(_)) => {
+                return Err("is enrolled in this trial, so the role cannot be probe_unknown");
+            }
+            (Role::ProbeKnown | Role::ProbeSpoof, None) => {
+                return Err("is not enrolled in this trial");
+            }
         }
         Ok(())
     }

@@ -11,13 +11,13 @@ fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-fn message<T>(read: impl Fn(&Path) -> Result<T, EvaluateError>, text: &str) -> String {
+fn error_message<T>(read: impl Fn(&Path) -> Result<T, EvaluateError>, text: &str) -> String {
     let (_dir, path) = file(text);
     read(&path).map(|_| ()).unwrap_err().to_string()
 }
 
 #[test]
-fn columns_are_found_by_name_and_others_ignored() {
+fn columns_are_found_by_name_and_other_columns_ignored() {
     let (_dir, path) =
         file("same,image_b,note,fold,image_a\n1,b/2.jpg,x,7,b/1.jpg\n0,c/1.jpg,,7,b/1.jpg\n");
     let pairs = Pairs::read(&path).unwrap();
@@ -39,15 +39,15 @@ fn fold_and_session_are_optional() {
 
 #[test]
 fn invalid_line_is_named_with_reason() {
-    let error = message(Pairs::read, "image_a,image_b,same\na/1,a/2,1\na/1,a/2,yes\n");
+    let error = error_message(Pairs::read, "image_a,image_b,same\na/1,a/2,1\na/1,a/2,yes\n");
     assert!(error.contains("protocol.csv: line 3") && error.contains("not `yes`"), "{error}");
-    let error = message(Pairs::read, "image_a,same\na/1,1\n");
+    let error = error_message(Pairs::read, "image_a,same\na/1,1\n");
     assert!(error.contains("image_b"), "{error}");
-    let error = message(Split::read, "role,person,image\nprobe,A,a/1\n");
+    let error = error_message(Split::read, "role,person,image\nprobe,A,a/1\n");
     assert!(error.contains("line 2") && error.contains("probe_known"), "{error}");
-    let error = message(Pairs::read, "image_a,image_b,same\na/1,a/2\n");
+    let error = error_message(Pairs::read, "image_a,image_b,same\na/1,a/2\n");
     assert!(error.contains("line: 2"), "{error}");
-    assert!(message(Pairs::read, "image_a,image_b,same\n").contains("no line"));
+    assert!(error_message(Pairs::read, "image_a,image_b,same\n").contains("no line"));
     let (dir, _) = file("");
     let missing = dir.path().join("none.csv");
     assert!(Pairs::read(&missing).unwrap_err().to_string().contains("none.csv"));
@@ -70,17 +70,18 @@ fn each_trial_has_its_own_gallery() {
     let (_dir, path) = file(SPLIT);
     let split = Split::read(&path).unwrap();
     let [first, second] = &split.trials[..] else { panic!("two trials") };
-    let person = |e: &Enrolled| (e.person.clone(), e.pictures.len());
+    let person = |e: &EnrolledPerson| (e.person.clone(), e.pictures.len());
     assert_eq!(
         first.gallery.iter().map(person).collect::<Vec<_>>(),
         [("A".into(), 2), ("B".into(), 1)]
     );
-    let picture = |place: usize| split.pictures[place].to_str().unwrap();
-    let mated: Vec<_> = first.mated.iter().map(|(who, what)| (*who, picture(*what))).collect();
+    let path_of = |picture: usize| split.pictures[picture].to_str().unwrap();
+    let mated: Vec<_> =
+        first.mated.iter().map(|(person, picture)| (*person, path_of(*picture))).collect();
     assert_eq!(mated, [(0, "a/2"), (1, "b/2")]);
-    assert_eq!(picture(first.non_mated[0]), "c/1");
-    assert_eq!(picture(first.attacks[0]), "s/1");
-    assert_eq!((second.gallery.len(), picture(second.non_mated[0])), (1, "a/1"));
+    assert_eq!(path_of(first.non_mated[0]), "c/1");
+    assert_eq!(path_of(first.attacks[0]), "s/1");
+    assert_eq!((second.gallery.len(), path_of(second.non_mated[0])), (1, "a/1"));
     assert!(split.has_attacks());
 }
 
@@ -88,21 +89,22 @@ fn each_trial_has_its_own_gallery() {
 fn probes_outside_smaller_gallery_become_non_mated() {
     let (_dir, path) = file(SPLIT);
     let mut split = Split::read(&path).unwrap();
-    split.shrink(1);
+    split.reduce_galleries(1);
     let trial = &split.trials[0];
-    let names = |places: &[usize]| -> Vec<_> {
-        places.iter().map(|p| split.pictures[*p].to_str().unwrap()).collect()
+    let paths_of = |pictures: &[usize]| -> Vec<_> {
+        pictures.iter().map(|p| split.pictures[*p].to_str().unwrap()).collect()
     };
     assert_eq!((trial.gallery.len(), trial.mated.len()), (1, 1));
-    assert_eq!(names(&trial.non_mated), ["c/1", "b/2"]);
+    assert_eq!(paths_of(&trial.non_mated), ["c/1", "b/2"]);
 }
 
 #[test]
 fn probe_role_that_contradicts_gallery_is_rejected() {
-    let known = message(Split::read, "role,person,image\nenrol,A,a/1\nprobe_known,B,b/1\n");
+    let known = error_message(Split::read, "role,person,image\nenrol,A,a/1\nprobe_known,B,b/1\n");
     assert!(known.contains("line 3: B is not enrolled"), "{known}");
-    let stranger = message(Split::read, "role,person,image\nprobe_unknown,A,a/2\nenrol,A,a/1\n");
-    assert!(stranger.contains("line 2: A is enrolled, so not unknown"), "{stranger}");
+    let stranger =
+        error_message(Split::read, "role,person,image\nprobe_unknown,A,a/2\nenrol,A,a/1\n");
+    assert!(stranger.contains("line 2: A is enrolled in this trial"), "{stranger}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub enum Axis {
     Linear {
         /// Value at the left or bottom end.
         low: f64,
-        /// Value at the other end, above `low`.
+        /// Value at the right or top end, above `low`.
         high: f64,
     },
     /// Logarithmic scale for rates.
@@ -29,7 +29,7 @@ pub enum Axis {
         /// Highest rate, above `low` and below 1.
         high: f64,
     },
-    /// Number of categories at 0, 1, 2 and so on, which the chart labels itself.
+    /// Categories at the values 0, 1, 2 and so on; contains their number. The chart draws their labels.
     Categories(usize),
 }
 
@@ -37,17 +37,17 @@ pub enum Axis {
 pub(super) const WIDTH: f64 = 720.0;
 /// Height of a drawing in SVG units.
 pub(super) const HEIGHT: f64 = 380.0;
-/// Left margin of the plot area.
+/// Left margin of the plot area in SVG units.
 const LEFT: f64 = 64.0;
-/// Right margin of the plot area.
+/// Right margin of the plot area in SVG units.
 const RIGHT: f64 = 24.0;
-/// Top margin of the plot area.
+/// Top margin of the plot area in SVG units.
 const TOP: f64 = 12.0;
-/// Bottom margin of the plot area.
+/// Bottom margin of the plot area in SVG units.
 const BOTTOM: f64 = 48.0;
 
 impl Axis {
-    /// Returns the position of a value, 0 to 1; values out of range are clamped.
+    /// Returns the position of a value between the ends, 0 to 1; values out of range are clamped.
     fn position(&self, value: f64) -> f64 {
         let deviate = |rate: f64| -std::f64::consts::SQRT_2 * erfc_inv(2.0 * rate);
         let (low, high) = self.ends();
@@ -80,7 +80,7 @@ impl Axis {
         HEIGHT - BOTTOM - self.position(value) * (HEIGHT - TOP - BOTTOM)
     }
 
-    /// Returns the labelled values with their labels.
+    /// Returns the values that have a label, with their labels.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         let (low, high) = self.ends();
         let within = |v: &f64| *v >= low * 0.999_999 && *v <= high * 1.000_001;
@@ -102,11 +102,11 @@ impl Axis {
     }
 }
 
-/// Returns four to nine round values.
+/// Returns four to nine round values with their labels.
 fn linear_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
-    let rough = (high - low) / 8.0;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= rough);
+    let step_min = (high - low) / 8.0;
+    let power = 10f64.powf(step_min.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power).into_iter().find(|s| *s >= step_min);
     let step = step.unwrap_or(high - low);
     let digits = (-step.log10().floor()).max(0.0) as usize;
     let first = (low / step).ceil() as i64;
@@ -117,7 +117,7 @@ fn linear_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
 /// Formats a rate in per cent with as few digits as possible, such as `0.3 %`.
 pub(super) fn percent(rate: f64) -> String {
     let percent = rate * 100.0;
-    // Rounding removes the error of binary fractions.
+    // This rounding removes the errors of binary fractions.
     format!("{} %", (percent * 1e9).round() / 1e9)
 }
 

@@ -27,9 +27,9 @@ pub struct BarChart {
 
 /// Width of a group as a share of the distance between groups.
 const GROUP_WIDTH: f64 = 0.8;
-/// Width of a bar as a share of its place in the group.
+/// Width of a bar as a share of the space for one bar in the group.
 const BAR_WIDTH: f64 = 0.9;
-/// Margin above the highest bar, as a factor.
+/// Height of the axis relative to the highest bar.
 const HEADROOM: f64 = 1.05;
 
 impl From<BarChart> for Markup {
@@ -38,15 +38,15 @@ impl From<BarChart> for Markup {
         let highest = groups.iter().flat_map(|g| &g.bars).map(|b| b.high).fold(1e-6, f64::max);
         let y = Axis::Linear { low: 0.0, high: highest * HEADROOM };
         let x = Axis::Categories(groups.len());
-        let place = GROUP_WIDTH / series.len().max(1) as f64;
-        let width = place * BAR_WIDTH;
+        let space = GROUP_WIDTH / series.len().max(1) as f64;
+        let width = space * BAR_WIDTH;
         let content = html! {
             @for (i, group) in groups.iter().enumerate() {
                 text x=(coordinate(x.x(i as f64))) y=(coordinate(HEIGHT - 30.0))
                     text-anchor="middle" { (group.name) }
                 @for (j, bar) in group.bars.iter().enumerate() {
                     @let left = i as f64 - GROUP_WIDTH / 2.0
-                        + place * (j as f64 + (1.0 - BAR_WIDTH) / 2.0);
+                        + space * (j as f64 + (1.0 - BAR_WIDTH) / 2.0);
                     @let middle = x.x(left + width / 2.0);
                     @let [low, top, high] = [bar.low, bar.value, bar.high].map(|v| y.y(v));
                     g class=(colour_class(j)) {

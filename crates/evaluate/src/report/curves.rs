@@ -1,4 +1,4 @@
-//! Curves with a band for the interval.
+//! Curves with a band that shows the interval.
 
 use maud::{Markup, html};
 
@@ -10,7 +10,7 @@ use crate::metrics::{DetPoint, Proportion};
 pub struct CurvePoint {
     /// Horizontal value.
     pub x: f64,
-    /// Vertical value, with the interval of the band.
+    /// Vertical value, with the interval that the band shows.
     pub y: Proportion,
 }
 
@@ -18,7 +18,7 @@ pub struct CurvePoint {
 pub struct Curve {
     /// Name in the legend.
     pub name: String,
-    /// Points by rising x.
+    /// Points in order of rising `x`.
     pub points: Vec<CurvePoint>,
 }
 
@@ -35,7 +35,7 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// Returns a detection error trade-off plot with the names of both error rates.
+    /// Returns a detection error trade-off plot, labelled with the names of both error rates.
     pub fn det_plot(
         det: &[DetPoint],
         false_negative_name: &str,

@@ -13,7 +13,7 @@ pub struct Distribution {
     pub histogram: Histogram,
 }
 
-/// Overlaid histograms with a line at a threshold.
+/// Overlaid histograms with an optional line at a threshold.
 pub struct Histograms {
     /// Text alternative of the drawing.
     pub title: String,
@@ -21,11 +21,11 @@ pub struct Histograms {
     pub x_name: String,
     /// Up to four histograms with the same bins.
     pub distributions: Vec<Distribution>,
-    /// Position of the line.
+    /// Threshold at which a line is drawn.
     pub threshold: Option<f64>,
 }
 
-/// Margin above the highest bin, as a factor.
+/// Height of the axis relative to the highest bin.
 const HEADROOM: f64 = 1.05;
 /// Least height of the vertical axis, as a share.
 const HEIGHT_MIN: f64 = 0.01;
@@ -35,7 +35,7 @@ impl From<Histograms> for Markup {
         let Histograms { title, x_name, distributions, threshold } = chart;
         let histograms: Vec<_> = distributions.iter().map(|d| d.histogram.bins()).collect();
         let occupied = || histograms.iter().flatten().filter(|bin| bin.share > 0.0);
-        // The axis spans all scores and the threshold.
+        // The axis spans all scores and the threshold. `min` and `max` ignore a NaN.
         let threshold_or_nan = threshold.unwrap_or(f64::NAN);
         let low = occupied().map(|bin| bin.low).fold(f64::INFINITY, f64::min);
         let high = occupied().map(|bin| bin.high).fold(f64::NEG_INFINITY, f64::max);
@@ -61,7 +61,7 @@ impl From<Histograms> for Markup {
         };
         html! {
             (legend(distributions.iter().map(|d| d.name.as_str())))
-            (plot(&title, (&x, &x_name), (&y, "share of each"), &content))
+            (plot(&title, (&x, &x_name), (&y, "share of scores"), &content))
         }
     }
 }

@@ -37,8 +37,8 @@ impl Report {
         Self { title: title.into(), summary: summary.into(), sections: Vec::new() }
     }
 
-    /// Adds a section with an explanation; an empty `note` is omitted.
-    pub fn section(&mut self, heading: &str, note: &str, content: impl Into<Markup>) {
+    /// Adds a section with the explanation `note`, which is omitted if it is empty.
+    pub fn add_section(&mut self, heading: &str, note: &str, content: impl Into<Markup>) {
         let content = content.into();
         self.sections.push(html! {
             section {
@@ -49,7 +49,7 @@ impl Report {
         });
     }
 
-    /// Returns the page.
+    /// Returns the report as an HTML page.
     pub fn to_html(&self) -> String {
         html! {
             (DOCTYPE)
@@ -74,7 +74,7 @@ impl Report {
         .into_string()
     }
 
-    /// Writes the page to a file.
+    /// Writes the HTML page to a file.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -91,7 +91,7 @@ pub fn percent_with_interval(proportion: &Proportion) -> String {
     format!("{:.digits$} % ({:.digits$} to {:.digits$})", value * 100.0, low * 100.0, high * 100.0)
 }
 
-/// Formats a proportion as [`percent_with_interval`], or its absence.
+/// Formats a proportion in the same way as [`percent_with_interval`], or `None` as `no trials`.
 pub fn optional_percent_with_interval(proportion: Option<Proportion>) -> String {
     proportion.as_ref().map_or_else(|| "no trials".to_owned(), percent_with_interval)
 }

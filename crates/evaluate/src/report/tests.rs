@@ -10,8 +10,8 @@ fn proportion(value: f64) -> Proportion {
 fn page() -> String {
     let mut report = Report::new("<b>Title</b> & more", "summary \"quoted\"");
     let mut table = Table::new(["name", "share"]);
-    table.row(["<script>alert(1)</script>".into(), percent_with_interval(&proportion(0.5))]);
-    report.section("Table", "a note", &table);
+    table.add_row(["<script>alert(1)</script>".into(), percent_with_interval(&proportion(0.5))]);
+    report.add_section("Table", "a note", &table);
     let curve = Curve {
         name: "FNMR <1>".into(),
         points: vec![
@@ -19,7 +19,7 @@ fn page() -> String {
             CurvePoint { x: 1e-1, y: proportion(0.0) },
         ],
     };
-    report.section(
+    report.add_section(
         "Curve",
         "",
         Curves {
@@ -29,7 +29,7 @@ fn page() -> String {
             curves: vec![curve],
         },
     );
-    report.section(
+    report.add_section(
         "Histogram",
         "",
         Histograms {
@@ -45,7 +45,7 @@ fn page() -> String {
             threshold: Some(0.4),
         },
     );
-    report.section(
+    report.add_section(
         "Bars",
         "",
         BarChart {
@@ -58,18 +58,18 @@ fn page() -> String {
             }],
         },
     );
-    report.section(
+    report.add_section(
         "Empty bars",
         "",
         BarChart { title: "no bars".into(), y_name: String::new(), series: vec![], groups: vec![] },
     );
     let failure = Failure { pictures: vec![vec![1, 2, 3]], caption: "a & b".into() };
-    report.section("Failures", "", Failures(vec![failure]));
+    report.add_section("Failures", "", Failures(vec![failure]));
     report.to_html()
 }
 
 #[test]
-fn page_loads_nothing_and_runs_nothing() {
+fn page_loads_no_resource_and_runs_no_script() {
     let page = page();
     assert!(!page.contains("<script"), "a script in a text is escaped");
     assert!(!page.contains("http") && !page.contains("@import") && !page.contains("url("));
@@ -107,7 +107,7 @@ fn coordinates_are_inside_drawing() {
 #[test]
 fn probit_axis_is_linear_in_standard_deviations() {
     let axis = Axis::Probit { low: 0.02275, high: 0.97725 };
-    // The axis spans two standard deviations to both sides.
+    // The axis spans two standard deviations on each side.
     for (value, position) in [(0.02275, 0.0), (0.158655, 0.25), (0.5, 0.5), (0.841345, 0.75)] {
         let left = axis.x(0.02275);
         let width = axis.x(0.97725) - left;

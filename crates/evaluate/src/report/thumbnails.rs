@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
-/// Maximum number of failures of one kind; it bounds the size of the page.
+/// Maximum number of failures of one kind, which limits the size of the page.
 const FAILURES_MAX: usize = 60;
 
 /// Failure with its pictures.
@@ -40,7 +40,7 @@ impl From<Failures> for Markup {
     fn from(Failures(failures): Failures) -> Self {
         let source = |jpeg: &[u8]| format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg));
         html! {
-            @if failures.is_empty() { p { "None." } }
+            @if failures.is_empty() { p { "No failures." } }
             div.faces {
                 @for Failure { pictures, caption } in &failures {
                     figure {

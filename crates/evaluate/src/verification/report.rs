@@ -10,58 +10,58 @@ use crate::report::{
 };
 
 /// Returns the table of TMR at FMR, and of the accuracy if there are folds.
-pub fn table(v: &Verification) -> Table {
+pub fn table(results: &Verification) -> Table {
     let mut table = Table::new(["", "rate (95 % interval)", "threshold", "false matches"]);
-    for (fmr, point) in v.tmr_at_fmr.iter().rev() {
+    for (fmr, point) in results.tmr_at_fmr.iter().rev() {
         let OperatingPoint { rate, threshold, false_positives } = point;
         let mark = if point.is_reliable() { "" } else { ", few" };
-        table.row([
+        table.add_row([
             format!("TMR at FMR {}", rate_in_percent(fmr)),
             percent_with_interval(rate),
             format!("{threshold:.3}"),
-            format!("{false_positives} of {}{mark}", v.non_mated),
+            format!("{false_positives} of {}{mark}", results.non_mated),
         ]);
     }
-    if let Some(a) = v.accuracy_10fold {
+    if let Some(a) = results.accuracy_10fold {
         let mean = format!("{:.2} % ± {:.2}", a.mean * 100.0, a.standard_deviation * 100.0);
-        table.row([format!("accuracy, {} folds", a.folds), mean, String::new(), String::new()]);
+        table.add_row([format!("accuracy, {} folds", a.folds), mean, String::new(), String::new()]);
     }
     table
 }
 
 /// Returns the HTML report. With `thumbnail`, it contains pictures of the failures.
 pub fn report(
-    v: &Verification,
+    results: &Verification,
     pairs: &Pairs,
     source: &str,
     thumbnail: Option<Thumbnail<'_>>,
 ) -> Report {
     let summary = format!(
         "{source}: {} pictures, {} without a face; {} mated and {} non-mated comparisons.",
-        v.pictures, v.failures_to_detect, v.mated, v.non_mated
+        results.pictures, results.failures_to_detect, results.mated, results.non_mated
     );
     let mut report = Report::new("Verification", summary);
-    report.section(
+    report.add_section(
         "True match rate",
         "Share of mated comparisons that match (TMR) at the share of non-mated comparisons that \
          match (FMR). Intervals assume independent comparisons; comparisons that share a picture or \
          a person are not independent. \"Few\" marks thresholds that rest on fewer than ten false \
          matches.",
-        &table(v),
+        &table(results),
     );
-    report.section(
+    report.add_section(
         "Detection error trade-off",
         "Rejected mated comparisons (FNMR) against accepted non-mated comparisons (FMR); lower is \
          better.",
-        Curves::det_plot(&v.detail.det, "FNMR", "FMR"),
+        Curves::det_plot(&results.detail.det, "FNMR", "FMR"),
     );
     let Detail { mated, non_mated, failure_point, false_non_matches, false_matches, .. } =
-        &v.detail;
+        &results.detail;
     let distribution = |name: &str, histogram: &Histogram| Distribution {
         name: name.to_owned(),
         histogram: histogram.clone(),
     };
-    report.section(
+    report.add_section(
         "Scores",
         "Cosines of mated and non-mated comparisons; the dashed line is the threshold for the \
          failures.",
@@ -74,9 +74,9 @@ pub fn report(
     );
     if let (Some(thumbnail), Some((fmr, _))) = (thumbnail, failure_point) {
         let failures = |list: &[Comparison]| Failures(failures(list, pairs, thumbnail));
-        let note = format!("At FMR {}.", rate_in_percent(&fmr.to_string()));
-        report.section("False non-matches", &note, failures(false_non_matches));
-        report.section("False matches", &note, failures(false_matches));
+        let note = format!("Failures at FMR {}.", rate_in_percent(&fmr.to_string()));
+        report.add_section("False non-matches", &note, failures(false_non_matches));
+        report.add_section("False matches", &note, failures(false_matches));
     }
     report
 }

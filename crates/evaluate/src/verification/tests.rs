@@ -33,8 +33,8 @@ fn cross_compares_each_non_mated_pair_once() {
     assert_eq!((found.mated, found.non_mated), (12, 24 * 23 / 2 - 12));
     let point = found.tmr_at_fmr["0.01"];
     assert_eq!(point.rate.value, 1.0);
-    // The nearest pictures of neighbours are 26 degrees apart. There are 12 such pairs, but 1 % of
-    // 264 comparisons allows two; pairs with equal scores are rejected together.
+    // The nearest pictures of two people are 26 degrees apart. There are 12 such pairs, but 1 % of 264
+    // comparisons allows only two; pairs with equal scores are rejected together.
     assert!(point.false_positives <= 2);
     assert!((point.threshold - 26f32.to_radians().cos()).abs() < 1e-4, "{point:?}");
 }
@@ -49,8 +49,8 @@ fn results_do_not_depend_on_thread_count() {
 }
 
 #[test]
-fn cross_equals_single_comparisons() {
-    // Enough pictures for several blocks, the last one partial.
+fn cross_comparison_equals_single_comparisons() {
+    // The pictures fill several blocks; the last block is not full.
     let count = 700;
     let mut random = fastrand::Rng::with_seed(1);
     let templates: Vec<_> = (0..count)
@@ -126,7 +126,10 @@ fn results_have_documented_json_keys() {
 fn templates_of_different_lengths_are_rejected() {
     let (pairs, mut templates) = circle();
     templates[5] = Embedding::normalised(vec![1.0; 3]).ok();
-    assert!(matches!(measure(&pairs, &templates, true, 1), Err(EvaluateError::Lengths(2, 3))));
+    assert!(matches!(
+        measure(&pairs, &templates, true, 1),
+        Err(EvaluateError::DifferentLengths(2, 3))
+    ));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Frames per second, and so the number of frames of one second.
+/// Frames per second.
 const FPS: usize = 10;
 
 fn scene(seed: u64) -> (SceneCamera, SceneController) {
@@ -13,13 +13,13 @@ fn portrait() -> Picture {
     Picture::filled(140, 180, [220, 60, 60])
 }
 
-/// Returns the last of the next `frames` frames.
+/// Reads `frames` frames, and returns the last.
 fn advance(camera: &mut SceneCamera, frames: usize) -> Frame {
     (1..frames).for_each(|_| drop(camera.next_frame().unwrap()));
     camera.next_frame().unwrap()
 }
 
-/// Returns true if one third of the frame shows the portrait's colour.
+/// Returns true if a third of the frame, counted from the left, shows the portrait's colour.
 fn is_red(frame: &Frame, third: usize) -> bool {
     let columns = 320 / 3 * third..320 / 3 * (third + 1);
     let pixels = frame.picture.rgb().chunks_exact(3).enumerate();
@@ -29,12 +29,12 @@ fn is_red(frame: &Frame, third: usize) -> bool {
     red.count() > 500
 }
 
-fn thirds(frame: &Frame) -> [bool; 3] {
+fn red_thirds(frame: &Frame) -> [bool; 3] {
     [0, 1, 2].map(|third| is_red(frame, third))
 }
 
 #[test]
-fn same_commands_give_the_same_pictures() {
+fn same_commands_result_in_same_pictures() {
     let record = |seed| {
         let (mut camera, controller) = scene(seed);
         let mut frames = vec![advance(&mut camera, 3)];
@@ -54,22 +54,22 @@ fn same_commands_give_the_same_pictures() {
 fn empty_scene_has_noise_and_no_people() {
     let (mut camera, controller) = scene(1);
     let (first, second) = (advance(&mut camera, 1), advance(&mut camera, 1));
-    assert_eq!(thirds(&first), [false; 3]);
+    assert_eq!(red_thirds(&first), [false; 3]);
     assert_ne!(first.picture, second.picture);
     assert_eq!(controller.person_count(), 0);
 }
 
 #[test]
-fn person_enters_stands_in_the_middle_and_leaves() {
+fn person_enters_stands_in_middle_and_leaves() {
     let (mut camera, controller) = scene(1);
     let id = controller.enter(&portrait());
-    assert_eq!(thirds(&advance(&mut camera, 1)), [false; 3], "nobody appears suddenly");
+    assert_eq!(red_thirds(&advance(&mut camera, 1)), [false; 3], "nobody appears suddenly");
     let standing = advance(&mut camera, 3 * FPS);
     assert!(is_red(&standing, 1) && controller.wait_until_standing(id, Duration::ZERO));
     controller.leave(id);
     assert!(!controller.wait_until_empty(Duration::ZERO));
     let left = advance(&mut camera, 2 * FPS + 1);
-    assert_eq!((thirds(&left), controller.person_count()), ([false; 3], 0));
+    assert_eq!((red_thirds(&left), controller.person_count()), ([false; 3], 0));
     assert!(controller.wait_until_empty(Duration::ZERO));
 }
 
@@ -78,7 +78,7 @@ fn fourth_person_waits_for_one_of_three_places() {
     let (mut camera, controller) = scene(1);
     let ids = [0; 4].map(|_| controller.enter(&portrait()));
     let full = advance(&mut camera, 4 * FPS);
-    assert_eq!((thirds(&full), controller.person_count()), ([true; 3], 4));
+    assert_eq!((red_thirds(&full), controller.person_count()), ([true; 3], 4));
     assert!(!controller.wait_until_standing(ids[3], Duration::ZERO));
     controller.leave(ids[1]);
     advance(&mut camera, 5 * FPS);
@@ -94,11 +94,11 @@ fn waiting_person_can_leave() {
     assert!(controller.wait_until_empty(Duration::ZERO));
     controller.leave(id);
     controller.turn_aside(id);
-    assert_eq!(thirds(&advance(&mut camera, FPS)), [false; 3]);
+    assert_eq!(red_thirds(&advance(&mut camera, FPS)), [false; 3]);
 }
 
 #[test]
-fn empty_scene_wakes_a_waiting_thread() {
+fn empty_scene_wakes_waiting_thread() {
     let (mut camera, controller) = scene(1);
     let id = controller.enter(&portrait());
     advance(&mut camera, FPS);
@@ -110,9 +110,9 @@ fn empty_scene_wakes_a_waiting_thread() {
 
 #[test]
 fn smallest_portrait_in_smallest_scene_is_drawn() {
-    for (side, portrait) in [(1, 1), (64, 1), (1, 64)] {
+    for (side, portrait_width) in [(1, 1), (64, 1), (1, 64)] {
         let (mut camera, controller) = SceneCamera::new(side, side, 1, Pacing::Unlimited, 0);
-        controller.enter(&Picture::filled(portrait, portrait * 3, [9; 3]));
+        controller.enter(&Picture::filled(portrait_width, portrait_width * 3, [9; 3]));
         let frame = advance(&mut camera, 5);
         assert_eq!((frame.picture.width(), frame.captured_at), (side, Duration::from_secs(4)));
     }

@@ -1,5 +1,5 @@
-//! Compilation of an ONNX graph to a plan of kernels. Activations, residual sums and parallel heads are
-//! fused into convolutions.
+//! Compilation of an ONNX graph to a plan of kernels. Activations, residual sums and parallel heads
+//! are fused into convolutions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +22,7 @@ pub struct Compiled {
 /// Compiles `graph` for pictures of `size`.
 ///
 /// # Errors
-/// Operator and name of the first node that the kernels do not support.
+/// Returns the operator and the name of the first node that the kernels do not support.
 pub fn compile(graph: &Graph, size: Size, isa: InstructionSet) -> Result<Compiled, String> {
     let input = graph.input().ok_or("a graph with several inputs")?;
     let mut compiler = Compiler::new(graph, isa, input, size);
@@ -49,7 +49,7 @@ pub(super) fn output_name(node: &NodeProto) -> &str {
 /// Value of the graph: a range of channels of a plan node's tensor.
 #[derive(Clone, Copy)]
 pub(super) struct Value {
-    /// Number of the plan node.
+    /// Index of the plan node.
     pub node: usize,
     pub first_channel: usize,
     pub size: Size,
@@ -62,10 +62,10 @@ pub(super) struct Value {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Order {
     Nchw,
-    /// NCHW, of a value that shares its pixels with others.
+    /// NCHW; the value is a part of the channels of a larger tensor.
     NchwSlice,
     Nhwc,
-    /// NCHW, flattened to one row.
+    /// NCHW; the value is flattened to one row.
     Flattened,
 }
 
@@ -74,9 +74,11 @@ pub(super) struct ConvNode<'a> {
     pub window: Window,
     pub weights: &'a Values,
     pub bias: Vec<f32>,
+    /// Number of output channels.
     pub outputs: usize,
-    /// Input channels of each output channel.
+    /// Number of input channels that each output channel depends on.
     pub inputs: usize,
+    /// Number of groups of channels.
     group: usize,
 }
 
@@ -98,17 +100,17 @@ pub(super) struct Compiler<'a> {
     isa: InstructionSet,
     /// Values computed so far, by name.
     pub values: HashMap<String, Value>,
-    /// Indices of nodes that are fused into an earlier one.
+    /// Indices of graph nodes that are fused into a plan node of another graph node.
     pub fused: HashSet<usize>,
     nodes: Vec<Node>,
     input_offset: f32,
 }
 
-/// Number of the plan node that is the picture.
+/// Index of the plan node that is the picture.
 pub(super) const INPUT: usize = 0;
 
-/// Smallest number of inputs for which int8 weights are used. With fewer, as in the first layer,
-/// quantizing the rows takes longer than it saves.
+/// Smallest number of inputs for which int8 weights are used. With fewer inputs, as in the first
+/// layer, quantizing the input rows takes more time than the int8 products save.
 const INT8_INPUTS_MIN: usize = 64;
 
 impl<'a> Compiler<'a> {
@@ -167,7 +169,8 @@ impl<'a> Compiler<'a> {
         self.graph.constant(node.input.get(input)?)
     }
 
-    /// Returns the only reader of a value, with its index. Returns `None` for outputs.
+    /// Returns the node that reads a value, with its index, if it is the only reader. Returns
+    /// `None` for an output of the graph.
     pub fn only_reader(&self, name: &str) -> Option<(usize, &'a NodeProto)> {
         match self.readers(name)[..] {
             [reader] => Some(reader),
@@ -175,7 +178,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Returns the readers of a value, with their indices. Returns none for outputs.
+    /// Returns the nodes that read a value, with their indices. Returns an empty list for an output
+    /// of the graph, which must not be fused.
     pub fn readers(&self, name: &str) -> Vec<(usize, &'a NodeProto)> {
         if self.graph.is_output(name) { Vec::new() } else { self.graph.readers(name) }
     }
@@ -195,7 +199,7 @@ impl<'a> Compiler<'a> {
         self.values.insert(name.to_owned(), value);
     }
 
-    /// Makes the output of `node` another view of `value`.
+    /// Registers `value` as the output of `node`, without a plan node.
     fn alias(&mut self, node: &NodeProto, value: Value) -> Option<()> {
         self.values.insert(output_name(node).to_owned(), value);
         Some(())
@@ -208,7 +212,7 @@ impl<'a> Compiler<'a> {
         self.alias(node, input)
     }
 
-    /// Reads weights and attributes of a `Conv`.
+    /// Reads the weights and attributes of a `Conv`.
     pub fn conv(&self, node: &NodeProto) -> Option<ConvNode<'a>> {
         let weights = self.constant(node, 1)?;
         let [outputs, inputs, height, width] = weights.shape[..] else { return None };
@@ -229,7 +233,7 @@ impl<'a> Compiler<'a> {
         let conv = self.conv(node)?;
         let ConvNode { window, weights, ref bias, outputs, inputs, group } = conv;
         let size = window.output_size(input.size)?;
-        let activation = self.fuse_activation(output_name(node), outputs);
+        let activation = self.find_activation(output_name(node), outputs);
         let epilogue = Epilogue { bias, slope: &activation.slope };
         let mut output = activation.output.clone();
         let op = if conv.is_depthwise() && outputs == input.channels {
@@ -248,9 +252,9 @@ impl<'a> Compiler<'a> {
             let weights = self.choose_dtype(weights.clone(), inputs)?;
             let layer = Pointwise::new(inputs, as_kernel_weights(&weights)?, epilogue);
             let mut residual = None;
-            if let Some((index, other, sum)) = self.fuse_residual(&output, size, outputs) {
-                self.fused.insert(index);
-                (residual, output) = (Some(other), sum);
+            if let Some((add, earlier, sum)) = self.find_residual(&output, size, outputs) {
+                self.fused.insert(add);
+                (residual, output) = (Some(earlier), sum);
             }
             Op::Pointwise(layer, residual)
         };
@@ -259,8 +263,8 @@ impl<'a> Compiler<'a> {
         Some(())
     }
 
-    /// Chooses int8 if the instruction set multiplies it faster and there are enough inputs, else
-    /// `f32`.
+    /// Keeps int8 weights if the instruction set multiplies int8 faster and there are at least
+    /// [`INT8_INPUTS_MIN`] inputs. Otherwise converts them to `f32`.
     pub fn choose_dtype(&self, weights: Values, inputs: usize) -> Option<Values> {
         if self.isa.has_int8_dot() && inputs >= INT8_INPUTS_MIN {
             return Some(weights);
@@ -318,7 +322,7 @@ impl<'a> Compiler<'a> {
         is_nhwc.then(|| self.alias(node, Value { order: Order::Nhwc, ..input }))?
     }
 
-    /// Compiles a `Reshape` to a row for each pixel, which is the order in memory.
+    /// Compiles a `Reshape` to one row of channels per pixel. The order in memory does not change.
     fn reshape(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.input(node).filter(|value| value.order == Order::Nhwc)?;
         let shape = self.constant(node, 1)?.integers()?;
@@ -357,8 +361,8 @@ fn repeats_pixels(resize: &NodeProto) -> bool {
         )
 }
 
-/// Returns the window of a node, or `None` unless it is square, the same in both directions and without
-/// dilation.
+/// Returns the window of a node. Returns `None` if the window is not square, has a dilation, or has
+/// a different stride or padding in the two directions.
 fn window(node: &NodeProto, height: usize, width: usize) -> Option<Window> {
     let uniform = |name: &str, default: i64| {
         let Some(attribute) = attribute(node, name) else { return usize::try_from(default).ok() };

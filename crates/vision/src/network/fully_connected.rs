@@ -8,7 +8,7 @@ use super::graph::{Values, attribute, integer};
 use super::weights::{as_kernel_weights, concat_rows, oihw_to_ohwi};
 
 impl<'a> Compiler<'a> {
-    /// Compiles a `Gemm`, or several of the same input whose outputs are concatenated.
+    /// Compiles a `Gemm`, or several `Gemm` of the same input whose outputs are concatenated.
     pub fn fully_connected(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.input(node)?;
         if input.order != Order::Flattened || input.node == INPUT {
@@ -35,7 +35,8 @@ impl<'a> Compiler<'a> {
         Some(())
     }
 
-    /// Returns matrix and bias of a `Gemm`, or `None` unless it computes `x · Wᵀ + b`.
+    /// Returns the matrix and the bias of a `Gemm`. Returns `None` if the node does not compute
+    /// `x · Wᵀ + b`.
     fn gemm_weights(&self, node: &NodeProto, inputs: usize) -> Option<(&'a Values, &'a [f32])> {
         let is_one = |name: &&str| attribute(node, name).is_none_or(|attribute| attribute.f == 1.0);
         let is_plain = ["alpha", "beta"].iter().all(is_one)
@@ -47,8 +48,9 @@ impl<'a> Compiler<'a> {
         (is_plain && columns == inputs).then_some((&weights.values, bias))
     }
 
-    /// Returns the fully connected layers with the input of `first` that a `Concat` reads, and the name
-    /// of its output. Returns `None` if anything else reads them. Marks all of them as fused.
+    /// Finds all `Gemm` whose outputs are concatenated with that of `first`. Returns them with the
+    /// output name of the `Concat`, and marks all of these nodes as fused. Returns `None` if the
+    /// inputs of the `Gemm` differ or another node reads their outputs.
     fn concatenated_layers(&mut self, first: &NodeProto) -> Option<(Vec<&'a NodeProto>, &'a str)> {
         let (concat_index, concat) = self.only_reader(output_name(first))?;
         if concat.op_type != "Concat" || integer(concat, "axis", 0) != 1 {

@@ -17,9 +17,9 @@ pub(super) struct FusedActivation {
 }
 
 impl Compiler<'_> {
-    /// Returns the activation that reads `sum`: none, ReLU or PReLU. PReLU is also recognised as
-    /// `max(x, a·x)` and `max(x, 0) + a·min(x, 0)`.
-    pub fn fuse_activation(&self, sum: &str, channels: usize) -> FusedActivation {
+    /// Finds the activation that reads `sum`: none, ReLU or PReLU. PReLU is also recognised in the
+    /// forms `max(x, a·x)` and `max(x, 0) + a·min(x, 0)`.
+    pub fn find_activation(&self, sum: &str, channels: usize) -> FusedActivation {
         self.activation(sum, channels).unwrap_or_else(|| FusedActivation {
             slope: vec![1.0; channels],
             output: sum.to_owned(),
@@ -54,7 +54,7 @@ impl Compiler<'_> {
     ) -> Option<FusedActivation> {
         let [(mul_index, mul), (max_index, max)] = by_op([first, second], ["Mul", "Max"])?;
         let slope = self.factor(mul, sum, channels)?;
-        // With a slope above 1, the larger value is not PReLU.
+        // For a slope above 1, `max(x, a·x)` differs from PReLU.
         let is_prelu = slope.iter().all(|slope| *slope <= 1.0);
         let (reader, _) = self.only_reader(output_name(mul))?;
         (is_prelu && reader == max_index).then(|| fused(slope, max, vec![mul_index, max_index]))
@@ -82,7 +82,7 @@ impl Compiler<'_> {
         Some(fused(slope, add, vec![relu_index, min_index, mul_index, add_index]))
     }
 
-    /// Returns the factor of `name` in a `Mul`, for each channel.
+    /// Returns the constant by which a `Mul` multiplies `name`, with one value for each channel.
     fn factor(&self, mul: &NodeProto, name: &str, channels: usize) -> Option<Vec<f32>> {
         self.per_channel(other_input(mul, name)?, channels)
     }
@@ -96,9 +96,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// Returns the `Add` of `name` and an earlier value of the same shape: its index, the plan node of
-    /// the earlier value, and the name of the sum.
-    pub fn fuse_residual(
+    /// Finds the `Add` of `name` and an earlier value of the same shape. Returns the index of the
+    /// `Add`, the plan node of the earlier value, and the name of the sum.
+    pub fn find_residual(
         &self,
         name: &str,
         size: Size,
@@ -118,7 +118,8 @@ fn fused(slope: Vec<f32>, last: &NodeProto, nodes: Vec<usize>) -> FusedActivatio
     FusedActivation { slope, output: output_name(last).to_owned(), nodes }
 }
 
-/// Sorts two nodes by their operators.
+/// Returns two nodes in the order of the operators `ops`. Returns `None` if they have other
+/// operators.
 fn by_op<'a>(
     nodes: [(usize, &'a NodeProto); 2],
     ops: [&str; 2],

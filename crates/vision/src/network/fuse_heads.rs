@@ -1,4 +1,5 @@
-//! Fusion of small parallel convolutions. The kernels take as long for one channel as for sixteen.
+//! Fusion of small parallel convolutions. The kernels take the same time for one channel and for
+//! sixteen channels.
 
 use instored_kernels::{Depthwise, Epilogue, Op, Pointwise};
 use tract_onnx::pb::NodeProto;
@@ -18,7 +19,8 @@ pub(super) struct Head<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    /// Returns all readers of the input of `node`, if they are several heads with the same window.
+    /// Returns the heads that read the input of `node`. Returns `None` if there is only one, if
+    /// another node reads this input, or if the windows of the heads differ.
     pub(super) fn heads(&self, node: &NodeProto) -> Option<Vec<Head<'a>>> {
         let readers = self.readers(node.input.first()?);
         let heads: Vec<_> =
@@ -33,7 +35,7 @@ impl<'a> Compiler<'a> {
         let (reader_index, reader) = self.only_reader(output_name(node))?;
         let pointwise = conv(node).filter(ConvNode::is_pointwise)?;
         let depthwise = conv(reader).filter(ConvNode::is_depthwise)?;
-        let activation = self.fuse_activation(output_name(reader), depthwise.outputs);
+        let activation = self.find_activation(output_name(reader), depthwise.outputs);
         (pointwise.outputs == depthwise.outputs).then_some(Head {
             pointwise,
             depthwise,

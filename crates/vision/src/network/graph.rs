@@ -73,7 +73,7 @@ impl Graph {
         &self.nodes
     }
 
-    /// Returns the name of the input, or `None` if there are several.
+    /// Returns the name of the input, or `None` if there are several inputs.
     pub fn input(&self) -> Option<&str> {
         if let [input] = &self.inputs[..] { Some(input) } else { None }
     }
@@ -122,12 +122,12 @@ pub fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributePro
     node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
-/// Returns an integer attribute of a node, or ONNX's default.
+/// Returns an integer attribute of a node, or `default` if the node does not have it.
 pub fn integer(node: &NodeProto, name: &str, default: i64) -> i64 {
     attribute(node, name).map_or(default, |attribute| attribute.i)
 }
 
-/// Returns a string attribute of a node, or ONNX's default.
+/// Returns a string attribute of a node, or `default` if the node does not have it.
 pub fn string<'a>(node: &'a NodeProto, name: &str, default: &'a str) -> &'a str {
     let found = attribute(node, name).and_then(|attribute| str::from_utf8(&attribute.s).ok());
     found.unwrap_or(default)
@@ -142,6 +142,7 @@ pub fn other_input<'a>(node: &'a NodeProto, name: &str) -> Option<&'a str> {
     }
 }
 
+/// Reads a tensor of `f32` or `i64`. Returns `None` for other types.
 fn constant(tensor: &TensorProto) -> Option<Constant> {
     let shape = shape(tensor)?;
     let raw = &tensor.raw_data;
@@ -160,6 +161,7 @@ fn constant(tensor: &TensorProto) -> Option<Constant> {
     (length == shape.iter().product::<usize>()).then_some(Constant { shape, values })
 }
 
+/// Returns the shape of a tensor, or `None` if a side is negative.
 fn shape(tensor: &TensorProto) -> Option<Vec<usize>> {
     tensor.dims.iter().map(|side| usize::try_from(*side).ok()).collect()
 }

@@ -1,7 +1,7 @@
-//! Neural networks: a picture in, tensors out.
+//! Neural networks that compute tensors from a picture.
 //!
-//! A network runs on the kernels if they support all of its operators and there is an instruction set
-//! for this processor. Otherwise it runs on tract.
+//! A network runs on the kernels if they support all of its operators and the processor has one of
+//! their instruction sets. Otherwise it runs on tract.
 
 mod compile;
 mod fully_connected;
@@ -47,37 +47,40 @@ enum Engine {
 impl Network {
     /// Prepares a model for pictures of `width` × `height` pixels.
     pub fn new(model: &Model, width: u32, height: u32) -> Result<Self, VisionError> {
-        Self::with(model, width, height, InstructionSet::detect())
+        Self::with_isa(model, width, height, InstructionSet::detect())
     }
 
     /// Prepares a model for the kernels with an instruction set, or for tract if it is `None`.
-    fn with(
+    fn with_isa(
         model: &Model,
         width: u32,
         height: u32,
         isa: Option<InstructionSet>,
     ) -> Result<Self, VisionError> {
         let manifest = model.manifest();
-        let unsupported = |reason: String| manifest.unsupported(reason);
+        let unsupported_error = |reason: String| manifest.unsupported_error(reason);
         let size = Size { height: height as usize, width: width as usize };
-        let graph = Graph::read(model.weights()).map_err(unsupported)?;
+        let graph = Graph::read(model.weights()).map_err(unsupported_error)?;
         let mut input_offset = 0.0;
         let engine = match isa.map(|isa| compile::compile(&graph, size, isa)) {
             Some(Ok(compiled)) => {
                 input_offset = compiled.input_offset;
                 Engine::Kernels(compiled.plan)
             }
-            other => {
-                if let Some(Err(node)) = other {
+            not_compiled => {
+                if let Some(Err(node)) = not_compiled {
                     let model = &manifest.id.0;
-                    tracing::debug!(%model, "runs on tract: the kernels do not support {node}");
+                    tracing::debug!(
+                        %model,
+                        "the network runs on tract because the kernels do not support {node}"
+                    );
                 }
-                Engine::Tract(TractPlan::new(model.weights(), size).map_err(unsupported)?)
+                Engine::Tract(TractPlan::new(model.weights(), size).map_err(unsupported_error)?)
             }
         };
         let Input { colour, mean, scale, .. } = manifest.input;
-        let value = |level| (level - mean) / scale - input_offset;
-        let pixel_lut = PixelLut::new(value, colour == ColourOrder::Bgr);
+        let network_input = |colour_value| (colour_value - mean) / scale - input_offset;
+        let pixel_lut = PixelLut::new(network_input, colour == ColourOrder::Bgr);
         let outputs = graph.outputs().to_vec();
         Ok(Self { id: manifest.id.clone(), width, height, outputs, pixel_lut, engine })
     }

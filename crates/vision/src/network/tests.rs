@@ -1,4 +1,4 @@
-//! The kernels against tract, on the shipped networks and real faces.
+//! Comparison of the kernels with tract, on the shipped networks and a real face.
 
 use instored_domain::Embedding;
 use instored_kernels::InstructionSet;
@@ -11,6 +11,7 @@ fn face() -> Picture {
     picture("tests/golden/align/person_a_1.png")
 }
 
+/// Returns a picture of `width` × `height` pixels, filled with copies of `picture`.
 fn tiled(picture: &Picture, width: u32, height: u32) -> Picture {
     let rgb = (0..height)
         .flat_map(|y| (0..width).map(move |x| (x % picture.width(), y % picture.height())))
@@ -23,7 +24,7 @@ fn tiled(picture: &Picture, width: u32, height: u32) -> Picture {
 
 fn network(name: &str, role: Role, size: (u32, u32), isa: Option<InstructionSet>) -> Network {
     let model = Model::load(name, role).unwrap();
-    Network::with(&model, size.0, size.1, isa).unwrap()
+    Network::with_isa(&model, size.0, size.1, isa).unwrap()
 }
 
 const SIDES: (u32, u32) = (ALIGNED_SIDE, ALIGNED_SIDE);
@@ -66,11 +67,11 @@ fn kernels_match_tract() {
             for (output, expected) in outputs.iter().zip(&expected) {
                 assert_eq!(output.len(), expected.len(), "{name}");
                 let max = expected.iter().fold(0f32, |max, v| max.max(v.abs()));
-                // In f32 only the order of the sums differs; in int8 each value is rounded.
+                // In f32, only the order of additions differs. In int8, each value is rounded.
                 let limit = if isa.has_int8_dot() { 0.1 } else { 1e-4 };
                 for (value, expected) in output.iter().zip(expected) {
                     let error = (value - expected).abs() / max.max(1.0);
-                    assert!(error < limit, "{name}, {}: {value} for {expected}", isa.name());
+                    assert!(error < limit, "{name}, {}: {value} instead of {expected}", isa.name());
                 }
             }
         }
@@ -95,7 +96,9 @@ fn int8_embeddings_match_f32_embeddings() {
 #[test]
 fn run_wipes_memory_and_does_not_change_next_run() {
     let network = network("mobilefacenet", Role::Embedder, SIDES, fast_isas().last());
-    let Engine::Kernels(plan) = &network.engine else { panic!("does not run on the kernels") };
+    let Engine::Kernels(plan) = &network.engine else {
+        panic!("the network does not run on the kernels")
+    };
     let first = network.run(&face()).unwrap();
     assert!(plan.is_wiped());
     network.run(&face().mirrored()).unwrap();

@@ -1,11 +1,11 @@
-//! Conversion of ONNX weights to the order and type that the kernels take.
+//! Conversion of ONNX weights to the order and type that the kernels require.
 
 use instored_kernels::Weights;
 
 use super::graph::Values;
 
-/// Reorders weights from OIHW (ONNX) to OHWI. Each tap is padded with zeros to `pixel_stride` values.
-/// Returns `None` for integers.
+/// Reorders weights from OIHW (ONNX) to OHWI. Each tap is padded with zeros to `pixel_stride`
+/// values. Returns `None` for `i64`.
 pub fn oihw_to_ohwi(
     weights: &Values,
     channels: usize,
@@ -37,7 +37,8 @@ pub fn oihw_to_ohwi(
     })
 }
 
-/// Concatenates the rows of several matrices. The result is int8 if all matrices are, else `f32`.
+/// Concatenates the rows of several matrices. The result is int8 if the first matrix is int8,
+/// otherwise `f32`. Returns `None` if the first matrix is int8 and another one is not.
 pub fn concat_rows(matrices: &[&Values]) -> Option<Values> {
     if let [Values::Int8 { .. }, ..] = matrices {
         let (mut all_values, mut all_scales) = (Vec::new(), Vec::new());
@@ -52,7 +53,7 @@ pub fn concat_rows(matrices: &[&Values]) -> Option<Values> {
     Some(Values::F32(floats?.concat()))
 }
 
-/// Returns the weights as `f32`, or `None` for integers.
+/// Returns the weights as `f32`, or `None` for `i64`.
 pub fn dequantize(weights: &Values) -> Option<Vec<f32>> {
     match weights {
         Values::F32(values) => Some(values.clone()),
@@ -68,7 +69,7 @@ pub fn dequantize(weights: &Values) -> Option<Vec<f32>> {
     }
 }
 
-/// Borrows weights for the kernels. Returns `None` for integers.
+/// Borrows weights for the kernels. Returns `None` for `i64`.
 pub fn as_kernel_weights(weights: &Values) -> Option<Weights<'_>> {
     match weights {
         Values::F32(values) => Some(Weights::F32(values)),
