@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use instored_domain::{ConsentReceipt, Customer, CustomerId, CustomerName};
+use instored_domain::{ConsentReceipt, Customer, CustomerId, CustomerName, RetentionStatus};
+use jiff::Timestamp;
 
 use super::table::{left, right, table};
 use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use super::{exit, print_record_errors};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
+use crate::daemon::retention::{cutoff, status_text};
 use crate::output::{print, print_json, print_line};
 
 /// Actions on customers.
@@ -17,10 +19,18 @@ use crate::output::{print, print_json, print_line};
 pub(super) enum Action {
     /// List all enrolled customers
     List {
+        /// Only customers who have not visited for shop.retention_months, or who are marked for deletion
+        #[arg(long)]
+        due: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
+    /// Confirm that all inactive customers are to be deleted after the grace period
+    ///
+    /// Needed if unusually many fall due at once, which a wrong clock causes too. Check the date and
+    /// `instored customers list --due` first.
+    ConfirmDue,
     /// Show one customer
     Show {
         /// Customer id, or the consent receipt of the customer (such as K7QM-3DXV)
@@ -71,7 +81,18 @@ fn parse_selector(text: &str) -> Result<CustomerSelector, String> {
 /// Runs `instored customers`.
 pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     match action {
-        Action::List { json } => return list(config, json),
+        Action::List { due, json } => return list(config, due, json),
+        Action::ConfirmDue => {
+            let Response::Retention { status, due } =
+                vault_client::send(config, Request::ConfirmDue)?
+            else {
+                bail!(UNEXPECTED_RESPONSE);
+            };
+            if status != RetentionStatus::Running {
+                bail!("nobody was marked: {}", status_text(status));
+            }
+            print_line(format_args!("{due} customers are marked for deletion"))?;
+        }
         Action::Show { customer, json } => {
             let request = match customer {
                 CustomerSelector::Id(customer) => Request::Customer { customer },
@@ -113,12 +134,22 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints all customers, and the errors of records that could not be read.
-fn list(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    let Response::Customers { customers, rejected } =
+fn list(config: &Config, is_due_only: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let Response::Customers { mut customers, rejected } =
         vault_client::send(config, Request::Customers)?
     else {
         bail!(UNEXPECTED_RESPONSE);
     };
+    if is_due_only {
+        let cutoff = match config.shop.retention_months {
+            0 => Timestamp::MIN,
+            months => cutoff(Timestamp::now(), months),
+        };
+        customers.retain(|customer| {
+            let last = customer.last_visit.unwrap_or(customer.enrolled);
+            customer.deletion_due.is_some() || last <= cutoff
+        });
+    }
     if json {
         print_json(&customers)?;
     } else {

@@ -126,6 +126,16 @@ pub struct Shop {
     #[config(default = 12, env = "INSTORED_SHOP_RETENTION_MONTHS")]
     pub retention_months: u32,
 
+    /// Time in days between the mark of a customer who has not visited and the deletion. A visit in
+    /// this time removes the mark.
+    #[config(default = 7, env = "INSTORED_SHOP_RETENTION_GRACE_DAYS")]
+    pub retention_grace_days: u32,
+
+    /// Regards the clock as right although no time server has set it, on a box without network and
+    /// with a hardware clock. Without a confirmed clock no customer is deleted for inactivity.
+    #[config(default = false, env = "INSTORED_SHOP_TRUST_CLOCK")]
+    pub trust_clock: bool,
+
     /// Time in days for which the claim code of an enrolment links orders to the customer.
     #[config(default = 30, env = "INSTORED_SHOP_CLAIM_DAYS")]
     pub claim_days: u32,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use instored_domain::{
     CatalogueChange, CommandFailure, CommandFailureCode, ConsentReceipt, Currency, Customer,
-    CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product,
+    CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product, RetentionStatus,
 };
 use instored_mqtt::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, Statistics};
 use instored_vault::{
@@ -27,25 +27,59 @@ const BACKUP_SUFFIX: &str = ".tmp";
 #[allow(missing_docs, reason = "each variant is the command of the same name")]
 pub enum Request {
     Customers,
-    Customer { customer: CustomerId },
-    CustomerByReceipt { receipt: ConsentReceipt },
-    Rename { customer: CustomerId, name: Option<CustomerName> },
-    Forget { customer: CustomerId },
-    Export { customer: CustomerId },
-    History { customer: CustomerId, view: HistoryView, page: Page },
-    AddOrders { orders: Vec<Order> },
-    VoidOrder { customer: CustomerId, order: OrderId },
+    Customer {
+        customer: CustomerId,
+    },
+    CustomerByReceipt {
+        receipt: ConsentReceipt,
+    },
+    Rename {
+        customer: CustomerId,
+        name: Option<CustomerName>,
+    },
+    Forget {
+        customer: CustomerId,
+    },
+    Export {
+        customer: CustomerId,
+    },
+    History {
+        customer: CustomerId,
+        view: HistoryView,
+        page: Page,
+    },
+    AddOrders {
+        orders: Vec<Order>,
+    },
+    VoidOrder {
+        customer: CustomerId,
+        order: OrderId,
+    },
     Products,
-    PutProducts { products: Vec<Product> },
-    RemoveProducts { skus: Vec<String> },
+    PutProducts {
+        products: Vec<Product>,
+    },
+    RemoveProducts {
+        skus: Vec<String>,
+    },
     Key,
     MqttStatistics,
     RotateKeys,
     Verify,
-    AuditLog { limit: usize },
+    AuditLog {
+        limit: usize,
+    },
     Compact,
-    Backup { passphrase: Passphrase },
-    HoldButton { duration: Duration },
+    Backup {
+        passphrase: Passphrase,
+    },
+    HoldButton {
+        duration: Duration,
+    },
+    /// State of the deletion of inactive customers.
+    Retention,
+    /// Lets as many customers fall due as there are.
+    ConfirmDue,
 }
 
 impl Request {
@@ -97,6 +131,11 @@ pub enum Response {
         backup: BackupSummary,
     },
     ButtonHeld,
+    /// Status, and number of marked customers.
+    Retention {
+        status: RetentionStatus,
+        due: u64,
+    },
 }
 
 /// Executes a request on the vault. Orders in another currency than `currency` are rejected, if the
@@ -177,6 +216,9 @@ pub fn execute(
         Request::Backup { passphrase } => create_backup(vault, &passphrase, context)?,
         Request::MqttStatistics => {
             return Err(internal("only the running daemon has a connection to the broker"));
+        }
+        Request::Retention | Request::ConfirmDue => {
+            return Err(internal("only the running daemon deletes inactive customers"));
         }
         Request::HoldButton { .. } => {
             return Err(internal("only the running daemon can press its button"));

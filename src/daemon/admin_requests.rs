@@ -2,6 +2,7 @@
 
 use instored_domain::{CommandFailure, Order};
 use instored_vault::{Actor, AddOrderOutcome, ForgetSummary};
+use jiff::Timestamp;
 
 use super::admin_api::{self, Request, Response, internal};
 use super::commands::audit_context;
@@ -21,6 +22,12 @@ impl Controller {
                 self.simulated_button.hold(duration)?;
                 Ok(Response::ButtonHeld)
             }
+            Request::Retention => Ok(self.retention_response()),
+            Request::ConfirmDue => {
+                self.retention.confirm(Timestamp::now());
+                self.run_retention();
+                Ok(self.retention_response())
+            }
             Request::AddOrders { orders } => self.add_orders(orders),
             Request::VoidOrder { customer, order } => {
                 let response = self.execute(Request::VoidOrder { customer, order })?;
@@ -34,6 +41,10 @@ impl Controller {
             }
             request => self.execute(request),
         }
+    }
+
+    fn retention_response(&self) -> Response {
+        Response::Retention { status: self.state.retention, due: self.state.due_customers }
     }
 
     fn add_orders(&mut self, orders: Vec<Order>) -> Result<Response, CommandFailure> {

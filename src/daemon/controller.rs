@@ -11,7 +11,7 @@ use std::sync::Arc;
 use instored_domain::{
     BoxId, BoxState, CameraState, ConsentMethod, CustomerId, CustomerRef, EmbeddingCount,
     EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, ListEvent, Mode, ModelId,
-    ShoppingList, ShoppingLists, TillAssignments,
+    RetentionStatus, ShoppingList, ShoppingLists, TillAssignments,
 };
 use instored_mqtt::Publisher;
 use instored_panel::LedSignal;
@@ -22,9 +22,10 @@ use uuid::Uuid;
 
 use super::compaction::Compaction;
 use super::daily_visits::DailyVisits;
-use super::maintenance::RetentionClock;
+use super::maintenance::RetentionTimer;
 use super::panel_threads::LedHandle;
 use super::recommendations::Recommendations;
+use super::retention::Retention;
 use super::simulated_button::SimulatedButton;
 use super::vision_worker::{VisionCommand, VisionEvent, VisionWorker};
 use crate::config::Shop;
@@ -52,7 +53,8 @@ pub(super) struct Controller {
     pub daily_visits: DailyVisits,
     pub recommendations: Recommendations,
     pub compaction: Compaction,
-    pub retention: RetentionClock,
+    pub retention_timer: RetentionTimer,
+    pub retention: Retention,
     /// True while the vision thread has a face in view.
     pub has_face_in_view: bool,
     /// True if the next short press only ends an aborted hold.
@@ -211,6 +213,8 @@ pub(super) fn initial_state(model: ModelId, customers: u64, rejected_records: u6
         visits_today: 0,
         not_me_reports: 0,
         rejected_commands: 0,
+        retention: RetentionStatus::Running,
+        due_customers: 0,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         issued: Timestamp::now(),
     }

@@ -61,6 +61,7 @@ mod tests {
             enrolled: Timestamp::UNIX_EPOCH,
             visits: 1,
             last_visit: last_visit.map(|at| at.parse().unwrap()),
+            deletion_due: None,
             preferences: Preferences::default(),
         }
     }

@@ -154,6 +154,7 @@ impl Controller {
                 embeddings,
                 claim,
                 claim_expires: now.checked_add(claim_lifetime).unwrap_or(Timestamp::MAX),
+                announcement: &[],
             });
             match stored {
                 Err(VaultError::CodeTaken) if attempt < CODE_ATTEMPTS_MAX => {
@@ -181,6 +182,7 @@ impl Controller {
         resembles: Option<CustomerId>,
     ) {
         let StoredEnrolment { customer, claim_code, receipt } = stored;
+        self.retention.update(&customer);
         let customer = CustomerRef { id: customer.id, name: customer.name };
         self.vision.send(VisionCommand::AddCustomer {
             customer: customer.id,

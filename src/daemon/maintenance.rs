@@ -2,21 +2,25 @@
 
 use std::time::{Duration, Instant};
 
+use instored_domain::{CustomerId, RetentionStatus};
 use instored_vault::Actor;
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
+use super::clock;
+use super::commands::audit_context;
 use super::controller::Controller;
+use super::retention::{RetentionPlan, RetentionPolicy, status_text};
 
 /// Time between two searches for inactive customers.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Clock of the search for inactive customers.
+/// Timer of the search for inactive customers.
 #[derive(Default)]
-pub(super) struct RetentionClock {
+pub(super) struct RetentionTimer {
     last_search: Option<Instant>,
 }
 
-impl RetentionClock {
+impl RetentionTimer {
     /// Returns true at most once per [`RETENTION_INTERVAL`].
     fn is_due(&mut self) -> bool {
         let is_due = self.last_search.is_none_or(|at| at.elapsed() >= RETENTION_INTERVAL);
@@ -33,8 +37,8 @@ impl Controller {
         self.recommendations.update_model();
         self.refresh_counters();
         self.compaction.continue_pending(&self.vault);
-        if self.retention.is_due() {
-            self.forget_inactive_customers();
+        if self.retention_timer.is_due() {
+            self.run_retention();
         }
     }
 
@@ -48,21 +52,63 @@ impl Controller {
         }
     }
 
-    /// Deletes the customers who have not visited for `shop.retention_months`.
-    fn forget_inactive_customers(&mut self) {
-        let months = self.shop.retention_months;
-        if months == 0 {
+    /// Marks, spares and deletes customers who have not visited for `shop.retention_months`.
+    pub fn run_retention(&mut self) {
+        let now = Timestamp::now();
+        let days = i64::from(self.shop.retention_grace_days);
+        let policy = RetentionPolicy {
+            months: self.shop.retention_months,
+            grace: SignedDuration::from_hours(24 * days),
+        };
+        let is_clock_confirmed = self.shop.trust_clock || clock::is_synchronised();
+        let plan = self.retention.plan(now, is_clock_confirmed, policy);
+        self.log_retention(&plan);
+        self.set_deletion_due(&plan.spare, None);
+        self.set_deletion_due(&plan.mark, Some(plan.due));
+        for customer in plan.delete {
+            if let Err(failure) = self.forget(customer, Actor::Retention) {
+                tracing::error!("cannot delete an inactive customer: {failure}");
+            }
+        }
+        let (status, due) = (plan.status, self.retention.due_count());
+        if (status, due) != (self.state.retention, self.state.due_customers) {
+            (self.state.retention, self.state.due_customers) = (status, due);
+            self.publish_state();
+        }
+    }
+
+    fn set_deletion_due(&mut self, customers: &[CustomerId], due: Option<Timestamp>) {
+        if customers.is_empty() {
             return;
         }
-        match self.vault.inactive_customers(Timestamp::now(), months) {
-            Ok(customers) => {
-                for customer in customers {
-                    if let Err(failure) = self.forget(customer, Actor::Retention) {
-                        tracing::error!("cannot delete an inactive customer: {failure}");
-                    }
-                }
+        let context = audit_context(Actor::Retention);
+        match self.vault.set_deletion_due(customers, due, context) {
+            Ok(()) => self.retention.set_due(customers, due),
+            Err(error) => tracing::error!("cannot mark inactive customers: {error}"),
+        }
+    }
+
+    /// Logs the marked customers, and a changed status that keeps inactive customers.
+    fn log_retention(&self, plan: &RetentionPlan) {
+        if !plan.mark.is_empty() {
+            let (number, days) = (plan.mark.len(), self.shop.retention_grace_days);
+            tracing::info!(
+                "{number} customers have not visited for {} months and will be deleted in {days} \
+                 days: `instored customers list --due`",
+                self.shop.retention_months
+            );
+        }
+        if plan.status == self.state.retention {
+            return;
+        }
+        match plan.status {
+            RetentionStatus::Running | RetentionStatus::Off => {}
+            RetentionStatus::TooManyDue => {
+                tracing::error!(customers = plan.new_due, "{}", status_text(plan.status));
             }
-            Err(error) => tracing::error!("cannot search for inactive customers: {error}"),
+            RetentionStatus::ClockNotConfirmed | RetentionStatus::ClockImplausible => {
+                tracing::warn!("{}", status_text(plan.status));
+            }
         }
     }
 }

@@ -7,7 +7,8 @@
 //! | `capture_thread`, `vision_worker`, `frame_slot` | threads of camera and recognition |
 //! | `panel_threads`, `simulated_button` | threads of button and status LED |
 //! | `admin_api`, `admin_socket` | requests of the command line |
-//! | `daily_visits`, `recommendations`, `compaction` | data that the controller keeps |
+//! | `daily_visits`, `recommendations`, `retention`, `compaction` | data that the controller keeps |
+//! | `clock` | confirmation of the system clock |
 //! | `metrics`, `systemd` | monitoring |
 //! | `display_bridge` | display server of `instored display` |
 //!
@@ -25,6 +26,7 @@ pub mod admin_api;
 mod admin_requests;
 mod admin_socket;
 mod capture_thread;
+pub mod clock;
 mod commands;
 mod compaction;
 mod controller;
@@ -37,6 +39,7 @@ mod metrics;
 mod panel_threads;
 mod purchases;
 mod recommendations;
+pub mod retention;
 mod simulated_button;
 mod startup;
 mod systemd;

@@ -19,10 +19,11 @@ use super::admin_socket::AdminSocket;
 use super::compaction::Compaction;
 use super::controller::{Controller, initial_state};
 use super::daily_visits::DailyVisits;
-use super::maintenance::RetentionClock;
+use super::maintenance::RetentionTimer;
 use super::metrics::{self, Metrics};
 use super::panel_threads::{LedHandle, start_button_thread};
 use super::recommendations::Recommendations;
+use super::retention::Retention;
 use super::simulated_button::SimulatedButton;
 use super::vision_worker::{StartedVision, VisionCommand, VisionWorker};
 use super::{Daemon, DaemonError, Inputs, MAINTENANCE_INTERVAL, Parts, systemd};
@@ -126,7 +127,8 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         daily_visits,
         recommendations,
         compaction: Compaction::default(),
-        retention: RetentionClock::default(),
+        retention_timer: RetentionTimer::default(),
+        retention: Retention::new(&customers),
         has_face_in_view: false,
         is_hold_aborted: false,
         is_on_request: config.recognition.mode == Mode::OnRequest,

@@ -23,6 +23,7 @@ impl Controller {
             Ok(None) => return,
             Err(error) => return tracing::error!("cannot store a visit: {error}"),
         };
+        self.retention.update(&customer);
         tracing::info!("a customer arrived");
         tracing::debug!(customer = %id, "arrived");
         self.greet(customer, VisitKind::Arrived, now);
@@ -86,6 +87,7 @@ impl Controller {
         self.till_assignments.remove_customer(customer);
         self.shopping_lists.remove_customer(customer);
         self.daily_visits.remove_customer(customer);
+        self.retention.remove(customer);
         self.recommendations.remove_customer(customer);
         tracing::info!("a customer was deleted");
         tracing::debug!(customer = %customer, "deleted");

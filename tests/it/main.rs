@@ -24,5 +24,6 @@ mod on_request;
 mod orders;
 mod overload;
 mod privacy;
+mod recovery;
 mod support;
 mod tampering;

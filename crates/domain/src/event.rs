@@ -199,12 +199,36 @@ pub struct BoxState {
     /// Number of commands rejected since the start.
     #[serde(rename = "refused_commands", default)]
     pub rejected_commands: u64,
+    /// State of the deletion of customers who have not visited.
+    #[serde(default)]
+    pub retention: RetentionStatus,
+    /// Number of customers who will be deleted because they have not visited.
+    #[serde(rename = "due", default)]
+    pub due_customers: u64,
     /// Version of the program.
     pub version: String,
     /// Time of the state, later than that of the previous one. A display ignores a state that is
     /// older than the last one it received.
     #[serde(default)]
     pub issued: Timestamp,
+}
+
+/// State of the deletion of customers who have not visited.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetentionStatus {
+    /// Inactive customers are marked, and deleted after the grace period.
+    #[default]
+    Running,
+    /// Customers are kept without limit, as configured.
+    Off,
+    /// Nobody is deleted: no time server has set the clock.
+    ClockNotConfirmed,
+    /// Nobody is deleted: the clock disagrees with the newest visit.
+    ClockImplausible,
+    /// Nobody is deleted: more customers fall due at once than a shop loses, and the operator has to
+    /// confirm it.
+    TooManyDue,
 }
 
 /// Number of computed embeddings by purpose.

@@ -227,6 +227,8 @@ fn events(lines: &mut Lines) {
                 visits_today: 6,
                 not_me_reports: 7,
                 rejected_commands: 8,
+                retention: RetentionStatus::ClockNotConfirmed,
+                due_customers: 9,
                 version: "0.1.0".into(),
                 issued,
             },

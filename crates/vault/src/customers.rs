@@ -164,21 +164,24 @@ impl Vault {
         })
     }
 
-    /// Marks customers who are to be deleted at `due`. Their next visit removes the mark.
+    /// Marks customers who are to be deleted at `due`, or removes their marks. A visit removes the mark
+    /// too.
     ///
     /// # Errors
     /// If the vault cannot be written, or a record does not verify; nobody is marked then.
-    pub fn mark_deletion_due(
+    pub fn set_deletion_due(
         &self,
         customers: &[CustomerId],
-        due: Timestamp,
+        due: Option<Timestamp>,
         context: AuditContext,
     ) -> Result<(), VaultError> {
         self.write(context, |transaction| {
             for id in customers {
-                transaction.alter(*id, |customer| customer.deletion_due = Some(due))?;
+                transaction.alter(*id, |customer| customer.deletion_due = due)?;
             }
-            transaction.audit(AuditAction::MarkedDue, customers.len() as u64, None);
+            if due.is_some() {
+                transaction.audit(AuditAction::MarkedDue, customers.len() as u64, None);
+            }
             Ok(())
         })
     }

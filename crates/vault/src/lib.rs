@@ -2,7 +2,7 @@
 //!
 //! | area | modules |
 //! |---|---|
-//! | API of [`Vault`] | `vault`, `open`, `customers`, `codes`, `templates`, `orders`, `catalogue`, `forget`, `retention`, `outbox`, `export`, `backup`, `restore`, `rotation`, `verification`, `audit` |
+//! | API of [`Vault`] | `vault`, `open`, `customers`, `codes`, `templates`, `orders`, `catalogue`, `forget`, `outbox`, `export`, `backup`, `restore`, `rotation`, `verification`, `audit` |
 //! | transactions | `storage` (redb file), `schema` (tables), `account` (reads), `write_transaction` (writes) |
 //! | records | `record` (signatures), `record_key`, `record_index`, `record_error`, `verified` |
 //! | integrity of the whole vault | `manifest`, `rollback_guard` |
@@ -49,7 +49,6 @@ mod record_index;
 mod record_key;
 mod reserve;
 mod restore;
-mod retention;
 mod rollback_guard;
 mod rotation;
 mod schema;

@@ -7,8 +7,10 @@ mod machine;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use instored_domain::RetentionStatus;
 use instored_mqtt::{BoxEvent, Statistics, Trust};
 use instored_recognition::Recogniser;
+use instored_vault::Vault;
 use serde::Serialize;
 
 use super::exit;
@@ -16,6 +18,7 @@ use super::run::runtime;
 use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
+use crate::daemon::retention::status_text;
 use crate::daemon::send_admin_request;
 use crate::output::{print_json, print_line};
 
@@ -53,12 +56,13 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     let findings = [
         finding("models", models(config)),
         finding("vault", vault(config)),
+        finding("retention", retention(config)),
         finding("camera", camera(config, is_running)),
         finding("panel", instored_panel::check(&config.panel, is_running).map_err(Into::into)),
         finding("broker", broker(config)),
         finding("disk", machine::disk(&config.state_dir)),
         finding("memory", machine::memory()),
-        finding("clock", machine::clock()),
+        finding("clock", machine::clock(config.shop.trust_clock)),
         finding("power", machine::power()),
     ];
     if arguments.json {
@@ -88,7 +92,7 @@ fn models(config: &Config) -> anyhow::Result<String> {
 
 /// Reads the customers in the vault.
 fn vault(config: &Config) -> anyhow::Result<String> {
-    if !config.vault_path().try_exists()? {
+    if !Vault::exists(&config.vault_path()) {
         return Ok(format!(
             "not created yet; `instored run` creates {}",
             config.vault_path().display()
@@ -100,6 +104,20 @@ fn vault(config: &Config) -> anyhow::Result<String> {
     };
     anyhow::ensure!(rejected.is_empty(), "{}", rejected.join("; "));
     Ok(format!("{} customers", customers.len()))
+}
+
+/// Reports the deletion of inactive customers by the running daemon.
+fn retention(config: &Config) -> anyhow::Result<String> {
+    match send_admin_request(&config.socket_path(), &Request::Retention)? {
+        Some(Ok(Response::Retention { status: RetentionStatus::TooManyDue, .. })) => {
+            anyhow::bail!(status_text(RetentionStatus::TooManyDue))
+        }
+        Some(Ok(Response::Retention { status, due })) => {
+            Ok(format!("{}; {due} customers are marked", status_text(status)))
+        }
+        Some(_) => anyhow::bail!(UNEXPECTED_RESPONSE),
+        None => Ok("the daemon is not running".to_owned()),
+    }
 }
 
 /// Checks the camera, unless the daemon uses it.

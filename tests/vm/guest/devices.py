@@ -159,10 +159,11 @@ def write_frames(device: str) -> None:
 
 
 class GpioSim:
-    """A simulated GPIO device: one chip for each label, with 54 lines named as on a Raspberry Pi."""
+    """A simulated GPIO device: one chip for each label. A pin controller has 54 lines, named as on a Raspberry
+    Pi; another chip has 2, since the kernel has numbers for 512 lines only."""
 
     CONFIG = Path("/sys/kernel/config/gpio-sim")
-    LINES = 54
+    LINES = {True: 54, False: 2}
 
     def __init__(self, name: str, labels: list[str], used_line: int | None = None) -> None:
         """Creates the chips under the lowest free numbers. The kernel itself uses `used_line`."""
@@ -173,9 +174,10 @@ class GpioSim:
         banks = [self.folder / f"bank{i}" for i in range(len(labels))]
         for bank, label in zip(banks, labels):
             bank.mkdir(parents=True)
-            (bank / "num_lines").write_text(str(self.LINES))
+            lines = self.LINES[label.startswith("pinctrl-")]
+            (bank / "num_lines").write_text(str(lines))
             (bank / "label").write_text(label)
-            for line in range(self.LINES):
+            for line in range(lines):
                 (bank / f"line{line}").mkdir()
                 (bank / f"line{line}/name").write_text(f"GPIO{line}")
             if used_line is not None:

@@ -68,6 +68,8 @@ fn state(customers: u64) -> BoxState {
         visits_today: 0,
         not_me_reports: 0,
         rejected_commands: 0,
+        retention: RetentionStatus::Running,
+        due_customers: 0,
         version: "0".into(),
         issued: Timestamp::UNIX_EPOCH,
     }

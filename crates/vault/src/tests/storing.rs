@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 
 use instored_domain::{Allergen, Preferences, Product};
-use jiff::{Span, tz::TimeZone};
 
 use super::*;
 use crate::record::Signers;
@@ -278,27 +277,6 @@ fn catalogue_adds_changes_and_removes_products() {
 }
 
 #[test]
-fn customer_without_visit_for_months_is_inactive() {
-    let fixture = Fixture::new();
-    let vault = fixture.open();
-    for n in 1..=3 {
-        enrol(&vault, n);
-    }
-    let months = |n: i64| {
-        let zoned = second(0).to_zoned(TimeZone::UTC);
-        zoned.checked_add(Span::new().months(n)).unwrap().timestamp()
-    };
-    vault.record_visit(customer(1), months(5)).unwrap();
-    vault.record_visit(customer(2), months(1)).unwrap();
-    let inactive = |at, n| vault.inactive_customers(at, n).unwrap();
-    assert_eq!(inactive(months(11), 12), []);
-    assert_eq!(inactive(months(12), 12), [customer(3)]);
-    assert_eq!(inactive(months(13), 12), [customer(2), customer(3)]);
-    assert_eq!(inactive(months(40), 12).len(), 3);
-    assert_eq!(inactive(months(40), u32::MAX), [], "the date is not representable");
-}
-
-#[test]
 fn export_contains_all_data_of_one_customer() {
     let fixture = Fixture::new();
     let vault = fixture.open();
@@ -464,9 +442,11 @@ fn due_customer_is_marked_until_the_next_visit() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     let ids = [enrol(&vault, 1).id, enrol(&vault, 2).id];
-    vault.mark_deletion_due(&ids, second(900), context(1)).unwrap();
+    vault.set_deletion_due(&ids, Some(second(900)), context(1)).unwrap();
     vault.record_visit(ids[0], second(100)).unwrap();
     let due = |id| vault.customer(id).unwrap().unwrap().deletion_due;
     assert_eq!((due(ids[0]), due(ids[1])), (None, Some(second(900))));
+    vault.set_deletion_due(&ids, None, context(2)).unwrap();
+    assert_eq!(due(ids[1]), None);
     assert_valid(&vault);
 }
