@@ -1,7 +1,7 @@
-//! Guarantees of the types: no embedding without a purpose, no customer in the vault without a consent.
-//! `TRYBUILD=overwrite` writes the expected messages again after an update of the compiler.
+//! Guarantees of the types: no embedding without a purpose, no customer in the vault without a
+//! consent. After an update of the compiler, `TRYBUILD=overwrite` rewrites the expected messages.
 
-// Compiles, which shows that the other programs fail for the reason that they name.
+// This module compiles. The programs in `ui` therefore fail only because of the purpose or consent.
 mod with_purpose_and_consent;
 
 #[test]

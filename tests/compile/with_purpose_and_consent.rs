@@ -1,4 +1,4 @@
-//! The rejected programs with a purpose and a consent.
+//! The programs in `ui`, with a valid purpose and a valid consent.
 
 use instored_domain::{ClaimCode, Consent, Embedding, ModelId};
 use instored_imaging::Picture;

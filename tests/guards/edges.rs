@@ -1,4 +1,4 @@
-//! Edges between crates, compared with the list in `edges.toml`.
+//! Check of the dependencies between crates against the list in `edges.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -81,16 +81,16 @@ fn crate_edges_match_committed_list() {
 }
 
 #[test]
-fn wrapped_package_has_one_dependant() {
+fn wrapped_package_has_listed_dependant_only() {
     let dependencies = dependencies(true);
     for (package, dependant) in allowed().sole_dependant {
-        let is_it = |name: &String| {
+        let is_wrapped = |name: &String| {
             *name == package
                 || name.strip_prefix(&package).is_some_and(|rest| rest.starts_with('-'))
         };
         let dependants: Vec<_> = dependencies
             .iter()
-            .filter(|(_, direct)| direct.iter().any(is_it))
+            .filter(|(_, direct)| direct.iter().any(is_wrapped))
             .map(|(name, _)| name.clone())
             .collect();
         assert_eq!(dependants, [dependant], "direct dependants of {package}");

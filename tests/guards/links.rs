@@ -1,4 +1,5 @@
-//! Links and paths in the documents lead to files that exist, in the repository and in the package.
+//! Check that the files behind links and paths in the documents exist, in the repository and in the
+//! package.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +42,7 @@ fn relative_links(document: &Document) -> Vec<(usize, String, Option<String>)> {
     parts.collect()
 }
 
-/// Returns the links of `documents` that lead nowhere.
+/// Returns the links of `documents` whose target does not exist.
 fn broken_links(documents: &[Document]) -> Vec<String> {
     let root = root();
     let mut broken = Vec::new();
@@ -55,8 +56,8 @@ fn broken_links(documents: &[Document]) -> Vec<String> {
             if !root.join(&target).exists() {
                 broken.push(format!("{place}: {} does not exist", target.display()));
             } else if let Some(anchor) = anchor {
-                let other = documents.iter().find(|other| Path::new(&other.path) == target);
-                if !other.is_some_and(|other| other.anchors().contains(&anchor)) {
+                let linked = documents.iter().find(|linked| Path::new(&linked.path) == target);
+                if !linked.is_some_and(|linked| linked.anchors().contains(&anchor)) {
                     broken.push(format!("{place}: {} has no heading #{anchor}", target.display()));
                 }
             }
@@ -94,7 +95,7 @@ fn packaged_files() -> BTreeMap<PathBuf, PathBuf> {
     files
 }
 
-/// Returns the links between packaged documents that lead nowhere once the package is installed.
+/// Returns the links between packaged documents whose target is not in the package.
 fn broken_packaged_links(documents: &[Document]) -> Vec<String> {
     let files = packaged_files();
     let mut broken = Vec::new();
@@ -113,7 +114,7 @@ fn broken_packaged_links(documents: &[Document]) -> Vec<String> {
     broken
 }
 
-/// Returns the paths of the repository that code spans name and that do not exist.
+/// Returns the repository paths in code spans that do not exist.
 fn missing_paths(documents: &[Document]) -> Vec<String> {
     let root = root();
     let mut missing = Vec::new();
@@ -129,18 +130,19 @@ fn missing_paths(documents: &[Document]) -> Vec<String> {
     missing
 }
 
-fn planted(text: &str) -> Vec<Document> {
+/// Returns a document with this text, for tests of the checks.
+fn planted_document(text: &str) -> Vec<Document> {
     vec![Document { path: "docs/security.md".into(), text: text.into() }]
 }
 
 #[test]
-fn links_lead_to_files_and_headings() {
+fn targets_of_links_exist() {
     let broken = broken_links(&documents());
     assert!(broken.is_empty(), "{} broken links:\n{}", broken.len(), broken.join("\n"));
 }
 
 #[test]
-fn links_hold_in_installed_package() {
+fn targets_of_packaged_links_are_packaged() {
     let broken = broken_packaged_links(&documents());
     assert!(broken.is_empty(), "{} broken links:\n{}", broken.len(), broken.join("\n"));
 }
@@ -152,9 +154,9 @@ fn paths_in_code_spans_exist() {
 }
 
 #[test]
-fn checks_reject_planted_links() {
+fn planted_links_are_reported() {
     let text = "# Here\n[a](nowhere.md) [b](#there) [c](../Makefile) [d](#here) `src/nowhere.rs`";
-    let broken = broken_links(&planted(text));
+    let broken = broken_links(&planted_document(text));
     let expected = [
         "docs/security.md:2: docs/nowhere.md does not exist",
         "docs/security.md:2: docs/security.md has no heading #there",
@@ -164,7 +166,7 @@ fn checks_reject_planted_links() {
         "docs/security.md:2: the package has no usr/share/doc/instored/docs/nowhere.md",
         "docs/security.md:2: the package has no usr/share/doc/instored/Makefile",
     ];
-    assert_eq!(broken_packaged_links(&planted(text)), expected);
+    assert_eq!(broken_packaged_links(&planted_document(text)), expected);
     let expected = ["docs/security.md:2: `src/nowhere.rs` does not exist"];
-    assert_eq!(missing_paths(&planted(text)), expected);
+    assert_eq!(missing_paths(&planted_document(text)), expected);
 }

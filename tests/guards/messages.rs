@@ -1,13 +1,13 @@
-//! Messages that the troubleshooting document quotes are messages of the program.
+//! Check that the program contains the messages that the troubleshooting document quotes.
 
 use crate::markdown::{code_spans, documents};
 use crate::sources::rust_sources;
 
-/// First columns of tables whose code spans quote the program.
-const QUOTING: [&str; 3] = ["| log line |", "| `doctor` line |", "| error message |"];
+/// Headers of first columns whose code spans quote messages of the program.
+const QUOTING_COLUMNS: [&str; 3] = ["| log line |", "| `doctor` line |", "| error message |"];
 
-/// Returns the text with string literals that span lines joined, and escaped quotes plain.
-fn joined(text: &str) -> String {
+/// Joins string literals that span several lines, and replaces escaped quotation marks.
+fn join_literals(text: &str) -> String {
     let mut joined = String::new();
     for line in text.lines() {
         match line.strip_suffix('\\') {
@@ -27,7 +27,7 @@ fn quotes(text: &str) -> Vec<(usize, String)> {
     let mut quotes = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let header = line.to_lowercase();
-        if QUOTING.iter().any(|column| header.starts_with(column)) {
+        if QUOTING_COLUMNS.iter().any(|column| header.starts_with(column)) {
             is_quoting = true;
         } else if !line.starts_with('|') {
             is_quoting = false;
@@ -39,8 +39,9 @@ fn quotes(text: &str) -> Vec<(usize, String)> {
     quotes
 }
 
-/// Returns the quotes of which a part, between ellipses, is in no source.
-fn unknown(quotes: Vec<(usize, String)>, sources: &str) -> Vec<String> {
+/// Returns the quotes that `sources` does not contain. The parts between ellipses are searched
+/// separately.
+fn unknown_quotes(quotes: Vec<(usize, String)>, sources: &str) -> Vec<String> {
     let is_unknown = |quote: &str| {
         quote.split('…').map(str::trim).any(|part| !part.is_empty() && !sources.contains(part))
     };
@@ -57,17 +58,17 @@ fn quoted_messages_are_in_sources() {
     let sources: Vec<_> = rust_sources()
         .into_iter()
         .filter(|(path, _)| path.starts_with("src/") || path.starts_with("crates/"))
-        .map(|(_, text)| joined(&text))
+        .map(|(_, text)| join_literals(&text))
         .collect();
-    let unknown = unknown(quotes, &sources.concat());
+    let unknown = unknown_quotes(quotes, &sources.concat());
     assert!(unknown.is_empty(), "{} unknown quotes:\n{}", unknown.len(), unknown.join("\n"));
 }
 
 #[test]
-fn check_rejects_planted_quote() {
+fn planted_quote_is_reported() {
     let text = "| Log line | Cause |\n|---|---|\n| `no … here` | `not quoted` |\n\n| `prose` | |\n";
     let quotes = quotes(text);
     assert_eq!(quotes, [(3, "no … here".to_owned())]);
-    assert!(unknown(quotes.clone(), &joined("\"no camera \\\n   here\"")).is_empty());
-    assert_eq!(unknown(quotes, "no").len(), 1);
+    assert!(unknown_quotes(quotes.clone(), &join_literals("\"no camera \\\n   here\"")).is_empty());
+    assert_eq!(unknown_quotes(quotes, "no").len(), 1);
 }

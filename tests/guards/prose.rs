@@ -1,4 +1,4 @@
-//! Summaries of doc comments: no headless clause, and a verb in front of a function's.
+//! Check of the first lines of doc comments: no headless clauses, and a verb first for functions.
 
 use crate::sources::rust_sources;
 
@@ -8,10 +8,12 @@ const HEADLESS: [&str; 12] = [
     "Which", "Why",
 ];
 
-/// A doc comment's first line with the code line behind the comment and its attributes.
+/// First line of a doc comment, and the documented item.
 struct Summary {
+    /// Path and line number.
     place: String,
     text: String,
+    /// First code line after the comment and the attributes; empty for module documentation.
     item: String,
 }
 
@@ -56,25 +58,26 @@ fn starts_with_verb(text: &str) -> bool {
     first.starts_with(char::is_uppercase) && first.trim_end_matches([',', '.']).ends_with('s')
 }
 
-fn places(of: impl Fn(&Summary) -> bool) -> Vec<String> {
-    let found = summaries().into_iter().filter(|summary| of(summary));
+/// Returns places and texts of the summaries that `is_wrong` selects.
+fn wrong_summaries(is_wrong: impl Fn(&Summary) -> bool) -> Vec<String> {
+    let found = summaries().into_iter().filter(|summary| is_wrong(summary));
     found.map(|Summary { place, text, .. }| format!("{place}: {text}")).collect()
 }
 
 #[test]
-fn summary_is_no_headless_clause() {
-    let found = places(|summary| is_headless(&summary.text));
+fn summary_is_not_a_headless_clause() {
+    let found = wrong_summaries(|summary| is_headless(&summary.text));
     assert!(found.is_empty(), "{} headless summaries:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
 fn function_summary_begins_with_verb() {
-    let found = places(|s| is_function(&s.item) && !starts_with_verb(&s.text));
+    let found = wrong_summaries(|s| is_function(&s.item) && !starts_with_verb(&s.text));
     assert!(found.is_empty(), "{} summaries without a verb:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
-fn checks_recognise_planted_summaries() {
+fn planted_summaries_are_classified() {
     assert!(is_headless("What is shown of a customer."));
     assert!(is_headless("Of what this is a backup."));
     assert!(!is_headless("Whole picture."));

@@ -1,4 +1,4 @@
-//! Places that may create the purpose of an embedding.
+//! Check of the places that create the purpose of an embedding.
 
 use crate::sources::rust_sources;
 

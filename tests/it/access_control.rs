@@ -1,4 +1,5 @@
-//! Sample access rules for mosquitto with TLS: each account has the access that it needs, and no more.
+//! Sample access rules for mosquitto with TLS. Each account can access only the topics that it
+//! needs.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +16,7 @@ use crate::support::test_box::TestBox;
 const ACCOUNTS: [&str; 5] =
     ["box-entrance", "display-entrance", "till-entrance", "homeassistant", "box-elsewhere"];
 
-/// Writes a certificate authority, the broker's certificate, and one for each account.
+/// Writes the certificates of an authority, the broker and each account.
 fn write_certificates(folder: &Path, authority: &str) {
     let named = |names: Vec<String>, name: &str| {
         let mut parameters = CertificateParams::new(names).expect("names of this machine");
@@ -27,13 +28,13 @@ fn write_certificates(folder: &Path, authority: &str) {
     };
     let mut parameters = named(vec![], authority);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key can be made");
+    let key = KeyPair::generate().expect("a key can be generated");
     let certificate = parameters.self_signed(&key).expect("a certificate can be signed");
     write("ca.pem", certificate.pem());
     let issuer = Issuer::new(parameters, key);
     let hosts = vec!["127.0.0.1".to_owned()];
     for (name, names) in std::iter::once(("broker", hosts)).chain(ACCOUNTS.map(|a| (a, vec![]))) {
-        let key = KeyPair::generate().expect("a key can be made");
+        let key = KeyPair::generate().expect("a key can be generated");
         let certificate = named(names, name).signed_by(&key, &issuer).expect("signed");
         write(&format!("{name}.pem"), certificate.pem());
         write(&format!("{name}.key"), key.serialize_pem());
@@ -49,7 +50,7 @@ fn start_broker() -> Mosquitto {
         .replace("/etc/mosquitto/instored.acl", "DIR/instored.acl")
         .replace("/etc/mosquitto/instored/", "DIR/");
     let rules = read("config/mosquitto/instored.acl")
-        // A second box, to which the accounts of the first have no access.
+        // The accounts of the first box have no access to this second box.
         + "\nuser box-elsewhere\ntopic write instored/elsewhere/#\ntopic read instored/elsewhere/cmd/+\n";
     Mosquitto::start_with(&lines, |folder| {
         write_certificates(folder, "the shop");
@@ -57,6 +58,7 @@ fn start_broker() -> Mosquitto {
     })
 }
 
+/// Returns the command of an MQTT client with the certificate of this account.
 fn client(broker: &Mosquitto, program: &str, account: &str) -> Command {
     let file = |name: String| broker.folder().join(name).into_os_string();
     let mut command = Command::new(program);
@@ -78,7 +80,8 @@ fn can_publish(broker: &Mosquitto, account: &str, topic: &str) -> bool {
     !output.contains("RC:135") && !output.to_lowercase().contains("not authorized")
 }
 
-/// Returns the topics of `filter` that this account receives within a second, retained ones included.
+/// Returns the topic of each message that this account receives within a second. Retained messages
+/// are included.
 fn received_topics(broker: &Mosquitto, account: &str, filter: &str) -> Vec<String> {
     let mut command = client(broker, "mosquitto_sub", account);
     command.args(["-t", filter, "-W", "1", "-F", "%t"]);
@@ -104,19 +107,19 @@ fn sample_rules_limit_each_account_to_its_topics() {
     let daemon = test_box.start();
     daemon.wait_for_log("connected to the MQTT broker");
     // The second box has a retained state.
-    let mut other = client(&broker, "mosquitto_pub", "box-elsewhere");
-    other.args(["-t", "instored/elsewhere/state", "-r", "-m", "{}"]);
-    assert_eq!(Process::start(&mut other, "mosquitto-clients").wait().code, Some(0));
+    let mut second_box = client(&broker, "mosquitto_pub", "box-elsewhere");
+    second_box.args(["-t", "instored/elsewhere/state", "-r", "-m", "{}"]);
+    assert_eq!(Process::start(&mut second_box, "mosquitto-clients").wait().code, Some(0));
 
-    // The display receives the events of its box, and no account those of the second box.
+    // The display receives events of its own box only.
     let topics = received_topics(&broker, "display-entrance", "instored/+/#");
     for leaf in ["availability", "key", "state"] {
         assert!(topics.contains(&format!("instored/entrance/{leaf}")), "{topics:?}");
     }
     assert!(!topics.iter().any(|topic| topic.contains("elsewhere")), "{topics:?}");
     assert_eq!(received_topics(&broker, "till-entrance", "#"), ["instored/entrance/availability"]);
-    let home = received_topics(&broker, "homeassistant", "homeassistant/#");
-    assert_eq!(home, ["homeassistant/device/instored_entrance/config"]);
+    let discovery = received_topics(&broker, "homeassistant", "homeassistant/#");
+    assert_eq!(discovery, ["homeassistant/device/instored_entrance/config"]);
 
     for (account, topic, is_allowed) in [
         ("display-entrance", "instored/entrance/cmd/not-me", true),
@@ -135,7 +138,7 @@ fn sample_rules_limit_each_account_to_its_topics() {
         assert_eq!(can_publish(&broker, account, topic), is_allowed, "{account} {topic}");
     }
 
-    // A till receives the response on the topic of its own name.
+    // A till receives responses on the topic with its name.
     let mut request = client(&broker, "mosquitto_rr", "till-entrance");
     request.args(["-t", "instored/entrance/cmd/present", "-n", "-W", "30"]);
     request.args(["-e", "instored/entrance/reply/till-entrance"]);

@@ -17,7 +17,8 @@ impl Document {
         Self(serde_json::from_str(&printed.stdout).expect("a document in JSON"))
     }
 
-    /// Returns the violations in the payload of a topic, or of a response without a topic.
+    /// Returns the violations in a payload. `topic` is `None` for a response, because the requester
+    /// chooses its topic.
     fn violations(&self, topic: Option<&str>, payload: &Value) -> Vec<String> {
         let address = topic.map(|topic| {
             let leaf = topic.splitn(3, '/').nth(2).expect("a topic of a box");
@@ -49,9 +50,9 @@ fn document_conforms_to_asyncapi_schema() {
     let violations: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
     assert!(violations.is_empty(), "{violations:#?}");
     // The validator finds a planted violation.
-    let mut wrong = document;
-    wrong["channels"]["visit"]["messages"]["visit"]["payload"]["type"] = json!("no type");
-    assert!(!validator.is_valid(&wrong));
+    let mut invalid = document;
+    invalid["channels"]["visit"]["messages"]["visit"]["payload"]["type"] = json!("no type");
+    assert!(!validator.is_valid(&invalid));
 }
 
 #[test]
@@ -73,9 +74,9 @@ fn demo_messages_conform_to_document() {
     // The document rejects planted violations.
     let visit = messages.iter().find(|m| m["topic"] == "instored/demo/visit").unwrap();
     for (field, value) in [("v", json!(2)), ("visits", json!("many")), ("customer", json!({}))] {
-        let mut wrong = visit["payload"].clone();
-        wrong[field] = value;
-        assert!(!document.violations(visit["topic"].as_str(), &wrong).is_empty(), "{field}");
+        let mut invalid = visit["payload"].clone();
+        invalid[field] = value;
+        assert!(!document.violations(visit["topic"].as_str(), &invalid).is_empty(), "{field}");
     }
 }
 
@@ -115,9 +116,9 @@ fn commands_and_responses_conform_to_document() {
         let response = broker.command(verb, &payload.to_string());
         assert_eq!(document.violations(None, &response), [""; 0], "{verb}");
     }
-    let mut wrong = order;
-    wrong["order"]["lines"][0]["quantity"] = json!("two");
-    assert!(!document.violations(Some("instored/entrance/cmd/order"), &wrong).is_empty());
+    let mut invalid = order;
+    invalid["order"]["lines"][0]["quantity"] = json!("two");
+    assert!(!document.violations(Some("instored/entrance/cmd/order"), &invalid).is_empty());
     daemon.stop();
     for message in subscriber.received() {
         if message.leaf == "availability" || message.topic.contains("/cmd/") {

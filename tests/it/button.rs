@@ -4,8 +4,8 @@ use crate::support::assert_contains;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::test_box::TestBox;
 
-/// Maximum number of visits in which the hold has to succeed. A hold fails if it is completed after
-/// the visitor has left.
+/// Maximum number of visits until a hold must succeed. A hold fails if the visitor leaves before it
+/// ends.
 const VISITS_MAX: usize = 4;
 
 #[test]
@@ -41,27 +41,27 @@ fn button_press_enrols_and_hold_withdraws() {
 }
 
 #[test]
-fn button_press_without_simulated_panel_is_refused() {
+fn button_press_without_simulated_panel_fails_with_remedy() {
     let broker = Mosquitto::start();
     let test_box = TestBox::with_visitor(&broker);
     let daemon = test_box.start();
     daemon.wait_until_ready();
     for arguments in [&["button", "press"][..], &["button", "hold", "6"]] {
-        let refused = test_box.run(arguments);
-        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+        let failed = test_box.run(arguments);
+        assert_eq!(failed.code, Some(1), "{}", failed.stderr);
         assert_contains(
-            &refused.stderr,
+            &failed.stderr,
             &["panel.driver is not \"simulated\"", "set panel.driver = \"simulated\" and restart"],
         );
     }
     daemon.stop();
-    let refused = test_box.run(["button", "press"]);
-    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert_contains(&refused.stderr, &["no daemon runs at", "instored run"]);
+    let failed = test_box.run(["button", "press"]);
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert_contains(&failed.stderr, &["no daemon runs at", "instored run"]);
 }
 
 #[test]
-fn button_hold_rejects_durations_out_of_range() {
+fn button_hold_with_duration_out_of_range_is_rejected() {
     let test_box = TestBox::new(9, "/dev/video99");
     for seconds in ["0", "0.09", "61", "-1", "long"] {
         let rejected = test_box.run(["button", "hold", "--", seconds]);

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use crate::support::box_permit::acquire;
 use crate::support::browser::Browser;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::page::{IS_AT_REST, assert_accessible, click, touch};
-use crate::support::serial::acquire;
 use crate::support::test_box::{TestBox, start, start_demo, url_in};
 
-/// Maximum time of the demonstration until its last visitor stays.
+/// Maximum time until the last visitor of the demonstration enters and stays.
 const SCENARIO_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Renames a customer and sets their allergens by touch, on screens with and without a keyboard of the
-/// page.
+/// Renames a customer and sets their allergens by touch, on screens of four sizes. The page shows
+/// its own keyboard except on a phone.
 async fn rename_and_set_allergens_by_touch(page: &str) {
     for (width, height, screen) in
         [(390, 844, "small"), (800, 480, "low"), (1080, 1920, "upright"), (1280, 800, "wide")]
@@ -70,14 +70,14 @@ async fn rename_and_set_allergens_by_touch(page: &str) {
     }
 }
 
-/// Script that returns the keys that are too small for a finger or outside of the window.
+/// Script that returns the keys that are too small for a finger or lie outside of the window.
 const TOO_SMALL_OR_OUTSIDE: &str = "return [...document.querySelectorAll('.keys button')]
      .map((key) => [key.textContent || key.name, key.getBoundingClientRect()])
      .filter(([, box]) => box.width < 43.9 || box.height < 43.9 || box.left < 0
          || box.right > innerWidth || box.bottom > innerHeight);";
 
 #[tokio::test]
-async fn page_lists_renames_hides_and_dismisses() {
+async fn page_changes_list_name_and_preferences() {
     let _permit = acquire();
     let folder = tempfile::tempdir().unwrap();
     let (demo, page) = start_demo(folder.path());
@@ -92,7 +92,7 @@ async fn page_lists_renames_hides_and_dismisses() {
         .wait_for("Bea", "return document.querySelector('article h1')?.textContent === 'Bea'")
         .await;
 
-    // Adding to and removing from the list: the page shows the list that the box publishes.
+    // A product is added to the list and removed again. The page shows the list of the box.
     assert!(click(&browser, &[".mark"]).await);
     browser.wait_for("listed", "return document.querySelector('.mark[aria-pressed=true]')").await;
     assert!(click(&browser, &["button|My list"]).await);
@@ -104,7 +104,7 @@ async fn page_lists_renames_hides_and_dismisses() {
         "return document.querySelector('dialog').innerText.includes('nothing on your list')";
     browser.wait_for("an empty list", empty).await;
 
-    // Orders by time and by product.
+    // The page shows orders by time and by product.
     assert!(click(&browser, &["#sheet-close", "button|My orders"]).await);
     let dates = "return document.querySelectorAll('dialog .order').length > 1";
     browser.wait_for("the orders", dates).await;
@@ -112,22 +112,22 @@ async fn page_lists_renames_hides_and_dismisses() {
     let products = "return document.querySelector('dialog .entry .amount')?.textContent";
     assert!(browser.wait_for("the products", products).await.as_str().unwrap().contains('€'));
 
-    // Name and allergens, on other screens.
+    // Name and allergens are changed on other screens.
     assert!(click(&browser, &["#sheet-close"]).await);
     rename_and_set_allergens_by_touch(&page).await;
     let named = "return document.querySelector('article h1')?.textContent === 'Zoë Baker'";
     browser.wait_for("the new name", named).await;
 
-    // Collapsing shows the first name only.
+    // A collapsed card shows the first name only.
     assert!(click(&browser, &["button|Show less"]).await);
     let collapsed = "return document.querySelector('article').innerText.includes('Zoë')
         && !document.documentElement.textContent.includes('Baker')
         && !document.querySelector('article').innerText.includes('€')";
-    browser.wait_for("less", collapsed).await;
+    browser.wait_for("the collapsed card", collapsed).await;
     assert!(click(&browser, &[".curtain"]).await);
-    browser.wait_for("more", named).await;
+    browser.wait_for("the expanded card", named).await;
 
-    // Preferences: no orders, no recommendations.
+    // Orders and recommendations are switched off.
     assert!(click(&browser, &["button|Options", "button|Hide my orders"]).await);
     browser
         .wait_for(
@@ -136,15 +136,20 @@ async fn page_lists_renames_hides_and_dismisses() {
         )
         .await;
     assert!(click(&browser, &["button|Options", "button|No recommendations"]).await);
-    browser.wait_for("none", "return !document.querySelector('.again').checkVisibility()").await;
+    browser
+        .wait_for(
+            "no recommendations",
+            "return !document.querySelector('.again').checkVisibility()",
+        )
+        .await;
     assert!(click(&browser, &["button|Options", "button|Show my orders again"]).await);
     browser.wait_for("orders", "return document.querySelector('.last').checkVisibility()").await;
 
-    // A wrong recognition.
+    // The customer dismisses a wrong recognition.
     assert!(click(&browser, &["button|This is not me"]).await);
     let quiet =
         "return document.body.dataset.state === 'quiet' && !document.querySelector('article')";
-    browser.wait_for("quiet", quiet).await;
+    browser.wait_for("the idle view", quiet).await;
 }
 
 #[tokio::test]
@@ -177,7 +182,7 @@ async fn page_enrols_greets_and_deletes_in_german() {
 
     let visit = subscriber.visit("arrived").json();
     assert_eq!(visit["customer"]["id"], id);
-    // If a visit is too short for all steps, they are repeated in the next one.
+    // If a visit is too short for all steps, the steps are repeated in the next visit.
     let mut attempts = 0;
     let steps = [
         "button|Optionen",
@@ -191,7 +196,10 @@ async fn page_enrols_greets_and_deletes_in_german() {
     }
     assert_eq!(subscriber.enrolment("withdrawn")["customer"], id);
     browser
-        .wait_for("the end", "return document.body.innerText.includes('Sie sind vergessen.')")
+        .wait_for(
+            "the confirmation",
+            "return document.body.innerText.includes('Sie sind vergessen.')",
+        )
         .await;
     subscriber.state("nobody", |s| s["customers"] == 0);
     daemon.stop();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::assert_contains;
+use crate::support::box_permit::acquire;
 use crate::support::process::Finished;
-use crate::support::serial::acquire;
 use crate::support::test_box::{program, start, start_demo};
 
 /// Maximum time of the scenario. It takes half a minute on two idle cores.
@@ -20,6 +20,7 @@ pub fn run_once(folder: &std::path::Path, environment: &[(&str, &str)]) -> Finis
     start(command.envs(environment.iter().copied())).wait_within(SCENARIO_TIMEOUT)
 }
 
+/// Returns a text that must not be empty. `name` names it in the failure message.
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.as_str().filter(|text| !text.is_empty()).unwrap_or_else(|| panic!("{name}: {value}"))
 }
@@ -41,7 +42,7 @@ fn customer_events(messages: &[Value]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn demo_greets_customers_and_nobody_else() {
+fn demo_greets_enrolled_customers_only() {
     let folder = tempfile::tempdir().unwrap();
     let finished = run_once(folder.path(), &[("INSTORED_LOG", "trace")]);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
@@ -82,14 +83,14 @@ fn demo_greets_customers_and_nobody_else() {
         }
     }
 
-    // The only data about templates and embeddings are counters.
+    // Counters are the only published data about templates and embeddings.
     let published = finished.stdout.replace("\"refused_templates\":0", "");
     let published = published.replace("\"embeddings\":{\"enrolment\":", "").to_lowercase();
     for secret in ["score", "embedding", "template", "cosine", "similarity", "confidence"] {
         assert!(!published.contains(secret), "`{secret}` is published");
     }
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-    assert!(left.is_empty(), "left behind: {left:?}");
+    let remaining: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(remaining.is_empty(), "remaining files: {remaining:?}");
 }
 
 #[test]
@@ -111,6 +112,6 @@ fn stopped_demo_leaves_no_files() {
     let finished = demo.terminate();
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-    assert!(left.is_empty(), "left behind: {left:?}");
+    let remaining: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(remaining.is_empty(), "remaining files: {remaining:?}");
 }

@@ -1,8 +1,8 @@
-//! Page of the demonstration in a real browser.
+//! The demonstration's page in a real browser.
 
+use crate::support::box_permit::acquire;
 use crate::support::browser::Browser;
 use crate::support::page::{CUT_OFF, IS_AT_REST};
-use crate::support::serial::acquire;
 use crate::support::test_box::start_demo;
 
 /// Returns a script that returns the text of a customer's card, or null before the greeting.
@@ -55,7 +55,7 @@ async fn page_shows_enrolment_greeting_and_idle_view() {
     assert!(!shown.as_str().unwrap().contains("Alex"), "{shown}");
     browser.screenshot("quiet.png").await;
 
-    // Portrait format.
+    // The next greeting is shown in portrait format.
     browser.client.set_window_size(800, 1280).await.unwrap();
     browser.wait_for("the greeting of Bea", &card_of("Bea")).await;
     browser.wait_for("the page at rest", IS_AT_REST).await;

@@ -1,4 +1,4 @@
-//! Page in a real browser, with a simulated box that publishes any event.
+//! The display's page in a real browser, with events of a simulated box.
 
 use std::collections::BTreeSet;
 
@@ -27,10 +27,10 @@ async fn wait_for_greeted(browser: &Browser, names: &[&str]) {
 async fn views_are_accessible_and_fit_on_three_screens() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
-    for (width, height, night, screen) in
+    for (width, height, is_dark, screen) in
         [(1280, 800, false, "wide"), (1080, 1920, true, "upright"), (390, 844, false, "small")]
     {
-        let browser = Browser::start_with(width, height, "en-GB", night).await;
+        let browser = Browser::start_with(width, height, "en-GB", is_dark).await;
         let (_display, page) = shop.start_display(&[("INSTORED_DISPLAY_TITLE", "Corner Market")]);
         browser.client.goto(&page).await.unwrap();
         browser.wait_for("the title", "return document.querySelector('#title').textContent").await;
@@ -48,7 +48,7 @@ async fn views_are_accessible_and_fit_on_three_screens() {
 
         shop.publish(
             "enrolment",
-            &shop.step(json!({ "event": "captured", "count": 3, "of": 5 }), 60.0),
+            &shop.enrolment(json!({ "event": "captured", "count": 3, "of": 5 }), 60.0),
         );
         browser.wait_for("progress", "return document.body.dataset.step === 'captured'").await;
         check("enrolling").await;
@@ -56,7 +56,7 @@ async fn views_are_accessible_and_fit_on_three_screens() {
             "event": "done", "customer": { "id": "00000000-0000-4000-8000-000000000001", "name": null },
             "claim_code": "K7QM-3DXV", "receipt": "10ZC-M79Y",
         });
-        shop.publish("enrolment", &shop.step(done, 60.0));
+        shop.publish("enrolment", &shop.enrolment(done, 60.0));
         browser.wait_for("the code", "return document.body.innerText.includes('K7QM-3DXV')").await;
         browser
             .wait_for("the receipt", "return document.querySelector('#receipt img').complete")
@@ -79,7 +79,7 @@ async fn views_are_accessible_and_fit_on_three_screens() {
         browser.run_script("document.querySelector('#sheet-close').click()").await;
         shop.publish("visit", &shop.visit("arrived", 2, "Bea", 600.0));
         wait_for_greeted(&browser, &["Alexandra", "Bea"]).await;
-        check("two").await;
+        check("two-greetings").await;
         shop.publish("visit", &shop.visit("left", 1, "Alexandra", 60.0));
         shop.publish("visit", &shop.visit("left", 2, "Bea", 60.0));
         wait_for_greeted(&browser, &[]).await;
@@ -108,11 +108,11 @@ async fn invalid_events_are_not_shown() {
     let mut good = shop.visit("arrived", 6, "Good", 600.0);
     good["some"] = json!("field of a later version");
     shop.publish("visit", &good);
-    // Published last, so the page has received the others before.
+    // This event was published last, so the page has received the invalid events.
     wait_for_greeted(&browser, &["Good"]).await;
     let shown = browser.run_script(TEXT).await;
-    for wrong in ["Forged", "Expired", "Moved", "Newer", "Nobody"] {
-        assert!(!shown.as_str().unwrap().contains(wrong), "{shown}");
+    for invalid in ["Forged", "Expired", "Moved", "Newer", "Nobody"] {
+        assert!(!shown.as_str().unwrap().contains(invalid), "{shown}");
     }
     // A replayed event changes nothing.
     shop.publish("visit", &shop.visit("left", 6, "Good", 60.0));
@@ -133,14 +133,16 @@ async fn replayed_state_changes_nothing() {
     let (before, after) = (now() - 60.0, now());
     shop.publish("state", &shop.state("streaming", before));
     shop.publish("state", &shop.state("trouble", after));
-    browser.wait_for("the trouble", &format!("{status} === 'The camera is not available'")).await;
+    browser
+        .wait_for("the camera failure", &format!("{status} === 'The camera is not available'"))
+        .await;
     shop.publish("state", &shop.state("streaming", before));
-    // Published last, so the page has received the replayed state before.
+    // This event was published last, so the page has received the replayed state.
     shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
     wait_for_greeted(&browser, &["Ada"]).await;
     assert_eq!(browser.run_script(status).await, "The camera is not available");
     shop.publish("state", &shop.state("streaming", now()));
-    browser.wait_for("no trouble", &format!("{status} === ''")).await;
+    browser.wait_for("no camera failure", &format!("{status} === ''")).await;
 }
 
 #[tokio::test]
@@ -154,18 +156,21 @@ async fn display_reports_lost_broker_and_reconnects() {
     browser.wait_for("the title", "return document.querySelector('#title').textContent").await;
     assert_eq!(browser.run_script(status).await, "");
     broker.stop();
-    browser.wait_for("the trouble", "return document.querySelector('#status').textContent === 'The entrance is not connected'").await;
+    browser.wait_for("the lost broker", "return document.querySelector('#status').textContent === 'The entrance is not connected'").await;
     broker.restart();
     browser
-        .wait_for("no trouble", "return document.querySelector('#status').textContent === ''")
+        .wait_for(
+            "the reconnected broker",
+            "return document.querySelector('#status').textContent === ''",
+        )
         .await;
     shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
     wait_for_greeted(&browser, &["Ada"]).await;
-    // The display server ends.
+    // The page also reports the end of the display server.
     display.kill();
     browser
         .wait_for(
-            "the trouble",
+            "the lost display server",
             "return document.querySelector('#status').textContent === 'Reconnecting…'",
         )
         .await;
@@ -185,7 +190,7 @@ async fn page_shows_built_in_and_added_languages() {
     let browser = Browser::start_with(1280, 800, "fr-FR", false).await;
     browser.client.goto(&page).await.unwrap();
     wait_for_greeted(&browser, &["Ada"]).await;
-    // The browser's language has precedence.
+    // The browser's language has precedence over the shop's.
     let card = browser.run_script("return document.querySelector('article').innerText").await;
     assert!(card.as_str().unwrap().contains("La dernière fois"), "{card}");
     assert!(card.as_str().unwrap().contains("dimanche 29 mars"), "{card}");
@@ -217,7 +222,7 @@ async fn page_shows_built_in_and_added_languages() {
         assert_accessible(&browser, tag).await;
         browser.screenshot(&format!("language-{tag}.png")).await;
     }
-    // Texts that the added language lacks are English.
+    // The added language lacks this text, so the English text is shown: five texts, six languages.
     assert_eq!(reasons.len(), 5, "{reasons:?}");
     assert_eq!(browser.run_script("return document.documentElement.dir").await, "rtl");
 }

@@ -1,4 +1,4 @@
-//! Error messages: each names the failure, its subject and the remedy.
+//! Error messages. Each message names the failure, its subject and the remedy.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,8 +22,8 @@ fn test_box() -> TestBox {
 #[track_caller]
 fn assert_failed(finished: &Finished, code: i32, parts: &[&str]) {
     assert_eq!(finished.code, Some(code), "{}", finished.stderr);
-    let last = finished.stderr.lines().find(|line| line.starts_with("instored: "));
-    assert!(last.is_some(), "no message of the program:\n{}", finished.stderr);
+    let message = finished.stderr.lines().find(|line| line.starts_with("instored: "));
+    assert!(message.is_some(), "no message of the program:\n{}", finished.stderr);
     assert_contains(&finished.stderr, parts);
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
 }
@@ -83,7 +83,7 @@ fn wrong_environment_value_names_key_and_range() {
 }
 
 #[test]
-fn closed_pipe_ends_no_command_with_panic() {
+fn command_with_closed_output_pipe_succeeds() {
     let test_box = test_box();
     let daemon = test_box.start();
     daemon.wait_until_ready();
@@ -117,7 +117,7 @@ fn box_without_camera_keeps_running_with_remedy() {
     let line = daemon.wait_for_log("/dev/video99");
     assert_contains(&line, &["does not exist", "plug it in", "camera.device"]);
 
-    assert_eq!(broker.refused_command("enrol", "").0, "conflict");
+    assert_eq!(broker.command_error("enrol", "").0, "conflict");
     assert_eq!(subscriber.enrolment("failed")["reason"], "no_camera");
     assert!(daemon.process.is_running());
     daemon.stop();
@@ -138,13 +138,13 @@ fn broken_replay_picture_is_named_and_skipped() {
     let daemon = test_box.start();
     subscriber.state("streaming", |s| s["camera"] == "streaming");
     enrol(&broker, &mut subscriber);
-    let bad = pictures.path().join("1.jpg").display().to_string();
-    assert_contains(&daemon.wait_for_log(&bad), &["cannot decode", "replace the file"]);
+    let broken = pictures.path().join("1.jpg").display().to_string();
+    assert_contains(&daemon.wait_for_log(&broken), &["cannot decode", "replace the file"]);
     daemon.stop();
 }
 
 #[test]
-fn box_ends_with_its_replay() {
+fn box_stops_at_end_of_replay() {
     let pictures = tempfile::tempdir().unwrap();
     fs::copy(
         repository_path("crates/simulation/portraits/person_b_1.jpg"),
@@ -206,18 +206,19 @@ fn damaged_vault_is_rejected_and_unchanged() {
     let daemon = test_box.start();
     daemon.wait_until_ready();
     daemon.stop();
-    let whole = fs::read(test_box.vault()).unwrap();
+    let intact = fs::read(test_box.vault()).unwrap();
     let vault = test_box.vault().display().to_string();
 
-    let mut scrambled = whole.clone();
-    scrambled[64..4096].fill(0xa5);
-    let cut = whole[..whole.len() / 2].to_vec();
-    for garbage in [b"this is no vault".repeat(999), vec![0; 1 << 16], scrambled, cut] {
-        fs::write(test_box.vault(), &garbage).unwrap();
+    let mut overwritten = intact.clone();
+    overwritten[64..4096].fill(0xa5);
+    let truncated = intact[..intact.len() / 2].to_vec();
+    let text = b"this is no vault".repeat(999);
+    for damaged in [text, vec![0; 1 << 16], overwritten, truncated] {
+        fs::write(test_box.vault(), &damaged).unwrap();
         let parts = [&*vault, "is damaged", "restore a backup"];
         assert_failed(&test_box.run(["run"]), 1, &parts);
         assert_failed(&test_box.run(["customers", "list"]), 1, &parts);
-        assert!(fs::read(test_box.vault()).unwrap() == garbage, "the damaged file was changed");
+        assert!(fs::read(test_box.vault()).unwrap() == damaged, "the damaged file was changed");
     }
 }
 
@@ -227,7 +228,7 @@ fn command_without_vault_names_its_path() {
     let vault = test_box.vault().display().to_string();
     let parts = ["there is no vault at", &*vault, "instored run"];
     assert_failed(&test_box.run(["customers", "list"]), 1, &parts);
-    assert!(!test_box.state_dir().exists(), "reading must not create the folder");
+    assert!(!test_box.state_dir().exists(), "a read command must not create the folder");
     assert_failed(&test_box.run(["keys", "show"]), 1, &["there is no vault at"]);
 }
 
@@ -285,12 +286,12 @@ fn doctor_reports_faults_and_passed_checks() {
     let test_box = TestBox::with_visitor(&broker);
     let finished = test_box.run(["doctor", "--json"]);
     let findings: Vec<serde_json::Value> = serde_json::from_str(&finished.stdout).unwrap();
-    let what: Vec<_> = findings.iter().filter_map(|f| f["what"].as_str()).collect();
-    // The last four are about the machine that the test runs on.
+    let subjects: Vec<_> = findings.iter().filter_map(|f| f["what"].as_str()).collect();
+    // The last four checks concern the machine that runs the test.
     let parts =
         ["models", "vault", "camera", "panel", "broker", "disk", "memory", "clock", "power"];
-    assert_eq!(what, parts);
+    assert_eq!(subjects, parts);
     assert!(findings[..5].iter().all(|f| f["good"] == true), "{}", finished.stdout);
-    let well = findings.iter().all(|f| f["good"] == true);
-    assert_eq!(finished.code, Some(i32::from(!well)), "{}{}", finished.stdout, finished.stderr);
+    let all_good = findings.iter().all(|f| f["good"] == true);
+    assert_eq!(finished.code, Some(i32::from(!all_good)), "{}{}", finished.stdout, finished.stderr);
 }

@@ -1,4 +1,4 @@
-//! Black-box tests: the built program, as its users run it.
+//! Black-box tests of the built program.
 //!
 //! | module | subject |
 //! |---|---|

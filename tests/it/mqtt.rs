@@ -6,7 +6,7 @@ use crate::support::assert_contains;
 use crate::support::mosquitto::{Message, Mosquitto, enrol};
 use crate::support::test_box::TestBox;
 
-/// Returns the payload of `cmd/order` for a paid basket with `milk` bottles.
+/// Returns the payload of `cmd/order` for a paid basket with `milk` bottles of milk.
 fn order_payload(buyer: &Value, order: &str, milk: u32) -> String {
     let order = json!({
         "id": order, "placed": "2024-03-29T09:15:00+01:00", "currency": "EUR",
@@ -54,15 +54,14 @@ fn rotated_key_is_announced_with_endorsement_of_old_key() {
 }
 
 #[test]
-fn customer_enrols_buys_is_greeted_and_is_deleted() {
+fn customer_is_enrolled_greeted_and_deleted() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();
     let test_box = TestBox::with_visitor(&broker);
     let daemon = test_box.start();
 
     assert!(subscriber.availability("online").is_retained);
-    let is_key = |m: &Message| Some(m.clone());
-    let key = subscriber.next("key", "the public key", is_key);
+    let key = subscriber.next("key", "the public key", |m| Some(m.clone()));
     assert!(key.is_retained);
     let shown = test_box.run(["keys", "show", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&shown.stdout).unwrap(), key.json());
@@ -86,12 +85,12 @@ fn customer_enrols_buys_is_greeted_and_is_deleted() {
     assert_eq!(response, json!({ "order": { "id": "T2-77", "customer": id, "added": true } }));
     let again = broker.command("order", &order_payload(&buyer, "T2-77", 2));
     assert_eq!(again, json!({ "order": { "id": "T2-77", "customer": id, "added": false } }));
-    let (code, message) = broker.refused_command("order", &order_payload(&buyer, "T2-77", 3));
+    let (code, message) = broker.command_error("order", &order_payload(&buyer, "T2-77", 3));
     assert_eq!(code, "conflict");
     assert_contains(&message, &["T2-77", "other content"]);
 
-    let named = json!({ "customer": id, "name": "Alex" });
-    let renamed = broker.command("rename", &named.to_string());
+    let payload = json!({ "customer": id, "name": "Alex" });
+    let renamed = broker.command("rename", &payload.to_string());
     assert_eq!(renamed, json!({ "renamed": { "id": id, "name": "Alex" } }));
 
     let arrived = subscriber.visit("arrived");
@@ -105,8 +104,8 @@ fn customer_enrols_buys_is_greeted_and_is_deleted() {
     assert_eq!(greeting["orders"][0]["id"], "T2-77");
     assert_eq!(greeting["orders"][0]["total"], 676);
     assert_eq!(greeting["orders"][0]["lines"][0]["name"], "Oat milk 1 l");
-    let here = broker.command("present", "");
-    assert_eq!(here, json!({ "present": [{ "id": id, "name": "Alex" }] }));
+    let present = broker.command("present", "");
+    assert_eq!(present, json!({ "present": [{ "id": id, "name": "Alex" }] }));
 
     let left = subscriber.visit("left").json();
     assert_eq!(left["customer"]["id"], *id);
@@ -122,8 +121,8 @@ fn customer_enrols_buys_is_greeted_and_is_deleted() {
     assert_eq!(broker.command("forget", &customer), json!({ "forgotten": id }));
     assert_eq!(subscriber.enrolment("withdrawn")["customer"], *id);
     subscriber.state("nobody is enrolled", |s| s["customers"] == 0);
-    assert_eq!(broker.refused_command("forget", &customer).0, "not_found");
-    assert_eq!(broker.refused_command("order", &order_payload(&buyer, "T2-78", 1)).0, "not_found");
+    assert_eq!(broker.command_error("forget", &customer).0, "not_found");
+    assert_eq!(broker.command_error("order", &order_payload(&buyer, "T2-78", 1)).0, "not_found");
 
     for event in
         subscriber.received().iter().filter(|m| ["state", "visit", "enrolment"].contains(&&*m.leaf))
@@ -135,7 +134,7 @@ fn customer_enrols_buys_is_greeted_and_is_deleted() {
 }
 
 #[test]
-fn invalid_command_is_refused_with_code_and_reason() {
+fn invalid_command_is_rejected_with_code_and_reason() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();
     let test_box = TestBox::with_visitor(&broker);
@@ -167,7 +166,7 @@ fn invalid_command_is_refused_with_code_and_reason() {
             "add up",
         ),
     ] {
-        let (code, message) = broker.refused_command(verb, payload);
+        let (code, message) = broker.command_error(verb, payload);
         assert_eq!(code, expected, "cmd/{verb} {payload}: {message}");
         assert!(message.contains(part), "cmd/{verb} {payload}: {message}");
     }
@@ -176,7 +175,7 @@ fn invalid_command_is_refused_with_code_and_reason() {
 }
 
 #[test]
-fn killed_box_is_offline_by_its_will() {
+fn killed_box_is_reported_offline_by_its_will() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();
     let test_box = TestBox::with_visitor(&broker);

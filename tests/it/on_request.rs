@@ -1,4 +1,4 @@
-//! Mode `on-request`: faces are recognised only after a press.
+//! Mode `on-request`: faces are recognised only after a press of the button.
 
 use serde_json::{Value, json};
 
@@ -34,8 +34,8 @@ fn faces_without_press_cause_no_embedding() {
     }
     test_box.set("INSTORED_CAMERA_DEVICE", format!("replay:{}", folder.display()));
     test_box.set("INSTORED_CAMERA_FPS", "120");
-    let watching = embeddings_of_replay(&test_box, &broker);
-    assert!(watching["recognition"].as_u64() > Some(0), "{watching}");
+    let entrance = embeddings_of_replay(&test_box, &broker);
+    assert!(entrance["recognition"].as_u64() > Some(0), "{entrance}");
 
     test_box.set("INSTORED_RECOGNITION_MODE", "on-request");
     let on_request = embeddings_of_replay(&test_box, &broker);

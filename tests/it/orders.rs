@@ -51,15 +51,15 @@ fn order_ids(test_box: &TestBox, customer: &str) -> Vec<String> {
     listed.as_array().unwrap().iter().map(id).collect()
 }
 
-/// Imports a till's file twice and checks reports and stored orders.
+/// Imports a till's file twice, and checks the reports and the stored orders.
 fn check_import(test_box: &TestBox, customer: &str, prefix: &str) {
     let before = order_ids(test_box, customer);
     let file = test_box.path(&format!("{prefix}.csv"));
     fs::write(&file, till_csv(customer, prefix)).unwrap();
     let file = file.to_str().unwrap();
 
-    let dry = json_of(&test_box.run(["orders", "import", file, "--dry-run", "--json"]), 1);
-    assert_eq!((&dry["added"], &dry["already_known"]), (&json!(0), &json!(0)));
+    let dry_run = json_of(&test_box.run(["orders", "import", file, "--dry-run", "--json"]), 1);
+    assert_eq!((&dry_run["added"], &dry_run["already_known"]), (&json!(0), &json!(0)));
     assert_eq!(order_ids(test_box, customer), before, "the dry run changed something");
 
     let first = test_box.run(["orders", "import", file]);
@@ -92,7 +92,7 @@ fn check_import(test_box: &TestBox, customer: &str, prefix: &str) {
     assert!(!shown.stdout.contains("Oat milk"), "{}", shown.stdout);
 }
 
-/// Returns the suffix of an order id, which is the day of March in [`till_csv`].
+/// Returns the suffix of an order id. In [`till_csv`] it is the day in March.
 fn day_of(order: &str) -> String {
     order.rsplit('-').next().unwrap().to_owned()
 }
@@ -117,7 +117,7 @@ fn check_customer(test_box: &TestBox, customer: &str, name: &str, orders: usize)
     let templates = export["templates"].as_array().unwrap();
     assert_eq!(templates.len(), 5);
     for template in templates {
-        // SFace's 128 values and MobileFaceNet's 512, each with a constant behind them.
+        // SFace has 128 values and MobileFaceNet 512. One constant follows the values of each.
         assert_eq!(template["embedding"].as_array().unwrap().len(), 642);
     }
 }
@@ -149,13 +149,13 @@ fn check_deletion(test_box: &TestBox, customer: &str, orders: usize) {
         traces.push(values.flat_map(|v| (v.as_f64().unwrap() as f32).to_le_bytes()).collect());
     }
     // A running box compacts its file in the background.
-    wait_until("no data of the customer in any file", || {
-        let is_left = |file: &std::path::PathBuf| {
-            // The file is missing for a moment if a compaction replaces it.
+    wait_until("deletion of the customer from all files", || {
+        let has_traces = |file: &std::path::PathBuf| {
+            // The file is missing for a moment while a compaction replaces it.
             let bytes = fs::read(file).unwrap_or_default();
             traces.iter().any(|trace| bytes.windows(trace.len()).any(|window| window == trace))
         };
-        (!files(&test_box.state_dir()).iter().any(is_left)).then_some(())
+        (!files(&test_box.state_dir()).iter().any(has_traces)).then_some(())
     });
 }
 
@@ -177,7 +177,7 @@ fn commands_work_with_and_without_running_box() {
     copy_state(&test_box.state_dir(), &copy);
     check_deletion(&test_box, customer, 4);
 
-    // Deletes the same customer from the copy, through the running box.
+    // The running box deletes the same customer from the copy.
     fs::remove_dir_all(test_box.state_dir()).unwrap();
     copy_state(&copy, &test_box.state_dir());
     fs::remove_dir_all(copy).unwrap();
@@ -191,7 +191,7 @@ fn commands_work_with_and_without_running_box() {
 }
 
 #[test]
-fn import_of_other_file_is_rejected_by_name() {
+fn import_with_unknown_extension_or_header_fails() {
     let test_box = TestBox::new(9, "/dev/video99");
     let file = test_box.path("orders.xls");
     fs::write(&file, "x").unwrap();
@@ -217,7 +217,7 @@ fn stopped_box_with_customer(broker: &Mosquitto) -> (TestBox, String) {
     (test_box, done["customer"]["id"].as_str().unwrap().to_owned())
 }
 
-/// Imports a file. Returns number and reason of each rejected line.
+/// Imports a file. Returns the number and the reason of each rejected line.
 fn rejected_lines(test_box: &TestBox, name: &str, content: &[u8]) -> Vec<(u64, String)> {
     let file = test_box.path(name);
     fs::write(&file, content).unwrap();
@@ -228,12 +228,15 @@ fn rejected_lines(test_box: &TestBox, name: &str, content: &[u8]) -> Vec<(u64, S
     rejected.iter().map(line).collect()
 }
 
-/// Asserts the numbers of rejected lines and parts of their reasons.
+/// Asserts the numbers of the rejected lines. Each reason must contain the expected part.
 #[track_caller]
 fn assert_reasons(rejected: &[(u64, String)], expected: &[(u64, &str)]) {
     assert_eq!(rejected.len(), expected.len(), "{rejected:?}");
     for ((line, reason), (number, part)) in rejected.iter().zip(expected) {
-        assert!(line == number && reason.contains(part), "line {line}: {reason}; not {part}");
+        assert!(
+            line == number && reason.contains(part),
+            "line {line}: {reason}; expected: {number}: {part}"
+        );
     }
 }
 
@@ -307,12 +310,12 @@ fn invalid_lines_are_rejected_with_reasons_and_others_stored() {
 }
 
 #[test]
-fn second_import_completes_killed_one() {
+fn second_import_completes_killed_import() {
     const ORDERS: usize = 6000;
     /// Number of orders that are written before the kill.
     const WRITTEN: usize = 2900;
-    /// Minimum number of orders that are stored before the kill: pipe and two buffers of 64 KiB each
-    /// contain about 500 orders, and the current batch up to 1,000.
+    /// Minimum number of orders that are stored before the kill. The pipe and two buffers, 64 KiB
+    /// each, contain about 500 orders, and the current batch contains up to 1,000.
     const STORED_MIN: u64 = 1000;
     let broker = Mosquitto::start();
     let (test_box, customer) = stopped_box_with_customer(&broker);
@@ -339,7 +342,7 @@ fn second_import_completes_killed_one() {
     thread::spawn(move || {
         let mut pipe = fs::File::options().write(true).open(pipe).unwrap();
         pipe.write_all(first_part.as_bytes()).unwrap();
-        // The pipe stays open, so the import waits for more.
+        // The pipe stays open, so the import waits for more lines.
         read.send(pipe).unwrap();
     });
     let _open = is_read.recv_timeout(TIMEOUT).expect("the import reads the pipe");
@@ -391,9 +394,9 @@ fn orders_are_corrected_voided_and_listed() {
         assert_eq!(added.code, Some(0), "{}", added.stderr);
         assert_contains(&added.stdout, &[message]);
     }
-    let refused = add(&order("V-5", 9, 0.5, 165, Some("V-1")));
-    assert_eq!(refused.code, Some(1), "{}", refused.stdout);
-    assert_contains(&refused.stderr, &["V-5", "V-1", "no order of this customer"]);
+    let failed = add(&order("V-5", 9, 0.5, 165, Some("V-1")));
+    assert_eq!(failed.code, Some(1), "{}", failed.stdout);
+    assert_contains(&failed.stderr, &["V-5", "V-1", "no order of this customer"]);
     assert_eq!(order_ids(&test_box, &customer), ["V-4", "V-3", "V-2"]);
 
     assert_eq!(test_box.run(["orders", "void", &customer, "V-4"]).code, Some(0));
@@ -439,8 +442,8 @@ fn catalogue_is_imported_listed_and_removed() {
     let table = test_box.run(["catalogue", "list"]).stdout;
     assert_contains(&table, &["Oat milk", "gluten", "Riesling", "age-restricted", "2 products"]);
     assert_eq!(test_box.run(["catalogue", "remove", "6001"]).code, Some(0));
-    let left = json_of(&test_box.run(["catalogue", "list", "--json"]), 0);
-    assert_eq!(left.as_array().unwrap().len(), 1);
+    let remaining = json_of(&test_box.run(["catalogue", "list", "--json"]), 0);
+    assert_eq!(remaining.as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -458,11 +461,14 @@ fn order_at_till_belongs_to_assigned_customer() {
         .to_string()
     };
 
-    assert_eq!(broker.refused_command("order", &basket("T2-1", 1)).0, "not_found");
+    assert_eq!(broker.command_error("order", &basket("T2-1", 1)).0, "not_found");
     for (buyer, order, day) in [("claim_code", "T2-1", 1), ("customer", "T2-2", 8)] {
         let value = if buyer == "customer" { id } else { code };
-        let here = broker.command("at-till", &json!({ buyer: value, "till": "2" }).to_string());
-        assert_eq!((&here["at_till"]["customer"], &here["at_till"]["till"]), (id, &json!("2")));
+        let assigned = broker.command("at-till", &json!({ buyer: value, "till": "2" }).to_string());
+        assert_eq!(
+            (&assigned["at_till"]["customer"], &assigned["at_till"]["till"]),
+            (id, &json!("2"))
+        );
         for added in [true, false] {
             let response = broker.command("order", &basket(order, day));
             assert_eq!(
@@ -470,7 +476,7 @@ fn order_at_till_belongs_to_assigned_customer() {
                 json!({ "order": { "id": order, "customer": id, "added": added } })
             );
         }
-        let (code, message) = broker.refused_command("order", &basket("T2-3", 9));
+        let (code, message) = broker.command_error("order", &basket("T2-3", 9));
         assert_eq!(code, "not_found", "{message}");
     }
 
@@ -491,11 +497,11 @@ fn order_at_till_belongs_to_assigned_customer() {
     let expected = json!({ "recommendations": true, "history": false, "allergens": ["gluten"] });
     let response = broker.command("preferences", &changes);
     assert_eq!(response, json!({ "preferences": { "customer": id, "preferences": expected } }));
-    assert_eq!(broker.refused_command("history", &history("time")).0, "switched_off");
+    assert_eq!(broker.command_error("history", &history("time")).0, "switched_off");
 
     let products = json!({ "products": [{ "sku": "4002", "name": "Oat milk 1 l" }] }).to_string();
-    let put = broker.command("catalogue", &products);
+    let response = broker.command("catalogue", &products);
     let expected = json!({ "added": 1, "changed": 0, "unchanged": 0, "removed": 0 });
-    assert_eq!(put, json!({ "catalogue": expected }));
+    assert_eq!(response, json!({ "catalogue": expected }));
     daemon.stop();
 }

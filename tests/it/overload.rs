@@ -15,15 +15,17 @@ const COMMANDS_PER_SECOND: u32 = 1000;
 /// Maximum growth of the resident memory.
 const MEMORY_GROWTH_MAX_KIB: u64 = 32 * 1024;
 
-/// Starts `mosquitto_pub`, which reads messages from its standard input.
-fn publisher(port: u16, topic: &str, more: &[&str]) -> Child {
+/// Starts `mosquitto_pub` with a pipe as its standard input.
+fn start_publisher(port: u16, topic: &str, arguments: &[&str]) -> Child {
     let mut command = Command::new("mosquitto_pub");
-    command.args(["-V", "5", "-h", "127.0.0.1", "-p", &port.to_string(), "-t", topic]).args(more);
+    command
+        .args(["-V", "5", "-h", "127.0.0.1", "-p", &port.to_string(), "-t", topic])
+        .args(arguments);
     command.stdin(Stdio::piped()).spawn().expect("install mosquitto-clients")
 }
 
 #[test]
-fn command_flood_is_refused_while_customers_are_greeted() {
+fn customers_are_greeted_during_command_flood() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();
     let (_entrance, daemon, done) = TestBox::with_customer(
@@ -35,43 +37,44 @@ fn command_flood_is_refused_while_customers_are_greeted() {
     subscriber.visit("left");
     let before = daemon.process.memory_kib();
 
-    // Valid commands, invalid JSON and wrong types, each with a response topic.
+    // The flood has valid commands, invalid JSON and wrong types, each with a response topic.
     let arguments = ["-D", "publish", "response-topic", "till/flooded", "-l"];
-    let mut flood = publisher(broker.port, "instored/entrance/cmd/present", &arguments);
+    let mut flood = start_publisher(broker.port, "instored/entrance/cmd/present", &arguments);
     let pipe = flood.stdin.as_mut().expect("stdin is piped");
     let start = Instant::now();
     for sent in 0..FLOOD_SECONDS * COMMANDS_PER_SECOND {
         let line = ["{}", "{", "[1]", "{\"customer\":7}"][sent as usize % 4];
         writeln!(pipe, "{line}").expect("mosquitto_pub reads lines");
-        // The rate of the flood; nothing is waited for.
+        // Keeps the rate of the flood, without waiting for responses.
         let due = Duration::from_secs(1) * sent / COMMANDS_PER_SECOND;
         std::thread::sleep(due.saturating_sub(start.elapsed()));
         if sent == 5 * COMMANDS_PER_SECOND {
-            // A till is served during the flood.
+            // The box still executes a till's valid command.
             let assignment = json!({ "claim_code": done["claim_code"], "till": "1" });
             assert_eq!(broker.command("at-till", &assignment.to_string())["at_till"]["till"], "1");
         }
     }
     assert!(flood.wait_with_output().expect("mosquitto_pub ends").status.success());
 
-    // One message of 10 MiB, and 200 topics of unknown commands.
+    // One message of 10 MiB and 200 unknown commands follow.
     let folder = tempfile::tempdir().unwrap();
     let large = folder.path().join("large");
     std::fs::write(&large, vec![b' '; 10 << 20]).unwrap();
     let large = large.to_str().unwrap();
     let mut large_message =
-        publisher(broker.port, "instored/entrance/cmd/order", &["-q", "1", "-f", large]);
+        start_publisher(broker.port, "instored/entrance/cmd/order", &["-q", "1", "-f", large]);
     large_message.wait().unwrap();
     for number in 0..200 {
         let topic = format!("instored/entrance/cmd/{number}-{}", "x".repeat(200));
-        publisher(broker.port, &topic, &["-m", "{}"]).wait().unwrap();
+        start_publisher(broker.port, &topic, &["-m", "{}"]).wait().unwrap();
     }
 
     subscriber.visit("arrived");
     let expected = u64::from((FLOOD_SECONDS - 2) * COMMANDS_PER_SECOND);
-    let state = subscriber.state("refusals", |s| s["refused_commands"].as_u64() > Some(expected));
+    let state =
+        subscriber.state("rejected commands", |s| s["refused_commands"].as_u64() > Some(expected));
     println!(
-        "refused: {} of {}",
+        "rejected commands: {} of {}",
         state["refused_commands"],
         FLOOD_SECONDS * COMMANDS_PER_SECOND + 201
     );

@@ -13,7 +13,7 @@ const NAME: &str = "Zacharias Quillfeather";
 /// SKU and name of the bought products.
 const LINES: [(&str, &str); 2] = [("sku-7731", "Quince jelly"), ("sku-7732", "Gooseberry curd")];
 
-/// Returns parts of a template in the forms in which it could appear: as text and as bytes.
+/// Returns parts of a template, encoded as text and as bytes.
 fn encodings(template: &Value) -> Vec<Vec<u8>> {
     let values: Vec<_> =
         template["embedding"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
@@ -31,14 +31,14 @@ fn contains(text: &str, bytes: &[u8]) -> bool {
     text.as_bytes().windows(bytes.len()).any(|window| window == bytes)
 }
 
-/// Records of a session in which a customer does everything that they can do.
+/// Output of a session in which a customer performs every possible action.
 struct Session {
     log: String,
     /// Messages of the box.
     messages: Vec<Message>,
     customer: String,
     claim_code: String,
-    /// Export of the customer's data, before they are deleted.
+    /// Export of the customer's data, made before the deletion.
     export: Value,
 }
 
@@ -74,7 +74,7 @@ fn run_session(environment: &[(&str, &str)]) -> Session {
 fn trace_log_contains_no_name_face_score_or_purchase() {
     let Session { log, messages, customer, claim_code, export } =
         run_session(&[("INSTORED_LOG", "trace")]);
-    assert!(log.contains("DEBUG") && log.contains(&customer), "the log has trace level");
+    assert!(log.contains("DEBUG") && log.contains(&customer), "the log does not have trace level");
 
     let templates: Vec<_> =
         export["templates"].as_array().unwrap().iter().flat_map(encodings).collect();
@@ -124,13 +124,13 @@ fn crash_leaves_no_core_dump() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();
     let test_box = TestBox::with_visitor(&broker);
-    let mut other = Command::new("sh");
-    other.args(["-c", "echo running && exec sleep 600"]);
-    let mut other = start_with_core_dumps(&test_box.path(""), &other);
-    other.stdout.wait_for("running");
-    assert!(other.crash(), "no program dumps core here, so the test proves nothing: see core(5)");
+    let mut reference = Command::new("sh");
+    reference.args(["-c", "echo running && exec sleep 600"]);
+    let mut reference = start_with_core_dumps(&test_box.path(""), &reference);
+    reference.stdout.wait_for("running");
+    assert!(reference.crash(), "no program dumps core on this machine: see core(5)");
 
     let mut daemon = start_with_core_dumps(&test_box.path(""), &test_box.command(["run"]));
     subscriber.state("streaming", |s| s["camera"] == "streaming");
-    assert!(!daemon.crash());
+    assert!(!daemon.crash(), "the box dumped core");
 }

@@ -8,15 +8,15 @@ use crate::support::assert_contains;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::test_box::TestBox;
 
-/// Flips a bit of the vault's file, at one position after the other, until `vault verify` reports a
-/// template. Returns the reported fault. All records are encrypted, so the position of a template
-/// cannot be found otherwise.
+/// Flips one bit of the vault's file, at each position in turn, until `vault verify` reports a
+/// template. Returns the reported fault. The position of a template is unknown, because all records
+/// are encrypted.
 fn corrupt_template(test_box: &TestBox) -> String {
     let file = test_box.vault();
-    let whole = fs::read(&file).unwrap();
-    for at in (0..whole.len()).step_by(700) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x10;
+    let intact = fs::read(&file).unwrap();
+    for position in (0..intact.len()).step_by(700) {
+        let mut bytes = intact.clone();
+        bytes[position] ^= 0x10;
         fs::write(&file, &bytes).unwrap();
         let verified = test_box.run(["vault", "verify", "--json"]);
         let Ok(found) = serde_json::from_str::<Value>(&verified.stdout) else { continue };
@@ -25,11 +25,11 @@ fn corrupt_template(test_box: &TestBox) -> String {
             return fault.to_owned();
         }
     }
-    panic!("no position in {} bytes belongs to a template", whole.len());
+    panic!("no position in {} bytes belongs to a template", intact.len());
 }
 
 #[test]
-fn changed_template_is_rejected_and_others_recognise() {
+fn changed_template_is_rejected_and_others_still_match() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();
     let (test_box, daemon, done) = TestBox::with_customer(&broker, &mut subscriber, &[]);

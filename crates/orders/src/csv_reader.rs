@@ -10,7 +10,7 @@ use instored_domain::excerpt;
 use super::ImportError;
 use super::record_reader::{RecordReader, utf8};
 
-/// Maximum length of a field, in bytes. Every valid text is shorter.
+/// Maximum length of a field, in bytes. All valid fields are shorter.
 const MAX_FIELD_BYTES: usize = 1024;
 
 /// Index of a column in each record, or `None` if the file does not have the column.
@@ -25,26 +25,27 @@ pub(super) struct CsvReader<R> {
     reader: RecordReader<R>,
     splitter: Splitter,
     /// Number of columns of the header.
-    width: usize,
+    column_count: usize,
 }
 
 /// A record of a CSV file.
 pub(super) struct Record<'a> {
     /// Number of the record's first line.
     pub(super) line: u64,
-    /// The reason if the whole record is invalid.
+    /// The reason why the whole record is invalid, if it is.
     error: Option<String>,
     fields: Fields<'a>,
     /// Number of complete fields. The last field of a truncated record is not complete.
-    complete: usize,
+    complete_count: usize,
 }
 
 impl<R: BufRead> CsvReader<R> {
-    /// Reads the header, from which `take` takes the known columns. Errors list the names of the
-    /// columns, `names`.
+    /// Reads the header. `take` removes the known columns from it. An error message lists `names`,
+    /// the names of the columns.
     ///
     /// # Errors
-    /// If the header cannot be read, names a column twice or has an unknown column.
+    /// If the header cannot be read, names a column twice, has an unknown column or lacks a
+    /// required one.
     pub(super) fn new<C>(
         input: R,
         names: &'static str,
@@ -56,12 +57,12 @@ impl<R: BufRead> CsvReader<R> {
         let line = reader.next_record()?.filter(|line| line.error.is_none());
         let line = line.ok_or_else(|| header_error("cannot be read".to_owned()))?;
         let fields = splitter.split(&line.bytes);
-        let width = fields.ends.len();
+        let column_count = fields.ends.len();
         let mut header = Header::new(&fields).map_err(header_error)?;
         let columns = take(&mut header).map_err(header_error)?;
         match header.0.keys().min() {
             Some(name) => Err(header_error(format!("has an unknown column `{}`", excerpt(name)))),
-            None => Ok((Self { reader, splitter, width }, columns)),
+            None => Ok((Self { reader, splitter, column_count }, columns)),
         }
     }
 
@@ -72,12 +73,13 @@ impl<R: BufRead> CsvReader<R> {
     pub(super) fn next_record(&mut self) -> io::Result<Option<Record<'_>>> {
         let Some(line) = self.reader.next_record()? else { return Ok(None) };
         let fields = self.splitter.split(&line.bytes);
-        let (count, width) = (fields.ends.len(), self.width);
+        let (count, expected) = (fields.ends.len(), self.column_count);
         let error = line.error.map(str::to_owned).or_else(|| {
-            (count != width).then(|| format!("has {count} columns, the header {width}"))
+            (count != expected)
+                .then(|| format!("has {count} columns, but the header has {expected}"))
         });
-        let complete = count.saturating_sub(line.error.is_some().into());
-        Ok(Some(Record { line: line.number, error, fields, complete }))
+        let complete_count = count.saturating_sub(line.error.is_some().into());
+        Ok(Some(Record { line: line.number, error, fields, complete_count }))
     }
 }
 
@@ -93,10 +95,10 @@ impl Header {
         Ok(Self(columns))
     }
 
-    /// Takes a required column.
+    /// Removes and returns a required column.
     ///
     /// # Errors
-    /// If the header does not name it.
+    /// If the header lacks the column.
     pub(super) fn required(&mut self, name: &str) -> Result<Column, String> {
         match self.optional(name) {
             Column(None) => Err(format!("lacks `{name}`")),
@@ -104,7 +106,7 @@ impl Header {
         }
     }
 
-    /// Takes an optional column.
+    /// Removes and returns an optional column.
     pub(super) fn optional(&mut self, name: &str) -> Column {
         Column(self.0.remove(name))
     }
@@ -114,17 +116,19 @@ impl Record<'_> {
     /// Rejects a record that is invalid as a whole.
     ///
     /// # Errors
-    /// The reason.
+    /// If the whole record is invalid. The error is the reason.
     pub(super) fn check(&self) -> Result<(), String> {
         self.error.clone().map_or(Ok(()), Err)
     }
 
-    /// Returns a field without surrounding spaces, empty if the record does not have the column.
+    /// Returns a field without surrounding spaces. The field is empty if the file lacks the column.
     ///
     /// # Errors
     /// If the field is not UTF-8 or longer than [`MAX_FIELD_BYTES`].
     pub(super) fn text(&self, column: Column) -> Result<&str, String> {
-        let Some(index) = column.0.filter(|index| *index < self.complete) else { return Ok("") };
+        let Some(index) = column.0.filter(|index| *index < self.complete_count) else {
+            return Ok("");
+        };
         match self.fields.get(index) {
             field if field.len() > MAX_FIELD_BYTES => {
                 Err(format!("has a field longer than {MAX_FIELD_BYTES} bytes"))
@@ -133,29 +137,29 @@ impl Record<'_> {
         }
     }
 
-    /// Returns a field like [`text`](Self::text), or `None` if it is empty.
+    /// Returns a field without surrounding spaces, or `None` if it is empty.
     ///
     /// # Errors
-    /// Those of [`text`](Self::text).
+    /// Same as [`text`](Self::text).
     pub(super) fn optional_text(&self, column: Column) -> Result<Option<String>, String> {
         let text = self.text(column)?;
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }
 
-    /// Parses a field; errors name the expected value.
+    /// Parses a field. An error message names the `expected` kind of value.
     ///
     /// # Errors
     /// If the field is invalid.
-    pub(super) fn parsed<T: FromStr>(&self, column: Column, expected: &str) -> Result<T, String> {
+    pub(super) fn parse<T: FromStr>(&self, column: Column, expected: &str) -> Result<T, String> {
         let text = self.text(column)?;
         text.parse().map_err(|_| format!("`{}` is not a {expected}", excerpt(text)))
     }
 
-    /// Parses a field like [`parsed`](Self::parsed), or returns `None` if it is empty.
+    /// Parses a field, or returns `None` if it is empty.
     ///
     /// # Errors
     /// If the field is neither empty nor valid.
-    pub(super) fn optional<T: FromStr>(
+    pub(super) fn parse_optional<T: FromStr>(
         &self,
         column: Column,
         expected: &str,
@@ -163,7 +167,7 @@ impl Record<'_> {
         if self.text(column)?.is_empty() {
             Ok(None)
         } else {
-            self.parsed(column, expected).map(Some)
+            self.parse(column, expected).map(Some)
         }
     }
 
@@ -171,12 +175,12 @@ impl Record<'_> {
     ///
     /// # Errors
     /// If the field is neither empty nor a boolean.
-    pub(super) fn boolean(&self, column: Column, default: bool) -> Result<bool, String> {
+    pub(super) fn parse_boolean(&self, column: Column, default: bool) -> Result<bool, String> {
         match self.text(column)?.to_ascii_lowercase().as_str() {
             "" => Ok(default),
             "true" | "yes" | "1" => Ok(true),
             "false" | "no" | "0" => Ok(false),
-            other => Err(format!("`{}` is neither `true` nor `false`", excerpt(other))),
+            text => Err(format!("`{}` is neither `true` nor `false`", excerpt(text))),
         }
     }
 }
@@ -188,7 +192,7 @@ struct Splitter {
     ends: Vec<usize>,
 }
 
-/// The fields of a record: their concatenated bytes and the end of each.
+/// The fields of a record: their concatenated bytes, and the end of each field in these bytes.
 struct Fields<'a> {
     bytes: &'a [u8],
     ends: &'a [usize],
@@ -196,7 +200,7 @@ struct Fields<'a> {
 
 impl Default for Splitter {
     fn default() -> Self {
-        // The record reader has split the lines, so that a remaining carriage return is content.
+        // The record reader has removed the line ends. Remaining carriage returns are content.
         let reader = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
         Self { reader, bytes: Vec::new(), ends: Vec::new() }
     }
@@ -205,21 +209,21 @@ impl Default for Splitter {
 impl Splitter {
     fn split(&mut self, record: &[u8]) -> Fields<'_> {
         self.reader.reset();
-        // The fields are not longer than the record, and there is one more field than commas. The
-        // reader needs one more element in `ends`.
+        // The fields together are not longer than the record, and there are at most `commas` + 1
+        // fields. The reader needs one more element in `ends`.
         let commas = record.iter().filter(|byte| **byte == b',').count();
         self.bytes.resize(record.len(), 0);
         self.ends.resize(commas + 2, 0);
-        let (_, _, _, ended) = self.reader.read_record(record, &mut self.bytes, &mut self.ends);
+        let (_, _, _, count) = self.reader.read_record(record, &mut self.bytes, &mut self.ends);
         // An empty input ends the last field.
-        let (_, _, _, last) = self.reader.read_record(&[], &mut [], &mut self.ends[ended..]);
-        Fields { bytes: &self.bytes, ends: &self.ends[..ended + last] }
+        let (_, _, _, last) = self.reader.read_record(&[], &mut [], &mut self.ends[count..]);
+        Fields { bytes: &self.bytes, ends: &self.ends[..count + last] }
     }
 }
 
 impl Fields<'_> {
     fn get(&self, index: usize) -> &[u8] {
-        let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let start = index.checked_sub(1).map_or(0, |previous| self.ends[previous]);
         self.bytes[start..self.ends[index]].trim_ascii()
     }
 }
@@ -242,12 +246,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_are_those_of_the_csv_crate(text in "[\",\na]{0,40}") {
+        fn random_text_has_same_records_as_in_csv_crate(text in "[\",\na]{0,40}") {
             let mut reader = RecordReader::new(text.as_bytes());
             let mut splitter = Splitter::default();
             let mut records = Vec::new();
             while let Some(record) = reader.next_record().unwrap() {
-                // The reader resumes after an unclosed quote, unlike the csv crate.
+                // The csv crate reads everything after an unclosed quote as one field.
                 prop_assume!(record.error.is_none());
                 let fields = splitter.split(&record.bytes);
                 let texts = (0..fields.ends.len()).map(|i| utf8(fields.get(i)).unwrap().to_owned());

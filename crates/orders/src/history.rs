@@ -1,7 +1,7 @@
 //! Purchase history of a customer: by time, by product, or as products to buy again.
 //!
-//! Days are calendar days in the time zone of the purchase, so that a night in which the clocks
-//! change counts as one night.
+//! Days are calendar days in the time zone of the purchase. A change between summer and winter time
+//! therefore does not change the number of days.
 
 #[cfg(test)]
 mod tests;
@@ -41,7 +41,7 @@ pub fn history_page(
         }
         HistoryView::Repeats => {
             let all = purchases(&orders);
-            let mut repeats: Vec<_> = all.iter().filter_map(|p| p.repeats(now)).collect();
+            let mut repeats: Vec<_> = all.iter().filter_map(|p| p.repeated_product(now)).collect();
             repeats.sort_by(|a, b| {
                 let order = |p: &RepeatedProduct| Reverse((p.orders, p.last.timestamp()));
                 (order(a), &a.sku, a.unit).cmp(&(order(b), &b.sku, b.unit))
@@ -58,16 +58,16 @@ struct Purchases<'a> {
     name: &'a str,
     unit: Unit,
     currency: Currency,
-    /// Total quantity, less what void lines reversed.
+    /// Sum of the quantities. Void lines count as negative.
     quantity: Quantity,
-    /// Total amount in minor units, less what void lines reversed.
+    /// Sum of the amounts, in minor units. Void lines count as negative.
     spent: i64,
-    /// Time and quantity of each purchase, newest first. Orders that reverse their whole quantity
-    /// are absent.
+    /// Time and quantity of each purchase, newest first. Orders whose quantity is 0 after void
+    /// lines are left out.
     bought: Vec<(&'a Zoned, Quantity)>,
 }
 
-/// Groups `orders`, newest first, by product.
+/// Groups orders by product. `orders` must be sorted, the newest first.
 fn purchases(orders: &[Order]) -> Vec<Purchases<'_>> {
     let mut indices = HashMap::new();
     let mut all: Vec<Purchases<'_>> = Vec::new();
@@ -87,7 +87,7 @@ fn purchases(orders: &[Order]) -> Vec<Purchases<'_>> {
                     bought: Vec::new(),
                 });
             }
-            // Validated orders do not saturate these sums.
+            // The limits of valid orders prevent saturation.
             all[index].quantity = all[index].quantity.saturating_add(line.quantity);
             all[index].spent = all[index].spent.saturating_add(line.amount());
             let quantity = quantities.entry(index).or_default();
@@ -99,13 +99,13 @@ fn purchases(orders: &[Order]) -> Vec<Purchases<'_>> {
             }
         }
     }
-    // Discounts and returned deposits are not purchases.
+    // Products with void lines only, such as discounts and returned deposits, are not purchases.
     all.retain(|product| !product.bought.is_empty());
     all
 }
 
 impl Purchases<'_> {
-    fn orders(&self) -> u32 {
+    fn order_count(&self) -> u32 {
         u32::try_from(self.bought.len()).unwrap_or(u32::MAX)
     }
 
@@ -113,7 +113,7 @@ impl Purchases<'_> {
         PurchasedProduct {
             sku: self.sku.to_owned(),
             name: self.name.to_owned(),
-            orders: self.orders(),
+            orders: self.order_count(),
             quantity: self.quantity.normalize(),
             unit: self.unit,
             spent: self.spent,
@@ -123,8 +123,9 @@ impl Purchases<'_> {
         }
     }
 
-    /// Returns the product with its usual quantity and interval, or `None` if it was bought once.
-    fn repeats(&self, now: Timestamp) -> Option<RepeatedProduct> {
+    /// Returns the product with its usual quantity and interval, or `None` if it was bought only
+    /// once.
+    fn repeated_product(&self, now: Timestamp) -> Option<RepeatedProduct> {
         let [(last, _), _, ..] = self.bought[..] else { return None };
         let mut quantities: Vec<_> = self.bought.iter().map(|(_, quantity)| *quantity).collect();
         let mut days: Vec<Date> = self.bought.iter().map(|(at, _)| at.date()).collect();
@@ -135,7 +136,7 @@ impl Purchases<'_> {
         Some(RepeatedProduct {
             sku: self.sku.to_owned(),
             name: self.name.to_owned(),
-            orders: self.orders(),
+            orders: self.order_count(),
             quantity: medians(&mut quantities)?.0.normalize(),
             unit: self.unit,
             last: last.clone(),
@@ -149,7 +150,7 @@ fn days_between(earlier: Date, later: Date) -> i32 {
     (later - earlier).get_days()
 }
 
-/// Returns a page of all `entries`, which `wrap` turns into the entries of the view.
+/// Returns a page of `entries`. `wrap` converts the entries of the page to those of the view.
 fn paginate<T>(
     customer: CustomerId,
     page: Page,

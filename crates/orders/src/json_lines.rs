@@ -6,7 +6,7 @@ use instored_domain::OrderError;
 use serde::de::DeserializeOwned;
 
 use super::record_reader::RecordReader;
-use super::{NextEntry, entry};
+use super::{NextEntry, to_entry};
 
 /// Returns a function that reads the next entry and validates it with `check`.
 pub(super) fn read<T: DeserializeOwned>(
@@ -20,13 +20,13 @@ pub(super) fn read<T: DeserializeOwned>(
             check(&value).map_err(|e| e.to_string())?;
             Ok(value)
         });
-        Ok(Some(entry(value, line.number)))
+        Ok(Some(to_entry(value, line.number)))
     }
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|e| {
-        // serde_json counts lines within its text, which is a single line here.
+        // The message ends with a line number within `text`, which is always 1.
         let error = e.to_string();
         let error = error.split(" at line ").next().unwrap_or_default();
         format!("is not valid: {error}, at column {}", e.column())

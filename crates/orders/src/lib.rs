@@ -9,7 +9,7 @@
 //! | `history` | a customer's purchase history |
 //!
 //! Rules:
-//! 1. A file of any size is read in bounded memory; entries are returned while it is being read.
+//! 1. Entries are returned while the file is being read, so the whole file is never in memory.
 //! 2. An invalid line is reported with its number and reason, and the import continues.
 //! 3. An order is imported with all its lines or not at all.
 //! 4. Amounts are whole minor units and quantities are decimals, so that sums are exact.
@@ -41,8 +41,8 @@ pub enum Format {
     ///
     /// Orders have one line item per record, with the columns `customer`, `order`, `placed`,
     /// `currency`, `sku`, `name`, `quantity` and `unit_price` (in minor units), and optionally
-    /// `unit`, `void`, `total`, `till` and `replaces`. Records of different orders may be mixed
-    /// within a distance of [`MAX_LINE_DISTANCE`].
+    /// `unit`, `void`, `total`, `till` and `replaces`. Records of different orders may be mixed:
+    /// two successive records of an order may be [`MAX_LINE_DISTANCE`] lines apart.
     ///
     /// Products have the columns `sku` and `name`, and optionally `category`, `available`,
     /// `age_restricted` and `allergens`.
@@ -62,8 +62,8 @@ impl Format {
     }
 }
 
-/// Maximum distance between two lines of an order in a CSV file. At most as many lines are kept in
-/// memory.
+/// Maximum distance between two successive lines of an order in a CSV file, in lines. An order
+/// stays in memory until the reader is this far past its last line.
 pub const MAX_LINE_DISTANCE: u64 = 10_000;
 
 /// An entry of a file.
@@ -80,7 +80,7 @@ pub enum Entry<T> {
 pub struct RejectedLine {
     /// Number of the line, from 1.
     pub line: u64,
-    /// The reason, a predicate with the line as its subject.
+    /// The reason, such as "is not UTF-8; save the file as UTF-8".
     pub reason: String,
 }
 
@@ -91,11 +91,11 @@ pub struct RejectedLine {
 pub enum ImportError {
     #[error("the file could not be read: {0}")]
     Read(#[from] io::Error),
-    #[error("the header {error}; it has to name {columns}")]
+    #[error("the header {error}; required columns: {columns}")]
     Header { error: String, columns: &'static str },
     #[error(
-        "line {line} belongs to order `{order}`, whose other lines are more than \
-         {MAX_LINE_DISTANCE} lines before; sort the file by the order's id"
+        "line {line} belongs to order `{order}`, but the order's previous line is more than \
+         {MAX_LINE_DISTANCE} lines before it; sort the file by the order's id"
     )]
     Scattered { line: u64, order: OrderId },
 }
@@ -114,8 +114,8 @@ pub type Entries<'a, T> = Box<dyn Iterator<Item = Result<Entry<T>, ImportError>>
 
 /// Reads a file of orders.
 ///
-/// Memory is bounded by [`MAX_LINE_DISTANCE`] lines of at most 64 KiB. A CSV file needs 16 more
-/// bytes per order, to detect lines that are too far apart.
+/// A line has at most 64 KiB. Orders of a CSV file stay in memory until [`MAX_LINE_DISTANCE`] lines
+/// after their last line. Each closed order needs 16 bytes, to detect lines that are too far apart.
 ///
 /// If one line of an order is invalid, the whole order is rejected: an incomplete basket would
 /// falsify the history.
@@ -166,8 +166,8 @@ fn until_error<'a, T: 'a>(mut next: impl FnMut() -> NextEntry<T> + 'a) -> Entrie
     }))
 }
 
-/// Turns the validation result of the entry that starts at `line` into an entry.
-fn entry<T>(value: Result<T, String>, line: u64) -> Entry<T> {
+/// Converts the validation result of the value at `line` into an entry.
+fn to_entry<T>(value: Result<T, String>, line: u64) -> Entry<T> {
     match value {
         Ok(value) => Entry::Accepted(value, vec![line]),
         Err(reason) => Entry::Rejected(RejectedLine { line, reason }),

@@ -6,7 +6,7 @@ use std::io::BufRead;
 
 use instored_domain::{LineItem, MAX_ORDER_LINES, Order, OrderError, OrderId};
 
-use super::order_csv::{self, OrderHead, Row};
+use super::order_csv::{self, OrderHead, ParsedRecord};
 use super::{Entry, ImportError, MAX_LINE_DISTANCE, NextEntry, OrderRules, RejectedLine};
 
 /// Reads the header and returns a function that reads the next order or rejected line.
@@ -26,8 +26,8 @@ pub(super) fn read(
             }
             match reader.next_record()? {
                 Some(record) => {
-                    let row = columns.row(&record);
-                    assembler.add(columns.order_id(&record), record.line, row)?;
+                    let parsed = columns.parse(&record);
+                    assembler.add(columns.order_id(&record), record.line, parsed)?;
                 }
                 None if assembler.open.is_empty() => return Ok(None),
                 None => assembler.close_before(u64::MAX),
@@ -36,27 +36,28 @@ pub(super) fn read(
     })
 }
 
-/// The orders of which more lines may follow. An order is closed [`MAX_LINE_DISTANCE`] lines after
-/// its last one.
+/// Assembler of orders from lines. An order is open while more of its lines may follow; it is
+/// closed [`MAX_LINE_DISTANCE`] lines after its last line.
 struct OrderAssembler {
     rules: OrderRules,
     open: HashMap<OrderId, PartialOrder>,
-    /// Ids of the open orders by their last line.
+    /// Ids of the open orders by the number of their last line.
     by_last_line: BTreeMap<u64, OrderId>,
     /// Hashes of the ids of the closed orders.
     closed: HashSet<u64>,
     hasher: RandomState,
+    /// Entries that the reader has not returned yet.
     ready: VecDeque<Entry<Order>>,
 }
 
-/// An order of which some lines have been read.
+/// An open order, with the lines read so far.
 #[derive(Default)]
 struct PartialOrder {
     head: Option<OrderHead>,
     items: Vec<LineItem>,
     /// Numbers of the valid lines.
     lines: Vec<u64>,
-    /// Number of the first invalid line. The order is then rejected, and keeps no other data.
+    /// Number of the first invalid line, if any. Such an order is rejected and keeps no other data.
     invalid_line: Option<u64>,
     last_line: u64,
 }
@@ -73,17 +74,18 @@ impl OrderAssembler {
         }
     }
 
+    /// Adds a record to its order. An invalid record rejects the whole order.
     fn add(
         &mut self,
         order: Result<OrderId, String>,
         line: u64,
-        row: Result<Row, String>,
+        record: Result<ParsedRecord, String>,
     ) -> Result<(), ImportError> {
         self.close_before(line.saturating_sub(MAX_LINE_DISTANCE));
         let id = match order {
             Ok(id) => id,
             Err(reason) => {
-                self.reject(line, row.err().unwrap_or(reason));
+                self.reject(line, record.err().unwrap_or(reason));
                 return Ok(());
             }
         };
@@ -94,15 +96,15 @@ impl OrderAssembler {
         self.by_last_line.remove(&order.last_line);
         self.by_last_line.insert(line, id.clone());
         order.last_line = line;
-        let added = row.and_then(|row| match order.invalid_line {
-            Some(invalid) => Err(belongs_to_order(&id, &incomplete(invalid))),
-            None => order.add(row, line),
+        let added = record.and_then(|record| match order.invalid_line {
+            Some(invalid) => Err(belongs_to_order(&id, &incomplete_order(invalid))),
+            None => order.add(record, line),
         });
         if let Err(reason) = added {
             let invalid = *order.invalid_line.get_or_insert(line);
             let rejected = PartialOrder::rejected(invalid, line);
             let PartialOrder { lines, .. } = std::mem::replace(order, rejected);
-            self.reject_all(&id, &lines, &incomplete(invalid));
+            self.reject_all(&id, &lines, &incomplete_order(invalid));
             self.reject(line, reason);
         }
         Ok(())
@@ -115,7 +117,7 @@ impl OrderAssembler {
             self.closed.insert(self.hasher.hash_one(&id));
             let Some(order) = self.open.remove(&id) else { continue };
             let lines = order.lines.clone();
-            match order.finish(id.clone(), self.rules) {
+            match order.into_order(id.clone(), self.rules) {
                 None => {}
                 Some(Ok(order)) => self.ready.push_back(Entry::Accepted(order, lines)),
                 Some(Err(error)) => self.reject_all(&id, &lines, &error.to_string()),
@@ -140,26 +142,27 @@ impl PartialOrder {
         Self { invalid_line: Some(invalid_line), last_line, ..Self::default() }
     }
 
-    fn add(&mut self, row: Row, line: u64) -> Result<(), String> {
+    fn add(&mut self, record: ParsedRecord, line: u64) -> Result<(), String> {
         if let (Some(head), Some(first)) = (&self.head, self.lines.first())
-            && *head != row.head
+            && *head != record.head
         {
             return Err(format!(
                 "differs from line {first} of the same order in customer, time, currency, total, \
-                 till or replaced order; an id names one order alone"
+                 till or replaced order; give each order an id of its own"
             ));
         }
         if self.items.len() == MAX_ORDER_LINES {
             return Err(OrderError::TooManyLines.to_string());
         }
-        self.head.get_or_insert(row.head);
-        self.items.extend(row.item);
+        self.head.get_or_insert(record.head);
+        self.items.extend(record.item);
         self.lines.push(line);
         Ok(())
     }
 
-    /// Validates the complete order. Returns `None` if it was rejected because of a line.
-    fn finish(self, id: OrderId, rules: OrderRules) -> Option<Result<Order, OrderError>> {
+    /// Builds and validates the complete order. Returns `None` if an invalid line has already
+    /// rejected the order.
+    fn into_order(self, id: OrderId, rules: OrderRules) -> Option<Result<Order, OrderError>> {
         let OrderHead { customer, placed, currency, total, till, replaces } = self.head?;
         let lines = self.items;
         let mut order = Order { id, customer, placed, currency, lines, total: 0, till, replaces };
@@ -172,6 +175,6 @@ fn belongs_to_order(id: &OrderId, reason: &str) -> String {
     format!("belongs to order `{id}`: {reason}")
 }
 
-fn incomplete(invalid_line: u64) -> String {
+fn incomplete_order(invalid_line: u64) -> String {
     format!("line {invalid_line} is invalid, and an incomplete basket would falsify the history")
 }

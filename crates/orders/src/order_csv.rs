@@ -1,4 +1,4 @@
-//! Records of a CSV file of orders: each has the data of its order and one line item.
+//! Records of a CSV file of orders. Each record has the data of its order and one line item.
 
 use std::io::BufRead;
 
@@ -10,9 +10,9 @@ use jiff::Zoned;
 use super::ImportError;
 use super::csv_reader::{Column, CsvReader, Header, Record};
 
-/// The columns, for error messages.
-const COLUMNS: &str = "customer, order, placed, currency, sku, name, quantity, unit_price and, if \
-                       known, unit, void, total, till, replaces";
+/// Names of the columns, for error messages.
+const COLUMNS: &str = "customer, order, placed, currency, sku, name, quantity, unit_price; optional \
+                       columns: unit, void, total, till, replaces";
 
 pub(super) struct OrderColumns {
     customer: Column,
@@ -30,10 +30,10 @@ pub(super) struct OrderColumns {
     replaces: Column,
 }
 
-/// The content of a record.
-pub(super) struct Row {
+/// Parsed record.
+pub(super) struct ParsedRecord {
     pub(super) head: OrderHead,
-    /// The line item; absent in the only record of an order that voids another one.
+    /// The line item. It is absent in an order that voids another one.
     pub(super) item: Option<LineItem>,
 }
 
@@ -85,27 +85,27 @@ impl OrderColumns {
     /// Parses and validates a record.
     ///
     /// # Errors
-    /// The first rule that the record violates.
-    pub(super) fn row(&self, record: &Record<'_>) -> Result<Row, String> {
+    /// If the record violates a rule. The error names the first violated rule.
+    pub(super) fn parse(&self, record: &Record<'_>) -> Result<ParsedRecord, String> {
         record.check()?;
         let head = self.head(record)?;
         let fields = [self.sku, self.name, self.quantity, self.unit_price];
         let is_empty = |column: &Column| record.text(*column).is_ok_and(str::is_empty);
         if head.replaces.is_some() && fields.iter().all(is_empty) {
-            return Ok(Row { head, item: None });
+            return Ok(ParsedRecord { head, item: None });
         }
         let item = self.item(record)?;
         item.check().map_err(|e| e.to_string())?;
-        Ok(Row { head, item: Some(item) })
+        Ok(ParsedRecord { head, item: Some(item) })
     }
 
     fn head(&self, record: &Record<'_>) -> Result<OrderHead, String> {
         let message = |e: OrderError| e.to_string();
         Ok(OrderHead {
-            customer: record.parsed(self.customer, "customer id")?,
+            customer: record.parse(self.customer, "customer id")?,
             placed: parse_order_time(record.text(self.placed)?).map_err(message)?,
             currency: record.text(self.currency)?.parse().map_err(message)?,
-            total: record.optional(self.total, "total in whole minor units")?,
+            total: record.parse_optional(self.total, "total in whole minor units")?,
             till: record.optional_text(self.till)?,
             replaces: record.optional_text(self.replaces)?.map(OrderId),
         })
@@ -115,10 +115,10 @@ impl OrderColumns {
         Ok(LineItem {
             sku: record.text(self.sku)?.to_owned(),
             name: record.text(self.name)?.to_owned(),
-            quantity: record.parsed::<Quantity>(self.quantity, "quantity")?,
+            quantity: record.parse::<Quantity>(self.quantity, "quantity")?,
             unit: record.text(self.unit)?.parse::<Unit>().map_err(|e| e.to_string())?,
-            unit_price: record.parsed(self.unit_price, "price in whole minor units")?,
-            is_void: record.boolean(self.void, false)?,
+            unit_price: record.parse(self.unit_price, "price in whole minor units")?,
+            is_void: record.parse_boolean(self.void, false)?,
         })
     }
 }

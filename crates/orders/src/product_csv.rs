@@ -5,10 +5,10 @@ use std::io::BufRead;
 use instored_domain::{Allergen, OrderError, Product};
 
 use super::csv_reader::{Column, CsvReader, Header, Record};
-use super::{ImportError, NextEntry, entry};
+use super::{ImportError, NextEntry, to_entry};
 
-/// The columns, for error messages.
-const COLUMNS: &str = "sku, name and, if known, category, available, age_restricted, allergens";
+/// Names of the columns, for error messages.
+const COLUMNS: &str = "sku, name; optional columns: category, available, age_restricted, allergens";
 
 struct ProductColumns {
     sku: Column,
@@ -36,7 +36,7 @@ pub(super) fn read(input: impl BufRead) -> Result<impl FnMut() -> NextEntry<Prod
     })?;
     Ok(move || {
         let Some(record) = reader.next_record()? else { return Ok(None) };
-        Ok(Some(entry(columns.product(&record), record.line)))
+        Ok(Some(to_entry(columns.product(&record), record.line)))
     })
 }
 
@@ -47,8 +47,8 @@ impl ProductColumns {
             sku: record.text(self.sku)?.to_owned(),
             name: record.text(self.name)?.to_owned(),
             category: record.optional_text(self.category)?,
-            is_available: record.boolean(self.available, true)?,
-            is_age_restricted: record.boolean(self.age_restricted, false)?,
+            is_available: record.parse_boolean(self.available, true)?,
+            is_age_restricted: record.parse_boolean(self.age_restricted, false)?,
             allergens: record
                 .text(self.allergens)?
                 .split([';', ' '])

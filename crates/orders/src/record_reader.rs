@@ -9,7 +9,7 @@ pub(super) const MAX_RECORD_BYTES: usize = 64 * 1024;
 pub(super) const TOO_LONG: &str =
     "is longer than 64 KiB; check for a missing line end or closing quote";
 pub(super) const OPEN_QUOTE: &str =
-    "opens a quote that is not closed; close it, and write a quote within a quoted field twice";
+    "has no closing quote; add it, and write each quote within a quoted field twice";
 
 /// Byte order mark of UTF-8.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -21,7 +21,7 @@ pub(super) struct RawRecord {
     pub(super) number: u64,
     /// Content without the line end, truncated to [`MAX_RECORD_BYTES`].
     pub(super) bytes: Vec<u8>,
-    /// The reason if the record is invalid.
+    /// The reason why the record is invalid, if it is.
     pub(super) error: Option<&'static str>,
 }
 
@@ -29,7 +29,7 @@ impl RawRecord {
     /// Returns the record as text.
     ///
     /// # Errors
-    /// If the record is invalid or not UTF-8.
+    /// If the record is invalid or is not UTF-8.
     pub(super) fn text(&self) -> Result<&str, String> {
         match self.error {
             Some(error) => Err(error.to_owned()),
@@ -45,7 +45,7 @@ impl RawRecord {
 /// Decodes UTF-8.
 ///
 /// # Errors
-/// A message for the author of the file.
+/// If the bytes are not UTF-8. The message tells the author of the file what to do.
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|_| "is not UTF-8; save the file as UTF-8".to_owned())
 }
@@ -84,7 +84,7 @@ impl<R: BufRead> RecordReader<R> {
 
     /// Reads the next CSV record that is not blank; returns `None` at the end of the file.
     ///
-    /// A quoted field may contain line ends. If its closing quote is missing, only the first line
+    /// A quoted field may contain line ends. If the closing quote is missing, only the first line
     /// is invalid, and the next line starts a new record.
     pub(super) fn next_record(&mut self) -> io::Result<Option<RawRecord>> {
         let Some(mut record) = self.next_filled_line()? else { return Ok(None) };
@@ -97,14 +97,14 @@ impl<R: BufRead> RecordReader<R> {
         let mut continuation: VecDeque<RawRecord> = VecDeque::new();
         while quotes.is_open() {
             let next = self.next_line()?;
-            let ends = next.as_ref().is_none_or(|line| line.error.is_some());
+            let is_unclosed = next.as_ref().is_none_or(|line| line.error.is_some());
             if let Some(line) = next {
                 length += 1 + line.bytes.len();
                 quotes.advance(b"\n");
                 quotes.advance(&line.bytes);
                 continuation.push_back(line);
             }
-            if ends || length > MAX_RECORD_BYTES {
+            if is_unclosed || length > MAX_RECORD_BYTES {
                 continuation.append(&mut self.pending);
                 self.pending = continuation;
                 record.error = Some(OPEN_QUOTE);
@@ -120,7 +120,7 @@ impl<R: BufRead> RecordReader<R> {
 
     fn read_line(&mut self) -> io::Result<Option<RawRecord>> {
         let mut bytes = Vec::new();
-        // The longest valid line ends with a carriage return and a line feed.
+        // A line end has at most two bytes.
         let limit = MAX_RECORD_BYTES as u64 + 2;
         if self.input.by_ref().take(limit).read_until(b'\n', &mut bytes)? == 0 {
             return Ok(None);
@@ -142,15 +142,15 @@ impl<R: BufRead> RecordReader<R> {
     }
 }
 
-/// Position within the quotes of a CSV record (RFC 4180). A field that begins with a quote extends
-/// to the next single quote; quotes elsewhere are content.
+/// State of the search for quotes in a CSV record (RFC 4180). A field that begins with a quote ends
+/// at the next quote that is not doubled. Quotes in other fields are content.
 #[derive(Clone, Copy, PartialEq, Default)]
 enum QuoteState {
     #[default]
     FieldStart,
     Unquoted,
     Quoted,
-    /// After a quote within a quoted field: the end of the field, or the first of two quotes.
+    /// After a quote in a quoted field. The quote ends the field, unless another quote follows.
     AfterQuote,
 }
 

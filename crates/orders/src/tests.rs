@@ -10,13 +10,13 @@ use proptest::prelude::*;
 use super::record_reader::{OPEN_QUOTE, TOO_LONG};
 use super::*;
 
-const A: &str = "00000000-0000-4000-8000-00000000000a";
-const B: &str = "00000000-0000-4000-8000-00000000000b";
+const ANNA: &str = "00000000-0000-4000-8000-00000000000a";
+const BEN: &str = "00000000-0000-4000-8000-00000000000b";
 const HEADER: &str = "customer,order,placed,currency,sku,name,quantity,unit_price,till";
 
 const RULES: OrderRules = OrderRules { now: Timestamp::constant(1_775_001_600, 0), currency: None };
 
-/// The entries of a file; rejected lines by number.
+/// The entries of a file. The rejected lines are sorted by number.
 struct Imported {
     orders: Vec<(Order, Vec<u64>)>,
     rejected: Vec<RejectedLine>,
@@ -34,8 +34,8 @@ fn import(text: impl AsRef<[u8]>, format: Format) -> Imported {
     imported
 }
 
-/// Imports a CSV file of these lines below [`HEADER`].
-fn csv(lines: &[String]) -> Imported {
+/// Imports a CSV file that consists of [`HEADER`] and these lines.
+fn import_csv(lines: &[String]) -> Imported {
     import(format!("{HEADER}\n{}\n", lines.join("\n")), Format::Csv)
 }
 
@@ -44,6 +44,7 @@ const BELONGS_TO_3: &str = "belongs to order `1`: line 3 is invalid, and an inco
 const BELONGS_TO_4: &str = "belongs to order `1`: line 4 is invalid, and an incomplete basket would \
                             falsify the history";
 
+/// Creates a line of a CSV file with [`HEADER`].
 fn line(customer: &str, order: &str, name: &str, quantity: &str, price: &str) -> String {
     let sku: String = name.chars().filter(|c| c.is_alphabetic()).collect();
     format!(
@@ -51,6 +52,7 @@ fn line(customer: &str, order: &str, name: &str, quantity: &str, price: &str) ->
     )
 }
 
+/// Returns id and line numbers of each order.
 fn ids(imported: &Imported) -> Vec<(&str, &[u64])> {
     imported.orders.iter().map(|(o, lines)| (o.id.0.as_str(), lines.as_slice())).collect()
 }
@@ -61,16 +63,16 @@ fn rejected(imported: &Imported) -> Vec<(u64, &str)> {
 
 #[test]
 fn scattered_lines_of_an_order_are_assembled() {
-    let imported = csv(&[
-        line(A, "1", "Milk", "2", "120"),
-        line(B, "2", "Tea", "1", "300"),
-        line(A, "1", "Pears", "0.345", "299"),
+    let imported = import_csv(&[
+        line(ANNA, "1", "Milk", "2", "120"),
+        line(BEN, "2", "Tea", "1", "300"),
+        line(ANNA, "1", "Pears", "0.345", "299"),
     ]);
     assert_eq!(rejected(&imported), []);
     assert_eq!(ids(&imported), [("2", [3].as_slice()), ("1", &[2, 4])]);
     let order = &imported.orders[1].0;
     assert_eq!((order.total, order.lines.len()), (343, 2));
-    assert_eq!(order.customer.to_string(), A);
+    assert_eq!(order.customer.to_string(), ANNA);
     assert_eq!(order.till.as_deref(), Some("T1"));
 }
 
@@ -78,7 +80,7 @@ fn scattered_lines_of_an_order_are_assembled() {
 fn columns_may_be_in_any_order_and_till_is_optional() {
     let text = format!(
         "order,customer,unit_price,quantity,name,sku,currency,placed\n\
-         1,{A},120,1,Milk,4,EUR,2026-03-29T09:15:00+02:00\n"
+         1,{ANNA},120,1,Milk,4,EUR,2026-03-29T09:15:00+02:00\n"
     );
     let imported = import(text, Format::Csv);
     assert_eq!(ids(&imported), [("1", [2].as_slice())]);
@@ -101,20 +103,20 @@ fn invalid_header_is_rejected_with_reason() {
 
 #[test]
 fn invalid_lines_are_rejected_with_number_and_reason() {
-    let imported = csv(&[
-        line(A, "1", "Milk", "1", "120"),
+    let imported = import_csv(&[
+        line(ANNA, "1", "Milk", "1", "120"),
         line("someone", "2", "Milk", "1", "120"),
-        line(A, "3", "Milk", "many", "120"),
-        line(A, "4", "Milk", "1", "1.20"),
-        line(A, "5", "Milk", "1", "120").replace("EUR", "euro"),
-        line(A, "6", "Milk", "1", "120").replace("T09:15:00+02:00", ""),
-        line(A, "7", "Milk", "1", "120") + ",more",
-        line(A, "", "Milk", "1", "120"),
-        line(A, "9", "Milk", "-1", "120"),
-        line(A, "10", "Milk", "1", "120").replace("2026", "2027"),
-        line(A, "11", "Milk", "79000000000000000000000000000", "9000000000000000000"),
-        line(A, "12", "Milk", "1", "120"),
-        line(A, "13", "Milk", "1", "120") + &"1".repeat(1024),
+        line(ANNA, "3", "Milk", "many", "120"),
+        line(ANNA, "4", "Milk", "1", "1.20"),
+        line(ANNA, "5", "Milk", "1", "120").replace("EUR", "euro"),
+        line(ANNA, "6", "Milk", "1", "120").replace("T09:15:00+02:00", ""),
+        line(ANNA, "7", "Milk", "1", "120") + ",more",
+        line(ANNA, "", "Milk", "1", "120"),
+        line(ANNA, "9", "Milk", "-1", "120"),
+        line(ANNA, "10", "Milk", "1", "120").replace("2026", "2027"),
+        line(ANNA, "11", "Milk", "79000000000000000000000000000", "9000000000000000000"),
+        line(ANNA, "12", "Milk", "1", "120"),
+        line(ANNA, "13", "Milk", "1", "120") + &"1".repeat(1024),
     ]);
     assert_eq!(ids(&imported), [("1", [2].as_slice()), ("12", &[13])]);
     let reasons = [
@@ -123,7 +125,7 @@ fn invalid_lines_are_rejected_with_number_and_reason() {
         (5, "`1.20` is not a price in whole minor units"),
         (6, "`euro` is not a currency"),
         (7, "`2026-03-29` is not a time with an offset"),
-        (8, "has 10 columns, the header 9"),
+        (8, "has 10 columns, but the header has 9"),
         (9, "the order id is empty"),
         (10, "the quantity -1 of `sku Milk` is below 0; mark the line as void"),
         (11, "belongs to order `10`: the order's time"),
@@ -139,11 +141,11 @@ fn invalid_lines_are_rejected_with_number_and_reason() {
 
 #[test]
 fn order_with_invalid_line_is_rejected_as_a_whole() {
-    let imported = csv(&[
-        line(A, "1", "Milk", "1", "120"),
-        line(A, "2", "Tea", "1", "300"),
-        line(A, "1", "Bread", "none", "250"),
-        line(A, "1", "Eggs", "1", "199"),
+    let imported = import_csv(&[
+        line(ANNA, "1", "Milk", "1", "120"),
+        line(ANNA, "2", "Tea", "1", "300"),
+        line(ANNA, "1", "Bread", "none", "250"),
+        line(ANNA, "1", "Eggs", "1", "199"),
     ]);
     assert_eq!(ids(&imported), [("2", [3].as_slice())]);
     assert_eq!(
@@ -153,8 +155,9 @@ fn order_with_invalid_line_is_rejected_as_a_whole() {
 }
 
 #[test]
-fn order_with_contradicting_lines_is_rejected() {
-    let imported = csv(&[line(A, "1", "Milk", "1", "120"), line(B, "1", "Tea", "1", "300")]);
+fn order_with_inconsistent_lines_is_rejected() {
+    let imported =
+        import_csv(&[line(ANNA, "1", "Milk", "1", "120"), line(BEN, "1", "Tea", "1", "300")]);
     assert!(imported.orders.is_empty());
     assert_eq!(
         rejected(&imported),
@@ -163,7 +166,7 @@ fn order_with_contradicting_lines_is_rejected() {
             (
                 3,
                 "differs from line 2 of the same order in customer, time, currency, total, till \
-                 or replaced order; an id names one order alone"
+                 or replaced order; give each order an id of its own"
             ),
         ]
     );
@@ -171,9 +174,9 @@ fn order_with_contradicting_lines_is_rejected() {
 
 #[test]
 fn invalid_utf8_rejects_only_its_order() {
-    let mut text = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120")).into_bytes();
+    let mut text = format!("{HEADER}\n{}\n", line(ANNA, "1", "Milk", "1", "120")).into_bytes();
     text.extend(
-        line(A, "2", "M\u{1}lk", "1", "120").bytes().map(|b| if b == 1 { 0xFF } else { b }),
+        line(ANNA, "2", "M\u{1}lk", "1", "120").bytes().map(|b| if b == 1 { 0xFF } else { b }),
     );
     let imported = import(text, Format::Csv);
     assert_eq!(ids(&imported), [("1", [2].as_slice())]);
@@ -182,12 +185,12 @@ fn invalid_utf8_rejects_only_its_order() {
 
 #[test]
 fn too_long_line_rejects_only_its_order() {
-    let imported = csv(&[
-        line(A, "1", "Milk", "1", "120"),
-        line(A, "2", "Tea", "1", "300"),
-        line(A, "1", &"x".repeat(100_000), "1", "1"),
-        line(A, &"9".repeat(100_000), "Tea", "1", "300"),
-        line(A, "3", "Tea", "1", "300"),
+    let imported = import_csv(&[
+        line(ANNA, "1", "Milk", "1", "120"),
+        line(ANNA, "2", "Tea", "1", "300"),
+        line(ANNA, "1", &"x".repeat(100_000), "1", "1"),
+        line(ANNA, &"9".repeat(100_000), "Tea", "1", "300"),
+        line(ANNA, "3", "Tea", "1", "300"),
     ]);
     assert_eq!(ids(&imported), [("2", [3].as_slice()), ("3", &[6])]);
     assert_eq!(rejected(&imported), [(2, BELONGS_TO_4), (4, TOO_LONG), (5, TOO_LONG),]);
@@ -195,9 +198,9 @@ fn too_long_line_rejects_only_its_order() {
 
 #[test]
 fn line_numbers_count_crlf_bom_and_quoted_line_ends() {
-    let broken = line(A, "2", "\"Tea,\r\nloose\"", "1", "300");
-    let quoted = line(A, "1", "\"Milk, \"\"whole\"\"\"", "1", "120");
-    let last = line(A, "3", "Eggs", "none", "1");
+    let broken = line(ANNA, "2", "\"Tea,\r\nloose\"", "1", "300");
+    let quoted = line(ANNA, "1", "\"Milk, \"\"whole\"\"\"", "1", "120");
+    let last = line(ANNA, "3", "Eggs", "none", "1");
     let text = format!("\u{FEFF}{HEADER}\r\n{quoted}\r\n{broken}\r\n\r\n{last}\r\n");
     let imported = import(text, Format::Csv);
     assert_eq!(ids(&imported), [("1", [2].as_slice())]);
@@ -208,10 +211,10 @@ fn line_numbers_count_crlf_bom_and_quoted_line_ends() {
 
 #[test]
 fn unclosed_quote_rejects_only_its_order() {
-    let imported = csv(&[
-        line(A, "1", "Milk", "1", "120"),
-        line(A, "2", "\"Tea", "1", "300"),
-        line(A, "3", "Eggs", "1", "199"),
+    let imported = import_csv(&[
+        line(ANNA, "1", "Milk", "1", "120"),
+        line(ANNA, "2", "\"Tea", "1", "300"),
+        line(ANNA, "3", "Eggs", "1", "199"),
     ]);
     assert_eq!(ids(&imported), [("1", [2].as_slice()), ("3", &[4])]);
     assert_eq!(rejected(&imported), [(3, OPEN_QUOTE)]);
@@ -220,7 +223,7 @@ fn unclosed_quote_rejects_only_its_order() {
 #[test]
 fn json_lines_are_validated_one_by_one() {
     let good = format!(
-        r#"{{"id":"1","customer":"{A}","placed":"2026-03-29T09:15:00+02:00","currency":"EUR","total":120,"lines":[{{"sku":"4","name":"Milk","quantity":1,"unit_price":120}}]}}"#
+        r#"{{"id":"1","customer":"{ANNA}","placed":"2026-03-29T09:15:00+02:00","currency":"EUR","total":120,"lines":[{{"sku":"4","name":"Milk","quantity":1,"unit_price":120}}]}}"#
     );
     let wrong_sum = good.replace("\"total\":120", "\"total\":121");
     let text = format!("\u{FEFF}{good}\r\n\nnot json\n{wrong_sum}\n{{}}\n[1\n{good}");
@@ -244,8 +247,8 @@ fn file_with_long_line(bytes: u64, before: &str, after: &str) -> impl BufRead + 
 
 #[test]
 fn line_of_a_gigabyte_is_rejected_and_the_rest_is_read() {
-    let good = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120"));
-    let file = file_with_long_line(1 << 30, &good, &line(A, "2", "Tea", "1", "300"));
+    let good = format!("{HEADER}\n{}\n", line(ANNA, "1", "Milk", "1", "120"));
+    let file = file_with_long_line(1 << 30, &good, &line(ANNA, "2", "Tea", "1", "300"));
     let entries: Vec<_> =
         read_orders(file, Format::Csv, RULES).unwrap().map(Result::unwrap).collect();
     let [Entry::Rejected(long), Entry::Accepted(one, _), Entry::Accepted(two, lines)] =
@@ -265,38 +268,46 @@ fn line_of_a_gigabyte_is_rejected_and_the_rest_is_read() {
     assert_eq!((long.line, long.reason.as_str(), next.line), (1, TOO_LONG, 2));
 }
 
-/// Returns endless lines; `order_of` maps the index of a line, from 0, to the number of its order.
-fn endless(order_of: impl Fn(u64) -> u64) -> impl Iterator<Item = String> {
-    (0..).map(move |n| line(A, &order_of(n).to_string(), "Milk", "1", "120") + "\n")
+/// Returns endless lines. `order_of` maps the index of a line, from 0, to the number of its order.
+fn endless_lines(order_of: impl Fn(u64) -> u64) -> impl Iterator<Item = String> {
+    (0..).map(move |n| line(ANNA, &order_of(n).to_string(), "Milk", "1", "120") + "\n")
 }
 
 #[test]
 fn order_is_returned_while_the_file_is_being_read() {
-    struct Generated<I>(I, Vec<u8>, std::rc::Rc<std::cell::Cell<u64>>);
+    struct Generated<I> {
+        lines: I,
+        pending: Vec<u8>,
+        line_count: std::rc::Rc<std::cell::Cell<u64>>,
+    }
     impl<I: Iterator<Item = String>> Read for Generated<I> {
         fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-            if self.1.is_empty() {
-                self.1 = self.0.next().unwrap_or_default().into_bytes();
-                self.2.set(self.2.get() + 1);
+            if self.pending.is_empty() {
+                self.pending = self.lines.next().unwrap_or_default().into_bytes();
+                self.line_count.set(self.line_count.get() + 1);
             }
-            let count = self.1.len().min(out.len());
-            out[..count].copy_from_slice(&self.1[..count]);
-            self.1.drain(..count);
+            let count = self.pending.len().min(out.len());
+            out[..count].copy_from_slice(&self.pending[..count]);
+            self.pending.drain(..count);
             Ok(count)
         }
     }
-    let read = std::rc::Rc::default();
+    let line_count = std::rc::Rc::default();
     let header = std::iter::once(format!("{HEADER}\n"));
-    let file = Generated(header.chain(endless(|n| n / 10)), Vec::new(), std::rc::Rc::clone(&read));
+    let file = Generated {
+        lines: header.chain(endless_lines(|n| n / 10)),
+        pending: Vec::new(),
+        line_count: std::rc::Rc::clone(&line_count),
+    };
     let mut entries = read_orders(BufReader::new(file), Format::Csv, RULES).unwrap();
     for order in 0..1000 {
         let Some(Ok(Entry::Accepted(good, lines))) = entries.next() else { panic!("{order}") };
         assert_eq!((good.id.0, lines.len()), (order.to_string(), 10));
         let last = *lines.last().unwrap();
         assert!(
-            read.get() < last + MAX_LINE_DISTANCE + 200,
+            line_count.get() < last + MAX_LINE_DISTANCE + 200,
             "{} lines read for line {last}",
-            read.get()
+            line_count.get()
         );
     }
 }
@@ -305,9 +316,10 @@ fn order_is_returned_while_the_file_is_being_read() {
 fn lines_of_an_order_beyond_the_maximum_distance_fail() {
     let file = |between: u64| {
         let last = MAX_LINE_DISTANCE.min(between) + 1;
-        let mut lines: Vec<_> = endless(|n| n).take(usize::try_from(last).unwrap()).collect();
-        lines.extend(endless(|n| n + last).take(usize::try_from(between + 1 - last).unwrap()));
-        lines.push(line(A, "0", "Tea", "1", "300"));
+        let mut lines: Vec<_> = endless_lines(|n| n).take(usize::try_from(last).unwrap()).collect();
+        lines
+            .extend(endless_lines(|n| n + last).take(usize::try_from(between + 1 - last).unwrap()));
+        lines.push(line(ANNA, "0", "Tea", "1", "300"));
         format!("{HEADER}\n{}", lines.concat())
     };
     let near = import(file(MAX_LINE_DISTANCE - 1), Format::Csv);
@@ -323,30 +335,31 @@ fn lines_of_an_order_beyond_the_maximum_distance_fail() {
 
 #[test]
 fn rejected_order_keeps_no_lines_in_memory() {
-    let mut lines = vec![line(A, "1", "Milk", "none", "120")];
-    lines.extend((0..30_000).map(|_| line(A, "1", "Milk", "1", "120")));
-    lines.extend((0..10_001).map(|_| line(A, "2", "Milk", "1", "120")));
-    let imported = csv(&lines);
+    let mut lines = vec![line(ANNA, "1", "Milk", "none", "120")];
+    lines.extend((0..30_000).map(|_| line(ANNA, "1", "Milk", "1", "120")));
+    lines.extend((0..10_001).map(|_| line(ANNA, "2", "Milk", "1", "120")));
+    let imported = import_csv(&lines);
     assert!(imported.orders.is_empty());
     assert_eq!(imported.rejected.len(), 40_002);
     let last = imported.rejected.last().unwrap();
     assert_eq!((last.line, last.reason.as_str()), (40_003, "the order has more than 10000 lines"));
 }
 
-const WIDE: &str = "customer,order,placed,currency,sku,name,quantity,unit_price,unit,void,total,\
+const WIDE_HEADER: &str = "customer,order,placed,currency,sku,name,quantity,unit_price,unit,void,total,\
                     till,replaces";
 
-fn wide(lines: &[&str]) -> Imported {
+/// Imports lines below [`WIDE_HEADER`], with constant values for customer, time and currency.
+fn import_wide(lines: &[&str]) -> Imported {
     let head = |line: &&str| {
         let (order, rest) = line.split_once(',').unwrap();
-        format!("{A},{order},2026-03-29T09:15:00+02:00,EUR,{rest}\n")
+        format!("{ANNA},{order},2026-03-29T09:15:00+02:00,EUR,{rest}\n")
     };
-    import(format!("{WIDE}\n{}", lines.iter().map(head).collect::<String>()), Format::Csv)
+    import(format!("{WIDE_HEADER}\n{}", lines.iter().map(head).collect::<String>()), Format::Csv)
 }
 
 #[test]
 fn optional_columns_are_read() {
-    let imported = wide(&[
+    let imported = import_wide(&[
         "1,5,Pears,0.845,329,kg,,278,T1,",
         "2,4,Milk,3,120,,,240,,1",
         "2,4,Milk,-1,120,piece,yes,240,,1",
@@ -362,7 +375,7 @@ fn optional_columns_are_read() {
 
 #[test]
 fn invalid_optional_columns_are_rejected_with_reason() {
-    let imported = wide(&[
+    let imported = import_wide(&[
         "1,5,Pears,0.845,329,kg,,279,,",
         "2,4,Milk,-1,120,,,-120,,",
         "3,4,Milk,1,120,,true,120,,",
@@ -386,8 +399,8 @@ fn invalid_optional_columns_are_rejected_with_reason() {
 }
 
 #[test]
-fn order_in_other_currency_than_the_shops_is_rejected() {
-    let text = format!("{HEADER}\n{}\n", line(A, "1", "Milk", "1", "120"));
+fn order_in_foreign_currency_is_rejected() {
+    let text = format!("{HEADER}\n{}\n", line(ANNA, "1", "Milk", "1", "120"));
     let rules = OrderRules { currency: Some("CHF".parse().unwrap()), ..RULES };
     let entry = read_orders(text.as_bytes(), Format::Csv, rules).unwrap().next().unwrap().unwrap();
     let Entry::Rejected(RejectedLine { line: 2, reason }) = entry else { panic!("{entry:?}") };
@@ -395,14 +408,15 @@ fn order_in_other_currency_than_the_shops_is_rejected() {
 }
 
 #[test]
-fn carriage_return_within_a_line_is_content() {
-    let imported = csv(&[line(A, "1", "Milk\rTea", "1", "120"), line(A, "2", "Tea", "1", "300")]);
+fn carriage_return_within_line_is_content() {
+    let imported =
+        import_csv(&[line(ANNA, "1", "Milk\rTea", "1", "120"), line(ANNA, "2", "Tea", "1", "300")]);
     assert_eq!(ids(&imported), [("2", [3].as_slice())]);
     assert!(imported.rejected[0].reason.contains("control characters"));
 }
 
 #[test]
-fn catalogue_is_the_same_from_both_formats() {
+fn csv_and_json_catalogues_are_equal() {
     let csv = "sku,name,allergens,available,age_restricted,category\n\
                1,Oat milk,gluten; nuts,,,drinks\n\
                2,Wine,sulphites,no,yes,\n\
@@ -413,23 +427,36 @@ fn catalogue_is_the_same_from_both_formats() {
         {"sku":"3","name":"Bread","allergens":["dust"]}
         {"sku":"","name":"Nothing"}"#;
     let read = |text: &'static str, format| {
-        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        let (mut products, mut rejected_lines) = (Vec::new(), Vec::new());
         for entry in read_products(text.as_bytes(), format).unwrap() {
             match entry.unwrap() {
-                Entry::Accepted(product, _) => good.push(product),
-                Entry::Rejected(rejected) => bad.push(rejected),
+                Entry::Accepted(product, _) => products.push(product),
+                Entry::Rejected(rejected) => rejected_lines.push(rejected),
             }
         }
-        (good, bad)
+        (products, rejected_lines)
     };
-    let (good, bad) = read(csv, Format::Csv);
-    let (same, wrong) = read(json, Format::JsonLines);
-    assert_eq!(good, same);
-    assert_eq!(good[0].allergens.iter().collect::<Vec<_>>(), [&Allergen::Gluten, &Allergen::Nuts]);
-    assert!(good[0].is_available && !good[1].is_available && good[1].is_age_restricted);
-    assert_eq!((bad[0].line, bad[1].line, wrong[0].line, wrong[1].line), (4, 5, 3, 4));
-    assert!(bad[0].reason.contains("`dust` is not an allergen"), "{}", bad[0].reason);
-    assert!(wrong[0].reason.contains("unknown variant `dust`"), "{}", wrong[0].reason);
+    let (products, csv_rejected) = read(csv, Format::Csv);
+    let (json_products, json_rejected) = read(json, Format::JsonLines);
+    assert_eq!(products, json_products);
+    assert_eq!(
+        products[0].allergens.iter().collect::<Vec<_>>(),
+        [&Allergen::Gluten, &Allergen::Nuts]
+    );
+    assert!(products[0].is_available);
+    assert!(!products[1].is_available && products[1].is_age_restricted);
+    assert_eq!((csv_rejected[0].line, csv_rejected[1].line), (4, 5));
+    assert_eq!((json_rejected[0].line, json_rejected[1].line), (3, 4));
+    assert!(
+        csv_rejected[0].reason.contains("`dust` is not an allergen"),
+        "{}",
+        csv_rejected[0].reason
+    );
+    assert!(
+        json_rejected[0].reason.contains("unknown variant `dust`"),
+        "{}",
+        json_rejected[0].reason
+    );
 }
 
 #[test]
@@ -464,16 +491,16 @@ proptest! {
         let lines: Vec<_> = kinds
             .iter()
             .map(|(order, kind)| match kind {
-                0 => line(A, &order.to_string(), "Milk", "none", "120"),
-                1 => line(A, &order.to_string(), "\"Milk", "1", "120"),
-                _ => line(A, &order.to_string(), "Milk", "1", "120"),
+                0 => line(ANNA, &order.to_string(), "Milk", "none", "120"),
+                1 => line(ANNA, &order.to_string(), "\"Milk", "1", "120"),
+                _ => line(ANNA, &order.to_string(), "Milk", "1", "120"),
             })
             .collect();
-        let imported = csv(&lines);
+        let imported = import_csv(&lines);
         let mut lines: Vec<u64> = imported.rejected.iter().map(|r| r.line).collect();
         lines.extend(imported.orders.iter().flat_map(|(_, lines)| lines));
         lines.sort_unstable();
-        // A quoted line end joins two lines under the number of the first.
+        // Lines joined by a quoted line end have the number of the first one.
         prop_assert!(lines.is_sorted_by(|a, b| a < b));
         for (_, lines) in &imported.orders {
             for number in lines {

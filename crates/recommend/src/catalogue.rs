@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use instored_domain::{Allergen, Product};
 
-/// The shop's products by SKU. With an empty catalogue every product that was ever bought is
+/// The shop's products by SKU. If the catalogue is empty, every product that was ever bought is
 /// available.
 #[derive(Clone, Default)]
 pub struct Catalogue(HashMap<String, Product>);
@@ -21,8 +21,8 @@ impl Catalogue {
     }
 
     /// Returns true if a product may be shown at the entrance to a customer who avoids `allergens`.
-    /// The allergens of a product outside the catalogue are unknown, so that it is shown only to
-    /// customers who avoid none.
+    /// The allergens of a product outside the catalogue are unknown. Such a product is shown only
+    /// to customers who avoid no allergen.
     pub(super) fn allows(&self, sku: &str, allergens: &BTreeSet<Allergen>) -> bool {
         match self.0.get(sku) {
             Some(product) => {

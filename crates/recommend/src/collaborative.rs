@@ -6,14 +6,16 @@ use instored_domain::CustomerId;
 
 use super::purchase_index::{CustomerIndex, ProductIndex, PurchaseIndex};
 
-/// Number of most similar customers considered, as in the published implementation of UP-CF.
+/// Maximum number of neighbours (most similar customers), as in the published implementation of
+/// UP-CF.
 const MAX_NEIGHBOURS: usize = 100;
 
-/// Computes for each product a score of 0 to 1: the share of the neighbours' baskets that contain
-/// it, weighted by cosine similarity to `customer`. `counts` are the customer's baskets per product.
+/// Computes a score from 0 to 1 for each product: the share of the neighbours' baskets that contain
+/// the product, weighted by the neighbours' cosine similarity to `customer`. `counts` has the
+/// number of the customer's baskets with each product.
 ///
 /// Similarities are computed from integers, and neighbours are processed by similarity and customer
-/// id, so that the result does not depend on the order of insertion.
+/// id. The result therefore does not depend on the sequence in which orders were added.
 pub(super) fn collaborative_scores(
     index: &PurchaseIndex,
     customer: CustomerIndex,
@@ -27,13 +29,13 @@ pub(super) fn collaborative_scores(
         }
     }
     dot_products[customer as usize] = 0;
-    // The norm of the customer's own vector is a common factor and left out.
-    let similarity = |other: usize| {
-        dot_products[other] as f64 / (index.customers()[other].squared_norm as f64).sqrt()
+    // The norm of the customer's own vector is left out: it is the same factor in all similarities.
+    let similarity = |neighbour: usize| {
+        dot_products[neighbour] as f64 / (index.customers()[neighbour].squared_norm as f64).sqrt()
     };
     let mut neighbours: Vec<_> = (0..dot_products.len())
-        .filter(|&other| dot_products[other] > 0)
-        .map(|other| (similarity(other), index.customers()[other].customer, other))
+        .filter(|&neighbour| dot_products[neighbour] > 0)
+        .map(|neighbour| (similarity(neighbour), index.customers()[neighbour].customer, neighbour))
         .collect();
     let by_rank = |a: &(f64, CustomerId, usize), b: &(f64, CustomerId, usize)| {
         b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
@@ -44,8 +46,8 @@ pub(super) fn collaborative_scores(
     }
     neighbours.sort_unstable_by(by_rank);
     let sum: f64 = neighbours.iter().map(|neighbour| neighbour.0).sum();
-    for (similarity, _, other) in neighbours {
-        let baskets = &index.customers()[other].baskets;
+    for (similarity, _, neighbour) in neighbours {
+        let baskets = &index.customers()[neighbour].baskets;
         let weight = (similarity / sum / baskets.len() as f64) as f32;
         for product in baskets.iter().flat_map(|basket| basket.products.iter()) {
             scores[*product as usize] += weight;

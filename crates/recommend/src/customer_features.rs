@@ -1,7 +1,7 @@
 //! Features of one customer's purchase history, per product, at the time of a visit.
 
 use super::purchase_index::{Basket, ProductIndex};
-use super::time::{DAY, VisitTime, days_between};
+use super::time::{DAY_SECONDS, VisitTime, days_between};
 
 /// Half-lives, in days, of the weight of a purchase.
 const HALF_LIFE_DAYS: [f32; 3] = [21.0, 60.0, 150.0];
@@ -9,12 +9,13 @@ const HALF_LIFE_DAYS: [f32; 3] = [21.0, 60.0, 150.0];
 const HALF_LIFE_BASKETS: [f32; 2] = [6.0, 15.0];
 /// Number of newest baskets in which recent purchases are counted.
 const RECENT_BASKETS: usize = 25;
-/// Standard deviation, in hours, of the similarity of two times of day.
+/// Standard deviation, in hours, of the Gaussian similarity of two times of day.
 const HOUR_DEVIATION: f32 = 2.0;
 /// Lengths, in days, of the windows before the visit in which purchases are counted.
 pub(super) const WINDOW_DAYS: [i64; 3] = [7, 28, 120];
 
-/// Features of a product in one customer's history. Shares are of the customer's baskets, 0 to 1.
+/// Features of a product in one customer's history. A share is the part of the customer's baskets
+/// that contain the product, from 0 to 1.
 #[derive(Clone)]
 pub(super) struct ProductHistory {
     pub product: ProductIndex,
@@ -36,19 +37,19 @@ pub(super) struct ProductHistory {
     pub share_by_hour: f32,
     /// Share on the same day of the week.
     pub share_by_weekday: f32,
-    /// Number among the [`RECENT_BASKETS`] newest baskets.
-    recent: u32,
-    /// Number in each of [`WINDOW_DAYS`].
+    /// Number of baskets with the product among the [`RECENT_BASKETS`] newest baskets.
+    recent_count: u32,
+    /// Number of baskets with the product in each of [`WINDOW_DAYS`].
     pub window_counts: [u32; 3],
 }
 
 /// Features of a customer's history.
 pub(super) struct CustomerFeatures {
-    /// The products ever bought, by ascending index.
+    /// The products that the customer ever bought, by ascending index.
     pub products: Vec<ProductHistory>,
     /// Number of baskets.
     pub basket_count: usize,
-    /// Sum of the numbers of products of all baskets.
+    /// Number of products in each basket, summed over all baskets.
     pub line_count: usize,
     /// Days since the newest basket.
     pub idle_days: f32,
@@ -60,11 +61,11 @@ impl CustomerFeatures {
     /// Computes the features of `baskets`, which are sorted by time and not empty. `product_count`
     /// is the number of products in the index.
     pub fn new(baskets: &[Basket], visit: VisitTime, product_count: usize) -> Self {
-        // Position in `products` plus 1; 0 if the product is absent.
+        // For each product: its position in `products` plus 1, or 0 if it is absent.
         let mut positions = vec![0u32; product_count];
         let mut products: Vec<ProductHistory> = Vec::new();
-        let (mut all_by_days, mut all_by_baskets) = ([0.0f32; 3], [0.0f32; 2]);
-        let (mut all_by_hour, mut all_by_weekday) = (0.0, 0.0);
+        let (mut total_by_days, mut total_by_baskets) = ([0.0f32; 3], [0.0f32; 2]);
+        let (mut total_by_hour, mut total_by_weekday) = (0.0, 0.0);
         for (index, basket) in baskets.iter().enumerate() {
             let later_baskets = baskets.len() - 1 - index;
             let days = days_between(basket.time.second, visit.second);
@@ -74,10 +75,10 @@ impl CustomerFeatures {
             let hour_weight = hour_similarity(basket.time.local.hour, visit.local.hour);
             let is_same_weekday = basket.time.local.weekday == visit.local.weekday;
             let weekday_weight = f32::from(u8::from(is_same_weekday));
-            add(&mut all_by_days, day_weights);
-            add(&mut all_by_baskets, basket_weights);
-            all_by_hour += hour_weight;
-            all_by_weekday += weekday_weight;
+            add(&mut total_by_days, day_weights);
+            add(&mut total_by_baskets, basket_weights);
+            total_by_hour += hour_weight;
+            total_by_weekday += weekday_weight;
             for &product in basket.products.iter() {
                 let position = &mut positions[product as usize];
                 if *position == 0 {
@@ -91,25 +92,26 @@ impl CustomerFeatures {
                 add(&mut history.share_by_baskets, basket_weights);
                 history.share_by_hour += hour_weight;
                 history.share_by_weekday += weekday_weight;
-                history.recent += u32::from(later_baskets < RECENT_BASKETS);
+                history.recent_count += u32::from(later_baskets < RECENT_BASKETS);
                 for (count, days) in history.window_counts.iter_mut().zip(WINDOW_DAYS) {
-                    *count += u32::from(basket.time.second >= visit.second - days * DAY);
+                    *count += u32::from(basket.time.second >= visit.second - days * DAY_SECONDS);
                 }
             }
         }
         products.sort_unstable_by_key(|history| history.product);
         for history in &mut products {
             let share = history.count as f32 / baskets.len() as f32;
-            for (weighted, all) in history.share_by_days.iter_mut().zip(all_by_days) {
-                *weighted /= all.max(f32::MIN_POSITIVE);
+            for (weighted, total) in history.share_by_days.iter_mut().zip(total_by_days) {
+                *weighted /= total.max(f32::MIN_POSITIVE);
             }
-            for (weighted, all) in history.share_by_baskets.iter_mut().zip(all_by_baskets) {
-                *weighted /= all;
+            for (weighted, total) in history.share_by_baskets.iter_mut().zip(total_by_baskets) {
+                *weighted /= total;
             }
-            // Few baskets are at one hour or weekday: the overall share is a prior with the weight
-            // of one basket.
-            history.share_by_hour = (history.share_by_hour + share) / (all_by_hour + 1.0);
-            history.share_by_weekday = (history.share_by_weekday + share) / (all_by_weekday + 1.0);
+            // An hour or weekday has few baskets. The overall share is therefore a prior with the
+            // weight of one basket.
+            history.share_by_hour = (history.share_by_hour + share) / (total_by_hour + 1.0);
+            history.share_by_weekday =
+                (history.share_by_weekday + share) / (total_by_weekday + 1.0);
         }
         let age = |basket: Option<&Basket>| {
             basket.map_or(0.0, |basket| days_between(basket.time.second, visit.second))
@@ -129,7 +131,7 @@ impl CustomerFeatures {
         position.ok().map(|position| &self.products[position])
     }
 
-    /// Returns the number of baskets of each product.
+    /// Returns the number of baskets with each product.
     pub fn counts(&self) -> Vec<(ProductIndex, u32)> {
         self.products.iter().map(|history| (history.product, history.count)).collect()
     }
@@ -148,14 +150,15 @@ impl ProductHistory {
             share_by_baskets: [0.0; 2],
             share_by_hour: 0.0,
             share_by_weekday: 0.0,
-            recent: 0,
+            recent_count: 0,
             window_counts: [0; 3],
         }
     }
 
-    /// Returns the share of the [`RECENT_BASKETS`] newest of `basket_count` baskets.
+    /// Returns the share among the [`RECENT_BASKETS`] newest of the customer's `basket_count`
+    /// baskets.
     pub fn recent_share(&self, basket_count: usize) -> f32 {
-        self.recent as f32 / basket_count.clamp(1, RECENT_BASKETS) as f32
+        self.recent_count as f32 / basket_count.clamp(1, RECENT_BASKETS) as f32
     }
 }
 

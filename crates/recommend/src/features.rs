@@ -4,23 +4,24 @@ use super::MIN_BUYERS;
 use super::collaborative::collaborative_scores;
 use super::customer_features::{CustomerFeatures, ProductHistory, WINDOW_DAYS};
 use super::purchase_index::{CustomerIndex, ProductIndex, PurchaseIndex};
-use super::time::{DAY, VisitTime, days_between, minute};
+use super::time::{DAY_SECONDS, VisitTime, days_between, minute};
 
 /// Number of features of a candidate.
 pub(super) const FEATURE_COUNT: usize = 26;
 
-/// Maximum number of candidates that the customer has bought before. Further products have not been
-/// bought for a long time.
+/// Maximum number of candidates that the customer has bought before. The customer has not bought
+/// the remaining products for a long time.
 const MAX_KNOWN_CANDIDATES: usize = 200;
 /// Maximum number of candidates that are new to the customer.
 const MAX_NEW_CANDIDATES: usize = 60;
 /// Weight of the collaborative score in the base score.
 const COLLABORATIVE_WEIGHT: f32 = 0.3;
-/// Additional purchases, and days between them, that stabilise the mean interval of a product with
-/// few purchases.
+/// Number of assumed repeated purchases. They stabilise the mean interval of a product with few
+/// purchases.
 const PRIOR_PURCHASES: f32 = 2.0;
+/// Sum of the intervals before the assumed purchases, in days.
 const PRIOR_DAYS: f32 = 28.0;
-/// Value of a feature that does not exist.
+/// Value of a feature that a candidate does not have.
 const MISSING: f32 = -1.0;
 
 /// A product that may be in the next basket.
@@ -30,7 +31,7 @@ pub(super) struct Candidate {
     pub base_score: f32,
 }
 
-/// A customer's visit, with everything that the features of its candidates need.
+/// A customer's visit, with the data from which the features of its candidates are computed.
 pub(super) struct Visit<'a> {
     index: &'a PurchaseIndex,
     customer: CustomerIndex,
@@ -62,16 +63,16 @@ impl<'a> Visit<'a> {
     /// sequence does not depend on product indices.
     pub fn candidates(&self) -> Vec<Candidate> {
         let known = self.features.products.iter().map(|history| history.product);
-        let mut candidates = self.best(known, MAX_KNOWN_CANDIDATES);
+        let mut candidates = self.best_candidates(known, MAX_KNOWN_CANDIDATES);
         let new = self.collaborative_products().into_iter().filter(|&product| {
             self.features.product(product).is_none() && self.has_enough_buyers(product)
         });
-        candidates.append(&mut self.best(new, MAX_NEW_CANDIDATES));
+        candidates.append(&mut self.best_candidates(new, MAX_NEW_CANDIDATES));
         candidates
     }
 
-    /// Returns the products with the highest collaborative scores, including known ones. There are
-    /// several times as many as needed, and ties with the last one.
+    /// Returns the products with the highest collaborative scores, including known products. The
+    /// result has more products than needed, and all products with the same score as its last one.
     fn collaborative_products(&self) -> Vec<ProductIndex> {
         let mut scores: Vec<_> =
             self.collaborative.iter().copied().filter(|score| *score > 0.0).collect();
@@ -87,7 +88,7 @@ impl<'a> Visit<'a> {
 
     fn has_enough_buyers(&self, product: ProductIndex) -> bool {
         let stats = self.index.product(product);
-        // The first comparison avoids the search for the customer among the buyers.
+        // The first comparison is enough for most products, without a search in the buyers.
         stats.buyers.len() > MIN_BUYERS
             || stats.other_buyer_count(Some(self.customer)) >= MIN_BUYERS
     }
@@ -107,7 +108,11 @@ impl<'a> Visit<'a> {
     }
 
     /// Returns the `limit` best candidates by base score, then SKU.
-    fn best(&self, products: impl Iterator<Item = ProductIndex>, limit: usize) -> Vec<Candidate> {
+    fn best_candidates(
+        &self,
+        products: impl Iterator<Item = ProductIndex>,
+        limit: usize,
+    ) -> Vec<Candidate> {
         let mut candidates: Vec<_> = products.map(|product| self.candidate(product)).collect();
         let by_rank = |a: &Candidate, b: &Candidate| {
             b.base_score.total_cmp(&a.base_score).then_with(|| self.sku(a).cmp(self.sku(b)))
@@ -125,8 +130,8 @@ impl<'a> Visit<'a> {
         let product = candidate.product;
         let history = self.features.product(product);
         let others = self.other_customers(product, history);
-        let [week, month, season] = others.recent;
-        // The purchases of the older 92 days of the season, scaled to 28 days.
+        let [week, month, season] = others.window_counts;
+        // Number of purchases in the days 29 to 120 before the visit, scaled to 28 days.
         let usual_month = (season - month).max(0.0) * 28.0 / 92.0;
 
         let baskets = self.features.basket_count as f32;
@@ -146,9 +151,9 @@ impl<'a> Visit<'a> {
             own(&|h| h.recent_share(self.features.basket_count), 0.0),
             own(&|h| (self.features.basket_count - h.last) as f32, MISSING),
             own(&days_since, MISSING),
-            // Share of the baskets after the first purchase.
+            // Share of repeated purchases among the baskets since the first purchase.
             own(&|h| (h.count - 1) as f32 / (self.features.basket_count - h.first) as f32, 0.0),
-            // Days since the last purchase, in units of the customer's own interval.
+            // Time since the last purchase, in units of the customer's mean interval.
             own(
                 &|h| {
                     let span = days_between(h.first_bought, h.last_bought);
@@ -187,19 +192,19 @@ impl<'a> Visit<'a> {
         let buyers = stats.other_buyer_count(Some(self.customer)) as f32;
         let purchases = stats.purchases.len() as f32 - own_count as f32;
         let repeats = (purchases - buyers).max(0.0);
-        let span_days = (stats.spans - own_span) as f32 / DAY as f32;
+        let span_days = (stats.spans - own_span) as f32 / DAY_SECONDS as f32;
         let to = minute(self.time.second);
-        let recent = std::array::from_fn(|i| {
-            let from = minute(self.time.second - WINDOW_DAYS[i] * DAY);
+        let window_counts = std::array::from_fn(|i| {
+            let from = minute(self.time.second - WINDOW_DAYS[i] * DAY_SECONDS);
             let own = history.map_or(0, |history| history.window_counts[i]) as usize;
             stats.purchases_between(from, to).len().saturating_sub(own) as f32
         });
         let interval_days = (span_days + PRIOR_DAYS) / (repeats + PRIOR_PURCHASES);
-        OtherCustomers { buyers, purchases, repeats, interval_days, recent }
+        OtherCustomers { buyers, purchases, repeats, interval_days, window_counts }
     }
 }
 
-/// Statistics of a product over the customers other than the visiting one.
+/// Statistics of a product over all customers except the visiting one.
 struct OtherCustomers {
     buyers: f32,
     purchases: f32,
@@ -208,5 +213,5 @@ struct OtherCustomers {
     /// Mean days between two purchases of one customer.
     interval_days: f32,
     /// Number of purchases in each of [`WINDOW_DAYS`].
-    recent: [f32; 3],
+    window_counts: [f32; 3],
 }

@@ -1,4 +1,4 @@
-//! Next-basket recommendation: usual products, products that are due and new ones, each with a
+//! Next-basket recommendation: usual products, products that are due and new products, each with a
 //! reason that can be verified.
 //!
 //! | module | contents |
@@ -16,10 +16,12 @@
 //!
 //! Rules:
 //! 1. The crate performs no I/O and reads neither clock nor random numbers.
-//! 2. The result depends on the orders and the time alone, not on the sequence in which orders were
+//! 2. The result depends only on the orders and the time, not on the sequence in which orders were
 //!    added.
-//! 3. Data of other customers reach a customer only as a number of at least three of them.
-//! 4. A removed customer leaves nothing in the index; the model has to be trained again.
+//! 3. A recommendation reveals other customers' purchases only as a number of at least three
+//!    customers.
+//! 4. Removing a customer removes all their data from the index. The model must then be trained
+//!    again.
 //!
 //! `docs/recommendations.md` describes the method and its accuracy.
 
@@ -53,11 +55,11 @@ use popularity::popular_products;
 use purchase_index::{Basket, ProductIndex, PurchaseIndex};
 use time::VisitTime;
 
-/// Minimum number of other buyers of a product that is new to a customer. It protects the purchases
-/// of one or two people.
+/// Minimum number of other buyers of a product that is new to a customer. With fewer, a
+/// recommendation would reveal the purchases of one or two people.
 const MIN_BUYERS: usize = 3;
-/// Products bought within this time are in the customer's bag and not recommended, in seconds.
-const JUST_BOUGHT: i64 = 2 * 3_600;
+/// Time after a purchase in which its products are not recommended, in seconds.
+const JUST_BOUGHT_SECONDS: i64 = 2 * 3_600;
 
 /// Recommender with all purchases in memory.
 ///
@@ -70,8 +72,8 @@ pub struct Recommender {
 }
 
 impl Recommender {
-    /// Adds an order and returns true if anything changed. An order that replaces another one
-    /// removes it; a known order, or the void of an unknown one, changes nothing.
+    /// Adds an order, and removes the order that it replaces. Returns true if anything changed. A
+    /// known order changes nothing, and neither does an order that voids an unknown order.
     pub fn add_order(&mut self, order: &Order) -> bool {
         Arc::make_mut(&mut self.index).add_order(order)
     }
@@ -106,9 +108,9 @@ impl Recommender {
     /// `now` is in the time zone of the shop's tills.
     ///
     /// The result is empty if the customer has switched recommendations off. It excludes products
-    /// that the catalogue marks as unavailable or age-restricted, that contain an allergen the
-    /// customer avoids, and that they bought in the last two hours. Customers with few or no orders
-    /// get products that others buy at this time of day.
+    /// that the catalogue marks as unavailable or age-restricted, products with an allergen that
+    /// the customer avoids, and products that the customer bought in the last two hours. Customers
+    /// with few or no orders get products that other customers buy at this time of day.
     pub fn recommend(
         &self,
         customer: CustomerId,
@@ -132,7 +134,8 @@ impl Recommender {
         if let Some(customer) = customer {
             let features = CustomerFeatures::new(baskets, now, self.index.products().len());
             let visit = Visit::new(&self.index, customer, &features, now);
-            let ranked = self.ranked(&visit).into_iter().filter(|product| is_allowed(*product));
+            let ranked =
+                self.rank_candidates(&visit).into_iter().filter(|product| is_allowed(*product));
             products.extend(ranked.take(limit).map(|product| {
                 let reason = match features.product(product) {
                     Some(history) => reasons::known_product(history, baskets, now),
@@ -149,7 +152,7 @@ impl Recommender {
                 if products.len() == limit {
                     break;
                 }
-                if products.iter().all(|(other, _)| *other != product) {
+                if products.iter().all(|(listed, _)| *listed != product) {
                     products.push((product, reason));
                 }
             }
@@ -163,7 +166,7 @@ impl Recommender {
     }
 
     /// Returns the candidates of a visit, the most likely first.
-    fn ranked(&self, visit: &Visit<'_>) -> Vec<ProductIndex> {
+    fn rank_candidates(&self, visit: &Visit<'_>) -> Vec<ProductIndex> {
         let candidates = visit.candidates();
         let mut scored: Vec<_> =
             candidates.iter().map(|c| (self.ranker.score(visit, c), c.product)).collect();
@@ -173,8 +176,9 @@ impl Recommender {
     }
 }
 
-/// Returns the baskets that were paid within [`JUST_BOUGHT`] before `now`, or later.
+/// Returns the baskets paid less than [`JUST_BOUGHT_SECONDS`] before `now`, or after it.
 fn just_bought(baskets: &[Basket], now: VisitTime) -> &[Basket] {
-    let start = baskets.partition_point(|basket| basket.time.second <= now.second - JUST_BOUGHT);
+    let start =
+        baskets.partition_point(|basket| basket.time.second <= now.second - JUST_BOUGHT_SECONDS);
     &baskets[start..]
 }

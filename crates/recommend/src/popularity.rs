@@ -6,14 +6,14 @@ use instored_domain::Reason;
 
 use super::MIN_BUYERS;
 use super::purchase_index::{CustomerIndex, ProductIndex, PurchaseIndex};
-use super::time::{DAY, VisitTime};
+use super::time::{DAY_SECONDS, VisitTime};
 
-/// Number of past days considered.
+/// Number of past days in which a purchase is recent.
 const WINDOW_DAYS: u32 = 60;
 
-/// Returns products with their reason: first those that the most other customers recently bought
-/// within an hour of this time of day, then those that the most ever bought. Products with fewer
-/// than [`MIN_BUYERS`] other buyers are absent.
+/// Returns products with their reasons. The first products are those that other customers recently
+/// bought within an hour of this time of day, by number of buyers. All products follow, by number
+/// of buyers ever. Products with fewer than [`MIN_BUYERS`] other buyers are left out.
 pub(super) fn popular_products(
     index: &PurchaseIndex,
     customer: Option<CustomerIndex>,
@@ -22,19 +22,19 @@ pub(super) fn popular_products(
     let hour = now.local.hour;
     let from_hour = (hour + 23) % 24;
     let to_hour = (hour + 2) % 24;
-    let at_hour = ranked(index, buyers_at_hour(index, customer, now)).into_iter();
+    let at_hour = sort_by_buyers(index, buyers_at_hour(index, customer, now)).into_iter();
     let at_hour = at_hour.map(move |(product, customers)| {
         let days = WINDOW_DAYS;
         (product, Reason::PopularAtThisHour { customers, from_hour, to_hour, days })
     });
-    // Evaluated only if the first products are not enough.
-    let ever = std::iter::once_with(move || {
+    // This part is computed only if the products at this hour are not enough.
+    let overall = std::iter::once_with(move || {
         let products = index.products().iter().zip(0..);
         let counts = products.map(|(stats, i)| (i, stats.other_buyer_count(customer) as u32));
-        ranked(index, counts)
+        sort_by_buyers(index, counts)
     });
-    let ever = ever.flatten();
-    at_hour.chain(ever.map(|(product, customers)| (product, Reason::LikedHere { customers })))
+    let overall = overall.flatten();
+    at_hour.chain(overall.map(|(product, customers)| (product, Reason::LikedHere { customers })))
 }
 
 /// Counts the other customers who recently bought each product within an hour of this time of day.
@@ -43,7 +43,7 @@ fn buyers_at_hour(
     customer: Option<CustomerIndex>,
     now: VisitTime,
 ) -> HashMap<ProductIndex, u32> {
-    let from = now.second - i64::from(WINDOW_DAYS) * DAY;
+    let from = now.second - i64::from(WINDOW_DAYS) * DAY_SECONDS;
     let mut counts: HashMap<ProductIndex, u32> = HashMap::new();
     let others = index.customers().iter().zip(0..).filter(|(_, i)| Some(*i) != customer);
     for (history, _) in others {
@@ -51,7 +51,7 @@ fn buyers_at_hour(
         let mut bought: Vec<_> = history.baskets[start..]
             .iter()
             .take_while(|basket| basket.time.second <= now.second)
-            // The hour before, this hour and the one after, also across midnight.
+            // The hours differ by at most one, also across midnight.
             .filter(|basket| (basket.time.local.hour + 25 - now.local.hour) % 24 <= 2)
             .flat_map(|basket| basket.products.iter().copied())
             .collect();
@@ -64,8 +64,8 @@ fn buyers_at_hour(
     counts
 }
 
-/// Sorts products by the number of their buyers, descending, and drops those with too few.
-fn ranked(
+/// Sorts products by number of buyers, descending. Drops products with fewer than [`MIN_BUYERS`].
+fn sort_by_buyers(
     index: &PurchaseIndex,
     counts: impl IntoIterator<Item = (ProductIndex, u32)>,
 ) -> Vec<(ProductIndex, u32)> {

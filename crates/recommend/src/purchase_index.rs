@@ -1,7 +1,7 @@
 //! Index of all purchases by product and by customer, in compact form.
 //!
-//! Statistics are integers, so that removing an order restores them exactly, and the order of
-//! insertion does not matter.
+//! Statistics are integers. Removing an order therefore restores them exactly, and they do not
+//! depend on the sequence in which orders were added.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use instored_domain::{CustomerId, Order, Quantity};
 
 use super::time::VisitTime;
 
-/// Index of a product in [`PurchaseIndex::products`]. It depends on the order of insertion, so that
-/// no result may depend on it.
+/// Index of a product in [`PurchaseIndex::products`]. It depends on the sequence in which orders
+/// were added, so results must not depend on it.
 pub(super) type ProductIndex = u32;
-/// Index of a customer in [`PurchaseIndex::customers`], with the same restriction.
+/// Index of a customer in [`PurchaseIndex::customers`]. Results must not depend on it either.
 pub(super) type CustomerIndex = u32;
 
 /// All purchases.
@@ -23,8 +23,8 @@ pub(super) struct PurchaseIndex {
     by_sku: HashMap<Arc<str>, ProductIndex>,
     customers: Vec<CustomerHistory>,
     by_customer: HashMap<CustomerId, CustomerIndex>,
-    /// Unused elements of `customers`.
-    free: Vec<CustomerIndex>,
+    /// Indices of the unused elements of `customers`.
+    unused_customers: Vec<CustomerIndex>,
     /// Number of baskets per day since 1970, UTC.
     baskets_by_day: BTreeMap<i64, u32>,
 }
@@ -35,13 +35,13 @@ pub(super) struct ProductStats {
     pub sku: Arc<str>,
     /// Name in the newest order that contains the product.
     pub name: Box<str>,
-    /// Time of that order, in seconds since 1970.
+    /// Time of the order that the name is from, in seconds since 1970.
     named_at: i64,
-    /// Customers and the number of their baskets with the product, ascending.
+    /// Buyers in ascending sequence, each with the number of their baskets with the product.
     pub buyers: Vec<(CustomerIndex, u32)>,
-    /// Minute since 1970 and customer of each purchase, ascending.
+    /// Minute since 1970 and customer of each purchase, in ascending sequence.
     pub purchases: Vec<(u32, CustomerIndex)>,
-    /// Sum over the buyers of the seconds between their first and last purchase.
+    /// Seconds between a buyer's first and last purchase, summed over all buyers.
     pub spans: i64,
 }
 
@@ -51,13 +51,14 @@ pub(super) struct CustomerHistory {
     pub customer: CustomerId,
     /// Baskets by time and order id, ascending.
     pub baskets: Vec<Basket>,
-    /// Squared norm of the vector of baskets per product.
+    /// Squared norm of the vector that has the number of baskets with each product.
     pub squared_norm: u64,
 }
 
 /// An order in compact form.
 #[derive(Clone)]
 pub(super) struct Basket {
+    /// Id of the order.
     order: Arc<str>,
     pub time: VisitTime,
     /// The products, ascending and without duplicates.
@@ -76,7 +77,7 @@ pub(super) struct BasketPlace {
 /// One customer's purchases of one product.
 #[derive(Clone, Copy, Default)]
 struct Tally {
-    /// Number of baskets.
+    /// Number of baskets with the product.
     count: u32,
     /// Seconds between the first and the last purchase.
     span: i64,
@@ -102,7 +103,7 @@ impl Basket {
 }
 
 impl PurchaseIndex {
-    /// Adds an order unless it is known, and removes the order that it replaces. Returns true if
+    /// Removes the order that `order` replaces, and adds `order` if it is unknown. Returns true if
     /// the index changed.
     pub fn add_order(&mut self, order: &Order) -> bool {
         let replaced = order
@@ -130,21 +131,21 @@ impl PurchaseIndex {
     /// Inserts a basket of a known customer.
     pub fn insert_basket(&mut self, customer: CustomerIndex, basket: Basket) {
         self.by_customer.insert(self.customers[customer as usize].customer, customer);
-        let position = self.baskets_of(customer).partition_point(|other| {
-            (other.time.second, &other.order) < (basket.time.second, &basket.order)
+        let position = self.baskets_of(customer).partition_point(|existing| {
+            (existing.time.second, &existing.order) < (basket.time.second, &basket.order)
         });
         *self.baskets_by_day.entry(basket.time.day()).or_default() += 1;
         let (minute, products) = (basket.time.minute(), basket.products.clone());
         self.change_baskets(customer, &products, |baskets| baskets.insert(position, basket));
         for &product in products.iter() {
             let purchases = &mut self.products[product as usize].purchases;
-            let position = purchases.partition_point(|other| *other < (minute, customer));
+            let position = purchases.partition_point(|existing| *existing < (minute, customer));
             purchases.insert(position, (minute, customer));
         }
     }
 
-    /// Returns an index with the same products and customers, and no baskets. Product names are left
-    /// out to save memory.
+    /// Returns an index with the same products and customers, but without baskets. Product names
+    /// are left out to save memory.
     pub fn without_baskets(&self) -> Self {
         let products = self.products.iter().map(|product| ProductStats {
             sku: product.sku.clone(),
@@ -162,7 +163,7 @@ impl PurchaseIndex {
         Self { products: products.collect(), customers: customers.collect(), ..Self::default() }
     }
 
-    /// Returns the places of all baskets by time, then by customer and order id.
+    /// Returns the places of all baskets, sorted by time, then by customer and order id.
     pub fn baskets_by_time(&self) -> Vec<BasketPlace> {
         let histories = self.customers.iter().zip(0..);
         let places = histories.flat_map(|(history, customer)| {
@@ -195,7 +196,7 @@ impl PurchaseIndex {
         })
     }
 
-    /// Removes a basket, and its customer if it was their last one.
+    /// Removes a basket. If the customer has no other baskets, removes the customer too.
     fn remove_basket(&mut self, customer: CustomerIndex, position: usize) {
         let basket = &self.baskets_of(customer)[position];
         let (time, products) = (basket.time, basket.products.clone());
@@ -217,12 +218,12 @@ impl PurchaseIndex {
         let history = &self.customers[customer as usize];
         if history.baskets.is_empty() {
             self.by_customer.remove(&history.customer);
-            self.free.push(customer);
+            self.unused_customers.push(customer);
         }
     }
 
-    /// Changes a customer's baskets, and updates the statistics of `products`, which are those of
-    /// the changed basket.
+    /// Adds or removes a customer's basket with `change`, and updates the statistics of the
+    /// basket's `products`.
     fn change_baskets(
         &mut self,
         customer: CustomerIndex,
@@ -254,7 +255,7 @@ impl PurchaseIndex {
             return index;
         }
         let history = CustomerHistory { customer, baskets: Vec::new(), squared_norm: 0 };
-        let index = match self.free.pop() {
+        let index = match self.unused_customers.pop() {
             Some(index) => {
                 self.customers[index as usize] = history;
                 index
@@ -268,7 +269,7 @@ impl PurchaseIndex {
         index
     }
 
-    /// Returns the products of an order, except those whose lines were all reversed.
+    /// Returns the products whose total quantity in an order is above 0. Void lines are negative.
     fn bought_products(&mut self, order: &Order) -> Arc<[ProductIndex]> {
         let mut amounts: BTreeMap<&str, (Quantity, &str)> = BTreeMap::new();
         for line in &order.lines {
@@ -283,7 +284,8 @@ impl PurchaseIndex {
         products.into()
     }
 
-    /// Returns the index of a product, and sets its name if `placed` is its newest order so far.
+    /// Returns the index of a product, and sets its name if no newer order has named it. `placed`
+    /// is the time of the order, in seconds since 1970.
     fn find_or_add_product(&mut self, sku: &str, name: &str, placed: i64) -> ProductIndex {
         if let Some(&index) = self.by_sku.get(sku) {
             let stats = &mut self.products[index as usize];
@@ -344,12 +346,13 @@ impl PurchaseIndex {
         self.baskets_by_day.values().map(|baskets| u64::from(*baskets)).sum()
     }
 
-    /// Returns the number of baskets of the days `from` to `to`, inclusive.
+    /// Returns the number of baskets of the days `from` to `to`, inclusive. Days are counted from
+    /// 1970, in UTC.
     pub fn basket_count_between(&self, from: i64, to: i64) -> u32 {
         self.baskets_by_day.range(from..=to.max(from)).map(|(_, baskets)| baskets).sum()
     }
 
-    /// Returns the baskets with `product` that a customer paid in a minute.
+    /// Returns the baskets with `product` that a customer paid in `minute`, counted from 1970.
     pub fn baskets_with(
         &self,
         customer: CustomerIndex,

@@ -8,12 +8,13 @@ use super::gbdt::{Gbdt, TrainingSet};
 use super::purchase_index::PurchaseIndex;
 use super::training::{base_margin, training_set, training_visits};
 
-/// Minimum number of positives, candidates that were bought. With fewer a model is worse than the
+/// Minimum number of positives (candidates that were bought). A model with fewer is worse than the
 /// base score.
 const MIN_POSITIVES: usize = 200;
-/// Share of the visits, the newest ones, on which a model must rank better than the base score.
+/// Share of the visits that validate a model. It must rank these newest visits better than the base
+/// score.
 const VALIDATION_SHARE: f64 = 0.2;
-/// Ranks that NDCG considers.
+/// Number of ranks that NDCG evaluates.
 const NDCG_RANKS: usize = 10;
 
 /// The trained ranking model of a shop. The default model ranks by the base score.
@@ -27,27 +28,27 @@ impl Ranker {
     }
 
     /// Trains a model on past visits. The result does not depend on the sequence in which orders
-    /// were added. It is the default model where a model of the older visits does not rank the
-    /// newest ones better than the base score.
+    /// were added. Returns the default model unless a model that is trained on the older visits
+    /// ranks the newest visits better than the base score.
     pub(super) fn train(index: &PurchaseIndex) -> Self {
         let set = training_set(index, &training_visits(index));
         if set.is_positive.iter().filter(|positive| **positive).count() < MIN_POSITIVES {
             return Self::default();
         }
-        let visits = set.group_ends.len();
-        let older = visits - (visits as f64 * VALIDATION_SHARE).ceil() as usize;
-        let model = Gbdt::train(&set, older);
-        let validation = older..visits;
+        let visit_count = set.group_ends.len();
+        let older_count = visit_count - (visit_count as f64 * VALIDATION_SHARE).ceil() as usize;
+        let model = Gbdt::train(&set, older_count);
+        let validation = older_count..visit_count;
         let base = mean_ndcg(&set, validation.clone(), |row| set.base_margins[row]);
         let corrected = |row: usize| set.base_margins[row] + model.predict(&set.features[row]);
         if mean_ndcg(&set, validation, corrected) <= base {
             return Self::default();
         }
-        Self(Gbdt::train(&set, visits))
+        Self(Gbdt::train(&set, visit_count))
     }
 }
 
-/// Computes the mean NDCG of the groups when their rows are ranked by `score`. Each group has a
+/// Computes the mean NDCG of groups whose rows are ranked by `score`. Each group must have a
 /// positive.
 fn mean_ndcg(
     set: &TrainingSet<FEATURE_COUNT>,

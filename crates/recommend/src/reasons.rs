@@ -9,30 +9,32 @@ use super::MIN_BUYERS;
 use super::catalogue::Catalogue;
 use super::customer_features::{CustomerFeatures, ProductHistory};
 use super::purchase_index::{Basket, CustomerIndex, ProductIndex, PurchaseIndex};
-use super::time::{DAY, VisitTime};
+use super::time::{DAY_SECONDS, VisitTime};
 
-/// Number of newest baskets considered for [`Reason::Usual`]. Customers do not remember more.
+/// Number of newest baskets counted for [`Reason::Usual`]. Customers do not remember older baskets.
 const USUAL_WINDOW: usize = 8;
-/// Minimum number of baskets with a usual product; one may be chance.
+/// Minimum number of baskets with a usual product. A single basket may be chance.
 const USUAL_MIN_BASKETS: u32 = 2;
-/// Minimum number of the newest baskets at which [`Reason::Usual`] precedes [`Reason::Due`].
+/// Minimum number of newest baskets with a product for which [`Reason::Usual`] has precedence over
+/// [`Reason::Due`].
 const USUAL_FIRST_MIN_BASKETS: u32 = 5;
 /// Minimum number of purchases for a median interval.
 const DUE_MIN_PURCHASES: usize = 4;
 /// Time since the last purchase of a due product, in median intervals.
 const DUE_RANGE: RangeInclusive<f64> = 0.8..=2.0;
 
-/// Number of newest baskets with a product in which companions are counted.
+/// Number of newest baskets with a product in which its companions are counted. A companion is a
+/// product of the customer that is often bought together with the recommended product.
 const COMPANION_WINDOW: usize = 200;
-/// Minimum number of those baskets with the companion.
+/// Minimum number of these baskets that contain the companion.
 const COMPANION_MIN_BASKETS: u32 = 5;
-/// Minimum lift: frequency of the companion in those baskets, relative to all baskets.
+/// Minimum lift: the companion's share of these baskets divided by its share of all baskets.
 const COMPANION_MIN_LIFT: f64 = 3.0;
-/// Number of the customer's products considered as companions.
+/// Maximum number of the customer's products that are compared as companions.
 const MAX_COMPANIONS: usize = 20;
 
-/// Returns the reason of a product that the customer has bought before. `baskets` are the
-/// customer's, by time.
+/// Returns the reason for a product that the customer has bought before. `baskets` are the
+/// customer's baskets by time.
 pub(super) fn known_product(
     history: &ProductHistory,
     baskets: &[Basket],
@@ -50,7 +52,7 @@ pub(super) fn known_product(
     if let Some(interval) = median_interval(history.product, baskets)
         && DUE_RANGE.contains(&(seconds_since as f64 / interval))
     {
-        let every_days = (interval / DAY as f64).round() as u32;
+        let every_days = (interval / DAY_SECONDS as f64).round() as u32;
         return Reason::Due { every_days, since_days };
     }
     if recent >= USUAL_MIN_BASKETS {
@@ -75,10 +77,10 @@ fn median_interval(product: ProductIndex, baskets: &[Basket]) -> Option<f64> {
     let mut gaps: Vec<_> = bought.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let (lower, upper) = medians(&mut gaps)?;
     let median = (lower + upper) as f64 / 2.0;
-    (median >= DAY as f64).then_some(median)
+    (median >= DAY_SECONDS as f64).then_some(median)
 }
 
-/// Returns the reason of a product that is new to the customer.
+/// Returns the reason for a product that is new to the customer.
 pub(super) fn new_product(
     index: &PurchaseIndex,
     catalogue: &Catalogue,
@@ -104,8 +106,9 @@ pub(super) fn new_product(
     }
 }
 
-/// Returns the [`COMPANION_WINDOW`] newest baskets with a product and their customers. All baskets
-/// of the oldest minute are included, so that the order of insertion does not matter.
+/// Returns the [`COMPANION_WINDOW`] newest baskets that contain a product, with their customers.
+/// All baskets of the oldest minute are included, so that the result does not depend on their
+/// sequence.
 fn newest_baskets_with(
     index: &PurchaseIndex,
     product: ProductIndex,
@@ -147,7 +150,7 @@ fn best_companion(
     best.map(|(_, companion, count)| (companion, count))
 }
 
-/// Returns the products that the customer buys most.
+/// Returns the products that the customer buys most often.
 fn companions(
     index: &PurchaseIndex,
     features: &CustomerFeatures,
@@ -161,5 +164,5 @@ fn companions(
 }
 
 fn whole_days(seconds: i64) -> u32 {
-    u32::try_from(seconds.max(0) / DAY).unwrap_or(u32::MAX)
+    u32::try_from(seconds.max(0) / DAY_SECONDS).unwrap_or(u32::MAX)
 }

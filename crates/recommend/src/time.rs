@@ -3,7 +3,7 @@
 use jiff::Zoned;
 
 /// Seconds per day.
-pub(super) const DAY: i64 = 86_400;
+pub(super) const DAY_SECONDS: i64 = 86_400;
 
 /// Hour and weekday in the time zone of the shop.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct VisitTime {
 
 impl From<&Zoned> for VisitTime {
     fn from(time: &Zoned) -> Self {
-        // Neither value is negative.
+        // Both values are at least 0.
         let hour = time.hour().unsigned_abs();
         let weekday = time.weekday().to_monday_zero_offset().unsigned_abs();
         Self { second: time.timestamp().as_second(), local: LocalTime { hour, weekday } }
@@ -34,21 +34,21 @@ impl From<&Zoned> for VisitTime {
 impl VisitTime {
     /// Returns the day since 1970, UTC.
     pub fn day(self) -> i64 {
-        self.second.div_euclid(DAY)
+        self.second.div_euclid(DAY_SECONDS)
     }
 
-    /// Returns the minute since 1970.
+    /// Returns the minute since 1970, UTC.
     pub fn minute(self) -> u32 {
         minute(self.second)
     }
 }
 
-/// Returns the minute since 1970 of a second; times before 1970 are minute 0.
+/// Converts seconds since 1970 to minutes since 1970. Times before 1970 are minute 0.
 pub(super) fn minute(second: i64) -> u32 {
     u32::try_from(second.div_euclid(60).max(0)).unwrap_or(u32::MAX)
 }
 
-/// Returns the days between two times in seconds, 0 if `later` is before `earlier`.
+/// Returns the days between two times in seconds since 1970, or 0 if `later` is before `earlier`.
 pub(super) fn days_between(earlier: i64, later: i64) -> f32 {
-    (later.saturating_sub(earlier).max(0) as f64 / DAY as f64) as f32
+    (later.saturating_sub(earlier).max(0) as f64 / DAY_SECONDS as f64) as f32
 }

@@ -11,16 +11,16 @@ use super::purchase_index::{Basket, CustomerIndex, PurchaseIndex};
 const MAX_VISITS: usize = 10_000;
 /// Maximum number of visits of one customer in the training set: their newest ones.
 const MAX_VISITS_PER_CUSTOMER: usize = 10;
-/// Minimum number of earlier baskets of a visit in the training set.
+/// Minimum number of the customer's baskets before a visit of the training set.
 const MIN_EARLIER_BASKETS: usize = 2;
 /// Approximate number of negatives per visit: sampled candidates that were not bought.
 const NEGATIVES_PER_VISIT: u64 = 20;
 
-/// Selects the visits of the training set: customers, and the range of their baskets.
+/// Selects the visits of the training set. Returns customers, each with a range of their baskets.
 pub(super) fn training_visits(index: &PurchaseIndex) -> Vec<(CustomerIndex, Range<usize>)> {
     let customers = index.customers().iter().zip(0..);
     let mut customers: Vec<_> =
-        customers.filter(|(c, _)| c.baskets.len() > MIN_EARLIER_BASKETS).collect();
+        customers.filter(|(history, _)| history.baskets.len() > MIN_EARLIER_BASKETS).collect();
     // Sorting by a hash selects a random sample if there are too many customers.
     customers.sort_unstable_by_key(|(history, _)| {
         (hash(history.customer.0.into_bytes(), 0), history.customer)
@@ -34,8 +34,8 @@ pub(super) fn training_visits(index: &PurchaseIndex) -> Vec<(CustomerIndex, Rang
 
 /// Creates the training set of `visits`, oldest visit first.
 ///
-/// The features of a visit come from an index of the baskets, of all customers, that are older than
-/// the visit. With later baskets the model would learn from data that no visit has when it is ranked.
+/// The features of a visit are computed from the baskets of all customers before the visit. Later
+/// baskets are not known when a visit is ranked, so the model must not be trained on them.
 pub(super) fn training_set(
     index: &PurchaseIndex,
     visits: &[(CustomerIndex, Range<usize>)],
@@ -61,8 +61,8 @@ pub(super) fn training_set(
     set
 }
 
-/// Adds the positives and sampled negatives of a visit. A visit without positives has no ranking
-/// and is left out.
+/// Adds the positives and sampled negatives of a visit. A visit without positives is left out,
+/// because it has no correct ranking.
 fn add_visit(
     set: &mut TrainingSet<FEATURE_COUNT>,
     earlier: &PurchaseIndex,
@@ -70,7 +70,7 @@ fn add_visit(
     basket: &Basket,
 ) {
     let history = earlier.baskets_of(customer);
-    // Fewer than selected if some have the time of the visit.
+    // Baskets with the time of the visit are not in `history`.
     if history.len() < MIN_EARLIER_BASKETS {
         return;
     }
@@ -104,6 +104,6 @@ fn hash(bytes: impl IntoIterator<Item = u8>, seed: u64) -> u64 {
     let hash = bytes
         .into_iter()
         .fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    // The low bits of FNV are of low quality.
+    // The low bits of FNV are less random than the high bits.
     hash ^ (hash >> 32)
 }

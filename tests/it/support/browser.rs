@@ -18,29 +18,31 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(2 * TIMEOUT.as_secs());
 /// Headless browser. It ends with the test.
 pub struct Browser {
     pub client: Client,
-    // Dropped in this order: the browser survives its driver and writes to the folder.
+    // Fields are dropped in this order. The browser does not end with its driver, and writes to the
+    // folder while it runs.
     _chromium: Chromium,
     _driver: Process,
     _folder: TempDir,
 }
 
-/// Process id of the browser, which is killed when this is dropped.
+/// Process id of the browser. Dropping this value kills the browser.
 struct Chromium(u64);
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        // Fails if it has ended already.
+        // The command fails if the browser has already ended.
         let _ = Command::new("sh").args(["-c", &format!("kill -KILL {}", self.0)]).status();
     }
 }
 
 impl Browser {
-    /// Starts an English browser by day with a page of this size.
+    /// Starts an English browser with a light colour scheme and a page of this size, in pixels.
     pub async fn start(width: u32, height: u32) -> Self {
         Self::start_with(width, height, "en-GB", false).await
     }
 
-    /// Starts a browser with a page of this size, a language, and a light or dark colour scheme.
+    /// Starts a browser with a language, a light or dark colour scheme, and a page of this size, in
+    /// pixels.
     pub async fn start_with(width: u32, height: u32, language: &str, is_dark: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new("chromedriver");
@@ -56,7 +58,7 @@ impl Browser {
         } else {
             "--no-default-browser-check"
         };
-        // A pipe, because the driver's alternative needs localhost in the hosts file.
+        // With a pipe, the driver does not need an entry for localhost in the hosts file.
         let options = json!({ "args": [
             "--remote-debugging-pipe",
             "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -74,18 +76,20 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap_or_else(|e| panic!("chromium does not start ({e}): install chromium"));
-        let id = client.capabilities().and_then(|given| given["goog:processID"].as_u64());
+        let id =
+            client.capabilities().and_then(|capabilities| capabilities["goog:processID"].as_u64());
         let chromium = Chromium(id.expect("chromedriver reports the browser's process id"));
         Self { client, _chromium: chromium, _driver: driver, _folder: folder }
     }
 
-    /// Runs a function body in the page and returns its result.
+    /// Runs `script`, a function body, in the page and returns its result.
     pub async fn run_script(&self, script: &str) -> Value {
         let result = self.client.execute(script, Vec::new()).await;
         result.unwrap_or_else(|e| panic!("the page cannot run `{script}`: {e}"))
     }
 
-    /// Runs a function body until its result is neither null nor false. Returns the result.
+    /// Runs `script`, a function body, until its result is neither null nor false. Returns the
+    /// result.
     pub async fn wait_for(&self, condition: &str, script: &str) -> Value {
         let start = Instant::now();
         loop {

@@ -1,11 +1,11 @@
-//! Program under test, servers, clients and browser that the tests share.
+//! Program under test, servers, clients and browser, shared by the tests.
 
+pub mod box_permit;
 pub mod browser;
 pub mod mosquitto;
 pub mod output_reader;
 pub mod page;
 pub mod process;
-pub mod serial;
 pub mod signed_box;
 pub mod test_box;
 
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// Maximum time for an expected event, on a slow and busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Time between two checks of a condition that cannot be waited for.
+/// Time between two checks of a polled condition.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Returns the path of a file of the repository.

@@ -1,4 +1,4 @@
-//! Broker mosquitto on a free loopback port, with its command-line clients as till and display.
+//! Broker mosquitto on a free loopback port. Its command-line clients act as till and display.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,7 +25,7 @@ impl Mosquitto {
         Self::start_with("allow_anonymous true", |_| {})
     }
 
-    /// Starts a broker with a configuration: see [`Broker::start_with`].
+    /// Starts a broker with a configuration. The arguments are those of [`Broker::start_with`].
     pub fn start_with(configuration: &str, prepare: impl FnOnce(&Path)) -> Self {
         let broker = Broker::start_with(configuration, prepare).unwrap_or_else(|e| panic!("{e}"));
         Self { port: broker.port(), broker }
@@ -36,7 +36,7 @@ impl Mosquitto {
         self.broker.folder()
     }
 
-    /// Kills the broker, like a power cut.
+    /// Kills the broker, to simulate a power failure.
     pub fn stop(&mut self) {
         self.broker.stop();
     }
@@ -54,7 +54,7 @@ impl Mosquitto {
     /// Sends a command to the box `entrance`, as a till does, and returns the response.
     pub fn command(&self, verb: &str, payload: &str) -> Value {
         static SENT: AtomicU32 = AtomicU32::new(0);
-        let responses = format!("till/answers/{}", SENT.fetch_add(1, Ordering::Relaxed));
+        let responses = format!("till/responses/{}", SENT.fetch_add(1, Ordering::Relaxed));
         let mut command = client("mosquitto_rr", self.port);
         let topic = format!("instored/entrance/cmd/{verb}");
         command.args(["-t", &topic, "-e", &responses, "-W", "60"]);
@@ -70,14 +70,14 @@ impl Mosquitto {
             .unwrap_or_else(|e| panic!("cmd/{verb}: {e} in {:?}", finished.stdout))
     }
 
-    /// Sends a command that the box has to refuse. Returns code and message of the refusal.
-    pub fn refused_command(&self, verb: &str, payload: &str) -> (String, String) {
+    /// Sends a command that must fail. Returns code and message of the error.
+    pub fn command_error(&self, verb: &str, payload: &str) -> (String, String) {
         let response = self.command(verb, payload);
-        let part = |name: &str| match &response["error"][name] {
+        let field = |name: &str| match &response["error"][name] {
             Value::String(text) => text.clone(),
-            _ => panic!("cmd/{verb} {payload} was not refused: {response}"),
+            _ => panic!("cmd/{verb} {payload} did not fail: {response}"),
         };
-        (part("code"), part("message"))
+        (field("code"), field("message"))
     }
 }
 
@@ -123,13 +123,13 @@ impl Message {
         }
     }
 
-    /// Returns the payload as JSON, or null if it is none.
+    /// Returns the payload as JSON, or null if the payload is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.payload).unwrap_or_default()
     }
 }
 
-/// Running `mosquitto_sub`. The messages of each topic are read in their order.
+/// Running `mosquitto_sub`. The messages of each topic are read in sequence.
 pub struct Subscriber {
     process: Process,
     /// Number of the next line to read, by topic leaf.
@@ -143,7 +143,8 @@ impl Subscriber {
         Self { process: Process::start(&mut command, CLIENTS), next_lines: HashMap::new() }
     }
 
-    /// Waits for the next message of a topic for which `check` returns a value. Skips those before.
+    /// Waits for the next message on a topic for which `check` returns a value. Skips the messages
+    /// before it.
     pub fn next<T>(
         &mut self,
         leaf: &str,
@@ -177,13 +178,13 @@ impl Subscriber {
         self.next("visit", &format!("the visit event `{event}`"), check)
     }
 
-    /// Waits for a step of an enrolment.
+    /// Waits for an enrolment event.
     pub fn enrolment(&mut self, event: &str) -> Value {
         let check = |m: &Message| Some(m.json()).filter(|json| json["event"] == event);
         self.next("enrolment", &format!("the enrolment event `{event}`"), check)
     }
 
-    /// Waits for the end of an enrolment, which has to succeed. Returns the event `done`.
+    /// Waits for the end of an enrolment, which must succeed. Returns the event `done`.
     pub fn enrolled(&mut self) -> Value {
         let check = |m: &Message| {
             Some(m.json()).filter(|step| step["event"] == "done" || step["event"] == "failed")
@@ -199,7 +200,7 @@ impl Subscriber {
     }
 }
 
-/// Enrols the person in view by a command. Returns the event `done`.
+/// Enrols the person in view with a command. Returns the event `done`.
 pub fn enrol(broker: &Mosquitto, subscriber: &mut Subscriber) -> Value {
     assert_eq!(broker.command("enrol", ""), json!({ "enrolling": {} }));
     subscriber.enrolled()

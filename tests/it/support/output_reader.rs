@@ -23,7 +23,7 @@ struct Output {
 }
 
 impl OutputReader {
-    /// Reads `source` to its end, on a thread of its own.
+    /// Reads `source` to its end on a new thread.
     pub fn new(source: impl Read + Send + 'static) -> Self {
         let reader = Self(Arc::default());
         let shared = reader.clone();
@@ -38,8 +38,8 @@ impl OutputReader {
         reader
     }
 
-    /// Waits for a line, from number `from` on, for which `check` returns a value. Returns its number
-    /// and the value.
+    /// Waits for a line for which `check` returns a value, and starts at line `from`, counted from
+    /// 0. Returns the number of the line and the value.
     pub fn find<T>(
         &self,
         from: usize,
@@ -49,7 +49,7 @@ impl OutputReader {
         self.find_within(TIMEOUT, from, expected, check)
     }
 
-    /// Waits for a line like [`OutputReader::find`], at most for `timeout`.
+    /// Waits for a line as [`OutputReader::find`] does, but at most for `timeout`.
     pub fn find_within<T>(
         &self,
         timeout: Duration,
@@ -67,13 +67,13 @@ impl OutputReader {
                 }
                 next += 1;
             }
-            let left = timeout.saturating_sub(start.elapsed());
-            if left.is_zero() || output.has_ended {
+            let remaining = timeout.saturating_sub(start.elapsed());
+            if remaining.is_zero() || output.has_ended {
                 let lines = output.lines.join("\n");
                 drop(output);
                 panic!("{expected} is missing in:\n{lines}");
             }
-            let waited = self.0.changed.wait_timeout(output, left);
+            let waited = self.0.changed.wait_timeout(output, remaining);
             output = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -97,7 +97,8 @@ impl OutputReader {
         output.lines.join("\n")
     }
 
-    /// Locks the output. Each change adds a whole line, so a panic leaves it consistent.
+    /// Locks the output. Each change adds a whole line, so the output stays consistent after a
+    /// panic.
     fn lock(&self) -> MutexGuard<'_, Output> {
         self.0.output.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Scripts and gestures on the display's page.
+//! Scripts, clicks and touches on the display's page.
 
 use fantoccini::actions::{InputSource as _, MOUSE_BUTTON_LEFT, PointerAction, TouchActions};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub const CUT_OFF: &str = "const isOutside = (e) => {
          .filter((e) => e.checkVisibility({ visibilityProperty: true }) && isOutside(e))
          .map((e) => `${e.className} ${e.innerText}`);";
 
-/// Function `find` of the page: returns an enabled element by `SELECTOR` or `SELECTOR|TEXT`.
+/// JavaScript function `find`, which returns an enabled element by `SELECTOR` or `SELECTOR|TEXT`.
 const FIND: &str = "const find = (target) => {
        const [selector, text] = target.split('|');
        // A dialog covers the rest of the page.
@@ -28,7 +28,8 @@ const FIND: &str = "const find = (target) => {
          (e) => (!text || e.textContent === text) && !e.disabled && e.checkVisibility());
      };";
 
-/// Clicks elements one after the other as soon as each is there. Returns false after eight seconds.
+/// Clicks elements in sequence, each as soon as it is visible. Returns false if an element is still
+/// missing after eight seconds.
 pub async fn click(browser: &Browser, targets: &[&str]) -> bool {
     let script = format!(
         "{FIND}
@@ -49,7 +50,7 @@ pub async fn click(browser: &Browser, targets: &[&str]) -> bool {
     is_clicked.expect("the page runs the script") == true
 }
 
-/// Touches elements one after the other as soon as each is there.
+/// Touches elements in sequence, each as soon as it is visible.
 pub async fn touch(browser: &Browser, targets: &[&str]) {
     for target in targets {
         let script = format!(
@@ -62,7 +63,8 @@ pub async fn touch(browser: &Browser, targets: &[&str]) {
             json!(target)
         );
         let centre = browser.wait_for(target, &script).await;
-        let [x, y] = [&centre[0], &centre[1]].map(|at| at.as_f64().expect("a number"));
+        let [x, y] =
+            [&centre[0], &centre[1]].map(|coordinate| coordinate.as_f64().expect("a number"));
         let finger = TouchActions::new("finger".to_owned())
             .then(PointerAction::MoveTo { duration: None, x, y })
             .then(PointerAction::Down { button: MOUSE_BUTTON_LEFT })

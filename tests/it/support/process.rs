@@ -1,4 +1,4 @@
-//! Child processes that are killed when their test ends, also when it fails.
+//! Child processes that are killed at the end of their test, even if the test fails.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -25,7 +25,8 @@ pub struct Finished {
 }
 
 impl Process {
-    /// Starts a program. `package` is what to install if it is missing.
+    /// Starts a program. `package` is the package that the error message recommends if the program
+    /// is missing.
     pub fn start(command: &mut Command, package: &str) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
@@ -76,14 +77,14 @@ impl Process {
         self.child.wait().expect("a child can be waited for").core_dumped()
     }
 
-    /// Sends SIGKILL, like a power cut.
+    /// Sends SIGKILL, to simulate a power failure.
     pub fn kill(&mut self) {
-        // Fails if the program has ended already.
+        // The call fails if the program has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Returns true until the program has ended.
+    /// Returns true if the program has not ended.
     pub fn is_running(&mut self) -> bool {
         self.exit_status().is_none()
     }

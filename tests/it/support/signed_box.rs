@@ -1,4 +1,4 @@
-//! Simulated box that publishes any event, signed like the real one.
+//! Simulated box that signs and publishes any event.
 
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use super::mosquitto::Mosquitto;
 use super::process::Process;
 use super::test_box::{program, start, url_in};
 
-/// Box `entrance` with a signing key of its own.
+/// Simulated box `entrance` with its own signing key.
 pub struct SignedBox {
     key: SigningKey,
     port: u16,
@@ -114,13 +114,13 @@ impl SignedBox {
         })
     }
 
-    /// Returns an enrolment event that expires after `seconds`.
-    pub fn step(&self, mut step: Value, seconds: f64) -> Value {
+    /// Completes an enrolment event, which expires after `seconds`.
+    pub fn enrolment(&self, mut event: Value, seconds: f64) -> Value {
         let now = now();
-        step["v"] = json!(1);
-        step["id"] = json!(Uuid::new_v4());
-        step["issued"] = json!(timestamp(now));
-        step["expires"] = json!(timestamp(now + seconds));
-        step
+        event["v"] = json!(1);
+        event["id"] = json!(Uuid::new_v4());
+        event["issued"] = json!(timestamp(now));
+        event["expires"] = json!(timestamp(now + seconds));
+        event
     }
 }

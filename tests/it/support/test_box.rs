@@ -7,18 +7,18 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::box_permit::{Permit, acquire};
 use super::mosquitto::{Mosquitto, Subscriber, enrol};
 use super::process::{Finished, Process};
 use super::repository_path;
-use super::serial::{Permit, acquire};
 
-/// Instruction that a failed start prints.
+/// Instruction that is printed if the program does not start.
 const BUILD_HINT: &str = "the program: `make build` builds it";
 
 /// Returns the command of the built program, without settings from this machine's environment.
 pub fn program() -> Command {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release/instored");
-    assert!(program.exists(), "{} is not there: run `make build` first", program.display());
+    assert!(program.exists(), "{} does not exist: run `make build` first", program.display());
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("INSTORED_") {
@@ -60,15 +60,16 @@ pub struct TestBox {
 }
 
 impl TestBox {
-    /// Creates a box with a rendered scene in which one person enters and leaves repeatedly, and
-    /// without button and LED.
+    /// Creates a box without button and LED. Its camera is a rendered scene in which one person
+    /// enters and leaves repeatedly.
     pub fn with_visitor(broker: &Mosquitto) -> Self {
         let portrait = repository_path("crates/simulation/portraits/person_a_1.jpg");
         assert!(portrait.exists(), "{} is missing", portrait.display());
         Self::new(broker.port, &format!("scene:{}", portrait.display()))
     }
 
-    /// Starts a box whose visitor enrols by a command. Returns box, daemon and the event `done`.
+    /// Starts a box and enrols its visitor with a command. Returns box, daemon and the event
+    /// `done`.
     pub fn with_customer(
         broker: &Mosquitto,
         subscriber: &mut Subscriber,
@@ -84,7 +85,7 @@ impl TestBox {
         (test_box, daemon, done)
     }
 
-    /// Creates a box with this camera, for the broker on this port.
+    /// Creates a box with this camera. The box connects to the broker on `port`.
     pub fn new(port: u16, camera: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let test_box = Self { folder, environment: Vec::new() };
@@ -145,7 +146,7 @@ impl TestBox {
     }
 }
 
-/// Running box. A test has one at a time.
+/// Running box. A test must not run a second box at the same time.
 pub struct Daemon {
     pub process: Process,
     _permit: Permit,
@@ -157,12 +158,12 @@ impl Daemon {
         self.process.stderr.wait_for(text)
     }
 
-    /// Waits until the box is ready. Returns the line of the log.
+    /// Waits until the box is ready. Returns the log line that reports it.
     pub fn wait_until_ready(&self) -> String {
         self.wait_for_log("ready box_name")
     }
 
-    /// Stops the box like systemd. It has to end with code 0.
+    /// Stops the box with SIGTERM, as systemd does. Asserts exit code 0.
     pub fn stop(self) -> Finished {
         let finished = self.process.terminate();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);

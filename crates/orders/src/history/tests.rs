@@ -1,4 +1,4 @@
-//! History of a customer who shops in Berlin in both halves of the year.
+//! History of a customer who shops in Berlin, before and after clock changes.
 
 use instored_domain::{LineItem, OrderId, parse_order_time};
 
@@ -10,8 +10,8 @@ fn at(text: &str) -> Zoned {
     parse_order_time(text).unwrap()
 }
 
-/// Creates an order from SKU, quantity and unit price of its lines. A negative quantity makes a void
-/// line, a decimal one is in kilograms.
+/// Creates an order from SKU, quantity and unit price of its lines. A line with a negative quantity
+/// is void. A quantity with a decimal point is in kilograms.
 fn order(id: &str, placed: &str, lines: &[(&str, &str, i64)]) -> Order {
     let lines: Vec<_> = lines
         .iter()
@@ -38,7 +38,8 @@ fn order(id: &str, placed: &str, lines: &[(&str, &str, i64)]) -> Order {
     order
 }
 
-fn year() -> Vec<Order> {
+/// Returns five orders of one March.
+fn march_orders() -> Vec<Order> {
     vec![
         order("1", "2026-03-01T10:00:00+01:00[Europe/Berlin]", &[("milk", "1", 120)]),
         order(
@@ -57,7 +58,7 @@ fn year() -> Vec<Order> {
 }
 
 fn view_page(view: HistoryView, page: u32, limit: u32, now: &str) -> History {
-    history_page(ANNA, year(), view, Page { page, limit }, now.parse().unwrap())
+    history_page(ANNA, march_orders(), view, Page { page, limit }, now.parse().unwrap())
 }
 
 /// Returns all entries of a view.
@@ -124,7 +125,7 @@ fn product_sums_are_exact_and_exclude_void_lines() {
 
 #[test]
 fn product_has_one_sum_per_currency_and_unit() {
-    let mut orders = year();
+    let mut orders = march_orders();
     orders[0].currency = "CHF".parse().unwrap();
     orders[4] = order("6", "2026-03-20T12:00:00+01:00", &[("pear", "3", 80)]);
     let entries = view_all(orders, HistoryView::Product, NEXT_DAY);
@@ -133,10 +134,11 @@ fn product_has_one_sum_per_currency_and_unit() {
         .iter()
         .map(|p| (p.sku.as_str(), p.spent, p.currency.to_string(), p.unit.symbol()))
         .collect();
-    let chf = ("milk", 120, "CHF".to_owned(), "");
-    let [milk, pears, loose] = [("milk", 500, ""), ("pear", 403, "kg"), ("pear", 240, "")]
-        .map(|(sku, sum, unit)| (sku, sum, "EUR".to_owned(), unit));
-    assert_eq!(sums, [milk, pears, loose, chf]);
+    let milk_in_francs = ("milk", 120, "CHF".to_owned(), "");
+    let [milk, pears_by_weight, pears_by_piece] =
+        [("milk", 500, ""), ("pear", 403, "kg"), ("pear", 240, "")]
+            .map(|(sku, sum, unit)| (sku, sum, "EUR".to_owned(), unit));
+    assert_eq!(sums, [milk, pears_by_weight, pears_by_piece, milk_in_francs]);
 }
 
 #[test]
@@ -177,7 +179,7 @@ fn days_since_are_calendar_days_across_clock_changes() {
     ] {
         assert_eq!(days(&format!("{bought}{berlin}"), now), since, "{bought} to {now}");
     }
-    // The till's clock was ahead, so that the purchase is dated tomorrow.
+    // The till's clock was ahead, so the purchase is dated tomorrow.
     assert_eq!(days("2026-03-29T00:30:00+01:00[Europe/Berlin]", "2026-03-28T22:50:00Z"), 0);
 }
 

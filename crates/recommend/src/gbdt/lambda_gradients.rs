@@ -1,6 +1,6 @@
 //! Gradients of LambdaRank (Burges, Ragno, Le: "Learning to Rank with Nonsmooth Cost Functions",
-//! NIPS 2006): each pair of a positive and a negative contributes in proportion to the change of
-//! NDCG if the two swapped their ranks.
+//! NIPS 2006). The contribution of a positive and a negative is proportional to the change of NDCG
+//! that a swap of their ranks would cause.
 
 use std::ops::{AddAssign, Sub, SubAssign};
 
@@ -9,7 +9,8 @@ const MIN_PAIR_WEIGHT: f64 = 0.02;
 /// Number of ranks of the ideal ranking by which NDCG is normalised.
 const NDCG_RANKS: usize = 10;
 
-/// First and second derivative of the loss by the margin, of one row or a sum of rows.
+/// First and second derivative of the loss with respect to the margin, for one row or summed over
+/// rows.
 #[derive(Clone, Copy, Default)]
 pub(super) struct GradHess {
     pub gradient: f64,
@@ -39,7 +40,7 @@ impl Sub for GradHess {
     }
 }
 
-/// Computes the derivatives of all rows. `group_ends` are the ends of the rows of each group.
+/// Computes the derivatives for all rows. `group_ends` has the end of each group's rows.
 pub(super) fn lambda_gradients(
     group_ends: &[usize],
     margins: &[f64],
@@ -70,7 +71,7 @@ pub(super) fn lambda_gradients(
     }
 }
 
-/// Returns the discount of DCG at a rank, from 0.
+/// Returns the discount of DCG at a rank. Ranks start at 0.
 fn discount(rank: usize) -> f64 {
     1.0 / (rank as f64 + 2.0).log2()
 }

@@ -2,8 +2,8 @@
 //! LambdaMART: An Overview", 2010) with feature histograms and leaf-wise growth as in LightGBM
 //! (Ke et al., NIPS 2017).
 //!
-//! Training uses one core and is deterministic: the same rows in the same sequence give the same
-//! model, bit for bit.
+//! Training uses one core and is deterministic: the same rows in the same sequence give a
+//! bit-identical model.
 
 mod bins;
 mod lambda_gradients;
@@ -21,7 +21,7 @@ const MAX_BINS: usize = 64;
 const MAX_LEAVES: usize = 15;
 /// Maximum number of trees.
 const MAX_TREES: usize = 100;
-/// Factor of the values of each tree.
+/// Factor by which the leaf values of each tree are multiplied.
 const LEARNING_RATE: f64 = 0.15;
 /// L2 regularisation of leaf values, in units of the hessian.
 const L2_REGULARISATION: f64 = 5.0;
@@ -45,7 +45,7 @@ pub(super) struct TrainingSet<const N: usize> {
 impl<const N: usize> TrainingSet<N> {
     /// Returns the rows of a group.
     pub fn rows(&self, group: usize) -> Range<usize> {
-        let start = group.checked_sub(1).map_or(0, |before| self.group_ends[before]);
+        let start = group.checked_sub(1).map_or(0, |previous| self.group_ends[previous]);
         start..self.group_ends[group]
     }
 }
@@ -63,7 +63,7 @@ struct Tree(Vec<Node>);
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Node {
     Leaf(f32),
-    /// Continues at node `left` if the feature is at most the threshold, else at the node after it.
+    /// Continues at node `left` if the feature is at most the threshold, else at node `left` + 1.
     Split {
         feature: u8,
         threshold: f32,

@@ -5,10 +5,10 @@ use super::lambda_gradients::GradHess;
 use super::{L2_REGULARISATION, LEARNING_RATE, MAX_BINS, MAX_LEAVES, MIN_GAIN, MIN_LEAF_ROWS};
 use super::{Node, Tree};
 
-/// Sums of the derivatives and number of rows, by feature and bin.
+/// Sum of the derivatives and number of rows, by feature and bin.
 type Histogram<const N: usize> = Box<[[(GradHess, u32); MAX_BINS]; N]>;
 
-/// A tree, and the rows and the value of each leaf.
+/// A tree, with the rows and the value of each leaf.
 type BuiltTree = (Tree, Vec<(Vec<u32>, f32)>);
 
 /// A tree under construction.
@@ -38,7 +38,7 @@ struct Split {
 }
 
 impl GradHess {
-    /// Returns twice the reduction of the loss by the optimal value for these rows.
+    /// Returns twice the amount by which the optimal leaf value reduces the loss of these rows.
     fn gain(self) -> f64 {
         self.gradient * self.gradient / (self.hessian + L2_REGULARISATION)
     }
@@ -85,7 +85,8 @@ impl<'a, const N: usize> TreeBuilder<'a, N> {
             .rows
             .into_iter()
             .partition(|row| usize::from(self.features.rows[*row as usize][feature]) <= bin);
-        // The histogram of the larger side is the difference of the parent's and the smaller side's.
+        // The histogram of the larger side is the difference of the parent's and the smaller
+        // side's.
         let is_left_smaller = left.len() <= right.len();
         let smaller = self.histogram(if is_left_smaller { &left } else { &right });
         let mut larger = parent.histogram;

@@ -1,5 +1,5 @@
-//! Limits of time and memory in a large shop. The test takes a minute; `cargo test --release -p
-//! instored-recommend large_shop -- --ignored --nocapture` prints the measurements.
+//! Limits of time and memory in a large shop. The test takes a minute. The command `cargo test
+//! --release -p instored-recommend large_shop -- --ignored --nocapture` prints the measurements.
 
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,15 @@ const PRODUCTS: u64 = 68_000;
 /// Number of baskets of the customer for whom recommendations are measured.
 const REGULAR_BASKETS: u64 = 500;
 
-/// Returns a random number below `n` with a density in inverse proportion to its value, like the
-/// popularity of products.
-fn skewed(rng: &mut Rng, n: u64) -> u64 {
-    ((n as f64).powf(rng.f64()) - 1.0) as u64
+/// Returns a random number below `limit`. The density is inversely proportional to the number, as
+/// it is for the popularity of products.
+fn skewed(rng: &mut Rng, limit: u64) -> u64 {
+    ((limit as f64).powf(rng.f64()) - 1.0) as u64
 }
 
 /// Returns the order `number` of the shop. It has ten products on average: half from the customer's
 /// own assortment, half from all products.
-fn basket(number: u64) -> Order {
+fn numbered_order(number: u64) -> Order {
     let mut rng = Rng::with_seed(number);
     let customer = if number < REGULAR_BASKETS { 0 } else { rng.u64(..CUSTOMERS) };
     let skus: Vec<_> = (0..rng.u64(1..20))
@@ -68,7 +68,7 @@ fn large_shop_is_within_limits_of_time_and_memory() {
     let mut recommender = Recommender::default();
     let adding: Vec<_> = (0..BASKETS)
         .map(|number| {
-            let order = basket(number);
+            let order = numbered_order(number);
             let start = Instant::now();
             recommender.add_order(&order);
             start.elapsed()
@@ -83,23 +83,23 @@ fn large_shop_is_within_limits_of_time_and_memory() {
     let memory_after_training = memory("VmRSS:");
     let recommending = (0..200).map(|n| {
         let now = at(NOW + n * 60);
-        let once = || {
+        let measure = || {
             let start = Instant::now();
-            let everything = Preferences::default();
-            let all = Catalogue::default();
-            let recommended = recommender.recommend(id(0), &now, 10, &everything, &all);
+            let preferences = Preferences::default();
+            let catalogue = Catalogue::default();
+            let recommended = recommender.recommend(id(0), &now, 10, &preferences, &catalogue);
             assert_eq!(recommended.len(), 10);
             start.elapsed()
         };
         // The minimum excludes interruptions by other processes.
-        (0..5).map(|_| once()).min().unwrap()
+        (0..5).map(|_| measure()).min().unwrap()
     });
     let recommending = percentile_95(recommending.collect());
     let peak = memory("VmHWM:");
     println!(
         "orders added in {adding_total:?} ({memory_after_adding:?} MB), trained after {total:?} \
-         ({memory_after_training:?} MB, maximum {peak:?} MB); 95th percentile of adding an order \
-         {adding:?}, of a recommendation {recommending:?}"
+         ({memory_after_training:?} MB, maximum {peak:?} MB); 95th percentile: {adding:?} for \
+         adding an order, {recommending:?} for a recommendation"
     );
     assert!(total < Duration::from_secs(20), "{total:?}");
     assert!(adding < Duration::from_millis(1), "{adding:?}");

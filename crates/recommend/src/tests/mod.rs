@@ -1,4 +1,4 @@
-//! Recommendations, their reasons, and their independence of the sequence of orders.
+//! Recommendations and their reasons. Neither depends on the sequence of orders.
 
 mod large_shop;
 mod training;
@@ -56,8 +56,8 @@ fn recommender_of(orders: &[Order]) -> Recommender {
 }
 
 fn recommend(recommender: &Recommender, customer: u128) -> Vec<Recommendation> {
-    let everything = Preferences::default();
-    recommender.recommend(id(customer), &at(NOW), 10, &everything, &Catalogue::default())
+    let preferences = Preferences::default();
+    recommender.recommend(id(customer), &at(NOW), 10, &preferences, &Catalogue::default())
 }
 
 fn skus(recommended: &[Recommendation]) -> Vec<&str> {
@@ -76,11 +76,11 @@ fn product(sku: &str) -> Product {
 }
 
 #[test]
-fn empty_shop_has_no_recommendations() {
+fn empty_shop_or_limit_of_zero_has_no_recommendations() {
     assert_eq!(recommend(&Recommender::default(), 1), []);
-    let one = recommender_of(&[order(1, DAY, &["milk"])]);
+    let recommender = recommender_of(&[order(1, DAY, &["milk"])]);
     assert_eq!(
-        one.recommend(id(1), &at(NOW), 0, &Preferences::default(), &Catalogue::default()),
+        recommender.recommend(id(1), &at(NOW), 0, &Preferences::default(), &Catalogue::default()),
         []
     );
 }
@@ -130,7 +130,7 @@ fn product_bought_in_last_two_hours_is_excluded() {
 }
 
 #[test]
-fn name_is_the_catalogues_else_the_newest() {
+fn product_name_comes_from_catalogue_else_newest_order() {
     let mut older = order(1, 2 * DAY, &["milk"]);
     older.lines[0].name = "Milk of old".into();
     for orders in [[order(1, DAY, &["milk"]), older.clone()], [older, order(1, DAY, &["milk"])]] {
@@ -148,16 +148,16 @@ fn name_is_the_catalogues_else_the_newest() {
 }
 
 #[test]
-fn customer_without_recommendations_gets_none() {
-    let none = Preferences { can_recommend: false, ..Preferences::default() };
+fn customer_who_switched_recommendations_off_gets_none() {
+    let preferences = Preferences { can_recommend: false, ..Preferences::default() };
     let recommender = recommender_of(&[order(1, DAY, &["milk"])]);
-    assert_eq!(recommender.recommend(id(1), &at(NOW), 9, &none, &Catalogue::default()), []);
+    assert_eq!(recommender.recommend(id(1), &at(NOW), 9, &preferences, &Catalogue::default()), []);
 }
 
 #[test]
 fn unavailable_and_unsuitable_products_are_excluded() {
     let mut orders = vec![order(1, DAY, &["bread", "gone", "nuts", "unlisted", "wine"])];
-    // The same products are popular, so that an unknown customer gets them.
+    // The same products are popular, so a customer without orders gets them too.
     orders.extend((2..6).map(|n| order(n, DAY, &["bread", "gone", "nuts", "unlisted", "wine"])));
     let recommender = recommender_of(&orders);
     let catalogue = Catalogue::from_iter([
@@ -166,7 +166,7 @@ fn unavailable_and_unsuitable_products_are_excluded() {
         Product { allergens: [Allergen::Nuts].into(), ..product("nuts") },
         Product { is_age_restricted: true, ..product("wine") },
     ]);
-    let everything = Preferences::default();
+    let no_allergies = Preferences::default();
     let allergic = Preferences { allergens: [Allergen::Nuts].into(), ..Preferences::default() };
     for customer in [1, 99] {
         let allowed_skus = |preferences| {
@@ -174,14 +174,14 @@ fn unavailable_and_unsuitable_products_are_excluded() {
                 recommender.recommend(id(customer), &at(NOW), 10, preferences, &catalogue);
             skus(&recommended).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
-        assert_eq!(allowed_skus(&everything), ["bread", "nuts", "unlisted"]);
+        assert_eq!(allowed_skus(&no_allergies), ["bread", "nuts", "unlisted"]);
         // The allergens of a product outside the catalogue are unknown.
         assert_eq!(allowed_skus(&allergic), ["bread"]);
     }
 }
 
 #[test]
-fn inserted_product_replaces_the_one_with_its_sku() {
+fn inserted_product_replaces_product_with_same_sku() {
     let mut catalogue = Catalogue::default();
     assert_eq!(catalogue.product_name("milk"), None);
     catalogue.insert(Product { is_available: false, ..product("milk") });
@@ -227,14 +227,14 @@ fn product_bought_together_names_its_companion() {
     assert_eq!((baskets, of), (6, 6));
 }
 
-/// Returns the orders of customers who buy two products in alternate weeks, and others at longer
-/// intervals.
-fn alternating(customers: u128) -> Vec<Order> {
+/// Returns orders of customers who buy two products in alternate weeks, and four other products at
+/// longer intervals.
+fn alternating_orders(customers: u128) -> Vec<Order> {
     let mut orders = Vec::new();
     for n in 1..=customers {
         for week in 1..=16 {
-            let turn = ["odd", "even"][(week % 2) as usize];
-            let mut basket = vec![turn];
+            let alternating = ["odd", "even"][(week % 2) as usize];
+            let mut basket = vec![alternating];
             for (every, sku) in [(3, "a"), (5, "b"), (7, "c"), (4, "d")] {
                 if (week + n as i64) % every == 0 {
                     basket.push(sku);
@@ -248,7 +248,7 @@ fn alternating(customers: u128) -> Vec<Order> {
 
 #[test]
 fn trained_ranker_predicts_alternating_products() {
-    let orders = alternating(60);
+    let orders = alternating_orders(60);
     let mut recommender = recommender_of(&orders);
     // The base score prefers the product of the last order.
     assert!(rank(&recommend(&recommender, 8), "even") < rank(&recommend(&recommender, 8), "odd"));
@@ -265,28 +265,28 @@ fn rank(recommended: &[Recommendation], sku: &str) -> usize {
 
 #[test]
 fn training_with_few_orders_returns_default_ranker() {
-    assert_eq!(recommender_of(&alternating(2)).train(), Ranker::default());
+    assert_eq!(recommender_of(&alternating_orders(2)).train(), Ranker::default());
 }
 
 #[test]
 fn result_does_not_depend_on_sequence_of_orders() {
-    let mut orders = alternating(30);
-    let mut one = recommender_of(&orders);
+    let mut orders = alternating_orders(30);
+    let mut original = recommender_of(&orders);
     orders.reverse();
     orders.sort_by_key(|order| order.id.0.len());
-    let mut other = recommender_of(&orders);
-    assert_eq!(one.train(), other.train());
-    assert_ne!(one.train(), Ranker::default());
-    one.set_ranker(one.train());
-    other.set_ranker(other.train());
+    let mut reordered = recommender_of(&orders);
+    assert_eq!(original.train(), reordered.train());
+    assert_ne!(original.train(), Ranker::default());
+    original.set_ranker(original.train());
+    reordered.set_ranker(reordered.train());
     for customer in 0..=30 {
-        assert_eq!(recommend(&one, customer), recommend(&other, customer));
+        assert_eq!(recommend(&original, customer), recommend(&reordered, customer));
     }
 }
 
 #[test]
-fn removed_customer_leaves_no_trace() {
-    let orders = alternating(30);
+fn removed_customer_leaves_no_data() {
+    let orders = alternating_orders(30);
     let (theirs, others): (Vec<_>, Vec<_>) =
         orders.iter().cloned().partition(|order| order.customer == id(7));
     let mut removed = recommender_of(&orders);

@@ -1,9 +1,10 @@
-//! Training uses only what was known at each visit, and is validated on the newest ones.
+//! Training uses only data that was known at each visit. The newest visits validate the model.
 
 use super::*;
 use crate::training::{training_set, training_visits};
 
-/// Creates the weekly orders of some customers, oldest first: `basket(customer, week)`.
+/// Creates one order for each customer and week, oldest first. `basket(customer, week)` returns its
+/// products.
 fn weekly_orders(
     customers: u128,
     weeks: i64,
@@ -18,39 +19,41 @@ fn weekly_orders(
         .collect()
 }
 
-const ARTICLES: [&str; 8] = ["milk", "bread", "pears", "tea", "salt", "rice", "soap", "jam"];
+const PRODUCTS: [&str; 8] = ["milk", "bread", "pears", "tea", "salt", "rice", "soap", "jam"];
 
 #[test]
 fn training_set_ignores_baskets_after_each_visit() {
     let mut random = fastrand::Rng::with_seed(19);
-    let draws: Vec<usize> = (0..10_000).map(|_| random.usize(..ARTICLES.len())).collect();
+    let draws: Vec<usize> = (0..10_000).map(|_| random.usize(..PRODUCTS.len())).collect();
     let orders = weekly_orders(12, 8, |customer, week| {
         let from = customer as usize * 97 + week as usize * 13;
-        (from..from + 3).map(|draw| ARTICLES[draws[draw]]).collect()
+        (from..from + 3).map(|draw| PRODUCTS[draws[draw]]).collect()
     });
     let complete = recommender_of(&orders);
     let visits = training_visits(&complete.index);
     let complete = training_set(&complete.index, &visits);
-    // The first orders up to every 12th, each cut with the same customers and products.
-    for cut in [48, 60, 84] {
-        let early = recommender_of(&orders[..cut]);
+    // Each part has whole weeks, so that customers and products have the same indices as in all
+    // orders.
+    for order_count in [48, 60, 84] {
+        let early = recommender_of(&orders[..order_count]);
         let early = training_set(&early.index, &visits);
         let rows = early.is_positive.len();
         assert!(rows > 50, "{rows}");
-        assert_eq!(early.features, complete.features[..rows], "{cut}");
-        assert_eq!(early.is_positive, complete.is_positive[..rows], "{cut}");
+        assert_eq!(early.features, complete.features[..rows], "{order_count}");
+        assert_eq!(early.is_positive, complete.is_positive[..rows], "{order_count}");
     }
 }
 
 #[test]
 fn model_that_ranks_newest_visits_worse_is_not_used() {
-    // Customers buy either of two pairs by turns until week 20, and the same pair again after it.
+    // Customers alternate between two pairs of products until week 20, then always buy the same
+    // pair.
     let pairs = [vec!["milk", "bread"], vec!["pears", "tea"]];
     let alternating =
         |customer: u128, week: i64| pairs[(customer as i64 + week) as usize % 2].clone();
-    let steady = |customer: u128, week: i64| alternating(customer, week.min(20));
-    let stays = recommender_of(&weekly_orders(60, 24, alternating)).train();
-    assert_ne!(stays, Ranker::default());
-    let turns = recommender_of(&weekly_orders(60, 24, steady)).train();
-    assert_eq!(turns, Ranker::default());
+    let changing = |customer: u128, week: i64| alternating(customer, week.min(20));
+    let consistent = recommender_of(&weekly_orders(60, 24, alternating)).train();
+    assert_ne!(consistent, Ranker::default());
+    let changed = recommender_of(&weekly_orders(60, 24, changing)).train();
+    assert_eq!(changed, Ranker::default());
 }

@@ -34,10 +34,10 @@ fn verify(
     customer: CustomerId,
     orders: &[Order],
 ) -> Result<(), String> {
-    let mut mine: Vec<_> = orders.iter().filter(|order| order.customer == customer).collect();
-    mine.sort_by_key(|order| std::cmp::Reverse((order.placed.timestamp(), order.id.clone())));
-    let theirs: Vec<_> = orders.iter().filter(|order| order.customer != customer).collect();
-    let with: Vec<_> = mine.iter().filter(|order| contains(order, sku)).collect();
+    let mut own_orders: Vec<_> = orders.iter().filter(|order| order.customer == customer).collect();
+    own_orders.sort_by_key(|order| std::cmp::Reverse((order.placed.timestamp(), order.id.clone())));
+    let other_orders: Vec<_> = orders.iter().filter(|order| order.customer != customer).collect();
+    let with: Vec<_> = own_orders.iter().filter(|order| contains(order, sku)).collect();
     let days = |order: &Order| (NOW - order.placed.timestamp().as_second()) / DAY;
     let buyers = |orders: &mut dyn Iterator<Item = &&Order>| {
         orders.filter(|o| contains(o, sku)).map(|o| o.customer).collect::<BTreeSet<_>>().len()
@@ -46,11 +46,11 @@ fn verify(
     let is_true = match reason {
         Reason::Usual { baskets, of } => {
             *baskets >= 2
-                && *of as usize <= mine.len()
-                && mine.iter().take(*of as usize).filter(|o| contains(o, sku)).count()
+                && *of as usize <= own_orders.len()
+                && own_orders.iter().take(*of as usize).filter(|o| contains(o, sku)).count()
                     == *baskets as usize
         }
-        Reason::LastTime => contains(mine[0], sku),
+        Reason::LastTime => contains(own_orders[0], sku),
         Reason::Once { days_ago } => with.len() == 1 && days(with[0]) == i64::from(*days_ago),
         Reason::Due { every_days, since_days } => {
             let times: Vec<_> = with.iter().map(|o| o.placed.timestamp().as_second()).collect();
@@ -64,39 +64,39 @@ fn verify(
                 && days(with[0]) == i64::from(*since_days)
         }
         Reason::BoughtTogether { with: name, with_sku, baskets, of } => {
-            let mut containing: Vec<_> = theirs.iter().filter(|o| contains(o, sku)).collect();
+            let mut containing: Vec<_> = other_orders.iter().filter(|o| contains(o, sku)).collect();
             containing.sort_by_key(|order| std::cmp::Reverse(order.placed.timestamp()));
             let both: Vec<_> = containing.iter().filter(|o| contains(o, with_sku)).collect();
             let people: BTreeSet<_> = both.iter().map(|order| order.customer).collect();
             with.is_empty()
-                && mine.iter().any(|order| contains(order, with_sku))
+                && own_orders.iter().any(|order| contains(order, with_sku))
                 && *name == format!("the {with_sku}")
                 && containing.len() == *of as usize
                 && both.len() == *baskets as usize
                 && people.len() >= 3
         }
         Reason::LikedHere { customers } => {
-            *customers >= 3 && buyers(&mut theirs.iter()) == *customers
+            *customers >= 3 && buyers(&mut other_orders.iter()) == *customers
         }
         Reason::PopularAtThisHour { customers, from_hour, to_hour, days: within } => {
             let hours: Vec<_> = (0..3).map(|n| (from_hour + n) % 24).collect();
-            let mut lately = theirs.iter().filter(|o| {
+            let mut recent = other_orders.iter().filter(|o| {
                 hours.contains(&u8::try_from(o.placed.hour()).unwrap())
                     && o.placed.timestamp().as_second() >= NOW - i64::from(*within) * DAY
             });
             *customers >= 3
                 && (from_hour + 3) % 24 == *to_hour
                 && hours[1] == 12
-                && buyers(&mut lately) == *customers
+                && buyers(&mut recent) == *customers
         }
     };
-    let is_disclosed = with.is_empty() && buyers(&mut theirs.iter()) < 3;
-    if is_true && !is_disclosed { Ok(()) } else { Err(format!("{sku}: {reason:?}")) }
+    let reveals_too_few_buyers = with.is_empty() && buyers(&mut other_orders.iter()) < 3;
+    if is_true && !reveals_too_few_buyers { Ok(()) } else { Err(format!("{sku}: {reason:?}")) }
 }
 
 proptest! {
     #[test]
-    fn reasons_are_true(orders in random_orders()) {
+    fn reasons_match_counted_orders(orders in random_orders()) {
         let recommender = recommender_of(&orders);
         for customer in 0..8 {
             let recommended = recommend(&recommender, customer);
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn removed_customers_leave_no_trace(orders in random_orders(), more in random_orders()) {
+    fn removed_customers_leave_no_data(orders in random_orders(), more in random_orders()) {
         let mut changed = recommender_of(&orders);
         for order in &more {
             let mut order = order.clone();

@@ -1,4 +1,4 @@
-//! Limit of the boxes that run at the same time, so that each has a core of a small machine.
+//! Limit on the number of boxes that run at the same time. Each box needs about one core.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -7,10 +7,10 @@ const RUNNING_BOXES_MAX: usize = 2;
 static RUNNING_BOXES: Mutex<usize> = Mutex::new(0);
 static BOX_STOPPED: Condvar = Condvar::new();
 
-/// Permit to run a box, returned when it is dropped.
+/// Permit to run a box. Dropping the permit returns it.
 pub struct Permit(());
 
-/// Waits for a permit. A test that has one must not request another.
+/// Waits for a permit. A test must not request a second permit while it has one.
 pub fn acquire() -> Permit {
     let running = RUNNING_BOXES.lock().unwrap_or_else(PoisonError::into_inner);
     let mut running = BOX_STOPPED
