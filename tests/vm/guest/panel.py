@@ -46,7 +46,8 @@ def chips_of(model: str, box: Box, subscriber: Subscriber) -> None:
     log(f"the chips of a {model} appear, numbered from {FIRST_NUMBER}")
     others = GpioSim("others", [f"other-{i}" for i in range(FIRST_NUMBER)])
     sim = GpioSim("pi", labels)
-    assert sim.chips[0] == f"gpiochip{FIRST_NUMBER}", sim.chips
+    # The kernel keeps the number of a chip that was removed while one of its lines was in use.
+    assert int(sim.chips[0].removeprefix("gpiochip")) >= FIRST_NUMBER, sim.chips
     # No chip has a low number any more.
     others.remove()
     index = next(i for i, label in enumerate(labels) if label.startswith("pinctrl-"))
