@@ -10,13 +10,13 @@ use super::controller::Controller;
 /// Time between two searches for inactive customers.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Clock of the search for inactive customers.
+/// Schedule of the search for inactive customers.
 #[derive(Default)]
-pub(super) struct RetentionClock {
+pub(super) struct RetentionSchedule {
     last_search: Option<Instant>,
 }
 
-impl RetentionClock {
+impl RetentionSchedule {
     /// Returns true at most once per [`RETENTION_INTERVAL`].
     fn is_due(&mut self) -> bool {
         let is_due = self.last_search.is_none_or(|at| at.elapsed() >= RETENTION_INTERVAL);
@@ -28,7 +28,7 @@ impl RetentionClock {
 }
 
 impl Controller {
-    /// Does the work that no event triggers.
+    /// Does all periodic work.
     pub fn run_maintenance(&mut self) {
         self.recommendations.update_model();
         self.refresh_counters();
