@@ -5,7 +5,8 @@ use instored_imaging::read_picture;
 use instored_panel::{self as panel, Driver, Monitor, Panel};
 use instored_simulation::{VisitLoop, panel as simulated};
 
-/// Returns a function that opens the configured camera; it is called again after each loss.
+/// Returns a function that opens the configured camera. It can be called again after a loss of the
+/// camera.
 pub fn camera_opener(
     settings: camera::Settings,
 ) -> impl FnMut() -> Result<Box<dyn Camera>, CameraError> + Send + use<> {
@@ -20,8 +21,8 @@ pub fn camera_opener(
     }
 }
 
-/// Opens the configured panel, and returns a handle to it if it is simulated. A real panel that fails
-/// is reopened by its supervisor.
+/// Opens the configured panel, and returns a handle to it if it is simulated. The supervisor reopens
+/// a real panel after a failure.
 pub fn open_panel(settings: &panel::Settings) -> (Panel, Option<simulated::PanelHandle>) {
     if settings.driver == Driver::Simulated {
         let (panel, handle) = simulated_panel(simulated::Clock::real());

@@ -2,7 +2,7 @@
 //!
 //! `println!` panics if the reader of a pipe has ended, as in `instored customers list | head`.
 //! These functions discard the text instead, so that the command ends with its usual exit code. A
-//! command that runs until it is stopped can wait for [`closed`].
+//! command that runs until it is stopped waits for [`closed`] and then ends.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -17,7 +17,8 @@ static CLOSED: Notify = Notify::const_new();
 /// Prints text to standard output.
 ///
 /// # Errors
-/// If standard output cannot be written, for example on a full disk. A closed pipe is no error.
+/// Returns an error if standard output cannot be written, for example on a full disk. A closed pipe
+/// is no error.
 pub fn print(text: impl Display) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     match write!(out, "{text}").and_then(|()| out.flush()) {
@@ -29,7 +30,7 @@ pub fn print(text: impl Display) -> anyhow::Result<()> {
     }
 }
 
-/// Waits until text is printed after the reader of standard output has ended.
+/// Waits until a print fails because the reader of standard output has ended.
 pub async fn closed() {
     CLOSED.notified().await;
 }
@@ -45,13 +46,13 @@ pub fn print_line(text: impl Display) -> anyhow::Result<()> {
 /// Prints a value as one line of JSON to standard output.
 ///
 /// # Errors
-/// Same as [`print()`], and if the value has no JSON form.
+/// Same as [`print()`]. Also returns an error if the value has no JSON form.
 pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print_line(serde_json::to_string(value)?)
 }
 
-/// Prints text and a line break to standard error, and ignores failures: no channel remains that
-/// could report them.
+/// Prints text and a line break to standard error. Errors are ignored, because they cannot be
+/// reported anywhere.
 pub fn print_error(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }

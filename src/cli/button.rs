@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hold_duration_accepts_limits_only() {
+    fn hold_duration_outside_limits_is_rejected() {
         for (text, expected) in [
             ("0.1", Some(Duration::from_millis(100))),
             ("6", Some(Duration::from_secs(6))),

@@ -64,7 +64,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             if json {
                 print_json(&products)?
             } else {
-                print(list(&products))?
+                print(product_table(&products))?
             }
             print_record_errors(&rejected);
             Ok(exit::success_if(rejected.is_empty()))
@@ -74,12 +74,12 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
 
 /// Imports a file in batches, and prints a summary.
 fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let mut read = 0;
+    let mut product_count = 0;
     let mut total = CatalogueChange::default();
     let mut rejected = RejectedLines::default();
     let label = if dry_run { "checking" } else { "importing" };
-    import::in_batches(file, label, instored_orders::read_products, |batch, bar| {
-        read += batch.accepted.len();
+    import::read_in_batches(file, label, instored_orders::read_products, |batch, bar| {
+        product_count += batch.accepted.len();
         if !dry_run && !batch.accepted.is_empty() {
             let products = batch.accepted.into_iter().map(|(product, _)| product).collect();
             let changed = change(config, Request::PutProducts { products })?;
@@ -94,13 +94,13 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
     let count = rejected.count;
     if json {
         print_json(&serde_json::json!({
-            "products": read, "added": added, "changed": changed, "unchanged": unchanged,
+            "products": product_count, "added": added, "changed": changed, "unchanged": unchanged,
             "left_out": count, "rejected": rejected.to_json(),
         }))?;
     } else {
         print_line(format_args!(
-            "products read: {read}, {added} added, {changed} changed, {unchanged} unchanged, \
-             {count} lines rejected"
+            "products read: {product_count}, {added} added, {changed} changed, \
+             {unchanged} unchanged, {count} lines rejected"
         ))?;
     }
     Ok(exit::success_if(count == 0))
@@ -115,7 +115,7 @@ fn change(config: &Config, request: Request) -> anyhow::Result<CatalogueChange> 
 }
 
 /// Formats the products as a table.
-fn list(products: &[Product]) -> String {
+fn product_table(products: &[Product]) -> String {
     let rows = products.iter().map(|product| {
         let restriction = match (product.is_available, product.is_age_restricted) {
             (false, _) => "not available",

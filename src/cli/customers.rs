@@ -72,8 +72,8 @@ pub(super) enum CustomerSelector {
 fn parse_selector(text: &str) -> Result<CustomerSelector, String> {
     let id = text.parse().map(CustomerSelector::Id);
     id.or_else(|_| text.parse().map(CustomerSelector::Receipt)).map_err(|_| {
-        "this is neither a customer id nor a receipt; use an id of `instored customers list`, or a \
-         receipt such as K7QM-3DXV"
+        "not a customer id and not a receipt; use an id of `instored customers list`, or a receipt \
+         such as K7QM-3DXV"
             .to_owned()
     })
 }
@@ -133,7 +133,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints all customers, and the errors of records that could not be read.
+/// Prints the customers, and the errors of rejected records.
 fn list(config: &Config, is_due_only: bool, json: bool) -> anyhow::Result<ExitCode> {
     let Response::Customers { mut customers, rejected } =
         vault_client::send(config, Request::Customers)?

@@ -14,11 +14,11 @@ const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 
 /// Returns success if the command found no fault.
-pub(super) fn success_if(is_good: bool) -> ExitCode {
-    if is_good { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
+pub(super) fn success_if(has_no_fault: bool) -> ExitCode {
+    if has_no_fault { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
 }
 
 /// Returns the exit code of a command that ended with this error.
-pub(super) fn of_error(error: &anyhow::Error) -> ExitCode {
+pub(super) fn from_error(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if error.is::<ConfigError>() { USAGE } else { FAILURE })
 }

@@ -1,4 +1,4 @@
-//! Import of files: reads them in batches under a progress bar, and collects the rejected lines.
+//! Import of files: reads entries in batches, shows a progress bar, and collects the rejected lines.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -10,14 +10,14 @@ use instored_orders::{Entries, Entry, Format, ImportError, RejectedLine};
 
 use crate::output::print_error;
 
-/// Entries per batch: far below the size limit of the admin socket.
+/// Maximum number of entries in a batch, far below the size limit of the admin socket.
 const BATCH_ENTRIES_MAX: usize = 1000;
-/// Lines per batch: bounds a batch of few but huge orders.
+/// Maximum number of lines in a batch, for files with many lines per order.
 const BATCH_LINES_MAX: usize = 10_000;
-/// Rejected lines that a JSON report lists; it counts all of them.
+/// Maximum number of rejected lines that a JSON report lists. Its count includes all rejected lines.
 const LISTED_REJECTIONS_MAX: usize = 10_000;
-/// Read buffer in bytes.
-const READ_BUFFER: usize = 1 << 16;
+/// Size of the read buffer in bytes.
+const READ_BUFFER_BYTES: usize = 1 << 16;
 
 /// Batch of entries of a file.
 pub(super) struct Batch<T> {
@@ -36,8 +36,8 @@ impl<T> Batch<T> {
     }
 
     /// Adds an entry or a rejected line.
-    fn push(&mut self, found: Entry<T>) {
-        match found {
+    fn push(&mut self, entry: Entry<T>) {
+        match entry {
             Entry::Accepted(value, lines) => {
                 self.lines += lines.len();
                 self.accepted.push((value, lines));
@@ -59,8 +59,8 @@ impl<T> Batch<T> {
 /// `label`. The file name `-` stands for JSON lines from standard input.
 ///
 /// # Errors
-/// If the file cannot be opened or read, or `process` fails.
-pub(super) fn in_batches<T>(
+/// Returns an error if the file cannot be opened or read, or if `process` returns an error.
+pub(super) fn read_in_batches<T>(
     file: &Path,
     label: &'static str,
     read: impl FnOnce(Box<dyn BufRead>, Format) -> Result<Entries<'static, T>, ImportError>,
@@ -70,8 +70,8 @@ pub(super) fn in_batches<T>(
     let (input, format, bar) = open(file)?;
     bar.set_message(label);
     let mut batch = Batch::new();
-    for found in read(input, format).with_context(name)? {
-        batch.push(found.with_context(name)?);
+    for entry in read(input, format).with_context(name)? {
+        batch.push(entry.with_context(name)?);
         if batch.is_full() {
             process(std::mem::replace(&mut batch, Batch::new()), &bar)?;
         }
@@ -86,7 +86,7 @@ pub(super) fn is_csv(file: &Path) -> bool {
     Format::from_path(file) == Some(Format::Csv)
 }
 
-/// Opens the file under a progress bar, which is drawn on a terminal only.
+/// Opens the file, and creates a progress bar, which only appears on a terminal.
 fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, Format, ProgressBar)> {
     if file == Path::new("-") {
         let input = BufReader::new(std::io::stdin());
@@ -101,7 +101,7 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, Format, ProgressBar)> 
     bar.set_style(ProgressStyle::with_template(
         "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes}, {eta} left",
     )?);
-    Ok((Box::new(BufReader::with_capacity(READ_BUFFER, bar.wrap_read(input))), format, bar))
+    Ok((Box::new(BufReader::with_capacity(READ_BUFFER_BYTES, bar.wrap_read(input))), format, bar))
 }
 
 /// Rejected lines of an import.
@@ -109,18 +109,18 @@ fn open(file: &Path) -> anyhow::Result<(Box<dyn BufRead>, Format, ProgressBar)> 
 pub(super) struct RejectedLines {
     /// Number of all rejected lines.
     pub(super) count: u64,
-    /// The first of them, for the JSON report.
+    /// First rejected lines, for the JSON report.
     listed: Vec<RejectedLine>,
 }
 
 impl RejectedLines {
     /// Adds lines. Without `json` they are printed to standard error with their reasons.
     pub(super) fn add(&mut self, mut rejected: Vec<RejectedLine>, bar: &ProgressBar, json: bool) {
-        rejected.sort_by_key(|r| r.line);
+        rejected.sort_by_key(|rejected| rejected.line);
         self.count += rejected.len() as u64;
         if json {
-            let room = LISTED_REJECTIONS_MAX.saturating_sub(self.listed.len());
-            self.listed.extend(rejected.into_iter().take(room));
+            let remaining = LISTED_REJECTIONS_MAX.saturating_sub(self.listed.len());
+            self.listed.extend(rejected.into_iter().take(remaining));
         } else if !rejected.is_empty() {
             bar.suspend(|| {
                 for RejectedLine { line, reason } in &rejected {
@@ -132,7 +132,10 @@ impl RejectedLines {
 
     /// Returns the listed lines for a JSON report.
     pub(super) fn to_json(&self) -> Vec<serde_json::Value> {
-        let json = |r: &RejectedLine| serde_json::json!({ "line": r.line, "reason": r.reason });
+        let json = |rejected: &RejectedLine| {
+            let RejectedLine { line, reason } = rejected;
+            serde_json::json!({ "line": line, "reason": reason })
+        };
         self.listed.iter().map(json).collect()
     }
 }

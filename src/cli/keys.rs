@@ -25,8 +25,8 @@ pub(super) enum Action {
     },
     /// Replace the signing key, the vault key and every customer key, while the box keeps running
     ///
-    /// Displays follow to the new key, because the old key endorses it. Keys from systemd
-    /// credentials are replaced by the credentials with the same name and the suffix `.next`.
+    /// Displays accept the new key, because the old key endorses it. Keys from systemd credentials
+    /// are replaced by the credentials with the same name and the suffix `.next`.
     Rotate,
 }
 

@@ -11,8 +11,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Environment variable with the log filter, such as `warn,instored_mqtt=debug`.
 const FILTER_VARIABLE: &str = "INSTORED_LOG";
 
-/// Starts logging: to the journal, with each value in a field of its own, if systemd connected
-/// standard error to it; else to standard error.
+/// Starts logging. If systemd connected standard error to the journal, log entries go to the journal,
+/// with each value in a separate field. Otherwise, they go to standard error.
 pub(super) fn start() {
     let (filter, error) = filter(&std::env::var(FILTER_VARIABLE).unwrap_or_default());
     let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filter_applies_or_default_replaces_it() {
+    fn invalid_or_empty_filter_results_in_default_filter() {
         for (text, has_info, has_trace, is_invalid) in [
             ("", true, false, false),
             ("warn,instored_mqtt=trace", false, true, false),

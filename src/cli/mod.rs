@@ -7,7 +7,7 @@
 //! | `button` | presses of the simulated button |
 //! | `doctor`, `evaluate`, `bench` | checks and measurements |
 //! | `config`, `manual` | generated configuration, documentation and completions |
-//! | `exit`, `import`, `log`, `table` | shared by several commands |
+//! | `exit`, `import`, `log`, `table` | functions for several commands |
 
 mod bench;
 mod button;
@@ -106,12 +106,12 @@ const DEFAULT_CONFIG: &str = "/etc/instored/instored.toml";
 pub fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
     log::start();
-    // A core dump would contain faces and keys. If the kernel refuses, the limit of the systemd
-    // unit still prevents it.
+    // A core dump would contain faces and keys. If this call fails, the limit of the systemd unit
+    // still prevents a dump.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     dispatch(config, command).unwrap_or_else(|error| {
         print_error(format_args!("instored: {error:#}"));
-        exit::of_error(&error)
+        exit::from_error(&error)
     })
 }
 
@@ -139,7 +139,7 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
     }
 }
 
-/// Prints one error per vault record that could not be read.
+/// Prints the errors of rejected vault records.
 fn print_record_errors(errors: &[String]) {
     for error in errors {
         print_error(format_args!("instored: {error}"));

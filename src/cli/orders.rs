@@ -54,8 +54,8 @@ pub(super) enum Action {
         /// Customer id
         customer: CustomerId,
         /// Grouping and sorting of the list
-        #[arg(long, value_enum, default_value_t = By::Time)]
-        by: By,
+        #[arg(long, value_enum, default_value_t = Listing::Time)]
+        by: Listing,
         /// Page number, from 1
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
         page: u32,
@@ -71,7 +71,7 @@ pub(super) enum Action {
 
 /// Grouping and sorting of purchases.
 #[derive(Clone, Copy, clap::ValueEnum)]
-pub(super) enum By {
+pub(super) enum Listing {
     /// Orders, newest first
     Time,
     /// Products, highest spending first
@@ -80,12 +80,12 @@ pub(super) enum By {
     Again,
 }
 
-impl From<By> for HistoryView {
-    fn from(by: By) -> Self {
+impl From<Listing> for HistoryView {
+    fn from(by: Listing) -> Self {
         match by {
-            By::Time => Self::Time,
-            By::Product => Self::Product,
-            By::Again => Self::Repeats,
+            Listing::Time => Self::Time,
+            Listing::Product => Self::Product,
+            Listing::Again => Self::Repeats,
         }
     }
 }
@@ -146,12 +146,13 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
     let rules = OrderRules { now: Timestamp::now(), currency: config.shop.currency };
     let read = |input, format| instored_orders::read_orders(input, format, rules);
     if import::is_csv(file) && !dry_run {
-        // A first pass detects an order whose lines are too far apart, before half of it is stored.
-        import::in_batches(file, "checking", read, |_, _| Ok(()))?;
+        // A first pass detects orders whose lines are too far apart. Without it, a part of such an
+        // order would be stored.
+        import::read_in_batches(file, "checking", read, |_, _| Ok(()))?;
     }
     let label = if dry_run { "checking" } else { "importing" };
     let mut summary = Summary::default();
-    import::in_batches(file, label, read, |mut batch, bar| {
+    import::read_in_batches(file, label, read, |mut batch, bar| {
         let mut rejected = std::mem::take(&mut batch.rejected);
         summary.orders += batch.accepted.len() as u64;
         if !dry_run && !batch.accepted.is_empty() {
@@ -175,7 +176,7 @@ fn import(config: &Config, file: &Path, dry_run: bool, json: bool) -> anyhow::Re
     Ok(exit::success_if(count == 0))
 }
 
-/// Adds a batch of orders to the vault, and collects the lines of those that it rejects.
+/// Adds a batch of orders to the vault, and collects the lines of the rejected orders.
 fn add_batch(
     config: &Config,
     batch: Batch<Order>,
@@ -210,8 +211,9 @@ fn send(config: &Config, request: Request) -> anyhow::Result<Vec<AddOrderOutcome
 fn print_entries_as_json(history: History) -> anyhow::Result<()> {
     match history.entries {
         HistoryEntries::Orders(orders) => {
-            let of = |order: instored_domain::TillOrder| order.with_customer(history.customer);
-            print_json(&orders.into_iter().map(of).collect::<Vec<_>>())
+            let with_customer =
+                |order: instored_domain::TillOrder| order.with_customer(history.customer);
+            print_json(&orders.into_iter().map(with_customer).collect::<Vec<_>>())
         }
         HistoryEntries::Products(products) => print_json(&products),
         HistoryEntries::Repeats(products) => print_json(&products),
@@ -231,14 +233,14 @@ fn history_text(history: &History) -> String {
                 right("spent"),
                 left("last"),
             ];
-            let rows = products.iter().map(|p| {
+            let rows = products.iter().map(|product| {
                 [
-                    p.name.clone(),
-                    p.sku.clone(),
-                    table::quantity(p.quantity, p.unit),
-                    p.orders.to_string(),
-                    p.currency.display(p.spent).to_string(),
-                    p.last.strftime("%F").to_string(),
+                    product.name.clone(),
+                    product.sku.clone(),
+                    table::quantity(product.quantity, product.unit),
+                    product.orders.to_string(),
+                    product.currency.display(product.spent).to_string(),
+                    product.last.strftime("%F").to_string(),
                 ]
             });
             table(columns, rows)
@@ -252,14 +254,14 @@ fn history_text(history: &History) -> String {
                 right("interval"),
                 right("days ago"),
             ];
-            let rows = products.iter().map(|p| {
+            let rows = products.iter().map(|product| {
                 [
-                    p.name.clone(),
-                    p.sku.clone(),
-                    table::quantity(p.quantity, p.unit),
-                    p.orders.to_string(),
-                    p.every_days.map_or("-".to_owned(), |days| format!("{days} days")),
-                    p.days_since.to_string(),
+                    product.name.clone(),
+                    product.sku.clone(),
+                    table::quantity(product.quantity, product.unit),
+                    product.orders.to_string(),
+                    product.every_days.map_or("-".to_owned(), |days| format!("{days} days")),
+                    product.days_since.to_string(),
                 ]
             });
             table(columns, rows)

@@ -30,7 +30,7 @@ pub(super) fn run(
         daemon::run(&config, parts, stop).await?;
         Ok(ExitCode::SUCCESS)
     });
-    // Tasks that are still running had their time to end. The vault is consistent at any moment.
+    // Tasks that have not ended within `SHUTDOWN_TIMEOUT` are aborted. The vault is always consistent.
     runtime.shutdown_background();
     result
 }
@@ -56,8 +56,8 @@ pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Reads the configuration again at every SIGHUP, and sends on `[shop]`, the section that can change
-/// while the daemon runs.
+/// Reads the configuration again at every SIGHUP, and sends its section `[shop]`. Only this section
+/// can change while the daemon runs.
 fn reload_on_hangup(
     mut current: Config,
     load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
@@ -69,7 +69,7 @@ fn reload_on_hangup(
             let reloaded = match load() {
                 Ok(reloaded) => reloaded,
                 Err(error) => {
-                    tracing::error!("{error}; the previous configuration stays in force");
+                    tracing::error!("{error}; the previous configuration remains active");
                     continue;
                 }
             };

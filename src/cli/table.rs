@@ -1,4 +1,4 @@
-//! Text tables, and amounts and quantities in them.
+//! Text tables, and the format of orders and quantities.
 
 use comfy_table::{CellAlignment, Table};
 use instored_domain::{Quantity, TillOrder, Unit};
@@ -41,7 +41,7 @@ pub(super) fn quantity(quantity: Quantity, unit: Unit) -> String {
     format!("{} {}", quantity.normalize(), unit.symbol()).trim_end().to_owned()
 }
 
-/// Formats an order like a receipt: one line for the order, then one per line item.
+/// Formats an order: one line for the order, then one per line item.
 pub(super) fn order(order: &TillOrder) -> String {
     let placed = order.placed.strftime("%F %R");
     let till = order.till.as_ref().map_or(String::new(), |till| format!("  till {till}"));
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_widest_cell() {
+    fn column_width_is_that_of_widest_cell() {
         let rows = [["Pears", "12.34 EUR"], ["Crème fraîche", "1.00 EUR"]];
         assert_eq!(
             table([left("product"), right("spent")], rows.map(|row| row.map(str::to_owned))),

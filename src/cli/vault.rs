@@ -43,7 +43,7 @@ pub(super) enum Action {
         #[command(flatten)]
         passphrase: PassphraseSource,
     },
-    /// Restore the customers of a backup, except those deleted since
+    /// Restore the customers of a backup, except customers who were deleted after the backup
     ///
     /// Stop the daemon first. Customers who are in the vault stay unchanged.
     Restore {
@@ -76,7 +76,7 @@ pub(super) struct PassphraseSource {
     passphrase_file: PathBuf,
 }
 
-/// Bytes that are read of a passphrase file.
+/// Maximum number of bytes that are read from a passphrase file.
 const PASSPHRASE_FILE_BYTES_MAX: u64 = 4096;
 
 impl PassphraseSource {
@@ -179,7 +179,7 @@ fn counts(verified: &VerificationReport) -> String {
     )
 }
 
-/// Writes a backup, and prints a summary and the records that it lacks.
+/// Writes a backup, and prints a summary and the records that are missing in the backup.
 fn backup(config: &Config, file: &Path, passphrase: Passphrase) -> anyhow::Result<ExitCode> {
     let BackupSummary { customers, records, bytes, left_out } =
         write_backup(config, file, passphrase)?;
@@ -254,7 +254,7 @@ fn restore(
     )?;
     print_line(format_args!(
         "restored: {} customers, {} orders, {} products; unchanged: {} customers; not restored \
-         because deleted since: {}",
+         because they were deleted after the backup: {} customers",
         restored.customers,
         restored.orders,
         restored.products,

@@ -1,4 +1,4 @@
-//! Access to the vault: through the running daemon, else directly.
+//! Access to the vault, through the daemon if it is running, and directly otherwise.
 
 use anyhow::{Context, bail};
 use instored_vault::{Actor, AuditContext, Vault};
@@ -8,20 +8,20 @@ use crate::config::Config;
 use crate::daemon::admin_api::{self, Request, Response};
 use crate::daemon::{open_vault, send_admin_request};
 
-/// Error for a response of the wrong kind. The daemon and the command line are one program, so only
-/// two different versions cause it.
+/// Error for a response of the wrong kind. The daemon and the command line are one program, so the
+/// only cause is a difference in version.
 pub(super) const UNEXPECTED_RESPONSE: &str =
     "the daemon sent an unexpected response because it runs another version: restart it";
 
-/// Carries out a request, in the daemon if one runs.
+/// Executes a request, in the daemon if it is running.
 ///
 /// # Errors
-/// If the request is rejected, or neither the daemon nor the vault can be reached.
+/// Returns an error if the request fails, or if the daemon or the vault cannot be reached.
 pub(super) fn send(config: &Config, request: Request) -> anyhow::Result<Response> {
     let socket = config.socket_path();
     let response = send_admin_request(&socket, &request).with_context(|| {
         format!(
-            "the daemon at {} does not answer: run this command as its user or as root",
+            "the daemon at {} does not respond: run this command as its user or as root",
             socket.display()
         )
     })?;
@@ -37,7 +37,7 @@ pub(super) fn send(config: &Config, request: Request) -> anyhow::Result<Response
 /// Opens the vault that a daemon created before.
 ///
 /// # Errors
-/// If there is no vault, or it cannot be opened.
+/// Returns an error if the vault does not exist or cannot be opened.
 pub(super) fn existing_vault(config: &Config) -> anyhow::Result<Vault> {
     let path = config.vault_path();
     if !Vault::exists(&path) {

@@ -22,17 +22,17 @@ pub(super) struct Key {
 
 /// Section of keys.
 pub(super) struct Section {
-    /// Name, empty for the keys above all sections.
+    /// Name; empty for the top-level keys.
     pub(super) name: String,
-    /// Meaning.
+    /// Text below the heading.
     pub(super) description: String,
     /// Keys of the section.
     pub(super) keys: Vec<Key>,
 }
 
 impl Key {
-    /// Returns the key of a leaf field, or `None` for a nested one.
-    fn of_field(field: &Field, prefix: &str) -> Option<Self> {
+    /// Returns the key of a leaf field, or `None` for a nested section.
+    fn from_field(field: &Field, prefix: &str) -> Option<Self> {
         let FieldKind::Leaf { env, kind } = field.kind else { return None };
         let default = match kind {
             LeafKind::Required { default } => default.map(toml_syntax),
@@ -42,7 +42,7 @@ impl Key {
             path: format!("{prefix}{}", field.name),
             variable: env.unwrap_or_default(),
             default,
-            description: joined(field.doc),
+            description: join_lines(field.doc),
         })
     }
 
@@ -52,12 +52,12 @@ impl Key {
         // Every type except text rejects at least one of these values.
         ["?".into(), toml::Value::Integer(-1), toml::Value::Boolean(true)]
             .into_iter()
-            .find_map(|value| Some(type_of_error(&self.error_of(value)?)))
+            .find_map(|value| Some(expected_type(&self.type_error(value)?)))
             .unwrap_or_else(|| "text".to_owned())
     }
 
-    /// Returns the error for a value of this key, or `None` if it is valid.
-    fn error_of(&self, value: toml::Value) -> Option<String> {
+    /// Returns the error for a value of this key, or `None` if the value is valid.
+    fn type_error(&self, value: toml::Value) -> Option<String> {
         let table = self.path.rsplit('.').fold(value, |value, name| {
             toml::Value::Table([(name.to_owned(), value)].into_iter().collect())
         });
@@ -67,36 +67,36 @@ impl Key {
 
 /// Returns all sections in the order of the example file.
 pub(super) fn sections() -> Vec<Section> {
-    collect(&Config::META, "", &joined(Config::META.doc))
+    collect(&Config::META, "", &join_lines(Config::META.doc))
 }
 
-/// Returns the section of `meta`, and those nested in it.
+/// Returns the section of `meta`, followed by its nested sections.
 fn collect(meta: &Meta, prefix: &str, description: &str) -> Vec<Section> {
     let own = Section {
         name: prefix.trim_end_matches('.').to_owned(),
         description: description.to_owned(),
-        keys: meta.fields.iter().filter_map(|field| Key::of_field(field, prefix)).collect(),
+        keys: meta.fields.iter().filter_map(|field| Key::from_field(field, prefix)).collect(),
     };
     let nested = meta.fields.iter().flat_map(|field| match field.kind {
         FieldKind::Nested { meta } => {
-            collect(meta, &format!("{prefix}{}.", field.name), &joined(field.doc))
+            collect(meta, &format!("{prefix}{}.", field.name), &join_lines(field.doc))
         }
         FieldKind::Leaf { .. } => Vec::new(),
     });
     std::iter::once(own).chain(nested).collect()
 }
 
-/// Returns the first unknown key of a file, and a suggestion.
+/// Returns the first unknown key of a file, and a suggestion, which may be empty.
 pub(super) fn unknown_key(file: &toml::Table) -> Option<(String, String)> {
-    let key = first_unknown(file, &Config::META, "")?;
+    let unknown = first_unknown(file, &Config::META, "")?;
     let paths = sections().into_iter().flat_map(|section| section.keys).map(|key| key.path);
     let nearest = paths
-        .map(|path| (strsim::jaro_winkler(&path, &key), path))
+        .map(|path| (strsim::jaro_winkler(&path, &unknown), path))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     let hint = nearest
         .filter(|(similarity, _)| *similarity > SUGGESTION_SIMILARITY_MIN)
         .map_or(String::new(), |(_, path)| format!("; did you mean `{path}`?"));
-    Some((key, hint))
+    Some((unknown, hint))
 }
 
 /// Returns the path of the first key that `meta` lacks.
@@ -136,8 +136,8 @@ pub(super) fn environment_error(message: &str) -> ConfigError {
     }
 }
 
-/// Returns the type that a deserialisation error names, in plain words.
-fn type_of_error(message: &str) -> String {
+/// Returns the expected type of a deserialisation error, in plain words.
+fn expected_type(message: &str) -> String {
     if let Some((_, variants)) = message.split_once("expected one of ") {
         return format!("one of {}", variants.replace('`', "\""));
     }
@@ -157,7 +157,7 @@ fn type_of_error(message: &str) -> String {
 
 /// Returns a default in TOML syntax.
 fn toml_syntax(default: Expr) -> String {
-    // As f64, the value would have digits that the source does not have.
+    // A conversion to f64 would add digits that the source code does not contain.
     if let Expr::Float(Float::F32(value)) = default {
         return format!("{value:?}");
     }
@@ -165,6 +165,6 @@ fn toml_syntax(default: Expr) -> String {
 }
 
 /// Joins the lines of a doc comment.
-fn joined(lines: &[&str]) -> String {
+fn join_lines(lines: &[&str]) -> String {
     lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ").trim().to_owned()
 }

@@ -28,7 +28,7 @@ use instored_vault::KeyLocations;
 /// file. `instored config show` prints the values in force.
 #[derive(Debug, Clone, confique::Config, serde::Serialize)]
 pub struct Config {
-    /// Name of this box, a segment of every MQTT topic: 1 to 32 of a-z, 0-9, - and _.
+    /// Name of this box, a segment of every MQTT topic: 1 to 32 characters of a-z, 0-9, - and _.
     #[config(default = "entrance", env = "INSTORED_BOX_NAME")]
     pub box_name: BoxId,
 
@@ -40,8 +40,8 @@ pub struct Config {
     #[config(default = "/run/instored", env = "INSTORED_RUNTIME_DIR")]
     pub runtime_dir: PathBuf,
 
-    /// Content of greetings, consent and storage periods. This section is applied at `systemctl
-    /// reload`; all others need a restart.
+    /// Content of greetings, consent and storage periods. Changes of this section apply after
+    /// `systemctl reload`; changes of all other sections apply after a restart.
     #[config(nested)]
     pub shop: Shop,
 
@@ -78,7 +78,7 @@ pub struct Config {
 #[derive(Debug, Clone, confique::Config, serde::Serialize)]
 pub struct Metrics {
     /// Loopback address and port of the HTTP endpoint `/metrics`, such as 127.0.0.1:9632. Without
-    /// it, no metrics are served.
+    /// this key, no metrics are served.
     #[config(env = "INSTORED_METRICS_LISTEN")]
     pub listen: Option<SocketAddr>,
 }
@@ -107,13 +107,12 @@ pub struct Shop {
     #[config(default = 300, env = "INSTORED_SHOP_GREETING_SECONDS")]
     pub greeting_seconds: u32,
 
-    /// Currency of the shop, an ISO 4217 code such as EUR. Orders in any other currency are
-    /// rejected. Without it, orders in all currencies are accepted.
+    /// Currency of the shop, an ISO 4217 code such as EUR. Orders in other currencies are rejected.
+    /// Without this key, orders in all currencies are accepted.
     #[config(env = "INSTORED_SHOP_CURRENCY")]
     pub currency: Option<Currency>,
 
-    /// Time in minutes for which a customer counts as being at a till after the message that names
-    /// the till.
+    /// Time in minutes for which the assignment of a customer to a till is valid.
     #[config(default = 10, env = "INSTORED_SHOP_AT_TILL_MINUTES")]
     pub at_till_minutes: u32,
 
@@ -167,7 +166,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Unknown key.
         key: String,
-        /// Suggestion, or nothing.
+        /// Suggestion; may be empty.
         hint: String,
     },
     /// An environment variable has an invalid value.
@@ -179,29 +178,31 @@ pub enum ConfigError {
         variable: &'static str,
         /// Value of the variable.
         value: String,
-        /// Reason.
+        /// Reason why the value is invalid.
         reason: String,
         /// Type, range and meaning of the key.
         allowed: String,
     },
-    /// A value is out of range, or contradicts another one.
+    /// A value is out of range, or conflicts with another value.
     #[error("{0}")]
     Value(String),
 }
 
 impl Config {
-    /// Loads the configuration: the defaults, overridden by the file, if there is one, overridden by
-    /// the environment variables.
+    /// Loads the configuration. Environment variables override the file, and the file overrides the
+    /// defaults.
     ///
     /// # Errors
-    /// If the file cannot be read or has an unknown key, or a value has the wrong type or range.
+    /// Returns an error if the file cannot be read or has an unknown key, or if a value has the wrong
+    /// type or range.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let environment = Layer::from_env().map_err(|e| keys::environment_error(&causes(&e)))?;
+        let environment =
+            Layer::from_env().map_err(|error| keys::environment_error(&with_causes(&error)))?;
         let mut builder = Self::builder().preloaded(environment);
         if let Some(path) = path {
             builder = builder.preloaded(file_layer(path)?);
         }
-        let config = builder.load().map_err(|e| ConfigError::Value(causes(&e)))?;
+        let config = builder.load().map_err(|error| ConfigError::Value(with_causes(&error)))?;
         config.check()?;
         Ok(config)
     }
@@ -214,13 +215,12 @@ impl Config {
     /// Returns the values in force as TOML.
     ///
     /// # Errors
-    /// If a value has no TOML form, such as a path that is not UTF-8.
+    /// Returns an error if a value has no TOML form, such as a path that is not UTF-8.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        toml::to_string(self).map_err(|e| ConfigError::Value(e.to_string()))
+        toml::to_string(self).map_err(|error| ConfigError::Value(error.to_string()))
     }
 
-    /// Returns the names of the top-level keys and sections, except `[shop]`, that differ from
-    /// `other`.
+    /// Returns the names of the top-level keys and sections that differ from `other`, except `[shop]`.
     pub fn sections_changed_besides_shop(&self, other: &Self) -> Vec<String> {
         let sections = |config: &Self| toml::Table::try_from(config).unwrap_or_default();
         let (new, old) = (sections(self), sections(other));
@@ -250,42 +250,43 @@ impl Config {
         self.runtime_dir.join("control.sock")
     }
 
-    /// Checks ranges that no single field can check.
+    /// Checks the rules that the attributes of the fields cannot express.
     fn check(&self) -> Result<(), ConfigError> {
-        let recognition =
+        let recognition_error =
             self.recognition.validation_error().map(|error| format!("[recognition] {error}"));
-        let shop = (self.shop.greeting_seconds == 0)
+        let shop_error = (self.shop.greeting_seconds == 0)
             .then(|| "[shop] greeting_seconds must be above 0".to_owned());
-        let metrics =
+        let metrics_error =
             self.metrics.listen.filter(|listen| !listen.ip().is_loopback()).map(|listen| {
                 format!(
                     "[metrics] listen = {listen} is not a loopback address: use 127.0.0.1 or [::1]"
                 )
             });
-        recognition.or(shop).or(metrics).map_or(Ok(()), |error| Err(ConfigError::Value(error)))
+        let error = recognition_error.or(shop_error).or(metrics_error);
+        error.map_or(Ok(()), |error| Err(ConfigError::Value(error)))
     }
 }
 
-/// Values of one source, each of which may be missing.
+/// Values of one source. Any of them may be missing.
 type Layer = <Config as confique::Config>::Layer;
 
 /// Reads the configuration file.
 fn file_layer(path: &Path) -> Result<Layer, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let syntax = |e: toml::de::Error| ConfigError::Syntax {
+    let syntax_error = |error: toml::de::Error| ConfigError::Syntax {
         path: path.to_owned(),
-        reason: e.to_string().trim_end().to_owned(),
+        reason: error.to_string().trim_end().to_owned(),
     };
-    let table: toml::Table = toml::from_str(&text).map_err(syntax)?;
+    let table: toml::Table = toml::from_str(&text).map_err(syntax_error)?;
     if let Some((key, hint)) = keys::unknown_key(&table) {
         return Err(ConfigError::UnknownKey { path: path.to_owned(), key, hint });
     }
-    toml::from_str(&text).map_err(syntax)
+    toml::from_str(&text).map_err(syntax_error)
 }
 
 /// Joins the messages of an error and its causes.
-fn causes(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

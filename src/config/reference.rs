@@ -6,8 +6,8 @@ use super::keys::{Section, sections};
 const INTRODUCTION: &str = "\
 # Configuration
 
-The configuration file is `/etc/instored/instored.toml`; `--config FILE` or `INSTORED_CONFIG` names
-another one. Every key has a default or is optional, so that an empty file is valid. An environment
+The configuration file is `/etc/instored/instored.toml`; `--config FILE` or `INSTORED_CONFIG` selects
+another file. Every key has a default or is optional, so that an empty file is valid. An environment
 variable overrides the file. An unknown key or an invalid value is an error with exit code 2.
 
 | Task | Command |

@@ -1,4 +1,4 @@
-//! Loading, errors and generated files.
+//! Tests for loading, errors and generated files.
 
 use confique::meta::{FieldKind, Meta};
 
@@ -29,7 +29,7 @@ fn shipped_reference_equals_generated_one() {
 }
 
 #[test]
-fn changed_sections_are_listed_without_shop() {
+fn changed_sections_exclude_shop() {
     let before = load("").unwrap();
     let text = "box_name = \"till\"\n[shop]\norders_shown = 1\n[camera]\nfps = 5\n";
     let after = load(text).unwrap();
@@ -38,7 +38,7 @@ fn changed_sections_are_listed_without_shop() {
 }
 
 #[test]
-fn unknown_key_results_in_suggestion() {
+fn unknown_key_error_suggests_similar_key() {
     let error = load("[camera]\ndevize = \"/dev/video2\"").unwrap_err().to_string();
     assert!(error.contains("unknown key `camera.devize`"), "{error}");
     assert!(error.contains("did you mean `camera.device`?"), "{error}");
@@ -47,7 +47,7 @@ fn unknown_key_results_in_suggestion() {
 }
 
 #[test]
-fn wrong_value_is_rejected_with_its_place() {
+fn invalid_value_error_names_its_place() {
     let error = load("[camera]\nfps = \"fast\"").unwrap_err().to_string();
     assert!(error.contains("line 2") && error.contains("fps"), "{error}");
     let error = load("[recognition]\nthreshold = 45.0").unwrap_err().to_string();
@@ -57,7 +57,7 @@ fn wrong_value_is_rejected_with_its_place() {
 }
 
 #[test]
-fn wrong_environment_variable_is_rejected_by_key() {
+fn invalid_environment_variable_error_names_key() {
     let message = "failed to deserialize value `Settings::port` from environment variable \
                    `INSTORED_MQTT_PORT`: invalid value 'abc' for type u16";
     let error = keys::environment_error(message).to_string();

@@ -94,7 +94,7 @@ impl Request {
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "each variant contains the result of one request")]
 pub enum Response {
-    /// Enrolled customers, and a sentence for each rejected record.
+    /// Enrolled customers, and the error of each rejected record.
     Customers {
         customers: Vec<Customer>,
         rejected: Vec<String>,
@@ -106,14 +106,14 @@ pub enum Response {
     },
     /// All data about the customer.
     Export(serde_json::Value),
-    /// Page of the history, and a sentence for each rejected order.
+    /// Page of the history, and the error of each rejected order.
     History {
         history: History,
         rejected: Vec<String>,
     },
-    /// Outcome of each order, in the order of the request.
+    /// One outcome per order, in the same sequence as in the request.
     Added(Vec<AddOrderOutcome>),
-    /// Catalogue, and a sentence for each rejected product.
+    /// Catalogue, and the error of each rejected product.
     Products {
         products: Vec<Product>,
         rejected: Vec<String>,
@@ -125,7 +125,7 @@ pub enum Response {
     Verified(VerificationReport),
     AuditLog(Vec<AuditEntry>),
     Compacted,
-    /// Path in the state folder from which the command line takes the backup.
+    /// Path of the backup in the state folder. The command line moves the file to its target.
     BackedUp {
         file: PathBuf,
         backup: BackupSummary,
@@ -138,12 +138,11 @@ pub enum Response {
     },
 }
 
-/// Executes a request on the vault. Orders in another currency than `currency` are rejected, if the
-/// shop has set one.
+/// Executes a request on the vault. If `currency` is set, orders in other currencies are rejected.
 ///
 /// # Errors
-/// The customer does not exist, an order or a product is not valid, the vault fails, or the request
-/// needs the running daemon.
+/// Returns a failure if the customer does not exist, an order or a product is not valid, the vault
+/// returns an error, or the request needs the running daemon.
 pub fn execute(
     vault: &Vault,
     request: Request,
@@ -159,9 +158,9 @@ pub fn execute(
             Response::Customer(require_customer(customer, vault.customer(customer))?)
         }
         Request::CustomerByReceipt { receipt } => {
-            let customer = vault.customer_by_receipt(&receipt).map_err(internal)?;
+            let customer = vault.customer_by_receipt(&receipt).map_err(internal_failure)?;
             let message = "no enrolled customer has this receipt";
-            let customer = customer.ok_or_else(|| not_found(message.to_owned()))?;
+            let customer = customer.ok_or_else(|| not_found_failure(message.to_owned()))?;
             Response::Customer(require_customer(customer, vault.customer(customer))?)
         }
         Request::Rename { customer, name } => {
@@ -169,12 +168,12 @@ pub fn execute(
         }
         Request::Forget { customer } => {
             let deleted = require_customer(customer, vault.forget(customer, context))?;
-            vault.compact().map_err(internal)?;
+            vault.compact().map_err(internal_failure)?;
             Response::Forgotten { templates: deleted.templates, orders: deleted.orders }
         }
         Request::Export { customer } => {
             let export = require_customer(customer, vault.export(customer))?;
-            Response::Export(serde_json::to_value(export).map_err(internal)?)
+            Response::Export(serde_json::to_value(export).map_err(internal_failure)?)
         }
         Request::History { customer, view, page } => {
             require_customer(customer, vault.customer(customer))?;
@@ -185,9 +184,9 @@ pub fn execute(
             for order in &orders {
                 order
                     .check(context.at, currency)
-                    .map_err(|error| malformed(format!("order {}: {error}", order.id)))?;
+                    .map_err(|error| malformed_failure(format!("order {}: {error}", order.id)))?;
             }
-            Response::Added(vault.add_orders(&orders, context).map_err(internal)?)
+            Response::Added(vault.add_orders(&orders, context).map_err(internal_failure)?)
         }
         Request::VoidOrder { customer, order } => void_order(vault, customer, order, context)?,
         Request::Products => {
@@ -202,26 +201,28 @@ pub fn execute(
         }
         Request::Key => {
             let key = vault.signing_key();
-            Response::Key(public_key_announcement(vault, &key).map_err(internal)?)
+            Response::Key(public_key_announcement(vault, &key).map_err(internal_failure)?)
         }
-        Request::RotateKeys => Response::Rotated(vault.rotate_keys(context).map_err(internal)?),
-        Request::Verify => Response::Verified(vault.verify().map_err(internal)?),
+        Request::RotateKeys => {
+            Response::Rotated(vault.rotate_keys(context).map_err(internal_failure)?)
+        }
+        Request::Verify => Response::Verified(vault.verify().map_err(internal_failure)?),
         Request::AuditLog { limit } => {
-            Response::AuditLog(vault.audit_log(limit).map_err(internal)?)
+            Response::AuditLog(vault.audit_log(limit).map_err(internal_failure)?)
         }
         Request::Compact => {
-            vault.compact().map_err(internal)?;
+            vault.compact().map_err(internal_failure)?;
             Response::Compacted
         }
         Request::Backup { passphrase } => create_backup(vault, &passphrase, context)?,
         Request::MqttStatistics => {
-            return Err(internal("only the running daemon has a connection to the broker"));
+            return Err(internal_failure("only the running daemon has a connection to the broker"));
         }
         Request::Retention | Request::ConfirmDue => {
-            return Err(internal("only the running daemon deletes inactive customers"));
+            return Err(internal_failure("only the running daemon deletes inactive customers"));
         }
         Request::HoldButton { .. } => {
-            return Err(internal("only the running daemon can press its button"));
+            return Err(internal_failure("only the running daemon can press its button"));
         }
     })
 }
@@ -234,7 +235,7 @@ pub(super) fn public_key_announcement(
     let ed25519 = PublicKey::from_bytes(&key.public())
         .expect("the public half of a signing key is a point of the curve");
     let endorsements = vault.key_endorsements()?.into_iter().filter_map(|endorsement| {
-        // A damaged key is no point of the curve; its endorsement is not valid either.
+        // A damaged key may be no point of the curve. Its endorsement is not valid and is skipped.
         let old = PublicKey::from_bytes(&endorsement.old).ok()?;
         let new = PublicKey::from_bytes(&endorsement.new).ok()?;
         Some(KeyEndorsement::new(old, new, &endorsement.signature))
@@ -243,7 +244,7 @@ pub(super) fn public_key_announcement(
     Ok(PublicKeyAnnouncement { key_id: key.key_id(), ed25519, endorsements })
 }
 
-/// Replaces an order with an empty one.
+/// Replaces an order with an empty order.
 fn void_order(
     vault: &Vault,
     customer: CustomerId,
@@ -254,8 +255,8 @@ fn void_order(
     let (orders, _) = split_rejected(vault.orders(customer, usize::MAX))?;
     let replaced = orders
         .into_iter()
-        .find(|known| known.id == order)
-        .ok_or_else(|| not_found(format!("customer {customer} has no order {order}")))?;
+        .find(|stored| stored.id == order)
+        .ok_or_else(|| not_found_failure(format!("customer {customer} has no order {order}")))?;
     let void = Order {
         id: OrderId(format!("{order}/void")),
         placed: context.at.to_zoned(TimeZone::UTC),
@@ -265,11 +266,11 @@ fn void_order(
         replaces: Some(order),
         ..replaced
     };
-    void.check(context.at, None).map_err(malformed)?;
-    Ok(Response::Added(vec![vault.add_order(&void, context).map_err(internal)?]))
+    void.check(context.at, None).map_err(malformed_failure)?;
+    Ok(Response::Added(vec![vault.add_order(&void, context).map_err(internal_failure)?]))
 }
 
-/// Writes a backup into the vault's folder, the only one that the daemon may write to.
+/// Writes a backup into the vault's folder, because the daemon cannot write to other folders.
 fn create_backup(
     vault: &Vault,
     passphrase: &Passphrase,
@@ -277,14 +278,14 @@ fn create_backup(
 ) -> Result<Response, CommandFailure> {
     let folder = vault.path().parent().unwrap_or(Path::new("."));
     let cannot_write = |error: std::io::Error| {
-        internal(format!("cannot write a backup in {}: {error}", folder.display()))
+        internal_failure(format!("cannot write a backup in {}: {error}", folder.display()))
     };
     let mut output = tempfile::Builder::new()
         .prefix(BACKUP_PREFIX)
         .suffix(BACKUP_SUFFIX)
         .tempfile_in(folder)
         .map_err(cannot_write)?;
-    let backup = vault.backup(&mut output, passphrase, context).map_err(internal)?;
+    let backup = vault.backup(&mut output, passphrase, context).map_err(internal_failure)?;
     output.as_file().sync_all().map_err(cannot_write)?;
     let (_, file) = output.keep().map_err(|error| cannot_write(error.error))?;
     Ok(Response::BackedUp { file, backup })
@@ -303,26 +304,26 @@ pub(super) fn delete_abandoned_backups(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the reason for which the vault did not store an order.
+/// Returns the reason why the vault did not store an order.
 pub fn order_rejection(order: &Order, outcome: AddOrderOutcome) -> String {
     let Order { id, customer, replaces, .. } = order;
     match (outcome, replaces) {
         (AddOrderOutcome::NoSuchCustomer, _) => format!("no customer {customer} is enrolled"),
         (AddOrderOutcome::ReplacedOrderNotFound, Some(replaced)) => format!(
-            "order {id} replaces order {replaced}, which is no order of this customer or was \
-             already replaced"
+            "order {id} replaces order {replaced}, but the customer has no such order, or it was \
+             replaced before"
         ),
         _ => format!(
-            "order {id} is stored with other content, which is kept; send a correction under a \
-             new id with `replaces`"
+            "order {id} is stored with other content and stays unchanged; send a correction with a \
+             new id and `replaces`"
         ),
     }
 }
 
-/// Returns a page of a customer's history, and a sentence for each rejected order.
+/// Returns a page of a customer's history, and the error of each rejected order.
 ///
 /// # Errors
-/// The page is not valid, or the vault cannot be read.
+/// Returns a failure if the page is not valid, or if the vault cannot be read.
 pub(super) fn history_page(
     vault: &Vault,
     customer: CustomerId,
@@ -330,7 +331,7 @@ pub(super) fn history_page(
     page: Page,
     now: Timestamp,
 ) -> Result<(History, Vec<String>), CommandFailure> {
-    page.check().map_err(malformed)?;
+    page.check().map_err(malformed_failure)?;
     let (orders, rejected) = split_rejected(vault.orders(customer, usize::MAX))?;
     Ok((instored_orders::history_page(customer, orders, view, page, now), rejected))
 }
@@ -338,7 +339,8 @@ pub(super) fn history_page(
 /// Adds or changes products in the catalogue and removes others.
 ///
 /// # Errors
-/// A product is not valid, and nothing changes; or the vault fails.
+/// Returns a failure if a product is not valid, or if the vault returns an error. A product that is
+/// not valid changes nothing.
 pub(super) fn change_catalogue(
     vault: &Vault,
     products: &[Product],
@@ -346,44 +348,46 @@ pub(super) fn change_catalogue(
     context: AuditContext,
 ) -> Result<CatalogueChange, CommandFailure> {
     for product in products {
-        product.check().map_err(|error| malformed(format!("product {}: {error}", product.sku)))?;
+        product
+            .check()
+            .map_err(|error| malformed_failure(format!("product {}: {error}", product.sku)))?;
     }
-    let put = vault.put_products(products, context).map_err(internal)?;
-    let removed = vault.remove_products(removed_skus, context).map_err(internal)?;
+    let put = vault.put_products(products, context).map_err(internal_failure)?;
+    let removed = vault.remove_products(removed_skus, context).map_err(internal_failure)?;
     let (added, changed, unchanged) = (put.added, put.changed, put.unchanged);
     Ok(CatalogueChange { added, changed, unchanged, removed })
 }
 
-/// Splits verified records from the sentences about rejected ones.
+/// Returns the verified records, and the error of each rejected record.
 fn split_rejected<T>(
     result: Result<Verified<T>, VaultError>,
 ) -> Result<(Vec<T>, Vec<String>), CommandFailure> {
-    let verified = result.map_err(internal)?;
+    let verified = result.map_err(internal_failure)?;
     let rejected = verified.rejected.iter().map(ToString::to_string).collect();
     Ok((verified.records, rejected))
 }
 
-/// Converts the absence of a customer into a failure.
+/// Returns the value, or a failure if the customer does not exist.
 pub(super) fn require_customer<T>(
     customer: CustomerId,
     result: Result<Option<T>, VaultError>,
 ) -> Result<T, CommandFailure> {
     result
-        .map_err(internal)?
-        .ok_or_else(|| not_found(format!("no customer {customer} is enrolled")))
+        .map_err(internal_failure)?
+        .ok_or_else(|| not_found_failure(format!("no customer {customer} is enrolled")))
 }
 
 /// Returns a failure with the code `not_found`.
-pub(super) fn not_found(message: String) -> CommandFailure {
+pub(super) fn not_found_failure(message: String) -> CommandFailure {
     CommandFailure::new(CommandFailureCode::NotFound, message)
 }
 
 /// Returns a failure with the code `malformed`.
-pub(super) fn malformed(error: impl std::fmt::Display) -> CommandFailure {
+pub(super) fn malformed_failure(error: impl std::fmt::Display) -> CommandFailure {
     CommandFailure::new(CommandFailureCode::Malformed, error.to_string())
 }
 
 /// Returns a failure with the code `internal`.
-pub(super) fn internal(error: impl std::fmt::Display) -> CommandFailure {
+pub(super) fn internal_failure(error: impl std::fmt::Display) -> CommandFailure {
     CommandFailure::new(CommandFailureCode::Internal, error.to_string())
 }

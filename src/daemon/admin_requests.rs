@@ -1,16 +1,15 @@
-//! Admin requests that the controller executes itself, because they need its memory.
+//! Admin requests that the controller executes, because they need its data in memory.
 
 use instored_domain::{CommandFailure, Order};
 use instored_vault::{Actor, AddOrderOutcome, ForgetSummary};
 use jiff::Timestamp;
 
-use super::admin_api::{self, Request, Response, internal};
+use super::admin_api::{self, Request, Response, internal_failure};
 use super::commands::audit_context;
 use super::controller::Controller;
 
 impl Controller {
-    /// Executes a request of the command line and keeps the controller's memory consistent with the
-    /// vault.
+    /// Executes a request of the command line, and keeps the data in memory consistent with the vault.
     pub fn handle_admin_request(&mut self, request: Request) -> Result<Response, CommandFailure> {
         match request {
             Request::Forget { customer } => {
@@ -31,12 +30,14 @@ impl Controller {
             Request::AddOrders { orders } => self.add_orders(orders),
             Request::VoidOrder { customer, order } => {
                 let response = self.execute(Request::VoidOrder { customer, order })?;
-                self.recommendations.reload_customer(&self.vault, customer).map_err(internal)?;
+                self.recommendations
+                    .reload_customer(&self.vault, customer)
+                    .map_err(internal_failure)?;
                 Ok(response)
             }
             Request::PutProducts { .. } | Request::RemoveProducts { .. } => {
                 let response = self.execute(request)?;
-                self.recommendations.reload_catalogue(&self.vault).map_err(internal)?;
+                self.recommendations.reload_catalogue(&self.vault).map_err(internal_failure)?;
                 Ok(response)
             }
             request => self.execute(request),

@@ -1,4 +1,5 @@
-//! Admin socket: the command line sends one JSON line, the daemon answers with one JSON line.
+//! Admin socket: the command line sends one line of JSON, and the daemon responds with one line of
+//! JSON.
 //!
 //! The socket has mode 0600: only the daemon's user and root can connect.
 
@@ -18,19 +19,19 @@ use super::admin_api::{Request, Response};
 /// Result of an admin request.
 pub(super) type AdminResult = Result<Response, CommandFailure>;
 
-/// Admin request with the sender of its result.
+/// Admin request with the sender that passes its result to the client.
 pub(super) struct PendingRequest {
     pub request: Request,
-    pub reply: oneshot::Sender<AdminResult>,
+    pub responder: oneshot::Sender<AdminResult>,
 }
 
-/// Maximum length of a request: an import of about 100,000 orders. The command line splits larger
-/// imports into batches.
+/// Maximum length of a request in bytes, enough for about 100,000 orders. The command line splits
+/// larger imports into batches.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
-/// Maximum time that the command line waits. Compaction of a large vault takes longest.
+/// Maximum time for a response. The compaction of a large vault takes the longest time.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Listening socket. Its file is deleted when it is dropped.
+/// Listening socket. Dropping it deletes its file.
 pub(super) struct AdminSocket {
     path: PathBuf,
 }
@@ -38,7 +39,8 @@ pub(super) struct AdminSocket {
 impl AdminSocket {
     /// Opens the socket and forwards its requests until the receiver is dropped.
     pub fn open(path: &Path, requests: mpsc::Sender<PendingRequest>) -> io::Result<Self> {
-        // The lock on the vault excludes a second daemon, so an existing file is a leftover.
+        // The lock on the vault excludes a second daemon, so an existing file belongs to an earlier
+        // one.
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -61,7 +63,7 @@ impl AdminSocket {
 
 impl Drop for AdminSocket {
     fn drop(&mut self) {
-        // If it fails, the next start removes the file.
+        // If the removal fails, the next start removes the file.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -80,15 +82,15 @@ async fn serve(stream: UnixStream, requests: mpsc::Sender<PendingRequest>) {
     };
     if let Ok(mut response) = serde_json::to_vec(&result) {
         response.push(b'\n');
-        // Fails if the client has gone away.
+        // Fails if the client has disconnected.
         let _ = write.write_all(&response).await;
     }
 }
 
 /// Passes a request to the main loop and waits for the result.
 async fn forward(request: Request, requests: mpsc::Sender<PendingRequest>) -> AdminResult {
-    let (reply, result) = oneshot::channel();
-    let is_sent = requests.send(PendingRequest { request, reply }).await.is_ok();
+    let (responder, result) = oneshot::channel();
+    let is_sent = requests.send(PendingRequest { request, responder }).await.is_ok();
     match result.await {
         Ok(result) if is_sent => result,
         _ => Err(CommandFailure::new(CommandFailureCode::Internal, "the daemon is stopping")),
@@ -98,7 +100,8 @@ async fn forward(request: Request, requests: mpsc::Sender<PendingRequest>) -> Ad
 /// Sends a request to the running daemon. Returns `None` if no daemon runs.
 ///
 /// # Errors
-/// The daemon runs and cannot be reached, for example because the socket belongs to another user.
+/// Returns an error if a daemon runs but cannot be reached, for example because the socket belongs to
+/// another user.
 pub fn send_admin_request(
     socket: &Path,
     request: &Request,

@@ -9,12 +9,12 @@ use tokio::sync::mpsc;
 
 use super::vision_worker::{VisionCommand, VisionEvent, VisionWorker};
 
-/// Function that opens the camera; it is called again after each loss.
+/// Function that opens the camera. It is called again after each loss of the camera.
 pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn Camera>, CameraError> + Send>;
 
 /// Delay before the first attempt to reopen a lost camera.
 const REOPEN_DELAY_MIN: Duration = Duration::from_millis(250);
-/// Delay between later attempts, so that a camera that is plugged in again streams within seconds.
+/// Maximum delay between two attempts. A camera that is plugged in again streams within seconds.
 const REOPEN_DELAY_MAX: Duration = Duration::from_secs(2);
 
 /// State of the capture thread.
@@ -22,13 +22,13 @@ pub(super) struct CaptureThread {
     worker: VisionWorker,
     open_camera: OpenCamera,
     events: mpsc::UnboundedSender<VisionEvent>,
-    /// Timestamp of the latest frame, and the time of its arrival. Each camera counts from its own
-    /// start; the recogniser's time must never go back.
+    /// Time stamp of the latest frame, and the time of its arrival. The time stamps of each opened
+    /// camera start at 0, but the recogniser needs time stamps that never decrease.
     latest_frame: (Duration, Instant),
     reopen_delay: Duration,
-    /// Last error in the log. A repetition is not logged.
+    /// Last logged error. A repetition is not logged.
     last_error: String,
-    /// Last transient error in the log. A repetition is not logged.
+    /// Last logged transient error. A repetition is not logged.
     last_transient_error: String,
 }
 
@@ -53,7 +53,7 @@ impl CaptureThread {
     /// Runs until the worker stops or a replay ends.
     pub fn run(mut self) {
         while !self.worker.is_stopping() {
-            // The v4l crate panics on replies of a driver that it does not know.
+            // The v4l crate panics if a driver returns a value that the crate does not define.
             let result = catch_unwind(AssertUnwindSafe(|| self.stream()))
                 .unwrap_or(Err(CameraError::ReaderPanicked));
             match result {
@@ -102,7 +102,7 @@ impl CaptureThread {
     fn wait_to_reopen(&mut self, error: &CameraError) {
         let error = error.to_string();
         if error != self.last_error {
-            tracing::error!("{error} (trying again)");
+            tracing::error!("{error} (retrying)");
             self.last_error = error;
             self.send(VisionEvent::CameraStateChanged(CameraState::Unavailable));
         }

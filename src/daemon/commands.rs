@@ -9,7 +9,7 @@ use instored_domain::{
 use instored_vault::{Actor, AuditContext, ForgetSummary};
 use jiff::Timestamp;
 
-use super::admin_api::{change_catalogue, history_page, internal, require_customer};
+use super::admin_api::{change_catalogue, history_page, internal_failure, require_customer};
 use super::controller::Controller;
 use super::vision_worker::VisionCommand;
 
@@ -54,7 +54,9 @@ impl Controller {
     fn list_present_customers(&self) -> Result<CommandResponse, CommandFailure> {
         let mut present = Vec::new();
         for id in self.present_customers() {
-            if let Some(Customer { id, name, .. }) = self.vault.customer(id).map_err(internal)? {
+            if let Some(Customer { id, name, .. }) =
+                self.vault.customer(id).map_err(internal_failure)?
+            {
                 present.push(CustomerRef { id, name });
             }
         }
@@ -86,7 +88,8 @@ impl Controller {
         Ok(CommandResponse::Renamed(CustomerRef { id, name }))
     }
 
-    /// Changes a customer's preferences, or returns them if there are no changes.
+    /// Changes a customer's preferences and returns them. Without changes, returns the stored
+    /// preferences.
     fn change_preferences(
         &mut self,
         customer: CustomerId,
@@ -103,7 +106,7 @@ impl Controller {
         Ok(CommandResponse::Preferences { customer, preferences })
     }
 
-    /// Returns a page of a customer's history, unless they have switched it off.
+    /// Returns a page of a customer's history, unless the customer has switched the history off.
     fn history(
         &self,
         customer: CustomerId,
@@ -129,11 +132,11 @@ impl Controller {
         context: AuditContext,
     ) -> Result<CommandResponse, CommandFailure> {
         let change = change_catalogue(&self.vault, products, removed_skus, context)?;
-        self.recommendations.reload_catalogue(&self.vault).map_err(internal)?;
+        self.recommendations.reload_catalogue(&self.vault).map_err(internal_failure)?;
         Ok(CommandResponse::Catalogue(change))
     }
 
-    /// Deletes a customer from the vault and, once that has succeeded, from memory.
+    /// Deletes a customer from the vault, and then from memory.
     pub fn forget(
         &mut self,
         customer: CustomerId,

@@ -14,7 +14,7 @@ pub(super) struct Compaction {
 }
 
 impl Compaction {
-    /// Starts a compaction, or notes that another one has to follow the running one.
+    /// Starts a compaction. If a compaction is running, the next one starts after its end.
     pub fn request(&mut self, vault: &Arc<Vault>) {
         if self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             self.is_needed_again = true;
@@ -24,7 +24,7 @@ impl Compaction {
         let vault = Arc::clone(vault);
         let compact = move || {
             if let Err(error) = vault.compact() {
-                tracing::error!("cannot compact the vault, next try at the next start: {error}");
+                tracing::error!("cannot compact the vault; retrying at the next start: {error}");
             }
         };
         self.thread = std::thread::Builder::new()
@@ -34,7 +34,7 @@ impl Compaction {
             .ok();
     }
 
-    /// Starts the noted compaction once the running one has ended.
+    /// Starts the requested next compaction if the previous one has ended.
     pub fn continue_pending(&mut self, vault: &Arc<Vault>) {
         let has_ended = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
         if has_ended && self.is_needed_again {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::compaction::Compaction;
 use super::daily_visits::DailyVisits;
-use super::maintenance::RetentionTimer;
+use super::maintenance::RetentionSchedule;
 use super::panel_threads::LedHandle;
 use super::recommendations::Recommendations;
 use super::retention::Retention;
@@ -32,17 +32,17 @@ use crate::config::Shop;
 
 /// State of the box. The main loop owns it and calls one handler at a time.
 ///
-/// Handlers block: they wait for the disk and for replies of the vision thread.
+/// Handlers block: they wait for the disk and for responses of the vision thread.
 pub(super) struct Controller {
     pub vault: Arc<Vault>,
     pub publisher: Publisher,
     pub vision: VisionWorker,
     pub led: LedHandle,
-    /// Button that `instored button` presses.
+    /// Button that `instored button` presses, if the panel is simulated.
     pub simulated_button: SimulatedButton,
     pub shop: Shop,
     pub box_id: BoxId,
-    /// State as last published.
+    /// State that was published last.
     pub state: BoxState,
     /// Customers who were greeted and have not left.
     pub greeted: HashMap<CustomerId, GreetedCustomer>,
@@ -53,11 +53,11 @@ pub(super) struct Controller {
     pub daily_visits: DailyVisits,
     pub recommendations: Recommendations,
     pub compaction: Compaction,
-    pub retention_timer: RetentionTimer,
+    pub retention_schedule: RetentionSchedule,
     pub retention: Retention,
     /// True while the vision thread has a face in view.
     pub has_face_in_view: bool,
-    /// True if the next short press only ends an aborted hold.
+    /// True if the next short press belongs to an aborted hold and is ignored.
     pub is_hold_aborted: bool,
     /// True if the box recognises customers only after a press.
     pub is_on_request: bool,
@@ -65,14 +65,14 @@ pub(super) struct Controller {
     pub enrolment_offer_expires: Option<Timestamp>,
 }
 
-/// Customer in view, as greeted.
+/// Greeted customer in view.
 pub(super) struct GreetedCustomer {
     pub customer: CustomerRef,
-    /// Number of visits, this one included.
+    /// Number of visits, including the current visit.
     pub visits: u64,
 }
 
-/// Enrolment in progress: the source of the consent and the language it was given in.
+/// Enrolment in progress: method and language of the consent.
 #[derive(Clone)]
 pub(super) struct EnrolmentRequest {
     pub method: ConsentMethod,
@@ -89,7 +89,7 @@ impl Controller {
                 self.has_face_in_view = has_face_in_view;
                 self.show_idle_signal();
             }
-            // The main loop ends at these.
+            // The main loop ends after these events.
             VisionEvent::CameraEnded | VisionEvent::Crashed => {}
         }
     }
@@ -137,14 +137,14 @@ impl Controller {
         tracing::info!("[shop] settings reloaded");
     }
 
-    /// Returns to the mode between enrolments and publishes the state.
+    /// Sets the mode that applies between enrolments, and publishes the state.
     pub fn set_idle(&mut self) {
         self.state.mode = if self.is_on_request { Mode::Waiting } else { Mode::Watching };
         self.publish_state();
     }
 
-    /// Shows the LED signal between enrolments. While a face is in view it is never
-    /// [`LedSignal::Idle`].
+    /// Shows the LED signal that applies between enrolments. While a face is in view, the signal is
+    /// not [`LedSignal::Idle`].
     pub fn show_idle_signal(&self) {
         if self.enrolment.is_none() {
             self.led.show(match self.state.camera {
@@ -164,8 +164,8 @@ impl Controller {
     pub fn publish_state(&mut self) {
         self.state.embeddings = self.vision.embedding_count();
         self.state.rejected_commands = self.publisher.statistics().refused_commands;
-        // Displays ignore a state that is not newer, so the time increases even if the clock was
-        // set back.
+        // Displays ignore a state that is not newer than the last state. The time therefore increases
+        // even if the clock was set back.
         let next = self.state.issued.saturating_add(SignedDuration::from_nanos(1));
         self.state.issued = Timestamp::now().max(next.unwrap_or(Timestamp::MAX));
         self.publisher.publish_state(&self.state);
@@ -193,7 +193,7 @@ impl Controller {
         });
     }
 
-    /// Returns the time at which an event of `issued` expires.
+    /// Returns the time at which an event expires that is issued at `issued`.
     pub fn event_expiry(&self, issued: Timestamp) -> Timestamp {
         let lifetime = SignedDuration::from_secs(i64::from(self.shop.greeting_seconds));
         issued.checked_add(lifetime).unwrap_or(Timestamp::MAX)

@@ -14,7 +14,8 @@ pub(super) struct DailyVisits {
 }
 
 impl DailyVisits {
-    /// Creates the counter for the day of `now`, with the customers whose last visit is on that day.
+    /// Creates the counter for the day of `now`. It contains the `customers` whose last visit is on
+    /// this day.
     pub fn new(customers: &[Customer], now: &Zoned) -> Self {
         let mut visits = Self { date: now.date(), customers: HashSet::new(), count: 0 };
         for customer in customers {
@@ -41,7 +42,7 @@ impl DailyVisits {
         self.count
     }
 
-    /// Removes a deleted customer's id. The total stays.
+    /// Removes a deleted customer's id. The total does not change.
     pub fn remove_customer(&mut self, customer: CustomerId) {
         self.customers.remove(&customer);
     }

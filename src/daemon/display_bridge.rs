@@ -11,14 +11,14 @@ use instored_mqtt::{BoxEvent, CommandError, MqttError, Trust};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-/// Maximum time that a customer waits for the box.
+/// Maximum time for the response of the box to a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum number of commands that wait to be sent.
 const COMMAND_QUEUE_LENGTH: usize = 16;
 /// Maximum number of events that wait for the display server.
 const EVENT_QUEUE_LENGTH: usize = 64;
 
-/// Error that prevents serving the display.
+/// Error of the display's connection or page.
 #[derive(Debug, thiserror::Error)]
 pub enum DisplayBridgeError {
     /// The MQTT connection cannot be set up.
@@ -32,7 +32,7 @@ pub enum DisplayBridgeError {
 /// Serves the page of a box on `listener` until `shutdown` completes.
 ///
 /// # Errors
-/// The MQTT connection cannot be set up, or the page cannot be served.
+/// Returns an error if the MQTT connection cannot be set up, or if the page cannot be served.
 pub async fn serve(
     listener: TcpListener,
     settings: &instored_display::Settings,
@@ -45,7 +45,7 @@ pub async fn serve(
         instored_mqtt::subscribe(mqtt_settings, Some(box_id), trust)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let mqtt_task = tokio::spawn(connection.run(async {
-        // Fails when `stop` is dropped, which is the signal.
+        // The signal is that `stop` is dropped. The receiver then returns an error.
         let _ = stopped.await;
     }));
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE_LENGTH);
@@ -64,21 +64,21 @@ pub async fn serve(
             tokio::spawn(async move {
                 let result = client.send(&box_id, &command, COMMAND_TIMEOUT).await;
                 // Fails if the browser has closed the request.
-                let _ = answer.send(result.map_err(refusal));
+                let _ = answer.send(result.map_err(command_failure));
             });
         }
     });
     let result =
         instored_display::serve(listener, settings, events, command_sender, shutdown).await;
     drop(stop);
-    // The tasks end by themselves, because their channels are closed.
+    // The tasks end because their channels are closed.
     let _ = tokio::join!(mqtt_task, event_task, command_task);
     Ok(result?)
 }
 
-fn refusal(error: CommandError) -> CommandFailure {
+fn command_failure(error: CommandError) -> CommandFailure {
     match error {
-        CommandError::Refused(refusal) => refusal,
+        CommandError::Refused(failure) => failure,
         error => CommandFailure::new(CommandFailureCode::Internal, error.to_string()),
     }
 }

@@ -14,10 +14,10 @@ use uuid::Uuid;
 use super::controller::{Controller, EnrolmentRequest};
 use super::vision_worker::VisionCommand;
 
-/// Time in which a press starts an enrolment after a face was not recognised.
+/// Time for which a press starts an enrolment, after a face was not recognised.
 const ENROLMENT_OFFER_DURATION: SignedDuration = SignedDuration::from_secs(15);
-/// Maximum number of attempts to draw a free claim code. A second attempt is needed about once in a
-/// billion enrolments.
+/// Maximum number of attempts to find unused random codes. A second attempt is needed about once in
+/// a billion enrolments.
 const CODE_ATTEMPTS_MAX: usize = 4;
 const CAMERA_UNAVAILABLE: &str = "the camera delivers no pictures; run `instored doctor`";
 
@@ -36,7 +36,8 @@ impl Controller {
             ButtonEvent::ShortPress => self.handle_short_press(),
             ButtonEvent::HoldStarted => self.led.show(LedSignal::HoldToWithdraw),
             ButtonEvent::HoldAborted => {
-                // Without a customer in view the hold was a long press by a new customer.
+                // If no customer is in view, a new customer pressed the button for a long time. The
+                // release then counts as a short press.
                 self.is_hold_aborted = !self.present_customers().is_empty();
                 self.show_idle_signal();
             }
@@ -56,7 +57,8 @@ impl Controller {
         }
     }
 
-    /// Returns true if a press requests recognition, and false if it requests an enrolment.
+    /// Returns true if a press requests recognition, and false if it requests an enrolment. Ends an
+    /// offer of an enrolment.
     fn is_recognition_request(&mut self) -> bool {
         let expires = self.enrolment_offer_expires.take();
         let has_offer = expires.is_some_and(|expires| Timestamp::now() < expires);
@@ -67,10 +69,10 @@ impl Controller {
     fn open_recognition_window(&mut self) -> Result<(), CommandFailure> {
         if self.state.camera != CameraState::Streaming {
             self.led.show(LedSignal::OutOfOrder);
-            return Err(conflict(CAMERA_UNAVAILABLE));
+            return Err(conflict_failure(CAMERA_UNAVAILABLE));
         }
         if !self.vision.request(VisionCommand::OpenRecognitionWindow).unwrap_or(false) {
-            return Err(conflict("recognition is already running"));
+            return Err(conflict_failure("recognition is already running"));
         }
         self.led.show(LedSignal::LookHere);
         self.state.mode = Mode::Watching;
@@ -96,11 +98,11 @@ impl Controller {
         if self.state.camera != CameraState::Streaming {
             self.publish_step(EnrolmentStep::Started);
             self.fail_enrolment(EnrolmentFailure::NoCamera);
-            return Err(conflict(CAMERA_UNAVAILABLE));
+            return Err(conflict_failure(CAMERA_UNAVAILABLE));
         }
-        let begin = |reply| VisionCommand::BeginEnrolment { is_another_person, reply };
+        let begin = |responder| VisionCommand::BeginEnrolment { is_another_person, responder };
         if self.enrolment.is_some() || !self.vision.request(begin).unwrap_or(false) {
-            return Err(conflict("an enrolment is in progress"));
+            return Err(conflict_failure("an enrolment is in progress"));
         }
         let language = language.unwrap_or_else(|| self.shop.language.clone());
         self.enrolment = Some(EnrolmentRequest { method, language });
@@ -128,7 +130,7 @@ impl Controller {
         }
     }
 
-    /// Stores consent and templates. Draws new codes while one of them is in use.
+    /// Stores consent and templates. Retries with new codes if a code is already in use.
     fn store_enrolment(
         &self,
         request: EnrolmentRequest,
@@ -147,12 +149,12 @@ impl Controller {
         };
         let mut attempt = 1;
         loop {
-            let claim = random_code();
+            let claim_code = random_code();
             let stored = self.vault.enrol(&NewEnrolment {
                 consent: &consent,
                 model: &self.state.model,
                 embeddings,
-                claim,
+                claim: claim_code,
                 claim_expires: now.checked_add(claim_lifetime).unwrap_or(Timestamp::MAX),
                 announcement: &[],
             });
@@ -165,7 +167,7 @@ impl Controller {
                     let receipt = consent.receipt;
                     return stored.map(|customer| StoredEnrolment {
                         customer,
-                        claim_code: claim,
+                        claim_code,
                         receipt,
                     });
                 }
@@ -193,13 +195,13 @@ impl Controller {
         self.led.show(LedSignal::Succeeded);
         tracing::info!("a customer enrolled");
         tracing::debug!(customer = %customer.id, "enrolled");
-        if let Some(other) = resembles {
+        if let Some(similar) = resembles {
             tracing::warn!(
-                "the new customer resembles another one; each is greeted only if recognition is \
-                 unambiguous. If they are one person, delete one of the two: `instored customers \
-                 list`"
+                "the new customer resembles another customer; both are greeted only if recognition \
+                 is unambiguous. If both are the same person, delete one of them: find the ids with \
+                 `instored customers list`"
             );
-            tracing::debug!(customer = %customer.id, resembles = %other, "resembles");
+            tracing::debug!(customer = %customer.id, resembles = %similar, "resembles");
         }
         self.publish_step(EnrolmentStep::Done {
             customer,
@@ -212,7 +214,7 @@ impl Controller {
         self.show_idle_signal();
     }
 
-    /// Ends an enrolment without a result.
+    /// Ends a failed enrolment and publishes the reason.
     pub fn fail_enrolment(&mut self, reason: EnrolmentFailure) {
         self.enrolment = None;
         self.led.show(LedSignal::Failed);
@@ -224,7 +226,7 @@ impl Controller {
     /// Deletes the customer in view, who has held the button.
     fn withdraw_present_customer(&mut self) {
         let signal = match *self.present_customers() {
-            // With several customers in view it is unclear who holds the button.
+            // If several customers are in view, the customer at the button is unknown.
             [customer] => match self.forget(customer, Actor::Button) {
                 Ok(_) => LedSignal::Succeeded,
                 Err(failure) => {
@@ -240,14 +242,14 @@ impl Controller {
 }
 
 /// Returns the failure of a request that conflicts with the current state.
-fn conflict(message: &str) -> CommandFailure {
+fn conflict_failure(message: &str) -> CommandFailure {
     CommandFailure::new(CommandFailureCode::Conflict, message)
 }
 
 /// Returns a random code.
 fn random_code() -> ClaimCode {
-    // A code takes the low five bits of each byte. They are random in the last eight bytes of a
-    // version 4 UUID.
+    // A code uses the low five bits of each byte. These bits are random in the last eight bytes of
+    // a version 4 UUID.
     let (_, bits) = Uuid::new_v4().as_u64_pair();
     ClaimCode::from_random(bits.to_be_bytes())
 }

@@ -9,13 +9,13 @@ use instored_imaging::Frame;
 /// Treatment of a frame that arrives while the previous one is still in the slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
-    /// The new frame replaces the previous one, so that a live camera never lags.
+    /// The new frame replaces the previous frame, so that recognition does not lag behind the camera.
     Newest,
-    /// The new frame waits, so that a replay skips nothing.
+    /// The new frame waits, so that a replay skips no frame.
     EveryFrame,
 }
 
-/// Slot for one frame, with a queue of commands `C` that precede the frame.
+/// Slot for one frame, with a queue of commands `C` that are taken before the frame.
 pub(super) struct FrameSlot<C> {
     content: Mutex<Content<C>>,
     changed: Condvar,
@@ -31,7 +31,7 @@ struct Content<C> {
 /// Item taken from a [`FrameSlot`].
 pub(super) enum SlotItem<C> {
     /// Command to the vision thread.
-    Control(C),
+    Command(C),
     /// Frame, and the time at which the capture thread delivered it.
     Frame(Frame, Instant),
     /// The slot is closed; nothing follows.
@@ -71,7 +71,7 @@ impl<C> FrameSlot<C> {
                 return SlotItem::Closed;
             }
             if let Some(command) = content.commands.pop_front() {
-                return SlotItem::Control(command);
+                return SlotItem::Command(command);
             }
             if let Some((frame, delivered)) = content.frame.take() {
                 self.changed.notify_all();
@@ -90,7 +90,7 @@ impl<C> FrameSlot<C> {
         self.changed.notify_all();
     }
 
-    /// Locks the content. Each change is one assignment, so a panic leaves it consistent.
+    /// Locks the content. It is consistent even after a panic, because no change of it can panic.
     fn lock(&self) -> MutexGuard<'_, Content<C>> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn every_frame_delivery_skips_nothing() {
+    fn every_frame_delivery_skips_no_frame() {
         let slot = Arc::new(FrameSlot::<()>::new(Delivery::EveryFrame));
         let replay = Arc::clone(&slot);
         let feeder = std::thread::spawn(move || (0..50).all(|ms| replay.put_frame(frame(ms))));
@@ -143,7 +143,7 @@ mod tests {
         let slot = FrameSlot::new(Delivery::EveryFrame);
         slot.put_frame(frame(1));
         slot.send("stop");
-        assert!(matches!(slot.take(), SlotItem::Control("stop")));
+        assert!(matches!(slot.take(), SlotItem::Command("stop")));
     }
 
     #[test]

@@ -14,13 +14,13 @@ use super::retention::{RetentionPlan, RetentionPolicy, status_text};
 /// Time between two searches for inactive customers.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Timer of the search for inactive customers.
+/// Schedule of the search for inactive customers.
 #[derive(Default)]
-pub(super) struct RetentionTimer {
+pub(super) struct RetentionSchedule {
     last_search: Option<Instant>,
 }
 
-impl RetentionTimer {
+impl RetentionSchedule {
     /// Returns true at most once per [`RETENTION_INTERVAL`].
     fn is_due(&mut self) -> bool {
         let is_due = self.last_search.is_none_or(|at| at.elapsed() >= RETENTION_INTERVAL);
@@ -32,12 +32,12 @@ impl RetentionTimer {
 }
 
 impl Controller {
-    /// Does the work that no event triggers.
+    /// Does all periodic work.
     pub fn run_maintenance(&mut self) {
         self.recommendations.update_model();
         self.refresh_counters();
         self.compaction.continue_pending(&self.vault);
-        if self.retention_timer.is_due() {
+        if self.retention_schedule.is_due() {
             self.run_retention();
         }
     }

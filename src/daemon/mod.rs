@@ -84,11 +84,11 @@ const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 pub struct Parts {
     /// Opens the camera.
     pub open_camera: OpenCamera,
-    /// Treatment of frames that recognition is too slow for.
+    /// Treatment of frames that arrive faster than recognition processes them.
     pub delivery: Delivery,
     /// Button and status LED.
     pub panel: Panel,
-    /// Panel that `instored button` presses, if `panel.driver` is `simulated`.
+    /// Handle with which `instored button` presses the button, if `panel.driver` is `simulated`.
     pub simulated_panel: Option<PanelHandle>,
     /// Changed `[shop]` settings.
     pub shop_updates: mpsc::UnboundedReceiver<Shop>,
@@ -126,13 +126,13 @@ struct Inputs {
     maintenance: tokio::time::Interval,
 }
 
-/// Result of a long-running admin request, with the sender to its client.
+/// Result of a long-running admin request, with the sender that passes it to the client.
 struct BackgroundResult {
     result: AdminResult,
-    reply: oneshot::Sender<AdminResult>,
+    responder: oneshot::Sender<AdminResult>,
 }
 
-/// Started daemon.
+/// Running daemon.
 struct Daemon {
     controller: Controller,
     inputs: Inputs,
@@ -150,7 +150,8 @@ struct Daemon {
 /// Runs the box until `shutdown` completes or a replay ends.
 ///
 /// # Errors
-/// A part cannot start, or the vision thread panics. Later failures are logged and retried.
+/// Returns an error if a part cannot start, or if the vision thread panics. Other failures after the
+/// start are logged and retried.
 pub async fn run(
     config: &Config,
     parts: Parts,
@@ -163,7 +164,7 @@ pub async fn run(
 }
 
 impl Daemon {
-    /// Passes each event to its handler, one at a time: the main loop.
+    /// Runs the main loop, which passes each event to its handler, one at a time.
     ///
     /// Returns when `shutdown` completes, a replay ends, or the vision thread panics.
     async fn process_events(
@@ -184,7 +185,9 @@ impl Daemon {
                 }
                 Some(command) = self.inputs.commands.recv() => self.handle_command(command),
                 Some(request) = self.inputs.admin.recv() => self.handle_admin_request(request),
-                Some(result) = self.inputs.background.recv() => self.finish_background(result),
+                Some(result) = self.inputs.background.recv() => {
+                    self.complete_background_request(result);
+                }
                 Some(shop) = self.inputs.shop.recv() => self.controller.reload(shop),
                 _ = self.inputs.maintenance.tick() => {
                     block_in_place(|| self.controller.run_maintenance());
@@ -207,40 +210,41 @@ impl Daemon {
         }
     }
 
-    fn handle_command(&mut self, inbound: ReceivedCommand) {
-        let response = block_in_place(|| self.controller.handle_command(inbound.command));
+    fn handle_command(&mut self, received: ReceivedCommand) {
+        let response = block_in_place(|| self.controller.handle_command(received.command));
         self.metrics.count_command(response.is_ok());
-        if let Some(reply_to) = inbound.reply_to {
+        if let Some(reply_to) = received.reply_to {
             self.controller.publisher.respond(reply_to, &response);
         }
     }
 
     fn handle_admin_request(&mut self, pending: PendingRequest) {
-        let PendingRequest { request, reply } = pending;
+        let PendingRequest { request, responder } = pending;
         if request.is_long_running() {
-            self.start_background(request, reply);
+            self.start_background_request(request, responder);
         } else {
             let result = block_in_place(|| self.controller.handle_admin_request(request));
-            // Fails if the client has gone away.
-            let _ = reply.send(result);
+            // Fails if the client has disconnected.
+            let _ = responder.send(result);
         }
     }
 
-    /// Executes a long-running request on a thread of its own.
-    fn start_background(&self, request: Request, reply: oneshot::Sender<AdminResult>) {
+    /// Executes a long-running request on a separate thread.
+    fn start_background_request(&self, request: Request, responder: oneshot::Sender<AdminResult>) {
         let vault = Arc::clone(&self.controller.vault);
         let (results, currency) = (self.background.clone(), self.currency);
         tokio::task::spawn_blocking(move || {
             let context = audit_context(Actor::Operator);
             let result = admin_api::execute(&vault, request, context, currency);
             // Fails if the daemon has stopped.
-            let _ = results.send(BackgroundResult { result, reply });
+            let _ = results.send(BackgroundResult { result, responder });
         });
     }
 
-    /// Replies to a long-running request. After a rotation, events are signed with the new key.
-    fn finish_background(&mut self, finished: BackgroundResult) {
-        let BackgroundResult { result, reply } = finished;
+    /// Sends the response to a long-running request. After a key rotation, events are signed with the
+    /// new key.
+    fn complete_background_request(&mut self, completed: BackgroundResult) {
+        let BackgroundResult { result, responder } = completed;
         if let Ok(Response::Rotated(_)) = result {
             match startup::signer(&self.controller.vault) {
                 Ok(signer) => self.controller.publisher.rotate_key(signer),
@@ -250,8 +254,8 @@ impl Daemon {
                 ),
             }
         }
-        if let Err(Ok(Response::BackedUp { file, .. })) = reply.send(result) {
-            // The client has gone away.
+        if let Err(Ok(Response::BackedUp { file, .. })) = responder.send(result) {
+            // The client has disconnected.
             if let Err(error) = std::fs::remove_file(&file) {
                 tracing::warn!("cannot delete the abandoned backup {}: {error}", file.display());
             }

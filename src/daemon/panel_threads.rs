@@ -8,7 +8,7 @@ use instored_panel::{
 };
 use tokio::sync::mpsc;
 
-/// Maximum time that a thread waits before it checks whether the daemon has stopped.
+/// Maximum time between two checks whether the daemon has stopped.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Starts the button thread. It ends when the receiver is dropped.
@@ -28,11 +28,11 @@ pub(super) fn start_button_thread(
             let detected = match button.wait(timeout) {
                 Ok(Some(edge)) => detector.edge(edge),
                 Ok(None) => detector.advance(button.now()),
-                // The panel's supervisor logs the error, and opens the button again.
+                // The panel's supervisor logs the error, and reopens the button.
                 Err(_) => detector.reset().into_iter().collect(),
             };
             for event in detected {
-                // Fails if the daemon has stopped; the loop ends then.
+                // Fails if the daemon has stopped. The loop then ends.
                 let _ = sender.send(event);
             }
         }
@@ -44,7 +44,7 @@ pub(super) fn start_button_thread(
 pub(super) struct LedHandle(Sender<LedSignal>);
 
 impl LedHandle {
-    /// Starts the LED thread. It switches the LED off and ends when the handle is dropped.
+    /// Starts the LED thread. When the handle is dropped, the thread switches the LED off and ends.
     pub fn new(led: Box<dyn StatusLed>) -> std::io::Result<Self> {
         let (sender, signals) = channel();
         std::thread::Builder::new().name("led".into()).spawn(move || {
@@ -55,9 +55,9 @@ impl LedHandle {
         Ok(Self(sender))
     }
 
-    /// Shows a signal. After a signal with a duration the LED returns to the last one without.
+    /// Shows a signal. After a signal with a duration, the latest signal without a duration follows.
     pub fn show(&self, signal: LedSignal) {
-        // Fails if the LED has failed, which its thread has logged.
+        // Fails if the LED thread has ended with an error, which is in the log.
         let _ = self.0.send(signal);
     }
 }
@@ -82,7 +82,8 @@ fn show_signals(
             Ok(signal) if signal.duration().is_some() => {
                 (current, started) = (signal, Instant::now());
             }
-            // A signal with a duration ends before another one without is shown.
+            // A signal without a duration waits for the end of a signal with a duration, and does not
+            // restart itself.
             Ok(signal) if current.duration().is_some() || signal == current => background = signal,
             Ok(signal) => (background, current, started) = (signal, signal, Instant::now()),
             Err(RecvTimeoutError::Timeout) => {}
@@ -101,7 +102,7 @@ mod tests {
     fn wait_until_led(handle: &panel::PanelHandle, is_on: bool) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while handle.is_lit() != is_on {
-            assert!(Instant::now() < deadline, "the LED is not {is_on:?}");
+            assert!(Instant::now() < deadline, "the LED has not changed to is_on = {is_on}");
             std::thread::yield_now();
         }
     }

@@ -7,7 +7,7 @@ use instored_domain::{
 use instored_vault::{AddOrderOutcome, AuditContext};
 use jiff::Timestamp;
 
-use super::admin_api::{internal, malformed, not_found, order_rejection};
+use super::admin_api::{internal_failure, malformed_failure, not_found_failure, order_rejection};
 use super::controller::Controller;
 
 impl Controller {
@@ -18,10 +18,10 @@ impl Controller {
         order: TillOrder,
         context: AuditContext,
     ) -> Result<CommandResponse, CommandFailure> {
-        order.check(context.at, self.shop.currency).map_err(malformed)?;
+        order.check(context.at, self.shop.currency).map_err(malformed_failure)?;
         let customer = self.resolve_buyer(buyer, Some(&order), context.at)?;
         let order: Order = order.with_customer(customer);
-        let outcome = self.vault.add_order(&order, context).map_err(internal)?;
+        let outcome = self.vault.add_order(&order, context).map_err(internal_failure)?;
         let is_new = match outcome {
             AddOrderOutcome::Added => true,
             AddOrderOutcome::AlreadyKnown => false,
@@ -30,7 +30,7 @@ impl Controller {
                 return Err(CommandFailure::new(CommandFailureCode::Conflict, message));
             }
             AddOrderOutcome::NoSuchCustomer | AddOrderOutcome::ReplacedOrderNotFound => {
-                return Err(not_found(order_rejection(&order, outcome)));
+                return Err(not_found_failure(order_rejection(&order, outcome)));
             }
         };
         if is_new {
@@ -54,7 +54,7 @@ impl Controller {
         }
     }
 
-    /// Changes a customer's shopping list, or returns it if there are no changes.
+    /// Changes a customer's shopping list and returns it. Without changes, returns the stored list.
     pub fn update_list(
         &mut self,
         customer: CustomerId,
@@ -69,7 +69,7 @@ impl Controller {
         let list =
             self.shopping_lists.update(customer, added, removed_skus, now).ok_or_else(|| {
                 let message = format!(
-                    "a shopping list has at most {} articles; remove one first",
+                    "a shopping list has at most {} products; remove a product first",
                     ShoppingLists::MAX_ITEMS
                 );
                 CommandFailure::new(CommandFailureCode::Conflict, message)
@@ -83,14 +83,15 @@ impl Controller {
         skus.iter()
             .map(|sku| {
                 let name = self.recommendations.product_name(sku);
-                let name = name.ok_or_else(|| not_found(format!("no product {sku:?}")))?;
+                let name =
+                    name.ok_or_else(|| not_found_failure(format!("product {sku:?} is unknown")))?;
                 Ok(ListItem { sku: sku.clone(), name: name.to_owned() })
             })
             .collect()
     }
 
-    /// Returns the customer that a buyer reference names. `order` is the order to be stored, if the
-    /// command brings one: a repeated order is attributed to the buyer of its first delivery.
+    /// Returns the customer that a buyer reference names. `order` is the order of the command, if the
+    /// command contains an order: a repeated order belongs to the buyer of its first delivery.
     pub fn resolve_buyer(
         &self,
         buyer: &BuyerRef,
@@ -100,16 +101,17 @@ impl Controller {
         match buyer {
             BuyerRef::Customer(customer) => Ok(self.customer(*customer)?.id),
             BuyerRef::ClaimCode(code) => {
-                let customer = self.vault.customer_by_claim_code(code, now).map_err(internal)?;
+                let customer =
+                    self.vault.customer_by_claim_code(code, now).map_err(internal_failure)?;
                 let message = "the claim code is unknown or expired";
-                customer.ok_or_else(|| not_found(message.to_owned()))
+                customer.ok_or_else(|| not_found_failure(message.to_owned()))
             }
             BuyerRef::AtTill(till) => {
                 let customer = match order {
                     Some(order) => self.till_assignments.buyer_of(till, &order.id, now),
                     None => self.till_assignments.customer_at(till, now),
                 };
-                customer.ok_or_else(|| not_found(format!("no customer is at till {till}")))
+                customer.ok_or_else(|| not_found_failure(format!("no customer is at till {till}")))
             }
         }
     }

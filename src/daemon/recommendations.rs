@@ -8,8 +8,8 @@ use instored_recommend::{Catalogue, Ranker, Recommender};
 use instored_vault::{Vault, VaultError};
 use jiff::Zoned;
 
-/// Growth of the number of orders that justifies another training; a smaller one hardly changes the
-/// model.
+/// Minimum growth factor of the number of orders for another training. With fewer new orders, the
+/// model would hardly change.
 const TRAINING_GROWTH_MIN: f64 = 1.05;
 /// Minimum time between two trainings, unless a customer was deleted.
 const TRAINING_INTERVAL: Duration = Duration::from_secs(3600);
@@ -20,10 +20,10 @@ pub(super) struct Recommendations {
     catalogue: Catalogue,
     /// Training in progress. At most one runs at a time.
     training: Option<JoinHandle<Ranker>>,
-    /// Start of the last training, with the number of orders at that time.
+    /// Number of orders at the start of the last training, and the time of this start.
     last_training: Option<(u64, Instant)>,
-    /// True if a customer was deleted after the last training started. Its model may still contain
-    /// their purchases.
+    /// True if a customer was deleted after the last training started: the trained model may still
+    /// contain the purchases of this customer.
     is_stale: bool,
 }
 
@@ -31,7 +31,7 @@ impl Recommendations {
     /// Loads orders and catalogue from the vault.
     ///
     /// # Errors
-    /// The vault cannot be read.
+    /// Returns an error if the vault cannot be read.
     pub fn load(vault: &Vault) -> Result<Self, VaultError> {
         let mut recommender = Recommender::default();
         let rejected = vault.for_each_order_history(|_, orders| {
@@ -75,10 +75,10 @@ impl Recommendations {
         self.is_stale = true;
     }
 
-    /// Reloads a customer's orders after one was voided.
+    /// Reloads a customer's orders after an order was voided.
     ///
     /// # Errors
-    /// The vault cannot be read.
+    /// Returns an error if the vault cannot be read.
     pub fn reload_customer(&mut self, vault: &Vault, id: CustomerId) -> Result<(), VaultError> {
         let orders = vault.orders(id, usize::MAX)?;
         self.recommender.remove_customer(id);
@@ -89,7 +89,7 @@ impl Recommendations {
     /// Reloads the catalogue after a change.
     ///
     /// # Errors
-    /// The vault cannot be read. The catalogue stays as it was.
+    /// Returns an error if the vault cannot be read. The catalogue then stays unchanged.
     pub fn reload_catalogue(&mut self, vault: &Vault) -> Result<(), VaultError> {
         let products = vault.products()?;
         for rejected in products.rejected {
@@ -132,8 +132,8 @@ impl Recommendations {
         match self.last_training {
             None => orders > 0,
             Some(_) if self.is_stale => true,
-            Some((orders_then, started)) => {
-                orders as f64 > orders_then as f64 * TRAINING_GROWTH_MIN
+            Some((trained_orders, started)) => {
+                orders as f64 > trained_orders as f64 * TRAINING_GROWTH_MIN
                     && started.elapsed() >= TRAINING_INTERVAL
             }
         }

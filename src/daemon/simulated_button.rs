@@ -1,11 +1,11 @@
-//! Button of `panel.driver = "simulated"`, as `instored button` presses it.
+//! Simulated button, which `instored button` presses if `panel.driver` is `simulated`.
 
 use std::time::{Duration, Instant};
 
 use instored_domain::{CommandFailure, CommandFailureCode};
 use instored_simulation::panel::PanelHandle;
 
-/// Simulated button; absent with any other driver.
+/// Simulated button, or no button if the panel has another driver.
 #[derive(Default)]
 pub(super) struct SimulatedButton {
     panel: Option<PanelHandle>,
@@ -14,27 +14,27 @@ pub(super) struct SimulatedButton {
 }
 
 impl SimulatedButton {
-    /// Creates the button of a simulated panel, or an absent one.
+    /// Creates the button of a simulated panel. `None` stands for a panel with another driver.
     pub fn new(panel: Option<PanelHandle>) -> Self {
         Self { panel, release: None }
     }
 
     /// Holds the button for `duration`. Returns at once.
     ///
-    /// Fails if the driver is another one, or while the button is held: the edges of a button must be
-    /// in the order of time.
+    /// Returns a failure if the panel has another driver, or if the button is still held: edges must
+    /// be in chronological order.
     pub fn hold(&mut self, duration: Duration) -> Result<(), CommandFailure> {
-        let conflict =
+        let conflict_error =
             |message: &str| Err(CommandFailure::new(CommandFailureCode::Conflict, message));
         let Some(panel) = &self.panel else {
-            return conflict(
+            return conflict_error(
                 "the button cannot be pressed by command: panel.driver is not \"simulated\"; set \
                  panel.driver = \"simulated\" and restart the box, or press the real button",
             );
         };
         let now = Instant::now();
         if self.release.is_some_and(|release| now < release) {
-            return conflict("the button is already held; wait until it is released");
+            return conflict_error("the button is already held; wait until it is released");
         }
         panel.hold(duration);
         self.release = now.checked_add(duration);
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn hold_of_held_button_is_refused() {
+    fn hold_of_held_button_is_rejected() {
         let (_button, _, handle) = panel::panel(Clock::stepped());
         let mut button = SimulatedButton::new(Some(handle));
         button.hold(Duration::from_secs(60)).unwrap();

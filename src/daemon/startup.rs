@@ -19,7 +19,7 @@ use super::admin_socket::AdminSocket;
 use super::compaction::Compaction;
 use super::controller::{Controller, initial_state};
 use super::daily_visits::DailyVisits;
-use super::maintenance::RetentionTimer;
+use super::maintenance::RetentionSchedule;
 use super::metrics::{self, Metrics};
 use super::panel_threads::{LedHandle, start_button_thread};
 use super::recommendations::Recommendations;
@@ -35,18 +35,18 @@ const ADMIN_QUEUE_LENGTH: usize = 8;
 /// Templates of each customer.
 type Gallery = BTreeMap<CustomerId, Vec<Embedding>>;
 
-/// Opens the vault of a box with its keys, and creates the ones that do not exist.
+/// Opens the vault of a box with its keys. Creates the vault and the keys that do not exist.
 ///
 /// # Errors
-/// A folder, a key or the vault cannot be opened.
+/// Returns an error if a folder, a key or the vault cannot be opened.
 pub fn open_vault(config: &Config) -> Result<Vault, DaemonError> {
     create_folder(&config.state_dir)?;
     let path = config.vault_path();
     let (keys, created) = KeyStore::load_or_create(&config.key_folders(), &path)?;
     for key in created {
         tracing::warn!(
-            "a new key was created in {}: whoever can read this file can sign as this box or read \
-             the vault; keep a copy of it apart from the vault",
+            "a new key was created in {}: a person who can read this file can sign as this box or \
+             read the vault; keep a copy of the key apart from the vault",
             key.display()
         );
     }
@@ -90,7 +90,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         instored_mqtt::connect(&config.mqtt, &config.box_name, signer(&vault)?)?;
     let (stop_mqtt, mqtt_stopped) = oneshot::channel::<()>();
     let mqtt_task = tokio::spawn(connection.run(async {
-        // Fails when `stop_mqtt` is dropped, which is the signal.
+        // The signal is that `stop_mqtt` is dropped. The receiver then returns an error.
         let _ = mqtt_stopped.await;
     }));
     if let Some(listen) = config.metrics.listen {
@@ -127,7 +127,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         daily_visits,
         recommendations,
         compaction: Compaction::default(),
-        retention_timer: RetentionTimer::default(),
+        retention_schedule: RetentionSchedule::default(),
         retention: Retention::new(&customers),
         has_face_in_view: false,
         is_hold_aborted: false,
@@ -178,7 +178,7 @@ fn resume_interrupted_work(daemon: &mut Daemon) -> Result<(), DaemonError> {
         controller.compaction.request(&controller.vault);
     }
     if controller.vault.is_rotation_pending() {
-        daemon.start_background(Request::RotateKeys, oneshot::channel().0);
+        daemon.start_background_request(Request::RotateKeys, oneshot::channel().0);
     }
     Ok(())
 }
@@ -186,28 +186,28 @@ fn resume_interrupted_work(daemon: &mut Daemon) -> Result<(), DaemonError> {
 /// Returns the verified templates of `model` by customer, and the number of rejected records.
 fn load_gallery(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), DaemonError> {
     let mut gallery = Gallery::new();
-    let mut other_models = 0u64;
+    let mut unused = 0u64;
     let rejected = vault.for_each_template(|template| {
         if template.model == *model {
             gallery.entry(template.customer).or_default().push(template.embedding);
         } else {
-            other_models += 1;
+            unused += 1;
         }
     })?;
     for rejected in &rejected {
         tracing::error!("{rejected}");
     }
-    if other_models > 0 {
+    if unused > 0 {
         tracing::warn!(
-            "{other_models} templates were made by another model than {model} and are not used: \
-             set vision.embedder back, or let these customers enrol again"
+            "{unused} templates of another model than {model} are not used: restore the previous \
+             value of vision.embedder, or let these customers enrol again"
         );
     }
     Ok((gallery, (rejected.len() + vault.warnings().len()) as u64))
 }
 
-/// Returns a signer of events with the vault's active signing key. After a rotation it still signs with
-/// this key, so that key id and signature of an event always match.
+/// Returns a signer with the vault's current signing key. A later rotation does not change the key of
+/// this signer, so that key id and signature of an event always match.
 pub(super) fn signer(vault: &Vault) -> Result<Signer, VaultError> {
     let key = vault.signing_key();
     let announcement = admin_api::public_key_announcement(vault, &key)?;

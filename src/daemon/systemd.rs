@@ -8,14 +8,14 @@ use sd_notify::NotifyState;
 /// Minimum time between two watchdog notifications.
 const WATCHDOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Sends a notification. Without systemd it does nothing.
+/// Sends a notification. Does nothing if systemd has not started this process.
 pub(super) fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!("cannot notify systemd: {error}");
     }
 }
 
-/// Returns a function that feeds the watchdog, at most once per [`WATCHDOG_INTERVAL`].
+/// Returns a function that notifies the watchdog, at most once per [`WATCHDOG_INTERVAL`].
 pub(super) fn watchdog() -> impl Fn() + Send + 'static {
     let last = Cell::new(None::<Instant>);
     move || {

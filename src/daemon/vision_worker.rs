@@ -24,7 +24,7 @@ pub(super) enum VisionEvent {
     Recognition(RecognitionEvent, Instant),
     /// The camera started to stream, or became unavailable.
     CameraStateChanged(CameraState),
-    /// A first face is in view (true), or the last one has left (false).
+    /// A first face is in view (true), or no face is in view any more (false).
     FaceInViewChanged(bool),
     /// A replay has ended.
     CameraEnded,
@@ -34,22 +34,19 @@ pub(super) enum VisionEvent {
 
 /// Command to the vision thread, which handles it between two frames.
 pub(super) enum VisionCommand {
-    /// Opens the recognition window. Replies true if it was closed.
+    /// Opens the recognition window. The response is true if the window was closed.
     OpenRecognitionWindow(oneshot::Sender<bool>),
-    /// Starts an enrolment. Replies true if none was in progress.
+    /// Starts an enrolment. The response is true if no enrolment was in progress.
     BeginEnrolment {
-        /// True if the person resembles a customer and is another person.
+        /// True if the person resembles a customer, but is another person.
         is_another_person: bool,
-        /// Receiver of the reply.
-        reply: oneshot::Sender<bool>,
+        responder: oneshot::Sender<bool>,
     },
     /// Cancels the enrolment in progress.
     CancelEnrolment,
     /// Adds a customer's templates to the gallery.
     AddCustomer {
-        /// Customer.
         customer: CustomerId,
-        /// Templates of the customer.
         templates: Vec<Embedding>,
         /// Track that shows the customer, if they are in view.
         track: Option<TrackId>,
@@ -58,7 +55,7 @@ pub(super) enum VisionCommand {
     RemoveCustomer(CustomerId),
     /// Ends the visit of a customer who was recognised wrongly.
     DismissCustomer(CustomerId),
-    /// Replies with the customers in view.
+    /// Requests the customers in view.
     ListPresent(oneshot::Sender<Vec<CustomerId>>),
     /// Heartbeat of the capture thread while it reopens the camera.
     Heartbeat,
@@ -86,13 +83,13 @@ pub(super) struct StartedVision {
 }
 
 impl VisionWorker {
-    /// Starts both threads and returns once `load_models` has succeeded.
+    /// Starts both threads and returns after `load_models` has succeeded.
     ///
-    /// `report_alive` feeds the watchdog. The vision thread calls it after each processed frame and
-    /// after each [`VisionCommand::Heartbeat`], so it stops if either thread hangs.
+    /// `report_alive` notifies the watchdog. The vision thread calls it after each processed frame and
+    /// after each [`VisionCommand::Heartbeat`], so that the notifications stop if either thread hangs.
     ///
-    /// The thread that runs the models also loads them: the allocator keeps the memory that loading
-    /// releases for that thread, and the working memory of the networks is taken from it.
+    /// The vision thread loads the models, because it also runs them: the allocator keeps memory that
+    /// is released after loading for the same thread, and the networks reuse this memory.
     pub fn start(
         load_models: impl FnOnce() -> Result<Recogniser, VisionError> + Send + 'static,
         open_camera: OpenCamera,
@@ -100,8 +97,8 @@ impl VisionWorker {
         report_alive: impl Fn() + Send + 'static,
         metrics: VisionMetrics,
     ) -> Result<StartedVision, DaemonError> {
-        // Unbounded, because the controller may be waiting for a reply of the vision thread while
-        // that thread sends. A frame causes few events.
+        // A bounded channel could cause a deadlock: the controller may wait for a response of the
+        // vision thread while this thread sends. A frame causes few events.
         let (sender, events) = mpsc::unbounded_channel();
         let worker = Self {
             slot: Arc::new(FrameSlot::new(delivery)),
@@ -113,11 +110,11 @@ impl VisionWorker {
         let (vision_worker, vision_sender) = (worker.clone(), sender.clone());
         let thread = spawn("vision", move || match load_models() {
             Ok(recogniser) => {
-                // `start` waits for it.
+                // Cannot fail, because `start` waits for this message.
                 let _ = model_sender.send(Ok(recogniser.model().clone()));
                 let run = || vision_worker.run(recogniser, &vision_sender, &report_alive);
                 if catch_unwind(AssertUnwindSafe(run)).is_err() {
-                    // The daemon ends then, and systemd restarts it.
+                    // After this event the daemon ends, and systemd restarts it.
                     let _ = vision_sender.send(VisionEvent::Crashed);
                 }
             }
@@ -134,15 +131,15 @@ impl VisionWorker {
         self.slot.send(command);
     }
 
-    /// Sends a command and waits for the reply, at most as long as one frame takes.
-    /// Returns `None` if the vision thread has ended.
+    /// Sends a command and waits for the response, which follows the current frame. Returns `None` if
+    /// the vision thread has ended.
     pub fn request<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> VisionCommand,
     ) -> Option<T> {
-        let (sender, reply) = oneshot::channel();
-        self.send(command(sender));
-        reply.blocking_recv().ok()
+        let (responder, response) = oneshot::channel();
+        self.send(command(responder));
+        response.blocking_recv().ok()
     }
 
     /// Returns the embeddings computed since the start, by purpose.
@@ -172,8 +169,8 @@ impl VisionWorker {
         loop {
             match self.slot.take() {
                 SlotItem::Closed => return,
-                SlotItem::Control(VisionCommand::Heartbeat) => report_alive(),
-                SlotItem::Control(command) => handle(&mut recogniser, command),
+                SlotItem::Command(VisionCommand::Heartbeat) => report_alive(),
+                SlotItem::Command(command) => handle_command(&mut recogniser, command),
                 SlotItem::Frame(frame, delivered) => match self.process(&mut recogniser, &frame) {
                     Ok(recognised) => {
                         report_alive();
@@ -183,7 +180,9 @@ impl VisionWorker {
                             sent.push(VisionEvent::FaceInViewChanged(has_face_in_view));
                         }
                         sent.extend(
-                            recognised.into_iter().map(|e| VisionEvent::Recognition(e, delivered)),
+                            recognised
+                                .into_iter()
+                                .map(|event| VisionEvent::Recognition(event, delivered)),
                         );
                         // Fails if the daemon has stopped.
                         sent.into_iter().for_each(|event| drop(events.send(event)));
@@ -213,17 +212,17 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(DaemonError::Thread)
 }
 
-/// Executes a command. A reply fails if the requester has gone away.
-fn handle(recogniser: &mut Recogniser, command: VisionCommand) {
+/// Executes a command. Responses are discarded if the receiver has been dropped.
+fn handle_command(recogniser: &mut Recogniser, command: VisionCommand) {
     match command {
-        VisionCommand::OpenRecognitionWindow(reply) => {
-            let _ = reply.send(recogniser.open_window());
+        VisionCommand::OpenRecognitionWindow(responder) => {
+            let _ = responder.send(recogniser.open_window());
         }
-        VisionCommand::BeginEnrolment { is_another_person, reply } => {
-            let _ = reply.send(recogniser.begin_enrolment(is_another_person));
+        VisionCommand::BeginEnrolment { is_another_person, responder } => {
+            let _ = responder.send(recogniser.begin_enrolment(is_another_person));
         }
-        VisionCommand::ListPresent(reply) => {
-            let _ = reply.send(recogniser.present_customers());
+        VisionCommand::ListPresent(responder) => {
+            let _ = responder.send(recogniser.present_customers());
         }
         VisionCommand::CancelEnrolment => recogniser.cancel_enrolment(),
         VisionCommand::AddCustomer { customer, templates, track } => {
@@ -250,7 +249,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(60);
 
     #[test]
-    fn lost_camera_feeds_watchdog_and_hanging_camera_does_not() {
+    fn watchdog_is_notified_if_camera_is_lost_but_not_if_it_hangs() {
         let load = || {
             let models = instored_vision::Settings::builder().load().unwrap();
             let rules = instored_recognition::Settings::builder().load().unwrap();
@@ -276,7 +275,8 @@ mod tests {
         let StartedVision { worker, thread, .. } =
             VisionWorker::start(load, camera, Delivery::Newest, report_alive, metrics).unwrap();
         while attempts.recv_timeout(TIMEOUT).unwrap() < 3 {}
-        // The third attempt hangs. The vision thread still replies, which must not feed the watchdog.
+        // The third attempt hangs. The vision thread still responds, which must not notify the
+        // watchdog.
         for _ in 0..3 {
             assert!(worker.request(VisionCommand::ListPresent).unwrap().is_empty());
         }

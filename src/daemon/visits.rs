@@ -19,7 +19,7 @@ impl Controller {
         let now = Timestamp::now();
         let customer = match self.vault.record_visit(id, now) {
             Ok(Some(customer)) => customer,
-            // Deleted between recognition and this event.
+            // The customer was deleted after the recognition.
             Ok(None) => return,
             Err(error) => return tracing::error!("cannot store a visit: {error}"),
         };
@@ -70,8 +70,8 @@ impl Controller {
         self.greeted.insert(id, greeted);
     }
 
-    /// Publishes the departure of a greeted customer. Does nothing for anyone else, so a customer
-    /// who was deleted or dismissed while in view leaves only once.
+    /// Publishes the departure of a greeted customer. Does nothing for other customers, because the
+    /// departure of a deleted or dismissed customer was published before.
     pub fn end_visit(&mut self, id: CustomerId) {
         let Some(greeted) = self.greeted.remove(&id) else { return };
         tracing::info!("a customer left");
@@ -80,7 +80,7 @@ impl Controller {
         self.publisher.publish_visit(&event);
     }
 
-    /// Removes a customer, whom the vault has deleted, from memory and publishes the deletion.
+    /// Removes a customer from memory after the deletion from the vault, and publishes the deletion.
     pub fn remove_from_memory(&mut self, customer: CustomerId) {
         self.vision.send(VisionCommand::RemoveCustomer(customer));
         self.end_visit(customer);

@@ -12,23 +12,23 @@ pub(super) struct Person {
 }
 
 /// SKU, name, quantity and unit price in cents.
-type Line = (&'static str, &'static str, &'static str, i64);
-/// Age in days, hour of the day, and the order lines.
-type PastOrder = (i64, i8, &'static [Line]);
+type LineItem = (&'static str, &'static str, &'static str, i64);
+/// Age in days, hour of the day (0 to 23), and line items.
+type PastOrder = (i64, i8, &'static [LineItem]);
 
-const OAT_MILK: Line = ("4002", "Oat milk 1 l", "2", 199);
-const RYE_BREAD: Line = ("1107", "Rye bread", "1", 389);
-const PEARS: Line = ("3014", "Loose pears (kg)", "0.845", 329);
-const COFFEE: Line = ("5201", "Coffee beans 500 g", "1", 899);
-const GOAT_CHEESE: Line = ("4411", "Goat cheese", "1", 449);
-const TOMATOES: Line = ("3050", "Vine tomatoes (kg)", "0.612", 399);
-const PASTA: Line = ("6003", "Linguine 500 g", "2", 179);
-const OLIVE_OIL: Line = ("6120", "Olive oil 750 ml", "1", 1149);
-const YOGHURT: Line = ("4105", "Yoghurt 500 g", "1", 219);
-const APPLES: Line = ("3001", "Loose apples (kg)", "1.230", 289);
+const OAT_MILK: LineItem = ("4002", "Oat milk 1 l", "2", 199);
+const RYE_BREAD: LineItem = ("1107", "Rye bread", "1", 389);
+const PEARS: LineItem = ("3014", "Loose pears (kg)", "0.845", 329);
+const COFFEE: LineItem = ("5201", "Coffee beans 500 g", "1", 899);
+const GOAT_CHEESE: LineItem = ("4411", "Goat cheese", "1", 449);
+const TOMATOES: LineItem = ("3050", "Vine tomatoes (kg)", "0.612", 399);
+const PASTA: LineItem = ("6003", "Linguine 500 g", "2", 179);
+const OLIVE_OIL: LineItem = ("6120", "Olive oil 750 ml", "1", 1149);
+const YOGHURT: LineItem = ("4105", "Yoghurt 500 g", "1", 219);
+const APPLES: LineItem = ("3001", "Loose apples (kg)", "1.230", 289);
 
 /// Products of the shop, with their declared allergens.
-const PRODUCTS: [(Line, &[Allergen]); 10] = [
+const PRODUCTS: [(LineItem, &[Allergen]); 10] = [
     (OAT_MILK, &[Allergen::Gluten]),
     (RYE_BREAD, &[Allergen::Gluten]),
     (PEARS, &[]),
@@ -41,7 +41,7 @@ const PRODUCTS: [(Line, &[Allergen]); 10] = [
     (APPLES, &[]),
 ];
 
-/// Customer with portraits of 2014 and 2025.
+/// Customer with portraits from 2014 and 2025.
 pub(super) const ALEX: Person = Person {
     name: "Alex",
     portraits: &[portraits::PERSON_A_1, portraits::PERSON_A_2],
@@ -55,7 +55,7 @@ pub(super) const ALEX: Person = Person {
     ],
 };
 
-/// Customer with portraits of 2018 and 2022.
+/// Customer with portraits from 2018 and 2022.
 pub(super) const BEA: Person = Person {
     name: "Bea",
     portraits: &[portraits::PERSON_B_1, portraits::PERSON_B_2],
@@ -76,7 +76,7 @@ pub(super) const STRANGERS: [Person; 2] = [
 
 /// Returns the shop's catalogue.
 pub(super) fn catalogue() -> Vec<Product> {
-    let product = |((sku, name, ..), allergens): (Line, &[Allergen])| Product {
+    let product = |((sku, name, ..), allergens): (LineItem, &[Allergen])| Product {
         sku: sku.to_owned(),
         name: name.to_owned(),
         category: None,
@@ -88,7 +88,7 @@ pub(super) fn catalogue() -> Vec<Product> {
 }
 
 impl Person {
-    /// Returns a portrait of the person. Number 1 was taken years after number 0.
+    /// Returns a portrait of the person: number 0, or number 1, which is years newer.
     pub fn portrait(&self, number: usize) -> Portrait {
         self.portraits[number]
     }

@@ -1,4 +1,4 @@
-//! Box of the demonstration: daemon, broker and vault are real; a rendered scene replaces the camera,
+//! Box of the demonstration. Daemon, broker and vault are real. A rendered scene replaces the camera,
 //! and the scenario presses a simulated button.
 
 use std::net::Ipv4Addr;
@@ -19,11 +19,15 @@ use crate::daemon::admin_api::{Request, Response};
 use crate::daemon::{self, DaemonError, Delivery, Parts};
 use crate::hardware;
 
+/// Width of the scene in pixels.
 const SCENE_WIDTH: u32 = 640;
+/// Height of the scene in pixels.
 const SCENE_HEIGHT: u32 = 480;
+/// Frames per second of the scene.
 const SCENE_FPS: u32 = 10;
+/// Seed of the pseudo-random goods and movements in the scene.
 const SCENE_SEED: u64 = 7;
-/// Lifetime of a greeting, longer than anybody watches.
+/// Lifetime of a greeting in seconds, longer than the scenario.
 const GREETING_SECONDS: u32 = 3600;
 /// Maximum time for the box to start.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,7 +46,7 @@ pub(super) struct Harness {
     mqtt_task: JoinHandle<()>,
     /// Stops daemon and MQTT client, in this order.
     stop: [oneshot::Sender<()>; 2],
-    // Dropped last, since the daemon uses them.
+    // The daemon uses broker and folder, so they are dropped last.
     _broker: Broker,
     _folder: TempDir,
 }
@@ -108,7 +112,9 @@ impl Harness {
     async fn wait_until_streaming(&mut self) -> anyhow::Result<()> {
         let streaming = async {
             while let Some(event) = self.events.recv().await {
-                if matches!(&event, BoxEvent::State(_, s) if s.camera == CameraState::Streaming) {
+                if let BoxEvent::State(_, state) = &event
+                    && state.camera == CameraState::Streaming
+                {
                     return true;
                 }
             }
@@ -140,7 +146,7 @@ impl Harness {
     pub fn send_admin_request(&self, request: &Request) -> Result<Response, String> {
         daemon::send_admin_request(&self.config.socket_path(), request)
             .map_err(|error| error.to_string())?
-            .ok_or_else(|| "the daemon does not run".to_owned())?
+            .ok_or_else(|| "no daemon is running".to_owned())?
             .map_err(|failure| failure.to_string())
     }
 
@@ -156,12 +162,12 @@ impl Harness {
     }
 }
 
-/// Completes when the sender sends or is dropped.
+/// Waits until the sender sends or is dropped.
 async fn completed(stop: oneshot::Receiver<()>) {
     let _ = stop.await;
 }
 
-/// Returns a function that opens the camera once. A scene is never lost.
+/// Returns a function that opens the camera once. A rendered scene is never reopened.
 fn open_once(camera: SceneCamera) -> daemon::OpenCamera {
     let mut camera = Some(Box::new(camera) as Box<dyn Camera>);
     Box::new(move || camera.take().ok_or(CameraError::Ended))

@@ -30,21 +30,21 @@ use scenario::{Scenario, ScenarioError};
 /// Options of the demonstration.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Runs the scenario once at full speed, without the display.
+    /// True to run the scenario once at full speed, without the display.
     pub is_single_run: bool,
-    /// Prints each MQTT message as a line of JSON instead of sentences.
+    /// True to print each MQTT message as a line of JSON, instead of sentences.
     pub is_json: bool,
 }
 
-/// Time for which a greeting stays on the display.
+/// Time for which a greeted person stays in view, if the display is shown.
 const GREETING_DURATION: Duration = Duration::from_secs(8);
-/// Time for which a greeted person stays in view, without a display.
+/// Time for which a greeted person stays in view, in a single run without the display.
 const GREETING_DURATION_ONCE: Duration = Duration::from_secs(1);
 
-/// Runs the scenario. With the display, it stays open until `stop` completes.
+/// Runs the scenario. Unless it is a single run, serves the display until `stop` completes.
 ///
 /// # Errors
-/// A part cannot start, or a step of the scenario has another result than expected.
+/// Returns an error if a part cannot start, or if a step has an unexpected result.
 pub async fn run(
     options: Options,
     config: Config,
@@ -85,9 +85,9 @@ async fn run_with_display(
     let address = listener.local_addr()?;
     let mut harness = Harness::start(config, Pacing::RealTime).await?;
     let display = Display::start(listener, &harness.config);
-    output.print_scene(format_args!("Watch it on http://{address}/ and end it with Ctrl-C."));
+    output.print_scene(format_args!("Open http://{address}/ in a browser. Press Ctrl-C to stop."));
     output.print_scene(format_args!(
-        "Listen with: mosquitto_sub -V 5 -p {} -t 'instored/#' -v",
+        "Show the MQTT messages with: mosquitto_sub -V 5 -p {} -t 'instored/#' -v",
         harness.config.mqtt.port
     ));
     let mut scenario =

@@ -11,7 +11,7 @@ use serde_json::json;
 /// Format of the output.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Output {
-    /// Sentences.
+    /// English sentences.
     Text,
     /// Each MQTT message as a line of JSON.
     Json,
@@ -62,13 +62,13 @@ fn json_message(event: &BoxEvent) -> Option<serde_json::Value> {
     Some(json!({ "topic": format!("instored/{box_id}/{leaf}"), "payload": payload }))
 }
 
-/// Returns a sentence about an event.
+/// Returns a sentence about an event, or `None` for an event that is not printed.
 fn sentence(event: &BoxEvent) -> Option<String> {
     Some(match event {
         BoxEvent::Visit(_, event) => match event.event {
             VisitKind::Arrived => greeting(event),
             VisitKind::Changed => return None,
-            VisitKind::Left => format!("{} has left.", name(&event.customer)),
+            VisitKind::Left => format!("{} has left.", customer_name(&event.customer)),
         },
         BoxEvent::Enrolment(_, event) => match &event.step {
             EnrolmentStep::Offered => {
@@ -80,7 +80,7 @@ fn sentence(event: &BoxEvent) -> Option<String> {
             EnrolmentStep::Done { claim_code, .. } => {
                 format!("The box: done. Show {claim_code} at the till to link an order.")
             }
-            EnrolmentStep::Failed { reason } => format!("The box: {}", failure(*reason)),
+            EnrolmentStep::Failed { reason } => format!("The box: {}", failure_text(*reason)),
             EnrolmentStep::Withdrawn { .. } => "The box: your data is deleted.".to_owned(),
         },
         BoxEvent::List(..)
@@ -90,12 +90,12 @@ fn sentence(event: &BoxEvent) -> Option<String> {
     })
 }
 
-fn name(customer: &CustomerRef) -> &str {
+fn customer_name(customer: &CustomerRef) -> &str {
     customer.name.as_ref().map_or("A customer", CustomerName::as_str)
 }
 
 fn greeting(event: &VisitEvent) -> String {
-    let mut text = format!("The box: welcome back, {}!", name(&event.customer));
+    let mut text = format!("The box: welcome back, {}!", customer_name(&event.customer));
     if let Some(order) = event.orders.first() {
         text += &format!("\n      last time: {}", order_line(order));
     }
@@ -110,7 +110,7 @@ fn order_line(order: &OrderSummary) -> String {
     format!("{} ({})", products.join(", "), order.currency.display(order.total))
 }
 
-fn failure(reason: EnrolmentFailure) -> &'static str {
+fn failure_text(reason: EnrolmentFailure) -> &'static str {
     match reason {
         EnrolmentFailure::TimedOut => "that took too long; nothing was stored.",
         EnrolmentFailure::SeveralFaces => "one person at a time, please; nothing was stored.",

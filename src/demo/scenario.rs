@@ -16,7 +16,7 @@ use super::harness::Harness;
 use super::output::Output;
 use crate::daemon::admin_api::Request;
 
-/// Difference between the scenario and the behaviour of the box.
+/// Unexpected result of a step.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant's message describes it")]
 pub enum ScenarioError {
@@ -29,7 +29,7 @@ pub enum ScenarioError {
     #[error("{person} was greeted {fault}")]
     WrongGreeting { person: &'static str, fault: &'static str },
     #[error("{action}: {reason}")]
-    Refused { action: &'static str, reason: String },
+    ActionFailed { action: &'static str, reason: String },
     #[error("the daemon has stopped processing frames")]
     Stalled,
 }
@@ -40,16 +40,16 @@ type Result<T> = std::result::Result<T, ScenarioError>;
 const EVENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time in the scene for which a stranger stays in view.
 const STRANGER_DURATION: Duration = Duration::from_secs(6);
-/// Time in the scene after which the box has noticed a departure.
+/// Time in the scene after which the box has detected a departure.
 const DEPARTURE_DURATION: Duration = Duration::from_secs(6);
-/// Maximum real time for the scene to advance, even on a busy machine.
+/// Maximum real time of one wait for the scene, long enough for a busy machine.
 const STALL_TIMEOUT: Duration = Duration::from_secs(300);
 /// Real time between two checks of the scene.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Duration of a hold, above the default of `panel.hold_seconds`.
 const HOLD_DURATION: Duration = Duration::from_secs(6);
 const PRESS_DURATION: Duration = Duration::from_millis(250);
-/// Real time without an event after which no further event is pending.
+/// Real time without an event after which all pending events have been received.
 const QUIET_DURATION: Duration = Duration::from_millis(300);
 
 /// Scenario on a running box.
@@ -61,7 +61,7 @@ pub(super) struct Scenario<'a> {
 }
 
 impl Scenario<'_> {
-    /// Runs all steps. At the end nobody is in view.
+    /// Runs all steps. At the end, nobody is in view.
     pub async fn run(&mut self) -> Result<()> {
         let products = Command::Catalogue { products: catalogue(), remove: Vec::new() };
         self.send("filling the catalogue", &products).await?;
@@ -70,7 +70,10 @@ impl Scenario<'_> {
         self.expect_greeting(&ALEX, alex).await?;
         self.expect_greeting(&BEA, bea).await?;
         for stranger in &STRANGERS {
-            self.output.print_scene(format_args!("In comes {}, who never pressed.", stranger.name));
+            self.output.print_scene(format_args!(
+                "Now {} comes in, who has not pressed the button.",
+                stranger.name
+            ));
             self.expect_no_greeting(stranger, 0).await?;
         }
         self.withdraw(&ALEX, alex).await?;
@@ -78,15 +81,16 @@ impl Scenario<'_> {
         self.expect_no_greeting(&ALEX, 1).await
     }
 
-    /// Brings a customer into view, who stays.
+    /// Brings a customer into view, who stays until the end of the demonstration.
     pub async fn show_last_visitor(&mut self) -> Result<()> {
-        self.output.print_scene(format_args!("Bea comes in, and stays for as long as you watch."));
+        self.output
+            .print_scene(format_args!("Bea comes in, and stays until you stop the demonstration."));
         self.enter(&BEA, 1).await?;
-        let arrived = |event: &BoxEvent| visit(event, VisitKind::Arrived).map(|_| ());
+        let arrived = |event: &BoxEvent| visit_event(event, VisitKind::Arrived).map(|_| ());
         self.wait_for(&BEA, "a greeting", arrived).await
     }
 
-    /// Enrols a person by a press and imports their past orders.
+    /// Enrols a person with a press of the button, and imports their past orders.
     async fn enrol(&mut self, person: &Person) -> Result<CustomerId> {
         self.output.print_scene(format_args!("{} comes in and presses the button.", person.name));
         let id = self.enter(person, 0).await?;
@@ -112,31 +116,31 @@ impl Scenario<'_> {
     /// Imports a person's past orders as the command line does.
     fn import_orders(&self, person: &Person, customer: CustomerId) -> Result<()> {
         let action = "importing the customer's orders";
-        let refused = |reason: String| ScenarioError::Refused { action, reason };
+        let action_error = |reason: String| ScenarioError::ActionFailed { action, reason };
         let csv = person.orders_csv(customer, &Zoned::now());
         let rules = OrderRules { now: Timestamp::now(), currency: None };
         let orders = instored_orders::read_orders(csv.as_bytes(), Format::Csv, rules)
-            .map_err(|error| refused(error.to_string()))?
-            .map(|entry| match entry.map_err(|error| refused(error.to_string()))? {
+            .map_err(|error| action_error(error.to_string()))?
+            .map(|entry| match entry.map_err(|error| action_error(error.to_string()))? {
                 Entry::Accepted(order, _) => Ok(order),
-                Entry::Rejected(rejected) => Err(refused(rejected.reason)),
+                Entry::Rejected(rejected) => Err(action_error(rejected.reason)),
             })
             .collect::<Result<Vec<_>>>()?;
         self.output.print_scene(format_args!(
-            "The till knows {} orders of {}.",
+            "The till has {} past orders of {}.",
             orders.len(),
             person.name
         ));
         block_in_place(|| self.harness.send_admin_request(&Request::AddOrders { orders }))
-            .map_err(refused)?;
+            .map_err(action_error)?;
         Ok(())
     }
 
-    /// Checks that a customer is greeted with orders and recommendations, and that they leave.
+    /// Checks that a customer is greeted with orders and recommendations, and that the visit ends.
     async fn expect_greeting(&mut self, person: &Person, customer: CustomerId) -> Result<()> {
         self.output.print_scene(format_args!("{} comes back, years later.", person.name));
         let id = self.enter(person, 1).await?;
-        let arrived = |event: &BoxEvent| visit(event, VisitKind::Arrived).cloned();
+        let arrived = |event: &BoxEvent| visit_event(event, VisitKind::Arrived).cloned();
         let greeting = self.wait_for(person, "a greeting", arrived).await?;
         let faults = [
             (greeting.customer.id != customer, "as another customer"),
@@ -148,16 +152,16 @@ impl Scenario<'_> {
         }
         self.wait_in_scene(self.greeting_duration).await?;
         self.leave(id).await?;
-        let left = |event: &BoxEvent| visit(event, VisitKind::Left).map(|_| ());
+        let left = |event: &BoxEvent| visit_event(event, VisitKind::Left).map(|_| ());
         self.wait_for(person, "the end of the visit", left).await
     }
 
-    /// Withdraws a customer by a hold.
+    /// Withdraws a customer with a hold of the button.
     async fn withdraw(&mut self, person: &Person, customer: CustomerId) -> Result<()> {
         let name = person.name;
         self.output.print_scene(format_args!("{name} comes in and holds the button."));
         let id = self.enter(person, 1).await?;
-        let arrived = |event: &BoxEvent| visit(event, VisitKind::Arrived).map(|_| ());
+        let arrived = |event: &BoxEvent| visit_event(event, VisitKind::Arrived).map(|_| ());
         self.wait_for(person, "a greeting", arrived).await?;
         self.harness.button.hold(HOLD_DURATION);
         let withdrawn = |event: &BoxEvent| match event {
@@ -190,14 +194,15 @@ impl Scenario<'_> {
     /// Brings a person into view.
     async fn enter(&self, person: &Person, portrait: usize) -> Result<PersonId> {
         let file = person.portrait(portrait).bytes;
-        let picture = instored_imaging::decode_picture(file)
-            .map_err(|reason| ScenarioError::Refused { action: "reading a portrait", reason })?;
+        let picture = instored_imaging::decode_picture(file).map_err(|reason| {
+            ScenarioError::ActionFailed { action: "reading a portrait", reason }
+        })?;
         let id = self.harness.scene.enter(&picture);
         self.wait_until(|scene| scene.wait_until_standing(id, Duration::ZERO)).await?;
         Ok(id)
     }
 
-    /// Sends a person away and waits until the box has noticed the departure.
+    /// Moves a person out of view, and waits until the box has detected the departure.
     async fn leave(&self, id: PersonId) -> Result<()> {
         self.harness.scene.leave(id);
         self.wait_until(|scene| scene.wait_until_empty(Duration::ZERO)).await?;
@@ -222,14 +227,15 @@ impl Scenario<'_> {
         Ok(())
     }
 
-    /// Sends a command that has to succeed.
+    /// Sends a command. A failure of the command ends the scenario.
     async fn send(&self, action: &'static str, command: &Command) -> Result<()> {
         let response = self.harness.send_command(command).await;
-        let refused = |reason: String| ScenarioError::Refused { action, reason };
-        response.map(|_| ()).map_err(|error| refused(error.to_string()))
+        let action_error = |reason: String| ScenarioError::ActionFailed { action, reason };
+        response.map(|_| ()).map_err(|error| action_error(error.to_string()))
     }
 
-    /// Waits for an event for which `find` returns a value, while `person` is in view.
+    /// Waits for an event for which `find` returns a value, and returns this value. `person` is in
+    /// view.
     async fn wait_for<T>(
         &mut self,
         person: &Person,
@@ -253,8 +259,8 @@ impl Scenario<'_> {
     }
 }
 
-/// Returns the event of a visit of this kind.
-fn visit(event: &BoxEvent, kind: VisitKind) -> Option<&VisitEvent> {
+/// Returns the visit event if `event` is a visit event of this kind.
+fn visit_event(event: &BoxEvent, kind: VisitKind) -> Option<&VisitEvent> {
     match event {
         BoxEvent::Visit(_, event) if event.event == kind => Some(event),
         _ => None,

@@ -81,7 +81,8 @@ async fn page_changes_list_name_and_preferences() {
     let _permit = acquire();
     let folder = tempfile::tempdir().unwrap();
     let (demo, page) = start_demo(folder.path());
-    let last_visitor = |line: &str| line.contains("stays for as long as you watch").then_some(());
+    let last_visitor =
+        |line: &str| line.contains("stays until you stop the demonstration").then_some(());
     let (line, ()) = demo.stdout.find_within(SCENARIO_TIMEOUT, 0, "the last visitor", last_visitor);
     let greeting = |line: &str| line.contains("welcome back, Bea").then_some(());
     demo.stdout.find(line, "the greeting", greeting);

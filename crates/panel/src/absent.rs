@@ -4,17 +4,19 @@ use std::time::{Duration, Instant};
 
 use crate::{Button, Edge, OpenPanel, PanelError, StatusLed};
 
-/// Returns a button that is never pressed, and an LED that accepts every level.
+/// Returns a button that is never pressed, and an LED without effect.
 pub(super) fn open() -> OpenPanel {
     OpenPanel {
-        button: Box::new(AbsentButton(Instant::now())),
+        button: Box::new(AbsentButton { started: Instant::now() }),
         led: Box::new(AbsentLed),
         description: "without button and status LED, as configured by panel.driver".to_owned(),
     }
 }
 
 /// A button that is never pressed.
-struct AbsentButton(Instant);
+struct AbsentButton {
+    started: Instant,
+}
 
 impl Button for AbsentButton {
     fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, PanelError> {
@@ -23,11 +25,11 @@ impl Button for AbsentButton {
     }
 
     fn now(&self) -> Duration {
-        self.0.elapsed()
+        self.started.elapsed()
     }
 }
 
-/// An LED that accepts every level.
+/// An LED without effect.
 struct AbsentLed;
 
 impl StatusLed for AbsentLed {

@@ -1,14 +1,14 @@
 //! Selection of the GPIO chip and its lines.
 //!
-//! The number of a chip means nothing: the pin header of a Raspberry Pi 5 was gpiochip4, then
-//! gpiochip0, then a number from 11 on, depending on the kernel
+//! The number of a chip is not stable. The pin header of a Raspberry Pi 5 is gpiochip4, gpiochip0, or
+//! a chip with a number above 10, depending on the kernel
 //! (<https://github.com/raspberrypi/linux/issues/6144>). Labels and line names are stable.
 
 use std::path::{Path, PathBuf};
 
 use crate::{GpioLine, PanelError, Role, Settings};
 
-/// Labels of the chip behind the pin header of a Raspberry Pi: 5, 4, and 3 or Zero.
+/// Labels of the pin header's chip: on a Raspberry Pi 5, on a 4, and on a 3 or Zero.
 const RASPBERRY_PI_LABELS: [&str; 3] = ["pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"];
 /// Value of `panel.chip` that selects the chip automatically.
 const AUTO: &str = "auto";
@@ -20,16 +20,16 @@ pub(super) struct Chip {
     pub path: PathBuf,
     /// Label that the driver of the chip sets.
     pub label: String,
-    /// Names of its lines by number; empty where a line has none.
+    /// Names of the lines, indexed by line number; empty for a line without a name.
     pub line_names: Vec<String>,
 }
 
 /// Access to the GPIO chips of a machine.
-pub(super) trait ChipCatalogue {
+pub(super) trait ChipSource {
     /// Returns the device nodes of all chips, in the order of their numbers.
     fn paths(&self) -> Vec<PathBuf>;
 
-    /// Reads label and line names of a chip; returns the reason if it cannot be opened.
+    /// Reads label and line names of a chip. Returns the reason if the chip cannot be read.
     fn read(&self, path: &Path) -> Result<Chip, String>;
 }
 
@@ -37,8 +37,10 @@ pub(super) trait ChipCatalogue {
 #[derive(Clone, Debug)]
 pub(super) struct Selection {
     pub chip: Chip,
-    pub button: u32,
-    pub led: u32,
+    /// Number of the button's line.
+    pub button_line: u32,
+    /// Number of the status LED's line.
+    pub led_line: u32,
 }
 
 impl Chip {
@@ -58,7 +60,7 @@ impl Chip {
             .all(|line| matches!(line, GpioLine::Name(_)) && self.line_number(line).is_some())
     }
 
-    /// Returns the device node and the label, for a message.
+    /// Returns the device node and the label for a message.
     pub(super) fn describe(&self) -> String {
         format!("{} ({})", self.path.display(), self.label)
     }
@@ -66,37 +68,37 @@ impl Chip {
 
 /// Selects the chip and the lines that `settings` configure.
 pub(super) fn select(
-    catalogue: &impl ChipCatalogue,
+    source: &impl ChipSource,
     settings: &Settings,
 ) -> Result<Selection, PanelError> {
-    let chip = select_chip(catalogue, settings)?;
-    let number = |line: &GpioLine, role| {
+    let chip = select_chip(source, settings)?;
+    let line_number = |line: &GpioLine, role| {
         chip.line_number(line).ok_or_else(|| PanelError::NoLine {
             chip: chip.describe(),
             line: line.clone(),
             role,
         })
     };
-    let button = number(&settings.button_line, Role::Button)?;
-    let led = number(&settings.light_line, Role::StatusLed)?;
-    Ok(Selection { chip, button, led })
+    let button_line = line_number(&settings.button_line, Role::Button)?;
+    let led_line = line_number(&settings.light_line, Role::StatusLed)?;
+    Ok(Selection { chip, button_line, led_line })
 }
 
-/// Selects the chip by path, by label or name, or automatically.
-fn select_chip(catalogue: &impl ChipCatalogue, settings: &Settings) -> Result<Chip, PanelError> {
+/// Selects the chip that `panel.chip` names, or selects it automatically.
+fn select_chip(source: &impl ChipSource, settings: &Settings) -> Result<Chip, PanelError> {
     let configured = settings.chip.as_str();
-    let unreadable =
+    let chip_error =
         |path: &Path, reason| PanelError::Chip { chip: path.display().to_string(), reason };
     if configured.starts_with('/') {
         let path = Path::new(configured);
-        return catalogue.read(path).map_err(|reason| unreadable(path, reason));
+        return source.read(path).map_err(|reason| chip_error(path, reason));
     }
     let mut chips = Vec::new();
     let mut first_error = None;
-    for path in catalogue.paths() {
-        match catalogue.read(&path) {
+    for path in source.paths() {
+        match source.read(&path) {
             Ok(chip) => chips.push(chip),
-            Err(reason) => _ = first_error.get_or_insert_with(|| unreadable(&path, reason)),
+            Err(reason) => _ = first_error.get_or_insert_with(|| chip_error(&path, reason)),
         }
     }
     let selected = if configured == AUTO {
@@ -107,7 +109,7 @@ fn select_chip(catalogue: &impl ChipCatalogue, settings: &Settings) -> Result<Ch
     } else {
         chips.iter().find(|chip| chip.label == configured || chip.path.ends_with(configured))
     };
-    // A chip that cannot be read may be the configured one.
+    // An unreadable chip may be the configured chip, so its error comes before `NoChip`.
     selected.cloned().ok_or_else(|| {
         first_error.unwrap_or_else(|| PanelError::NoChip {
             configured: configured.to_owned(),
@@ -116,7 +118,7 @@ fn select_chip(catalogue: &impl ChipCatalogue, settings: &Settings) -> Result<Ch
     })
 }
 
-/// Returns the chips for a message.
+/// Formats the chips for a message.
 fn describe_all(chips: &[Chip]) -> String {
     let described: Vec<_> = chips.iter().map(Chip::describe).collect();
     if described.is_empty() { "none".to_owned() } else { described.join(", ") }
@@ -128,10 +130,10 @@ mod tests {
 
     use super::*;
 
-    /// Simulated chips: number, label (or the reason why it cannot be read), number of lines.
+    /// Simulated chips: number, label or reading error, and number of lines.
     struct Machine(Vec<(u32, Result<&'static str, &'static str>, usize)>);
 
-    impl ChipCatalogue for Machine {
+    impl ChipSource for Machine {
         fn paths(&self) -> Vec<PathBuf> {
             self.0.iter().map(|(number, ..)| format!("/dev/gpiochip{number}").into()).collect()
         }
@@ -155,11 +157,11 @@ mod tests {
         Settings::builder().preloaded(toml::from_str(&toml).unwrap()).load().unwrap()
     }
 
-    /// Selects on the machine; returns the chip's node and the two lines.
+    /// Returns the selected device node, and the numbers of the selected button and LED lines.
     fn selected(machine: &Machine, settings: &Settings) -> Result<(String, u32, u32), String> {
-        let Selection { chip, button, led } =
+        let Selection { chip, button_line, led_line } =
             select(machine, settings).map_err(|err| err.to_string())?;
-        Ok((chip.path.display().to_string(), button, led))
+        Ok((chip.path.display().to_string(), button_line, led_line))
     }
 
     /// Returns the chips of a Raspberry Pi 5 with Linux 6.12.96.
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_selects_the_pin_header_by_label() {
+    fn auto_selects_pin_header_by_label() {
         let raspberry_pi_4 =
             Machine(vec![(0, Ok("raspberrypi-exp-gpio"), 8), (14, Ok("pinctrl-bcm2711"), 58)]);
         let raspberry_pi_3 = Machine(vec![(15, Ok("pinctrl-bcm2835"), 54)]);
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_prefers_rp1_whatever_its_number() {
+    fn auto_prefers_rp1_label_with_any_chip_number() {
         for number in [0, 4, 11, 15] {
             let mut machine = raspberry_pi_5();
             machine.0.insert(0, (1, Ok("pinctrl-bcm2835"), 54));
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn auto_finds_an_unknown_chip_by_line_names_only() {
+    fn auto_selects_unknown_chip_only_by_line_names() {
         let machine = Machine(vec![(12, Ok("gpio-other"), 54), (13, Ok("pinctrl-rp2"), 54)]);
         let named = settings("auto", "\"GPIO5\"", "\"GPIO6\"");
         assert_eq!(selected(&machine, &named), Ok(("/dev/gpiochip13".to_owned(), 5, 6)));
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn machine_without_chips_is_an_error_with_remedy() {
+    fn error_without_chips_names_remedy() {
         for chip in ["auto", "pinctrl-rp1"] {
             let err = selected(&Machine(vec![]), &settings(chip, "17", "27")).unwrap_err();
             assert!(err.contains(chip) && err.contains("this machine has none"), "{err}");
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_chip_is_reported_unless_another_matches() {
+    fn unreadable_chip_is_error_unless_another_chip_matches() {
         let mut machine = Machine(vec![(11, Err("Permission denied"), 0)]);
         let err = selected(&machine, &settings("auto", "17", "27")).unwrap_err();
         assert!(err.contains("/dev/gpiochip11: Permission denied"), "{err}");
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_line_is_an_error_with_its_key() {
+    fn missing_line_error_names_configuration_key() {
         for (button, led, key) in [
             ("54", "27", "panel.button_line"),
             ("17", "\"GPIO99\"", "panel.light_line"),

@@ -1,7 +1,8 @@
 //! Conversion of kernel time stamps to a clock of this process.
 //!
-//! The kernel stamps edges on a clock that safe code cannot read. An edge is never read before it
-//! happens, so the smallest difference between both clocks so far is the best estimate of their offset.
+//! The kernel's time stamps count on a clock that safe code cannot read. An edge is read after its
+//! time stamp, so the smallest difference between both times is the best estimate of the clocks'
+//! offset.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ pub(super) struct EdgeClock {
     started: Instant,
     /// Smallest `now - stamp` so far, in nanoseconds.
     offset: Option<i128>,
-    /// Latest time that was returned for an edge.
+    /// Latest time returned for an edge.
     latest: Duration,
 }
 
@@ -25,13 +26,13 @@ impl EdgeClock {
         self.started.elapsed()
     }
 
-    /// Returns the time of an edge with the kernel's `stamp` that was just read.
+    /// Converts the kernel's time stamp of an edge that was just read.
     pub(super) fn convert(&mut self, stamp: Duration) -> Duration {
         let now = self.now();
         self.convert_at(stamp, now)
     }
 
-    /// Converts the stamp of an edge that was read at `now`.
+    /// Converts the kernel's time stamp of an edge that was read at `now`.
     fn convert_at(&mut self, stamp: Duration, now: Duration) -> Duration {
         let stamp = nanoseconds(stamp);
         let difference = nanoseconds(now) - stamp;
@@ -43,7 +44,7 @@ impl EdgeClock {
     }
 }
 
-/// Returns the duration in nanoseconds, of which there are fewer than 2^94.
+/// Returns the duration in nanoseconds, a number below 2^94.
 fn nanoseconds(duration: Duration) -> i128 {
     duration.as_nanos() as i128
 }
@@ -57,10 +58,10 @@ mod tests {
     }
 
     #[test]
-    fn edges_read_late_keep_their_distance() {
+    fn late_read_edges_keep_their_interval() {
         let mut clock = EdgeClock::start();
         assert_eq!(clock.convert_at(ms(90_100), ms(100)), ms(100));
-        // Both of these were in the kernel's queue until 9 s.
+        // The next two edges stay in the kernel's queue until 9 s.
         assert_eq!(clock.convert_at(ms(91_000), ms(9_000)), ms(1_000));
         assert_eq!(clock.convert_at(ms(91_300), ms(9_000)), ms(1_300));
     }

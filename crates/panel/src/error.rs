@@ -4,12 +4,12 @@ use std::fmt;
 
 use crate::GpioLine;
 
-/// The purpose of a GPIO line.
+/// The device on a GPIO line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// The line of the button.
+    /// The button.
     Button,
-    /// The line of the status LED.
+    /// The status LED.
     StatusLed,
 }
 
@@ -55,7 +55,7 @@ pub enum PanelError {
     Chip {
         /// The chip.
         chip: String,
-        /// The reason that the driver gives.
+        /// The error message of the driver.
         reason: String,
     },
     /// The chip has no such line.
@@ -68,13 +68,13 @@ pub enum PanelError {
         chip: String,
         /// The configured line.
         line: GpioLine,
-        /// The purpose of the line.
+        /// The device on the line.
         role: Role,
     },
     /// The line cannot be requested.
     #[error(
         "cannot use GPIO line {line} of {chip} for the {role}: {reason}; stop the program that uses \
-         the line, or set {key} to a free one",
+         the line, or set {key} to a free line",
         key = role.key()
     )]
     Line {
@@ -82,22 +82,22 @@ pub enum PanelError {
         chip: String,
         /// The configured line.
         line: GpioLine,
-        /// The purpose of the line.
+        /// The device on the line.
         role: Role,
-        /// The reason that the driver gives.
+        /// The error message of the driver.
         reason: String,
     },
     /// The line is free although the daemon is running.
     #[error(
-        "the running daemon does not hold GPIO line {line} of {chip} for the {role}; its log gives \
-         the reason: `journalctl -u instored`"
+        "the running daemon does not hold GPIO line {line} of {chip} for the {role}; read the reason \
+         in its log: `journalctl -u instored`"
     )]
     NotHeld {
         /// The chip.
         chip: String,
         /// The configured line.
         line: GpioLine,
-        /// The purpose of the line.
+        /// The device on the line.
         role: Role,
     },
     /// The button can no longer be read.
@@ -107,7 +107,7 @@ pub enum PanelError {
     Read {
         /// The line.
         line: u32,
-        /// The reason that the driver gives.
+        /// The error message of the driver.
         reason: String,
     },
     /// The LED can no longer be switched.
@@ -117,7 +117,7 @@ pub enum PanelError {
     Write {
         /// The line.
         line: u32,
-        /// The reason that the driver gives.
+        /// The error message of the driver.
         reason: String,
     },
 }

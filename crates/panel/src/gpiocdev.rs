@@ -1,6 +1,7 @@
 //! Driver for the kernel's GPIO character device (uAPI v2, Linux 5.10 or later).
 //!
-//! The kernel debounces and stamps the edges, so that none is lost while this process is busy.
+//! The kernel debounces the edges, stores their times and queues them, so that a busy process loses
+//! no edge.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,17 +9,17 @@ use std::time::Duration;
 use gpiocdev::Request;
 use gpiocdev::line::{Bias, EdgeDetection, EdgeKind, Value};
 
-use crate::chips::{self, Chip, ChipCatalogue, Selection};
+use crate::chips::{self, Chip, ChipSource, Selection};
 use crate::edge_clock::EdgeClock;
 use crate::{Button, Edge, GpioLine, OpenPanel, PanelError, Pull, Role, Settings, StatusLed};
 
-/// Name of the lines' user in `gpioinfo`.
+/// Consumer of the lines in the output of `gpioinfo`.
 const CONSUMER: &str = "instored";
 
 /// The GPIO chips in `/dev`.
 struct CharacterDevices;
 
-impl ChipCatalogue for CharacterDevices {
+impl ChipSource for CharacterDevices {
     fn paths(&self) -> Vec<PathBuf> {
         gpiocdev::chip::chips().unwrap_or_default()
     }
@@ -40,14 +41,14 @@ impl ChipCatalogue for CharacterDevices {
 /// Opens button and LED.
 pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
     let selection = chips::select(&CharacterDevices, settings)?;
-    let Selection { chip, button: button_line, led: led_line } = &selection;
-    let refused = |line: &GpioLine, number: u32, role: Role| {
+    let Selection { chip, button_line, led_line } = &selection;
+    let line_error = |line: &GpioLine, number: u32, role: Role| {
         let (chip, line) = (chip.clone(), line.clone());
         move |err: gpiocdev::Error| PanelError::Line {
             chip: chip.describe(),
             line,
             role,
-            reason: consumer(&chip, number).map_or_else(|| err.to_string(), in_use_by),
+            reason: consumer(&chip, number).map_or_else(|| err.to_string(), in_use_reason),
         }
     };
 
@@ -64,7 +65,7 @@ pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
     });
     request.with_debounce_period(Duration::from_millis(settings.debounce_ms));
     let button =
-        request.request().map_err(refused(&settings.button_line, *button_line, Role::Button))?;
+        request.request().map_err(line_error(&settings.button_line, *button_line, Role::Button))?;
 
     let led = Request::builder()
         .on_chip(&chip.path)
@@ -72,7 +73,7 @@ pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
         .with_line(*led_line)
         .as_output(Value::Inactive)
         .request()
-        .map_err(refused(&settings.light_line, *led_line, Role::StatusLed))?;
+        .map_err(line_error(&settings.light_line, *led_line, Role::StatusLed))?;
 
     Ok(OpenPanel {
         button: Box::new(CdevButton {
@@ -85,19 +86,19 @@ pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
     })
 }
 
-/// Describes the panel if another process of this program holds both lines.
+/// Checks that another process of this program holds both lines, and describes the panel.
 pub(super) fn check_held(settings: &Settings) -> Result<String, PanelError> {
     let selection = chips::select(&CharacterDevices, settings)?;
-    let Selection { chip, button, led } = &selection;
+    let Selection { chip, button_line, led_line } = &selection;
     for (line, number, role) in [
-        (&settings.button_line, *button, Role::Button),
-        (&settings.light_line, *led, Role::StatusLed),
+        (&settings.button_line, *button_line, Role::Button),
+        (&settings.light_line, *led_line, Role::StatusLed),
     ] {
         let (chip_name, line) = (chip.describe(), line.clone());
         match consumer(chip, number) {
             Some(consumer) if consumer == CONSUMER => {}
             Some(consumer) => {
-                let reason = in_use_by(consumer);
+                let reason = in_use_reason(consumer);
                 return Err(PanelError::Line { chip: chip_name, line, role, reason });
             }
             None => return Err(PanelError::NotHeld { chip: chip_name, line, role }),
@@ -114,17 +115,18 @@ fn consumer(chip: &Chip, line: u32) -> Option<String> {
 }
 
 /// Returns the reason why a used line cannot be requested.
-fn in_use_by(consumer: String) -> String {
+fn in_use_reason(consumer: String) -> String {
     if consumer.is_empty() {
-        "it is in use".to_owned()
+        "the line is in use".to_owned()
     } else {
-        format!("it is in use by {consumer}")
+        format!("the line is in use by {consumer}")
     }
 }
 
 /// Describes chip and lines.
-fn describe(Selection { chip, button, led }: &Selection) -> String {
-    format!("GPIO chip {}: button on line {button}, status LED on line {led}", chip.describe())
+fn describe(Selection { chip, button_line, led_line }: &Selection) -> String {
+    let chip = chip.describe();
+    format!("GPIO chip {chip}: button on line {button_line}, status LED on line {led_line}")
 }
 
 /// A button on a requested line.
@@ -136,15 +138,20 @@ struct CdevButton {
 
 impl Button for CdevButton {
     fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, PanelError> {
-        let failed =
+        let read_error =
             |err: gpiocdev::Error| PanelError::Read { line: self.line, reason: err.to_string() };
-        // A signal interrupts the wait with an error, too. A lost line fails a second time.
-        let waited = self.request.wait_edge_event(timeout);
-        if !waited.or_else(|_| self.request.wait_edge_event(Duration::ZERO)).map_err(failed)? {
+        // An interrupting signal also causes an error, so the wait is repeated once. If the line is
+        // lost, the repetition fails.
+        let has_edge = self
+            .request
+            .wait_edge_event(timeout)
+            .or_else(|_| self.request.wait_edge_event(Duration::ZERO))
+            .map_err(read_error)?;
+        if !has_edge {
             return Ok(None);
         }
-        let event = self.request.read_edge_event().map_err(failed)?;
-        // The edges are those of the logical level: rising means pressed, active-low or not.
+        let event = self.request.read_edge_event().map_err(read_error)?;
+        // The kernel reports edges of the logical level: rising means pressed, also if active low.
         let is_pressed = event.kind == EdgeKind::Rising;
         let at = self.clock.convert(Duration::from_nanos(event.timestamp_ns));
         Ok(Some(Edge { is_pressed, at }))

@@ -2,16 +2,16 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `supervisor` | button and LED that are opened again after a failure |
+//! | `supervisor` | reopening of button and LED after a failure |
 //! | `chips` | selection of the GPIO chip and its lines |
 //! | `gpiocdev`, `rppal`, `absent` | drivers |
-//! | `press_detector` | button events from bouncing edges |
+//! | `press_detector` | conversion of bouncing edges into button events |
 //! | `status_led` | signals of the LED |
 //! | `edge_clock` | conversion of kernel time stamps |
 //!
 //! Rules:
-//! 1. A panel that cannot be opened, or that fails, never ends the program: [`supervise`] opens it again.
-//! 2. A press counts once, however its contacts bounce, and only if all of its edges were read.
+//! 1. A failure of the panel never ends the program: [`supervise`] reopens the panel.
+//! 2. A press counts exactly once even if the contacts bounce, and only if no edge was lost.
 //! 3. The LED is off when its driver is dropped.
 
 #![forbid(unsafe_code)]
@@ -39,10 +39,11 @@ pub use supervisor::{Monitor, Panel, PanelState, supervise};
 
 /// A button. Its edges may bounce; [`PressDetector`] turns them into events.
 pub trait Button: Send {
-    /// Waits for the next edge, at most `timeout`; returns `None` if there was none.
+    /// Waits at most `timeout` for the next edge; returns `None` if no edge occurs.
     ///
     /// # Errors
-    /// When the line can no longer be read. Edges may be lost: call [`PressDetector::reset`].
+    /// Returns an error if the line can no longer be read. Edges may be lost: call
+    /// [`PressDetector::reset`].
     fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, PanelError>;
 
     /// Returns the time on the clock of the edges.
@@ -54,16 +55,16 @@ pub trait StatusLed: Send {
     /// Switches the LED on or off.
     ///
     /// # Errors
-    /// When the line can no longer be written.
+    /// Returns an error if the line can no longer be written.
     fn set(&mut self, is_lit: bool) -> Result<(), PanelError>;
 }
 
-/// A change of the button's level.
+/// A press or a release of the button, before debouncing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Edge {
     /// True if the button was pressed, false if it was released.
     pub is_pressed: bool,
-    /// Time on the clock of [`Button::now`]; never earlier than that of the previous edge.
+    /// Time on the clock of [`Button::now`]; never earlier than the previous edge.
     pub at: Duration,
 }
 
@@ -71,7 +72,7 @@ pub struct Edge {
 struct OpenPanel {
     button: Box<dyn Button>,
     led: Box<dyn StatusLed>,
-    /// Chip and lines, for the log.
+    /// Names of chip and lines for the log.
     description: String,
 }
 
@@ -85,11 +86,11 @@ fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
     }
 }
 
-/// Describes the configured panel, for a diagnosis. Opens the lines for a moment, unless the daemon is
-/// running: then it looks up whether the daemon holds them.
+/// Checks the configured panel, and returns its description. Opens the lines briefly. If the daemon
+/// is running, checks instead that the daemon holds the lines.
 ///
 /// # Errors
-/// When the chip or a line is missing, may not be opened, or is used by another program.
+/// Returns an error if the chip or a line is missing, cannot be opened, or is used by another program.
 pub fn check(settings: &Settings, is_daemon_running: bool) -> Result<String, PanelError> {
     match settings.driver {
         Driver::Auto | Driver::Gpiocdev if is_daemon_running => gpiocdev::check_held(settings),
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn driver_none_has_no_presses_and_accepts_led_levels() {
+    fn driver_none_reports_no_press_and_accepts_led_changes() {
         let OpenPanel { mut button, mut led, .. } = open(&settings(Driver::None)).unwrap();
         assert_eq!(button.wait(Duration::from_millis(1)).unwrap(), None);
         assert!(button.now() >= Duration::from_millis(1));

@@ -10,12 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub enum GpioLine {
     /// Offset on the chip; on a Raspberry Pi the BCM number.
     Number(u32),
-    /// Name that the device tree gives the line, such as `GPIO17`.
+    /// Name in the device tree, such as `GPIO17`.
     Name(String),
 }
 
 impl GpioLine {
-    /// Returns the BCM number of a Raspberry Pi's line: 17 for 17 and for `GPIO17`.
+    /// Returns the BCM number of a Raspberry Pi's line, for example 17 for the name `GPIO17`.
     pub(crate) fn bcm_number(&self) -> Option<u32> {
         match self {
             Self::Number(number) => Some(*number),
@@ -33,7 +33,7 @@ impl fmt::Display for GpioLine {
     }
 }
 
-/// Reads a number, or a name. Digits in a string are a number, because environment variables are
+/// Reads a number or a name. A string of digits is a number, because environment variables are
 /// strings.
 impl<'de> Deserialize<'de> for GpioLine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

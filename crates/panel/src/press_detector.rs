@@ -1,7 +1,7 @@
-//! Button events from edges.
+//! Conversion of edges into button events.
 //!
-//! A new level counts once it lasted for the debounce time; it then counts from its first edge. A storm
-//! of bounces is therefore one press, and a spike shorter than the debounce time is none.
+//! A change is accepted after the debounce time without a further change, and dated to its first edge.
+//! Bouncing contacts therefore cause one press. A spike shorter than the debounce time causes no press.
 
 use std::time::Duration;
 
@@ -13,42 +13,43 @@ const HOLD_WARNING_DELAY: Duration = Duration::from_secs(1);
 /// An event of the button.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ButtonEvent {
-    /// Released before the hold time.
+    /// The button was released before the hold time.
     ShortPress,
-    /// Pressed for one second; [`ButtonEvent::HoldCompleted`] follows unless it is released.
+    /// The button has been pressed for one second. [`ButtonEvent::HoldCompleted`] follows if it stays
+    /// pressed.
     HoldStarted,
-    /// Released after [`ButtonEvent::HoldStarted`] and before the hold time. A
-    /// [`ButtonEvent::ShortPress`] follows, unless the button was lost.
+    /// The button was released or lost after [`ButtonEvent::HoldStarted`] and before the hold time.
+    /// After a release, [`ButtonEvent::ShortPress`] follows.
     HoldAborted,
-    /// Pressed for the hold time. The release reports no further event.
+    /// The button has been pressed for the hold time. Its release causes no event.
     HoldCompleted,
 }
 
-/// Converter from edges to button events. It is pure: each call brings its time, on one clock that
-/// never goes back.
+/// Converter from edges to button events. It reads no clock: each call passes the time, which never
+/// decreases.
 #[derive(Debug)]
 pub struct PressDetector {
     debounce: Duration,
     hold: Duration,
-    /// Level after the latest edge: true if pressed.
-    level: bool,
-    /// Time of the latest edge that changed the level.
-    changed: Duration,
-    /// Time of the first edge away from the settled level; `None` while the level is settled.
-    departed: Option<Duration>,
+    /// True if the button is pressed after the latest edge, before debouncing.
+    is_pressed: bool,
+    /// Time of the latest edge that changed `is_pressed`.
+    last_change: Duration,
+    /// Time of the first edge of a change that is not accepted yet; `None` if there is none.
+    change_start: Option<Duration>,
     state: State,
 }
 
-/// Settled state of the button.
+/// Debounced state of the button.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
-    /// Released.
+    /// The button is released.
     Released,
-    /// Pressed since this time.
+    /// The button is pressed since `since`.
     Pressed { since: Duration },
-    /// Pressed since this time; the hold was reported as started.
+    /// The button is pressed since `since`, and the start of the hold was reported.
     Holding { since: Duration },
-    /// Reported as held; waits for the release.
+    /// The hold was reported as completed, and the button is still pressed.
     Held,
 }
 
@@ -58,9 +59,9 @@ impl PressDetector {
         Self {
             debounce,
             hold,
-            level: false,
-            changed: Duration::ZERO,
-            departed: None,
+            is_pressed: false,
+            last_change: Duration::ZERO,
+            change_start: None,
             state: State::Released,
         }
     }
@@ -71,51 +72,52 @@ impl PressDetector {
         Self::new(Duration::from_millis(settings.debounce_ms), hold)
     }
 
-    /// Adds an edge; returns the events before it.
+    /// Processes an edge; returns the events up to its time.
     pub fn edge(&mut self, edge: Edge) -> Vec<ButtonEvent> {
         let events = self.advance(edge.at);
-        if edge.is_pressed != self.level {
-            self.level = edge.is_pressed;
-            self.changed = edge.at;
-            // An edge back to the settled level keeps the first departure: the button may still be
-            // bouncing.
-            if edge.is_pressed != self.settled_level() {
-                self.departed.get_or_insert(edge.at);
+        if edge.is_pressed != self.is_pressed {
+            self.is_pressed = edge.is_pressed;
+            self.last_change = edge.at;
+            // An edge back to the debounced state keeps `change_start`, because the contacts may
+            // still bounce.
+            if edge.is_pressed != self.is_debounced_pressed() {
+                self.change_start.get_or_insert(edge.at);
             }
         }
         events
     }
 
-    /// Returns the events up to `now`, given that no further edge came.
+    /// Returns the events up to `now`, if no further edge occurred.
     pub fn advance(&mut self, now: Duration) -> Vec<ButtonEvent> {
         let mut events = Vec::new();
-        if let Some(departed) = self.departed
-            && now >= self.changed.saturating_add(self.debounce)
+        if let Some(change_start) = self.change_start
+            && now >= self.last_change.saturating_add(self.debounce)
         {
-            self.departed = None;
-            if self.level != self.settled_level() {
-                self.settle(departed, &mut events);
+            self.change_start = None;
+            if self.is_pressed != self.is_debounced_pressed() {
+                self.accept_change(change_start, &mut events);
             }
         }
-        // A release that has not settled yet ends the hold at its first edge.
-        self.hold_until(self.departed.unwrap_or(now), &mut events);
+        // A release that is not accepted yet already ends the hold, at its first edge.
+        self.report_hold(self.change_start.unwrap_or(now), &mut events);
         events
     }
 
-    /// Returns the time of the next event of [`PressDetector::advance`], if no edge comes before.
+    /// Returns the time at which [`PressDetector::advance`] is due, if no edge occurs before.
     pub fn deadline(&self) -> Option<Duration> {
-        let settles = self.departed.map(|_| self.changed.saturating_add(self.debounce));
-        let holds = match self.state {
-            _ if self.departed.is_some() => None,
+        let debounce_end =
+            self.change_start.map(|_| self.last_change.saturating_add(self.debounce));
+        let hold_step = match self.state {
+            _ if self.change_start.is_some() => None,
             State::Pressed { since } => Some(since.saturating_add(self.hold_warning_delay())),
             State::Holding { since } => Some(since.saturating_add(self.hold)),
             State::Released | State::Held => None,
         };
-        settles.or(holds)
+        debounce_end.or(hold_step)
     }
 
-    /// Discards a press in progress, after edges were lost: a release that was not read must not become
-    /// a hold. Returns [`ButtonEvent::HoldAborted`] if the hold was reported as started.
+    /// Discards a press in progress after a loss of edges, because a press with a lost release must
+    /// not become a hold. Returns [`ButtonEvent::HoldAborted`] if a hold has started.
     pub fn reset(&mut self) -> Option<ButtonEvent> {
         let is_holding = matches!(self.state, State::Holding { .. });
         *self = Self::new(self.debounce, self.hold);
@@ -127,14 +129,14 @@ impl PressDetector {
         HOLD_WARNING_DELAY.min(self.hold)
     }
 
-    /// Returns the settled level: true if pressed.
-    fn settled_level(&self) -> bool {
+    /// Returns true if the button is pressed in the debounced state.
+    fn is_debounced_pressed(&self) -> bool {
         self.state != State::Released
     }
 
-    /// Changes the settled level, which was left at `at`.
-    fn settle(&mut self, at: Duration, events: &mut Vec<ButtonEvent>) {
-        self.hold_until(at, events);
+    /// Changes the debounced state. The change started at `at`.
+    fn accept_change(&mut self, at: Duration, events: &mut Vec<ButtonEvent>) {
+        self.report_hold(at, events);
         self.state = match self.state {
             State::Released => State::Pressed { since: at },
             State::Pressed { .. } => {
@@ -149,8 +151,8 @@ impl PressDetector {
         };
     }
 
-    /// Reports the progress of a hold, given that the button was pressed until `now`.
-    fn hold_until(&mut self, now: Duration, events: &mut Vec<ButtonEvent>) {
+    /// Reports the progress of a hold up to `now`, if the button was pressed until then.
+    fn report_hold(&mut self, now: Duration, events: &mut Vec<ButtonEvent>) {
         if let State::Pressed { since } = self.state
             && now >= since.saturating_add(self.hold_warning_delay())
         {
@@ -184,8 +186,8 @@ mod tests {
         PressDetector::new(ms(20), ms(5_000))
     }
 
-    /// Feeds edges at alternating levels, starting with a press, and advances by `rest`.
-    fn play(edges: impl IntoIterator<Item = Duration>, rest: Duration) -> Vec<ButtonEvent> {
+    /// Returns the events of alternating presses and releases, until `rest` after the last edge.
+    fn events_of(edges: impl IntoIterator<Item = Duration>, rest: Duration) -> Vec<ButtonEvent> {
         let mut detector = detector();
         let (mut events, mut is_pressed, mut now) = (Vec::new(), true, Duration::ZERO);
         for at in edges {
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn hold_is_reported_once_while_the_button_is_pressed() {
+    fn hold_is_reported_once_during_a_press() {
         let mut detector = detector();
         detector.edge(Edge { is_pressed: true, at: ms(100) });
         assert_eq!(detector.advance(ms(120)), []);
@@ -225,28 +227,28 @@ mod tests {
 
     #[test]
     fn hold_time_is_exact_to_the_millisecond_despite_bounces() {
-        // 201 edges within 30 ms; the first one counts.
-        let storm = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
+        // 201 edges within 30 ms. The first edge counts.
+        let bounces_from = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
         let aborted = [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress];
         let held = [ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted];
-        for (for_ms, expected) in
+        for (hold_ms, expected) in
             [(4_900, &aborted[..]), (4_999, &aborted), (5_000, &held), (5_100, &held)]
         {
-            assert_eq!(play([ms(100), ms(100 + for_ms)], ms(100)), expected, "{for_ms} ms");
-            let bouncing = storm(100).chain(storm(100 + for_ms));
-            assert_eq!(play(bouncing, ms(100)), expected, "{for_ms} ms, bouncing");
-            let starts_bouncing = storm(100).chain([ms(100 + for_ms)]);
+            assert_eq!(events_of([ms(100), ms(100 + hold_ms)], ms(100)), expected, "{hold_ms} ms");
+            let bouncing = bounces_from(100).chain(bounces_from(100 + hold_ms));
+            assert_eq!(events_of(bouncing, ms(100)), expected, "{hold_ms} ms, bouncing");
+            let only_start_bouncing = bounces_from(100).chain([ms(100 + hold_ms)]);
             assert_eq!(
-                play(starts_bouncing, ms(100)),
+                events_of(only_start_bouncing, ms(100)),
                 expected,
-                "{for_ms} ms, bouncing at the start"
+                "{hold_ms} ms, bouncing at the start"
             );
         }
     }
 
     #[test]
-    fn release_after_hold_start_aborts_the_hold() {
-        let events = play([ms(100), ms(3_000)], ms(100));
+    fn release_after_hold_start_aborts_hold() {
+        let events = events_of([ms(100), ms(3_000)], ms(100));
         assert_eq!(
             events,
             [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress]
@@ -255,34 +257,37 @@ mod tests {
 
     #[test]
     fn two_hundred_bounces_in_30_ms_are_one_press() {
-        let storm = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
-        assert_eq!(play(storm(100).chain(storm(600)), ms(100)), [ButtonEvent::ShortPress]);
+        let bounces_from = |from: u64| (0..201).map(move |i| ms(from) + us(i * 150));
         assert_eq!(
-            play(storm(100), ms(6_000)),
+            events_of(bounces_from(100).chain(bounces_from(600)), ms(100)),
+            [ButtonEvent::ShortPress]
+        );
+        assert_eq!(
+            events_of(bounces_from(100), ms(6_000)),
             [ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted]
         );
     }
 
     #[test]
     fn spike_is_no_press_and_dropout_is_no_release() {
-        assert_eq!(play([ms(100), ms(105)], ms(9_000)), []);
+        assert_eq!(events_of([ms(100), ms(105)], ms(9_000)), []);
         assert_eq!(
-            play([ms(100), ms(2_000), ms(2_010)], ms(4_000)),
+            events_of([ms(100), ms(2_000), ms(2_010)], ms(4_000)),
             [ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted]
         );
     }
 
     #[test]
-    fn release_before_the_hold_time_counts_if_it_settles_after() {
-        // Released 10 ms before the hold time; the debounce time ends 10 ms after it.
+    fn release_is_dated_before_the_debounce_time() {
+        // The release is 10 ms before the hold time, and the debounce time ends 10 ms after it.
         assert_eq!(
-            play([ms(0), ms(4_990)], ms(20)),
+            events_of([ms(0), ms(4_990)], ms(20)),
             [ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress]
         );
     }
 
     #[test]
-    fn edges_read_late_count_by_their_time_stamps() {
+    fn late_read_edges_are_dated_by_their_time_stamps() {
         let mut detector = detector();
         let mut events = detector.edge(Edge { is_pressed: true, at: ms(1_000) });
         events.extend(detector.edge(Edge { is_pressed: false, at: ms(1_300) }));
@@ -311,19 +316,19 @@ mod tests {
     }
 
     proptest! {
-        /// Presses with bounces at each edge give the events of the same presses without bounces.
+        /// Checks that bounces at each edge do not change the events of the presses.
         #[test]
         fn every_bouncing_press_counts_once(
             presses in prop::collection::vec((100u64..8_000, 100u64..3_000, 0usize..40, 1u64..700), 1..6),
         ) {
             let (mut edges, mut expected, mut now) = (Vec::new(), Vec::new(), ms(10));
-            for (down, up, bounces, gap) in presses {
-                for length in [down, up] {
-                    // 2 x bounces + 1 edges, at most 57 ms in all.
-                    edges.extend((0..=2 * bounces as u64).map(|i| now + us(i * gap)));
-                    now += ms(length);
+            for (pressed_ms, released_ms, bounces, gap_us) in presses {
+                for length_ms in [pressed_ms, released_ms] {
+                    // 2 × bounces + 1 edges, at most 57 ms in all.
+                    edges.extend((0..=2 * bounces as u64).map(|i| now + us(i * gap_us)));
+                    now += ms(length_ms);
                 }
-                match down {
+                match pressed_ms {
                     ..1_000 => expected.push(ButtonEvent::ShortPress),
                     1_000..5_000 => {
                         expected.extend([ButtonEvent::HoldStarted, ButtonEvent::HoldAborted, ButtonEvent::ShortPress]);
@@ -331,37 +336,37 @@ mod tests {
                     _ => expected.extend([ButtonEvent::HoldStarted, ButtonEvent::HoldCompleted]),
                 }
             }
-            prop_assert_eq!(play(edges, ms(100)), expected);
+            prop_assert_eq!(events_of(edges, ms(100)), expected);
         }
 
-        /// Checks that the events are well formed, and do not depend on how often they are polled.
+        /// Checks that the sequence of events is valid, and does not depend on the polling interval.
         #[test]
         fn events_do_not_depend_on_the_polling_interval(
-            gaps in prop::collection::vec(0u64..1_500, 0..60),
-            step in 1u64..400,
+            gaps_ms in prop::collection::vec(0u64..1_500, 0..60),
+            interval_ms in 1u64..400,
         ) {
             let mut at = Duration::ZERO;
-            let edges: Vec<_> = gaps.into_iter().map(|gap| { at += ms(gap); at }).collect();
-            let lazily = play(edges.iter().copied(), ms(7_000));
+            let edges: Vec<_> = gaps_ms.into_iter().map(|gap| { at += ms(gap); at }).collect();
+            let unpolled = events_of(edges.iter().copied(), ms(7_000));
 
             let mut detector = detector();
-            let (mut eagerly, mut is_pressed, mut now) = (Vec::new(), true, Duration::ZERO);
+            let (mut polled, mut is_pressed, mut now) = (Vec::new(), true, Duration::ZERO);
             for at in edges {
-                while now + ms(step) < at {
-                    now += ms(step);
-                    eagerly.extend(detector.advance(now));
+                while now + ms(interval_ms) < at {
+                    now += ms(interval_ms);
+                    polled.extend(detector.advance(now));
                 }
-                eagerly.extend(detector.edge(Edge { is_pressed, at }));
+                polled.extend(detector.edge(Edge { is_pressed, at }));
                 (is_pressed, now) = (!is_pressed, at);
             }
             let end = now + ms(7_000);
             while let Some(deadline) = detector.deadline().filter(|d| *d <= end) {
-                eagerly.extend(detector.advance(deadline));
+                polled.extend(detector.advance(deadline));
             }
-            prop_assert_eq!(&eagerly, &lazily);
+            prop_assert_eq!(&polled, &unpolled);
 
             let mut is_holding = false;
-            for event in lazily {
+            for event in unpolled {
                 match event {
                     ButtonEvent::HoldStarted => prop_assert!(!std::mem::replace(&mut is_holding, true)),
                     ButtonEvent::HoldAborted | ButtonEvent::HoldCompleted => {

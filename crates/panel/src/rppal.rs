@@ -1,4 +1,4 @@
-//! Driver for the registers of a Raspberry Pi.
+//! Driver that accesses the registers of a Raspberry Pi.
 //!
 //! rppal resets dropped pins to inputs, which also switches the LED off.
 
@@ -9,7 +9,7 @@ use rppal::gpio::{Error, Gpio, InputPin, OutputPin, Pin, Trigger};
 use crate::edge_clock::EdgeClock;
 use crate::{Button, Edge, GpioLine, OpenPanel, PanelError, Pull, Role, Settings, StatusLed};
 
-/// Name of the chip in messages; rppal selects the pin header's.
+/// Name of the chip in messages. rppal always uses the chip of the pin header.
 const CHIP: &str = "of the Raspberry Pi (rppal)";
 
 /// Opens button and LED.
@@ -17,7 +17,7 @@ pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
     let gpio = Gpio::new()
         .map_err(|err| PanelError::Chip { chip: CHIP.into(), reason: err.to_string() })?;
 
-    let (pin, button_line) = pin(&gpio, Role::Button, &settings.button_line)?;
+    let (pin, button_line) = get_pin(&gpio, Role::Button, &settings.button_line)?;
     let mut button = match settings.pull {
         Pull::Up => pin.into_input_pullup(),
         Pull::Down => pin.into_input_pulldown(),
@@ -26,15 +26,15 @@ pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
     let debounce = Duration::from_millis(settings.debounce_ms);
     button
         .set_interrupt(Trigger::Both, Some(debounce))
-        .map_err(|err| refused(Role::Button, &settings.button_line, &err))?;
-    let (pin, led_line) = self::pin(&gpio, Role::StatusLed, &settings.light_line)?;
+        .map_err(|err| line_error(Role::Button, &settings.button_line, &err))?;
+    let (pin, led_line) = get_pin(&gpio, Role::StatusLed, &settings.light_line)?;
     let led = pin.into_output_low();
 
     Ok(OpenPanel {
         button: Box::new(PiButton {
             pin: button,
             line: button_line,
-            active_low: settings.active_low,
+            is_active_low: settings.active_low,
             clock: EdgeClock::start(),
         }),
         led: Box::new(PiLed(led)),
@@ -45,16 +45,16 @@ pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
 }
 
 /// Returns the pin of a line, and its BCM number.
-fn pin(gpio: &Gpio, role: Role, line: &GpioLine) -> Result<(Pin, u32), PanelError> {
+fn get_pin(gpio: &Gpio, role: Role, line: &GpioLine) -> Result<(Pin, u32), PanelError> {
     let number = line.bcm_number().and_then(|number| u8::try_from(number).ok());
     let number =
         number.ok_or_else(|| PanelError::NoLine { chip: CHIP.into(), line: line.clone(), role })?;
-    let pin = gpio.get(number).map_err(|err| refused(role, line, &err))?;
+    let pin = gpio.get(number).map_err(|err| line_error(role, line, &err))?;
     Ok((pin, number.into()))
 }
 
 /// Returns the error of a line that cannot be used.
-fn refused(role: Role, line: &GpioLine, err: &Error) -> PanelError {
+fn line_error(role: Role, line: &GpioLine, err: &Error) -> PanelError {
     PanelError::Line { chip: CHIP.into(), line: line.clone(), role, reason: err.to_string() }
 }
 
@@ -62,13 +62,14 @@ fn refused(role: Role, line: &GpioLine, err: &Error) -> PanelError {
 struct PiButton {
     pin: InputPin,
     line: u32,
-    active_low: bool,
+    is_active_low: bool,
     clock: EdgeClock,
 }
 
 impl Button for PiButton {
     fn wait(&mut self, timeout: Duration) -> Result<Option<Edge>, PanelError> {
-        // A signal interrupts the wait with an error, too. A lost line fails a second time.
+        // An interrupting signal also causes an error, so the wait is repeated once. If the line is
+        // lost, the repetition fails.
         let event = self
             .pin
             .poll_interrupt(false, Some(timeout))
@@ -77,7 +78,7 @@ impl Button for PiButton {
         Ok(event.map(|event| {
             let is_rising = event.trigger == Trigger::RisingEdge;
             let at = self.clock.convert(event.timestamp);
-            Edge { is_pressed: is_rising != self.active_low, at }
+            Edge { is_pressed: is_rising != self.is_active_low, at }
         }))
     }
 

@@ -33,12 +33,12 @@ pub struct Settings {
     #[config(default = true, env = "INSTORED_PANEL_ACTIVE_LOW")]
     pub active_low: bool,
 
-    /// Resistor inside the chip at the button's line: "up", "down" or "none".
+    /// Internal resistor of the button's line: "up", "down" or "none".
     #[config(default = "up", env = "INSTORED_PANEL_PULL")]
     pub pull: Pull,
 
-    /// Time without a further edge after which a new level of the button counts, in milliseconds,
-    /// 0 to 1000.
+    /// Debounce time in milliseconds, 0 to 1000: a press or release counts after this time without
+    /// further change.
     #[config(default = 20, env = "INSTORED_PANEL_DEBOUNCE_MS")]
     #[config(validate(*debounce_ms <= 1000, "must be between 0 and 1000"))]
     pub debounce_ms: u64,
@@ -55,25 +55,25 @@ pub struct Settings {
 pub enum Driver {
     /// Same as [`Driver::Gpiocdev`].
     Auto,
-    /// Registers of a Raspberry Pi.
+    /// Registers of a Raspberry Pi, accessed by rppal.
     Rppal,
     /// GPIO character device of the kernel.
     Gpiocdev,
     /// Simulated button and LED, pressed by `instored button press`.
     Simulated,
-    /// Neither button nor LED.
+    /// No button and no LED.
     None,
 }
 
-/// Resistor at the line of the button.
+/// Internal resistor of the button's line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pull {
-    /// To the supply voltage.
+    /// Resistor to the supply voltage.
     Up,
-    /// To ground.
+    /// Resistor to ground.
     Down,
-    /// None inside the chip.
+    /// No internal resistor.
     None,
 }
 

@@ -31,16 +31,16 @@ pub enum LedSignal {
     HoldToWithdraw,
 }
 
-/// The levels of one signal over time.
+/// On and off times of one signal.
 struct Pattern {
     signal: LedSignal,
     /// Durations in milliseconds: on, off, on, off, …
     segments: &'static [u64],
-    /// True if the pattern starts again at its end; the LED stays off otherwise.
+    /// True if the pattern is repeated. Otherwise the LED stays off after its end.
     is_repeated: bool,
 }
 
-/// The pattern of each signal.
+/// Patterns of all signals.
 const PATTERNS: [Pattern; 7] = [
     Pattern { signal: LedSignal::Idle, segments: &[60, 2940], is_repeated: true },
     Pattern { signal: LedSignal::LookHere, segments: &[500, 500], is_repeated: true },
@@ -52,7 +52,7 @@ const PATTERNS: [Pattern; 7] = [
 ];
 
 impl LedSignal {
-    /// Returns the length of the signal, or `None` for a repeated one, which lasts until the next.
+    /// Returns the length of the signal, or `None` for a signal that is repeated until the next one.
     pub fn duration(self) -> Option<Duration> {
         let Pattern { segments, is_repeated, .. } = self.pattern();
         (!is_repeated).then(|| Duration::from_millis(segments.iter().sum()))
@@ -68,26 +68,30 @@ impl LedSignal {
         self.segment_at(elapsed).1
     }
 
-    /// Returns the row of [`PATTERNS`] of this signal.
+    /// Returns the pattern of this signal.
     fn pattern(self) -> &'static Pattern {
-        PATTERNS.iter().find(|p| p.signal == self).expect("each signal has a pattern (tested)")
+        PATTERNS
+            .iter()
+            .find(|pattern| pattern.signal == self)
+            .expect("each signal has a pattern (tested)")
     }
 
-    /// Returns the level at `elapsed`, and the time to the end of its segment.
+    /// Returns true if the LED is on at `elapsed`, with the time to the end of this segment.
     fn segment_at(self, elapsed: Duration) -> (bool, Option<Duration>) {
         let Pattern { segments, is_repeated, .. } = self.pattern();
-        let total = u128::from(segments.iter().sum::<u64>()) * 1_000_000;
-        let mut offset = elapsed.as_nanos();
+        let total_ns = u128::from(segments.iter().sum::<u64>()) * 1_000_000;
+        let mut offset_ns = elapsed.as_nanos();
         if *is_repeated {
-            offset %= total;
+            offset_ns %= total_ns;
         }
-        for (i, segment) in segments.iter().enumerate() {
-            let length = u128::from(*segment) * 1_000_000;
-            if offset < length {
-                let rest = u64::try_from(length - offset).expect("a segment lasts a few seconds");
-                return (i % 2 == 0, Some(Duration::from_nanos(rest)));
+        for (i, segment_ms) in segments.iter().enumerate() {
+            let length_ns = u128::from(*segment_ms) * 1_000_000;
+            if offset_ns < length_ns {
+                let remaining_ns =
+                    u64::try_from(length_ns - offset_ns).expect("a segment lasts a few seconds");
+                return (i % 2 == 0, Some(Duration::from_nanos(remaining_ns)));
             }
-            offset -= length;
+            offset_ns -= length_ns;
         }
         (false, None)
     }
@@ -110,17 +114,18 @@ mod tests {
     ];
 
     #[test]
-    fn each_signal_has_a_pattern_of_its_own() {
+    fn signals_start_lit_and_have_distinct_patterns() {
         for (signal, name) in SIGNALS {
-            assert!(signal.is_on(Duration::ZERO), "{name} starts dark");
+            assert!(signal.is_on(Duration::ZERO), "{name} starts with the LED off");
         }
-        for (i, a) in PATTERNS.iter().enumerate() {
-            assert!(!PATTERNS[i + 1..].iter().any(|b| a.segments == b.segments));
+        for (i, pattern) in PATTERNS.iter().enumerate() {
+            let is_equal = |later: &Pattern| later.segments == pattern.segments;
+            assert!(!PATTERNS[i + 1..].iter().any(is_equal));
         }
     }
 
     #[test]
-    fn patterns_match_the_documented_table() {
+    fn patterns_match_documented_table() {
         let source = include_str!("status_led.rs");
         for (signal, name) in SIGNALS {
             let Pattern { segments, is_repeated, .. } = signal.pattern();
@@ -139,31 +144,32 @@ mod tests {
 
     #[test]
     fn finished_signal_stays_off() {
-        let two = Duration::from_secs(2);
-        assert!(LedSignal::Succeeded.is_on(two - Duration::from_nanos(1)));
-        assert!(!LedSignal::Succeeded.is_on(two));
-        assert_eq!(LedSignal::Succeeded.time_to_change(two), None);
-        assert_eq!(LedSignal::Succeeded.duration(), Some(two));
+        let end = Duration::from_secs(2);
+        assert!(LedSignal::Succeeded.is_on(end - Duration::from_nanos(1)));
+        assert!(!LedSignal::Succeeded.is_on(end));
+        assert_eq!(LedSignal::Succeeded.time_to_change(end), None);
+        assert_eq!(LedSignal::Succeeded.duration(), Some(end));
         assert_eq!(LedSignal::Idle.duration(), None);
     }
 
     #[test]
-    fn repeated_signal_still_repeats_after_a_year() {
-        let year = Duration::from_secs(3 * 10_000_000);
-        assert!(LedSignal::Idle.is_on(year));
-        assert!(!LedSignal::Idle.is_on(year + Duration::from_millis(60)));
+    fn repeated_signal_repeats_after_ten_million_periods() {
+        let periods = Duration::from_secs(3 * 10_000_000);
+        assert!(LedSignal::Idle.is_on(periods));
+        assert!(!LedSignal::Idle.is_on(periods + Duration::from_millis(60)));
     }
 
     proptest! {
         #[test]
-        fn led_changes_exactly_at_the_predicted_time(row in 0usize..7, ns in 0u64..10_000_000_000) {
-            let (signal, elapsed) = (SIGNALS[row].0, Duration::from_nanos(ns));
-            let on = signal.is_on(elapsed);
-            if let Some(rest) = signal.time_to_change(elapsed) {
-                prop_assert_eq!(signal.is_on(elapsed + rest - Duration::from_nanos(1)), on);
-                prop_assert_eq!(signal.is_on(elapsed + rest), !on);
+        fn led_changes_exactly_at_predicted_time(index in 0usize..7, ns in 0u64..10_000_000_000) {
+            let (signal, elapsed) = (SIGNALS[index].0, Duration::from_nanos(ns));
+            let is_on = signal.is_on(elapsed);
+            if let Some(remaining) = signal.time_to_change(elapsed) {
+                let change = elapsed + remaining;
+                prop_assert_eq!(signal.is_on(change - Duration::from_nanos(1)), is_on);
+                prop_assert_eq!(signal.is_on(change), !is_on);
             } else {
-                prop_assert!(!on);
+                prop_assert!(!is_on);
             }
         }
     }

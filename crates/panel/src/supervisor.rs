@@ -1,7 +1,7 @@
-//! Button and status LED that are opened again after a failure.
+//! Reopening of button and status LED after a failure.
 //!
-//! The thread of the button opens both. The LED's level is shared, so that a reopened LED shows the
-//! current one.
+//! The button's thread opens both. The LED's state is shared, so that a reopened LED shows the
+//! current state.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ const RETRY_DELAY_MIN: Duration = Duration::from_secs(1);
 /// Largest delay between two attempts.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
 
-/// Button and LED as the rest of the program uses them.
+/// Button and LED that stay usable after a failure.
 pub struct Panel {
-    /// The button. [`Button::wait`] returns an error once for each loss, and reopens in later calls.
+    /// The button. [`Button::wait`] returns one error for each failure; later calls reopen the panel.
     pub button: Box<dyn Button>,
     /// The LED. [`StatusLed::set`] never fails.
     pub led: Box<dyn StatusLed>,
-    /// State of both.
+    /// State of button and LED.
     pub monitor: Monitor,
 }
 
@@ -39,7 +39,7 @@ impl PanelState {
     }
 }
 
-/// Reads the state of a supervised panel, from any thread.
+/// Reader of a panel's state, for any thread.
 #[derive(Clone)]
 pub struct Monitor(Arc<Mutex<Shared>>);
 
@@ -61,7 +61,7 @@ pub fn supervise(settings: &Settings) -> Panel {
     supervise_with(move || crate::open(&settings), SystemClock(Instant::now()))
 }
 
-/// Opens the panel by `open`, and reopens it at times of `clock`.
+/// Opens the panel with `open`, and reopens it after each failure; `clock` times the attempts.
 fn supervise_with(
     open: impl FnMut() -> Result<OpenPanel, PanelError> + Send + 'static,
     clock: impl Clock + 'static,
@@ -88,11 +88,11 @@ trait Clock: Send {
     /// Returns the time since the start.
     fn now(&self) -> Duration;
 
-    /// Waits.
+    /// Waits for `duration`.
     fn sleep(&self, duration: Duration);
 }
 
-/// Clock of the system.
+/// Monotonic clock of the system.
 struct SystemClock(Instant);
 
 impl Clock for SystemClock {
@@ -121,7 +121,7 @@ impl Shared {
     }
 
     /// Switches the LED; drops it if that fails.
-    fn apply_level(&mut self) {
+    fn update_led(&mut self) {
         if let Some(led) = &mut self.led
             && let Err(error) = led.set(self.is_lit)
         {
@@ -131,11 +131,11 @@ impl Shared {
         }
     }
 
-    /// Records a failure; logs it unless it is the one that is known.
+    /// Records an error. Logs it unless the last recorded error is the same.
     fn set_unavailable(&mut self, error: &PanelError) {
         let state = PanelState::Unavailable(error.to_string());
         if self.state != state {
-            tracing::error!("{error}; trying again at least every {} s", RETRY_DELAY_MAX.as_secs());
+            tracing::error!("{error}; retrying at least every {} s", RETRY_DELAY_MAX.as_secs());
             self.state = state;
         }
     }
@@ -143,7 +143,7 @@ impl Shared {
 
 /// Locks the shared state.
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    // Each change of the state is complete before anything can panic.
+    // The state is consistent at each point that can panic.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -159,13 +159,13 @@ struct SupervisedButton {
     delay: Duration,
 }
 
-/// A button, and the time at which it was opened on both clocks.
+/// An open button, and the time of its opening on two clocks.
 struct OpenButton {
     button: Box<dyn Button>,
     /// Time on the supervisor's clock.
-    opened: Duration,
+    supervisor_start: Duration,
     /// The same time on the button's clock.
-    opened_by_button: Duration,
+    button_start: Duration,
 }
 
 impl SupervisedButton {
@@ -174,15 +174,15 @@ impl SupervisedButton {
         match (self.open)() {
             Ok(OpenPanel { button, led, description }) => {
                 tracing::info!("the panel is ready: {description}");
-                let opened_by_button = button.now();
-                let opened = self.clock.now();
-                self.button = Some(OpenButton { button, opened, opened_by_button });
+                let button_start = button.now();
+                let supervisor_start = self.clock.now();
+                self.button = Some(OpenButton { button, supervisor_start, button_start });
                 self.delay = RETRY_DELAY_MIN;
                 let mut shared = lock(&self.shared);
                 shared.state = PanelState::Ready(description);
                 shared.led = Some(led);
                 shared.led_error = None;
-                shared.apply_level();
+                shared.update_led();
             }
             Err(error) => {
                 lock(&self.shared).set_unavailable(&error);
@@ -207,11 +207,11 @@ impl SupervisedButton {
         self.schedule_attempt();
     }
 
-    /// Waits until the next attempt is due, at most `timeout`, and tries to open if it is.
-    fn wait_closed(&mut self, timeout: Duration) {
-        let left = self.next_attempt.saturating_sub(self.clock.now());
-        self.clock.sleep(left.min(timeout));
-        if left <= timeout {
+    /// Waits at most `timeout` for the next attempt to open, and makes the attempt if it is due.
+    fn wait_and_reopen(&mut self, timeout: Duration) {
+        let remaining = self.next_attempt.saturating_sub(self.clock.now());
+        self.clock.sleep(remaining.min(timeout));
+        if remaining <= timeout {
             self.reopen();
         }
     }
@@ -224,14 +224,14 @@ impl Button for SupervisedButton {
             self.close(&error);
             return Err(error);
         }
-        let Some(OpenButton { button, opened, opened_by_button }) = &mut self.button else {
-            self.wait_closed(timeout);
+        let Some(OpenButton { button, supervisor_start, button_start }) = &mut self.button else {
+            self.wait_and_reopen(timeout);
             return Ok(None);
         };
         match button.wait(timeout) {
             Ok(edge) => Ok(edge.map(|Edge { is_pressed, at }| Edge {
                 is_pressed,
-                at: opened.saturating_add(at.saturating_sub(*opened_by_button)),
+                at: supervisor_start.saturating_add(at.saturating_sub(*button_start)),
             })),
             Err(error) => {
                 self.close(&error);
@@ -245,14 +245,14 @@ impl Button for SupervisedButton {
     }
 }
 
-/// An LED that keeps its level while it is reopened.
+/// An LED that has the same state after it is reopened.
 struct SupervisedLed(Arc<Mutex<Shared>>);
 
 impl StatusLed for SupervisedLed {
     fn set(&mut self, is_lit: bool) -> Result<(), PanelError> {
         let mut shared = lock(&self.0);
         shared.is_lit = is_lit;
-        shared.apply_level();
+        shared.update_led();
         Ok(())
     }
 }
@@ -260,7 +260,7 @@ impl StatusLed for SupervisedLed {
 impl Drop for SupervisedLed {
     fn drop(&mut self) {
         lock(&self.0).is_lit = false;
-        lock(&self.0).apply_level();
+        lock(&self.0).update_led();
     }
 }
 
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
     use crate::Role;
 
-    /// A machine whose panel can be removed, with a clock that only sleeping advances.
+    /// A machine with a removable panel. Only waiting advances its clock.
     #[derive(Default)]
     struct Machine {
         now: Mutex<Duration>,
@@ -337,15 +337,15 @@ mod tests {
 
     fn panel(has_chip: bool) -> (Arc<Machine>, Panel) {
         let machine = Arc::new(Machine { has_chip: has_chip.into(), ..Machine::default() });
-        let opening = Arc::clone(&machine);
+        let chip_machine = Arc::clone(&machine);
         let open = move || {
-            opening.attempts.lock().unwrap().push(opening.time());
-            if !opening.has_chip.load(Relaxed) {
+            chip_machine.attempts.lock().unwrap().push(chip_machine.time());
+            if !chip_machine.has_chip.load(Relaxed) {
                 return Err(PanelError::NoChip { configured: "auto".into(), found: "none".into() });
             }
             Ok(OpenPanel {
-                button: Box::new(DriverButton(Arc::clone(&opening), opening.time())),
-                led: Box::new(DriverLed(Arc::clone(&opening))),
+                button: Box::new(DriverButton(Arc::clone(&chip_machine), chip_machine.time())),
+                led: Box::new(DriverLed(Arc::clone(&chip_machine))),
                 description: "simulated chip".into(),
             })
         };
@@ -354,12 +354,12 @@ mod tests {
     }
 
     /// Waits for edges, in steps of half a second as the daemon does.
-    fn run(panel: &mut Panel, seconds: u64) -> Vec<Result<Option<Edge>, String>> {
+    fn wait_for_edges(panel: &mut Panel, seconds: u64) -> Vec<Result<Option<Edge>, String>> {
         let step = Duration::from_millis(500);
         (0..seconds * 2).map(|_| panel.button.wait(step).map_err(|e| e.to_string())).collect()
     }
 
-    fn error_of(panel: &Panel) -> String {
+    fn current_error(panel: &Panel) -> String {
         match panel.monitor.state() {
             PanelState::Unavailable(error) => error,
             PanelState::Ready(description) => panic!("ready: {description}"),
@@ -369,21 +369,21 @@ mod tests {
     #[test]
     fn missing_chip_is_retried_with_back_off() {
         let (machine, mut panel) = panel(false);
-        assert!(error_of(&panel).contains("this machine has none"));
-        assert!(run(&mut panel, 60).iter().all(|waited| *waited == Ok(None)));
+        assert!(current_error(&panel).contains("this machine has none"));
+        assert!(wait_for_edges(&mut panel, 60).iter().all(|waited| *waited == Ok(None)));
         let seconds: Vec<_> =
             machine.attempts.lock().unwrap().iter().map(Duration::as_secs).collect();
         assert_eq!(seconds, [0, 1, 3, 7, 15, 25, 35, 45, 55]);
-        assert_eq!(machine.time(), Duration::from_secs(60), "waits take their time");
+        assert_eq!(machine.time(), Duration::from_secs(60), "the clock advances by the timeouts");
     }
 
     #[test]
-    fn chip_that_appears_is_used_with_the_current_led_level() {
+    fn new_chip_is_used_with_current_led_state() {
         let (machine, mut panel) = panel(false);
         panel.led.set(true).unwrap();
-        run(&mut panel, 60);
+        wait_for_edges(&mut panel, 60);
         machine.has_chip.store(true, Relaxed);
-        run(&mut panel, 10);
+        wait_for_edges(&mut panel, 10);
         assert_eq!(panel.monitor.state(), PanelState::Ready("simulated chip".into()));
         assert!(machine.is_lit.load(Relaxed));
         machine.is_pressed.store(true, Relaxed);
@@ -392,29 +392,29 @@ mod tests {
     }
 
     #[test]
-    fn lost_button_is_one_error_and_reopened() {
+    fn lost_button_causes_one_error_and_is_reopened() {
         let (machine, mut panel) = panel(true);
-        assert_eq!(run(&mut panel, 1), [Ok(None), Ok(None)]);
+        assert_eq!(wait_for_edges(&mut panel, 1), [Ok(None), Ok(None)]);
         machine.is_button_broken.store(true, Relaxed);
         machine.has_chip.store(false, Relaxed);
-        let waited = run(&mut panel, 5);
+        let waited = wait_for_edges(&mut panel, 5);
         assert_eq!(waited.iter().filter(|waited| waited.is_err()).count(), 1, "{waited:?}");
         assert!(waited[0].is_err());
         machine.is_button_broken.store(false, Relaxed);
         machine.has_chip.store(true, Relaxed);
-        run(&mut panel, 10);
+        wait_for_edges(&mut panel, 10);
         assert!(matches!(panel.monitor.state(), PanelState::Ready(_)));
     }
 
     #[test]
-    fn lost_led_reopens_the_panel() {
+    fn lost_led_reopens_panel() {
         let (machine, mut panel) = panel(true);
         machine.is_led_broken.store(true, Relaxed);
         panel.led.set(true).unwrap();
-        assert!(error_of(&panel).contains("cannot switch the status LED on GPIO line 27"));
+        assert!(current_error(&panel).contains("cannot switch the status LED on GPIO line 27"));
         assert!(panel.button.wait(Duration::from_millis(1)).is_err());
         machine.is_led_broken.store(false, Relaxed);
-        run(&mut panel, 2);
+        wait_for_edges(&mut panel, 2);
         assert!(matches!(panel.monitor.state(), PanelState::Ready(_)));
         assert!(machine.is_lit.load(Relaxed));
         drop(panel.led);
@@ -422,16 +422,16 @@ mod tests {
     }
 
     #[test]
-    fn state_has_the_latest_error() {
+    fn state_contains_latest_error() {
         let (machine, panel) = panel(true);
         let busy = PanelError::Line {
             chip: "/dev/gpiochip11 (pinctrl-rp1)".into(),
             line: crate::GpioLine::Name("GPIO17".into()),
             role: Role::Button,
-            reason: "it is in use by spi0".into(),
+            reason: "the line is in use by spi0".into(),
         };
         lock(&panel.monitor.0).set_unavailable(&busy);
-        let error = error_of(&panel);
+        let error = current_error(&panel);
         assert!(error.contains("in use by spi0") && error.contains("panel.button_line"), "{error}");
         drop(machine);
     }

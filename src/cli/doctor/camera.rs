@@ -1,4 +1,4 @@
-//! Check of the camera: it delivers frames that are lit and sharp.
+//! Check of the camera: brightness and sharpness of its frames.
 
 use super::exposure::{brightness, sharpness};
 use crate::config::Config;
@@ -6,12 +6,12 @@ use crate::hardware;
 
 /// Frames that a camera needs to adjust its exposure.
 const WARM_UP_FRAMES: usize = 5;
-/// Accepted mean pixel values, of 0 to 255; beyond them a frame is too dark or too bright.
+/// Accepted mean pixel values, in a range of 0 to 255. Other frames are too dark or too bright.
 const BRIGHTNESS: std::ops::RangeInclusive<u64> = 20..=235;
-/// Minimum sharpness; a covered lens, or one far out of focus, stays below it.
+/// Minimum sharpness. A covered lens, or a lens far out of focus, has a lower value.
 const SHARPNESS_MIN: f64 = 1.0;
 
-/// Opens the camera and judges a frame.
+/// Opens the camera and checks a frame.
 pub(super) fn check(config: &Config) -> anyhow::Result<String> {
     let mut camera = hardware::camera_opener(config.camera.clone())()?;
     let mut frame = camera.next_frame()?;

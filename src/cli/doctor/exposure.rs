@@ -2,13 +2,13 @@
 
 use instored_imaging::Picture;
 
-/// Returns the mean of all pixel values, 0 to 255.
+/// Returns the mean of all pixel values, from 0 to 255.
 pub(super) fn brightness(picture: &Picture) -> u64 {
     let rgb = picture.rgb();
     rgb.iter().map(|value| u64::from(*value)).sum::<u64>() / rgb.len() as u64
 }
 
-/// Returns the mean absolute Laplacian of the green channel; 0 for a plain wall.
+/// Returns the mean absolute Laplacian of the green channel, from 0 (one colour) to 1020.
 pub(super) fn sharpness(picture: &Picture) -> f64 {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     if width < 3 || height < 3 {
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_picture_has_brightness_of_its_colour_and_no_edges() {
+    fn plain_picture_has_mean_brightness_and_no_sharpness() {
         let plain = Picture::filled(8, 8, [30, 60, 90]);
         assert_eq!((brightness(&plain), sharpness(&plain)), (60, 0.0));
         assert_eq!(sharpness(&Picture::filled(2, 2, [0; 3])), 0.0);

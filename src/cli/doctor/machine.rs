@@ -6,9 +6,9 @@ use anyhow::Context;
 
 use crate::daemon::clock::is_synchronised;
 
-/// Free disk space in bytes for a rewritten copy of the vault and its backups.
+/// Minimum free disk space in bytes, for a compacted copy of the vault and for backups.
 const DISK_FREE_MIN: u64 = 200 << 20;
-/// Available memory in bytes for models and frames.
+/// Minimum available memory in bytes, for models and frames.
 const MEMORY_AVAILABLE_MIN: u64 = 200 << 20;
 /// File with the hexadecimal throttling flags of a Raspberry Pi's firmware.
 const THROTTLED_FILE: &str = "/sys/devices/platform/soc/soc:firmware/get_throttled";
@@ -73,23 +73,25 @@ pub(super) fn power() -> anyhow::Result<String> {
     }
 }
 
-/// Interprets the throttling flags of the firmware, documented in
-/// <https://www.raspberrypi.com/documentation/computers/os.html#get_throttled>.
+/// Interprets the throttling flags of the firmware: under-voltage (bit 0), lower frequency (1),
+/// throttling (2) and high temperature (3). Bits 16 to 19 are the same flags since the start.
+///
+/// Source: <https://www.raspberrypi.com/documentation/computers/os.html#get_throttled>.
 fn throttling(flags: &str) -> anyhow::Result<String> {
     let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16)
         .with_context(|| format!("the firmware reports invalid throttling flags: {flags}"))?;
-    let has = |bit: u32| flags >> bit & 1 == 1;
+    let is_set = |bit: u32| flags >> bit & 1 == 1;
     anyhow::ensure!(
-        !has(0) && !has(16),
-        "the voltage {} too low: use the power supply made for this Raspberry Pi, and a short cable",
-        if has(0) { "is" } else { "was" }
+        !is_set(0) && !is_set(16),
+        "the voltage {} too low: use the power supply for this Raspberry Pi model, and a short cable",
+        if is_set(0) { "is" } else { "was" }
     );
     anyhow::ensure!(
-        !has(1) && !has(2) && !has(3),
-        "throttled because it is too hot: improve the air flow, or add a heat sink"
+        !is_set(1) && !is_set(2) && !is_set(3),
+        "the processor is slowed down because it is too hot: improve the air flow, or add a heat sink"
     );
-    Ok(if has(17) || has(18) || has(19) {
-        "good; it was too hot at least once since the start".into()
+    Ok(if is_set(17) || is_set(18) || is_set(19) {
+        "good; the processor was too hot at least once since the start".into()
     } else {
         "voltage and temperature are good".into()
     })

@@ -44,7 +44,7 @@ struct Finding {
     message: String,
 }
 
-/// Time for the connection to the broker.
+/// Maximum time for the connection to the broker.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum age of a message in the daemon's send queue, in seconds.
 const QUEUED_SECONDS_MAX: u64 = 60;
@@ -132,7 +132,7 @@ fn camera(config: &Config, is_running: bool) -> anyhow::Result<String> {
 fn broker(config: &Config) -> anyhow::Result<String> {
     let address = format!("{}:{}", config.mqtt.host, config.mqtt.port);
     let is_connected = runtime()?.block_on(async {
-        let (mut events, _caller, connection) =
+        let (mut events, _client, connection) =
             instored_mqtt::subscribe(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
         let connected = async {
             while !matches!(events.recv().await, Some(BoxEvent::BrokerConnection(true)) | None) {}
@@ -157,7 +157,7 @@ fn broker(config: &Config) -> anyhow::Result<String> {
     }
 }
 
-/// Reports the age of the oldest message that the broker has not acknowledged to the daemon.
+/// Checks the age of the oldest message of the daemon that the broker has not acknowledged.
 fn send_queue(address: &str, statistics: &Statistics) -> anyhow::Result<String> {
     let Statistics { queued, oldest_queued_seconds: seconds, .. } = statistics;
     anyhow::ensure!(
@@ -165,7 +165,9 @@ fn send_queue(address: &str, statistics: &Statistics) -> anyhow::Result<String> 
         "connected to {address}, but messages of the daemon have waited for {seconds} s \
          (number: {queued}): search the daemon's log for \"MQTT broker\" to find the cause"
     );
-    Ok(format!("connected to {address}; the oldest unsent message has waited {seconds} s"))
+    Ok(format!(
+        "connected to {address}; the oldest unacknowledged message has waited for {seconds} s"
+    ))
 }
 
 #[cfg(test)]
@@ -173,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn broker_is_bad_if_message_waits_longer_than_a_minute() {
+    fn broker_check_fails_if_message_waits_over_a_minute() {
         let finding = |oldest_queued_seconds| {
             send_queue(
                 "broker:1883",

@@ -8,24 +8,25 @@ use instored_evaluate::baskets::{Protocol, Purchases, evaluate};
 use super::text;
 use crate::output::{print, print_error, print_json, print_line};
 
-/// Rejected lines that are printed; the others are counted.
+/// Maximum number of rejected lines that are printed. Further lines are only counted.
 const PRINTED_REJECTIONS_MAX: usize = 20;
 
 /// Arguments of the measurement.
 #[derive(clap::Args)]
 pub(in crate::cli) struct Arguments {
     /// Purchases with the columns customer, order, time and product: CSV with a header, or JSON
-    /// lines (.jsonl, .ndjson, .json). A time has an offset, has none, is a date, seconds since
-    /// 1970, or the sequence number of the customer's order
+    /// lines (.jsonl, .ndjson, .json). A time is a date, a date and time with or without UTC offset,
+    /// seconds since 1970, or the sequence number of the customer's order
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Drop products in fewer baskets
+    /// Ignore products that are in fewer than N baskets
     #[arg(long, value_name = "N", default_value_t = Protocol::default().min_product_baskets)]
     min_product_baskets: u32,
-    /// Drop customers with fewer baskets
+    /// Ignore customers with fewer than N baskets
     #[arg(long, value_name = "N", default_value_t = Protocol::default().min_baskets)]
     min_baskets: usize,
-    /// Predict the basket before the last, and never read the last: for choosing a method
+    /// Ignore each customer's last basket and predict the one before it, to choose a method without
+    /// the test data
     #[arg(long)]
     validation: bool,
     /// Print JSON
@@ -43,8 +44,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for (line, reason) in purchases.rejected.iter().take(PRINTED_REJECTIONS_MAX) {
         print_error(format_args!("line {line} is skipped: {reason}"));
     }
-    if let Some(others @ 1..) = purchases.rejected.len().checked_sub(PRINTED_REJECTIONS_MAX) {
-        print_error(format_args!("{others} more lines are skipped"));
+    if let Some(unprinted @ 1..) = purchases.rejected.len().checked_sub(PRINTED_REJECTIONS_MAX) {
+        print_error(format_args!("{unprinted} more lines are skipped"));
     }
     let protocol = Protocol {
         min_product_baskets: *min_product_baskets,
@@ -53,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let results = evaluate(&purchases, &protocol)?;
     if let Some(file) = report {
-        results.report().write(file).context("the report was not written")?;
+        results.report().write(file).context("cannot write the report")?;
     }
     if *json {
         return print_json(&results);

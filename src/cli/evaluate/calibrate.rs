@@ -18,8 +18,8 @@ use crate::output::{print, print_error, print_json};
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     pictures: PictureArguments,
-    /// Pictures of people, with the columns person and image: at least two pictures each of at least
-    /// a hundred people; more people give a better calibration
+    /// Pictures of people, with the columns person and image: at least 100 people with at least two
+    /// pictures each; more people give a better calibration
     #[arg(long, value_name = "CSV")]
     people: PathBuf,
 }
@@ -47,7 +47,9 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
     }
     let section = Section { calibration: &calibrated.calibration };
     print(toml::to_string(&section).context("the calibration has no TOML form")?)?;
-    print_error("\nFitted to one half of the people and checked on the other, in both directions:");
+    print_error(
+        "\nFitted to one half of the people and checked on the other half, in both directions:",
+    );
     print_error(text(&calibration::table(&calibrated)));
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(in crate::cli) struct Arguments {
     /// probe_spoof), person, image and, optionally, trial
     #[arg(long, value_name = "CSV")]
     split: PathBuf,
-    /// Enrol only the first N people; the probes of all others become unknown
+    /// Enrol only the first N people; the probes of all other people become unknown
     #[arg(long, value_name = "N")]
     enrolled: Option<usize>,
     /// Additional FPIR at which the FNIR is given, such as 0.02; may be repeated. The FNIR at 1 %,

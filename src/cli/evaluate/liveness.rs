@@ -18,7 +18,7 @@ pub(in crate::cli) struct Arguments {
     /// Frames, with the columns image, live (1 or 0) and, optionally, person and session
     #[arg(long, value_name = "CSV")]
     list: PathBuf,
-    /// Frames of one person and session that form a track; a track is judged by its mean
+    /// Number of frames of one person and session that form a track; its result is their mean
     #[arg(long, value_name = "N", default_value = "1")]
     frames: NonZeroUsize,
     #[command(flatten)]

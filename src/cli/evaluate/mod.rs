@@ -23,7 +23,7 @@ use crate::config::Config;
 pub(in crate::cli) enum Action {
     /// Measure whether two pictures show the same person: TMR at FMR, and accuracy over folds
     Verification(verification::Arguments),
-    /// Measure whether a person is found among the enrolled, or is unknown: FNIR at FPIR
+    /// Measure whether enrolled people are identified and unknown people are rejected: FNIR at FPIR
     Identification(identification::Arguments),
     /// Measure whether photographs held to the camera are detected: APCER and BPCER
     Liveness(liveness::Arguments),
@@ -87,7 +87,7 @@ impl PictureArguments {
         self.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
     }
 
-    /// Extracts a value from each picture, in their order.
+    /// Extracts one value per picture, in the order of `pictures`.
     fn extract<T: Send>(
         &self,
         pictures: &[PathBuf],
@@ -95,7 +95,8 @@ impl PictureArguments {
         extract: impl Fn(&mut Extractor, &Path) -> Result<T, EvaluateError> + Sync,
     ) -> anyhow::Result<Vec<T>> {
         let progress = Progress::new("processing pictures", pictures.len());
-        let paths: Vec<PathBuf> = pictures.iter().map(|p| self.images.join(p)).collect();
+        let paths: Vec<PathBuf> =
+            pictures.iter().map(|picture| self.images.join(picture)).collect();
         let load = || Ok(Extractor::load(&config.vision)?);
         Ok(map_pictures(&paths, self.threads(), load, extract, &progress)?)
     }
@@ -108,8 +109,8 @@ impl PictureArguments {
 }
 
 impl ReportArguments {
-    /// Writes the report of `create`, if one is requested. `create` receives a function that reads
-    /// thumbnails of pictures in `images`, if those are requested.
+    /// Writes the report of `create` if the arguments request a report. `create` receives a function
+    /// that reads thumbnails of pictures in `images`, if the arguments request thumbnails.
     fn write(
         &self,
         images: &Path,
@@ -117,9 +118,7 @@ impl ReportArguments {
     ) -> anyhow::Result<()> {
         let Some(file) = &self.report else { return Ok(()) };
         let thumbnail = |picture: &Path| thumbnail(&images.join(picture));
-        create(self.thumbnails.then_some(&thumbnail))
-            .write(file)
-            .context("the report was not written")
+        create(self.thumbnails.then_some(&thumbnail)).write(file).context("cannot write the report")
     }
 }
 

@@ -18,7 +18,7 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "CSV")]
     pairs: PathBuf,
     /// Compare all pictures of different people instead of the pairs with same = 0; each person's
-    /// pictures must be in a folder of their own
+    /// pictures must be in a separate folder
     #[arg(long)]
     cross: bool,
     #[command(flatten)]

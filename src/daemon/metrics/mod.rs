@@ -63,12 +63,12 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("instored");
         registry.register(
             "look_seconds",
-            "Processed frames, and the seconds each took",
+            "Processing time of a frame, in seconds",
             vision.frame_seconds.clone(),
         );
         registry.register(
             "frames_searched",
-            "Frames on which the face detector ran; the others showed no motion",
+            "Frames on which the face detector ran; it skips frames without motion",
             vision.searched_frames.clone(),
         );
         registry.register(
@@ -78,17 +78,17 @@ impl Default for Metrics {
         );
         registry.register(
             "frame_to_event_seconds",
-            "Frames that caused an event, and the seconds from the camera to the MQTT queue",
+            "Time from a frame to its event in the MQTT queue, in seconds",
             event_seconds.clone(),
         );
         registry.register("decisions", "Recognition and enrolment results", decisions.clone());
-        registry.register("commands", "Commands from MQTT, done and refused", commands.clone());
+        registry.register("commands", "Commands from MQTT, by outcome", commands.clone());
         Self { registry, vision, event_seconds, decisions, commands }
     }
 }
 
 impl Metrics {
-    /// Counts the result that a recognition event reports, if any.
+    /// Counts the result of a recognition event, if it has one.
     pub fn count_decision(&self, event: &RecognitionEvent) {
         let decision = match event {
             RecognitionEvent::Arrived(_) => "recognised",
@@ -103,18 +103,18 @@ impl Metrics {
         self.decisions.get_or_create(&DecisionLabel { decision }).inc();
     }
 
-    /// Records the time from a frame's delivery to the handled event.
+    /// Records the time since the delivery of a frame whose event has been handled.
     pub fn observe_event_latency(&self, delivered: Instant) {
         self.event_seconds.observe(delivered.elapsed().as_secs_f64());
     }
 
-    /// Counts a command, done or refused.
+    /// Counts a command by its outcome.
     pub fn count_command(&self, is_done: bool) {
         let outcome = if is_done { "done" } else { "refused" };
         self.commands.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
-    /// Registers the values that MQTT, the vision thread and the panel keep themselves.
+    /// Registers the metrics of the MQTT connection, the vision thread and the panel.
     pub fn register_collectors(
         &mut self,
         publisher: Publisher,
@@ -125,7 +125,7 @@ impl Metrics {
     }
 }
 
-/// Collector that reads counters at each request.
+/// Collector that reads the current values at each request.
 struct DaemonCollector {
     publisher: Publisher,
     vision: VisionWorker,
@@ -158,7 +158,7 @@ impl Collector for DaemonCollector {
         let metrics: [(&str, &str, &dyn EncodeMetric); 8] = [
             ("embeddings", "Computed embeddings, by purpose", &embeddings),
             ("bus_dropped", "Messages that expired, exceeded the queue or were rejected", &dropped),
-            ("bus_rejected", "Rejections of messages by the broker", &rejected),
+            ("bus_rejected", "Messages that the broker rejected", &rejected),
             ("bus_connections", "Connections to the broker since the start", &connections),
             ("bus_refused_commands", "Commands that were malformed or too frequent", &refused),
             ("bus_waiting", "Messages in the send queue", &queued),

@@ -15,8 +15,8 @@ use tokio::net::TcpListener;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves the metrics until the program ends. If the address cannot be bound, the failure is logged
-/// and the box runs without metrics.
+/// Serves the metrics until the program ends. If the address cannot be bound, logs an error, and the
+/// box runs without metrics.
 pub(in super::super) async fn serve(listen: SocketAddr, registry: Registry) {
     let listener = match TcpListener::bind(listen).await {
         Ok(listener) => listener,

@@ -22,7 +22,7 @@ impl VisionMetrics {
         result
     }
 
-    /// Records a frame: the number of detector runs since the start, and whether a face is in view.
+    /// Counts a frame. `detection_count` is the number of detector runs since the start.
     pub fn count_frame(&self, detection_count: u64, has_face_in_view: bool) {
         let new_detections = detection_count.saturating_sub(self.searched_frames.get());
         self.searched_frames.inc_by(new_detections);
