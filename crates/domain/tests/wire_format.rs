@@ -129,6 +129,7 @@ fn records(lines: &mut Lines) {
             enrolled: time(0),
             visits: 3,
             last_visit: Some(time(60)),
+            deletion_due: None,
             preferences: preferences(),
         },
     );
