@@ -28,6 +28,11 @@ pub(super) struct PendingRequest {
 /// Maximum length of a request in bytes, enough for about 100,000 orders. The command line splits
 /// larger imports into batches.
 const REQUEST_BYTES_MAX: u64 = 64 << 20;
+/// Maximum time in which a client sends its request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time until the next attempt if a connection cannot be accepted, for example because too many files
+/// are open.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Maximum time for a response. The compaction of a large vault takes the longest time.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -53,7 +58,13 @@ impl AdminSocket {
                     Ok((stream, _)) => {
                         tokio::spawn(serve(stream, requests.clone()));
                     }
-                    Err(error) => tracing::warn!("admin socket: cannot accept: {error}"),
+                    Err(error) => {
+                        tracing::warn!(
+                            "cannot accept a connection to the admin socket, retrying in {} s: {error}",
+                            ACCEPT_RETRY_DELAY.as_secs()
+                        );
+                        tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
+                    }
                 }
             }
         });
@@ -72,9 +83,12 @@ impl Drop for AdminSocket {
 async fn serve(stream: UnixStream, requests: mpsc::Sender<PendingRequest>) {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    let read = AsyncBufReader::new(read.take(REQUEST_BYTES_MAX)).read_line(&mut line).await;
-    let request = read
-        .map_err(|error| error.to_string())
+    let mut read = AsyncBufReader::new(read.take(REQUEST_BYTES_MAX));
+    let request = match tokio::time::timeout(REQUEST_TIMEOUT, read.read_line(&mut line)).await {
+        Ok(read) => read.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no request within {} s", REQUEST_TIMEOUT.as_secs())),
+    };
+    let request = request
         .and_then(|_| serde_json::from_str::<Request>(&line).map_err(|error| error.to_string()));
     let result = match request {
         Ok(request) => forward(request, requests).await,

@@ -73,6 +73,7 @@ use admin_socket::{AdminResult, AdminSocket, PendingRequest};
 use commands::audit_context;
 use controller::Controller;
 use metrics::Metrics;
+use systemd::{SupervisedPart, Watchdog};
 use vision_worker::VisionEvent;
 
 /// Maximum time for the parts to stop.
@@ -124,6 +125,8 @@ struct Inputs {
     background: mpsc::UnboundedReceiver<BackgroundResult>,
     shop: mpsc::UnboundedReceiver<Shop>,
     maintenance: tokio::time::Interval,
+    /// Interval of the reports to the watchdog.
+    heartbeat: tokio::time::Interval,
 }
 
 /// Result of a long-running admin request, with the sender that passes it to the client.
@@ -136,6 +139,7 @@ struct BackgroundResult {
 struct Daemon {
     controller: Controller,
     inputs: Inputs,
+    watchdog: Watchdog,
     metrics: Metrics,
     /// Currency of the configuration at the start.
     currency: Option<Currency>,
@@ -189,6 +193,7 @@ impl Daemon {
                     self.complete_background_request(result);
                 }
                 Some(shop) = self.inputs.shop.recv() => self.controller.reload(shop),
+                _ = self.inputs.heartbeat.tick() => self.watchdog.report(SupervisedPart::MainLoop),
                 _ = self.inputs.maintenance.tick() => {
                     block_in_place(|| self.controller.run_maintenance());
                 }

@@ -25,6 +25,7 @@ use super::panel_threads::{LedHandle, start_button_thread};
 use super::recommendations::Recommendations;
 use super::retention::Retention;
 use super::simulated_button::SimulatedButton;
+use super::systemd::{SupervisedPart, WATCHDOG_INTERVAL, Watchdog};
 use super::vision_worker::{StartedVision, VisionCommand, VisionWorker};
 use super::{Daemon, DaemonError, Inputs, MAINTENANCE_INTERVAL, Parts, systemd};
 use crate::config::Config;
@@ -63,6 +64,8 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
     if let Err(error) = admin_api::delete_abandoned_backups(&config.state_dir) {
         tracing::warn!("cannot delete abandoned backups: {error}");
     }
+    let watchdog = Watchdog::systemd();
+    let vision_watchdog = watchdog.clone();
     let mut metrics = Metrics::default();
     let (models, rules) = (config.vision.clone(), config.recognition.clone());
     let StartedVision { worker: vision, model, events: vision_events, thread: vision_thread } =
@@ -71,7 +74,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
                 move || Recogniser::new(&models, &rules),
                 parts.open_camera,
                 parts.delivery,
-                systemd::watchdog(),
+                move || vision_watchdog.report(SupervisedPart::Vision),
                 metrics.vision.clone(),
             )
         })?;
@@ -145,7 +148,9 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
             background,
             shop: parts.shop_updates,
             maintenance: tokio::time::interval(MAINTENANCE_INTERVAL),
+            heartbeat: tokio::time::interval(WATCHDOG_INTERVAL),
         },
+        watchdog,
         metrics,
         currency: config.shop.currency,
         background: background_sender,
