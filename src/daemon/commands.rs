@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use instored_domain::{
     Allergen, Command, CommandFailure, CommandFailureCode, CommandResponse, ConsentMethod,
-    Customer, CustomerId, CustomerName, CustomerRef, HistoryView, Page, Preferences, Product,
+    Customer, CustomerId, CustomerName, CustomerRef, EnrolmentStep, HistoryView, Page, Preferences,
+    Product,
 };
+use instored_mqtt::ReplyAddress;
 use instored_vault::{Actor, AuditContext, ForgetSummary};
 use jiff::Timestamp;
 
@@ -14,10 +16,14 @@ use super::controller::Controller;
 use super::vision_worker::VisionCommand;
 
 impl Controller {
-    /// Executes an MQTT command.
-    pub fn handle_command(&mut self, command: Command) -> Result<CommandResponse, CommandFailure> {
+    /// Executes an MQTT command. Returns `None` if the response is in the outbox.
+    pub fn handle_command(
+        &mut self,
+        command: Command,
+        reply_to: Option<&ReplyAddress>,
+    ) -> Result<Option<CommandResponse>, CommandFailure> {
         let context = audit_context(Actor::Command);
-        match command {
+        let response = match command {
             Command::Present {} => self.list_present_customers(),
             Command::Enrol { language, is_another_person } => {
                 self.begin_enrolment(ConsentMethod::Command, language, is_another_person)?;
@@ -39,7 +45,9 @@ impl Controller {
                 let until = self.till_assignments.assign(&till, customer, context.at);
                 Ok(CommandResponse::AtTill { customer, till, until })
             }
-            Command::Order { buyer, order } => self.add_till_order(&buyer, order, context),
+            Command::Order { buyer, order } => {
+                return self.add_till_order(&buyer, order, reply_to, context);
+            }
             Command::List { buyer, add, remove } => {
                 let customer = self.resolve_buyer(&buyer, None, context.at)?;
                 let list = self.update_list(customer, &add, &remove, context.at)?;
@@ -48,7 +56,8 @@ impl Controller {
             Command::Catalogue { products, remove } => {
                 self.update_catalogue(&products, &remove, context)
             }
-        }
+        };
+        response.map(Some)
     }
 
     fn list_present_customers(&self) -> Result<CommandResponse, CommandFailure> {
@@ -142,7 +151,10 @@ impl Controller {
         customer: CustomerId,
         actor: Actor,
     ) -> Result<ForgetSummary, CommandFailure> {
-        let deleted = self.vault.forget(customer, audit_context(actor));
+        let announcement =
+            self.stored_step(EnrolmentStep::Withdrawn { customer }).map_err(internal_failure)?;
+        let context = audit_context(actor);
+        let deleted = self.vault.forget_and_announce(customer, context, &announcement);
         let summary = require_customer(customer, deleted)?;
         self.remove_from_memory(customer);
         self.compaction.request(&self.vault);

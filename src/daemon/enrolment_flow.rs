@@ -21,13 +21,6 @@ const ENROLMENT_OFFER_DURATION: SignedDuration = SignedDuration::from_secs(15);
 const CODE_ATTEMPTS_MAX: usize = 4;
 const CAMERA_UNAVAILABLE: &str = "the camera delivers no pictures; run `instored doctor`";
 
-/// Enrolment in the vault, with the codes that the customer receives.
-struct StoredEnrolment {
-    customer: Customer,
-    claim_code: ClaimCode,
-    receipt: ConsentReceipt,
-}
-
 impl Controller {
     /// Handles a press or a hold of the button.
     pub fn handle_button_event(&mut self, event: ButtonEvent) {
@@ -121,7 +114,7 @@ impl Controller {
         resembles: Option<CustomerId>,
     ) {
         let Some(request) = self.enrolment.clone() else { return };
-        match self.store_enrolment(request, &embeddings) {
+        match self.store_enrolment(request, &embeddings, resembles.is_some()) {
             Ok(stored) => self.announce_enrolment(stored, embeddings, track, resembles),
             Err(error) => {
                 tracing::error!("cannot store an enrolment: {error}");
@@ -130,12 +123,14 @@ impl Controller {
         }
     }
 
-    /// Stores consent and templates. Retries with new codes if a code is already in use.
+    /// Stores consent, templates and the message with the codes. Retries with new codes if a code is
+    /// already in use.
     fn store_enrolment(
         &self,
         request: EnrolmentRequest,
         embeddings: &[Embedding],
-    ) -> Result<StoredEnrolment, VaultError> {
+        resembles_another: bool,
+    ) -> Result<Customer, VaultError> {
         let now = Timestamp::now();
         let claim_lifetime = SignedDuration::from_hours(24 * i64::from(self.shop.claim_days));
         let mut consent = Consent {
@@ -150,27 +145,27 @@ impl Controller {
         let mut attempt = 1;
         loop {
             let claim_code = random_code();
+            let announcement = self.stored_step(EnrolmentStep::Done {
+                customer: CustomerRef { id: consent.customer, name: None },
+                claim_code,
+                receipt: consent.receipt,
+                resembles_another,
+            });
+            let announcement = announcement.map_err(|e| VaultError::Encode(e.to_string()))?;
             let stored = self.vault.enrol(&NewEnrolment {
                 consent: &consent,
                 model: &self.state.model,
                 embeddings,
                 claim: claim_code,
                 claim_expires: now.checked_add(claim_lifetime).unwrap_or(Timestamp::MAX),
-                announcement: &[],
+                announcement: &announcement,
             });
             match stored {
                 Err(VaultError::CodeTaken) if attempt < CODE_ATTEMPTS_MAX => {
                     attempt += 1;
                     consent.receipt = ConsentReceipt(random_code());
                 }
-                stored => {
-                    let receipt = consent.receipt;
-                    return stored.map(|customer| StoredEnrolment {
-                        customer,
-                        claim_code,
-                        receipt,
-                    });
-                }
+                stored => return stored,
             }
         }
     }
@@ -178,14 +173,12 @@ impl Controller {
     /// Adds the new customer to the gallery and publishes their codes.
     fn announce_enrolment(
         &mut self,
-        stored: StoredEnrolment,
+        customer: Customer,
         templates: Vec<Embedding>,
         track: TrackId,
         resembles: Option<CustomerId>,
     ) {
-        let StoredEnrolment { customer, claim_code, receipt } = stored;
         self.retention.update(&customer);
-        let customer = CustomerRef { id: customer.id, name: customer.name };
         self.vision.send(VisionCommand::AddCustomer {
             customer: customer.id,
             templates,
@@ -203,12 +196,7 @@ impl Controller {
             );
             tracing::debug!(customer = %customer.id, resembles = %similar, "resembles");
         }
-        self.publish_step(EnrolmentStep::Done {
-            customer,
-            claim_code,
-            receipt,
-            resembles_another: resembles.is_some(),
-        });
+        self.send_outbox();
         self.state.customers += 1;
         self.set_idle();
         self.show_idle_signal();

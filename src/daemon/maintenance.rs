@@ -39,6 +39,7 @@ impl Controller {
         self.compaction.continue_pending(&self.vault);
         if self.retention_schedule.is_due() {
             self.run_retention();
+            self.remove_expired_messages();
         }
     }
 

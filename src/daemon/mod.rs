@@ -120,6 +120,8 @@ struct Inputs {
     vision: mpsc::UnboundedReceiver<VisionEvent>,
     button: mpsc::UnboundedReceiver<ButtonEvent>,
     commands: mpsc::Receiver<ReceivedCommand>,
+    /// Numbers of the messages of the outbox that the broker has acknowledged.
+    delivered: mpsc::UnboundedReceiver<u64>,
     admin: mpsc::Receiver<PendingRequest>,
     /// Results of long-running admin requests.
     background: mpsc::UnboundedReceiver<BackgroundResult>,
@@ -188,6 +190,9 @@ impl Daemon {
                     block_in_place(|| self.controller.handle_button_event(event));
                 }
                 Some(command) = self.inputs.commands.recv() => self.handle_command(command),
+                Some(number) = self.inputs.delivered.recv() => {
+                    block_in_place(|| self.controller.remove_delivered(number));
+                }
                 Some(request) = self.inputs.admin.recv() => self.handle_admin_request(request),
                 Some(result) = self.inputs.background.recv() => {
                     self.complete_background_request(result);
@@ -216,9 +221,11 @@ impl Daemon {
     }
 
     fn handle_command(&mut self, received: ReceivedCommand) {
-        let response = block_in_place(|| self.controller.handle_command(received.command));
+        let ReceivedCommand { command, reply_to } = received;
+        let response =
+            block_in_place(|| self.controller.handle_command(command, reply_to.as_ref()));
         self.metrics.count_command(response.is_ok());
-        if let Some(reply_to) = received.reply_to {
+        if let (Some(response), Some(reply_to)) = (response.transpose(), reply_to) {
             self.controller.publisher.respond(reply_to, &response);
         }
     }

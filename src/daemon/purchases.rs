@@ -4,6 +4,7 @@ use instored_domain::{
     BuyerRef, CommandFailure, CommandFailureCode, CommandResponse, CustomerId, ListItem, Order,
     ShoppingList, ShoppingLists, TillOrder,
 };
+use instored_mqtt::ReplyAddress;
 use instored_vault::{AddOrderOutcome, AuditContext};
 use jiff::Timestamp;
 
@@ -11,17 +12,25 @@ use super::admin_api::{internal_failure, malformed_failure, not_found_failure, o
 use super::controller::Controller;
 
 impl Controller {
-    /// Stores a paid order for its buyer.
+    /// Stores a paid order for its buyer. Returns `None` if the response is in the outbox, from which it
+    /// is sent even if the connection is lost before.
     pub fn add_till_order(
         &mut self,
         buyer: &BuyerRef,
         order: TillOrder,
+        reply_to: Option<&ReplyAddress>,
         context: AuditContext,
-    ) -> Result<CommandResponse, CommandFailure> {
+    ) -> Result<Option<CommandResponse>, CommandFailure> {
         order.check(context.at, self.shop.currency).map_err(malformed_failure)?;
         let customer = self.resolve_buyer(buyer, Some(&order), context.at)?;
         let order: Order = order.with_customer(customer);
-        let outcome = self.vault.add_order(&order, context).map_err(internal_failure)?;
+        let response = |is_new| CommandResponse::Order { id: order.id.clone(), customer, is_new };
+        let confirmation = reply_to.map(|to| instored_mqtt::encode_response(to, response(true)));
+        let confirmation = confirmation.transpose().map_err(internal_failure)?;
+        let outcome = self
+            .vault
+            .add_order_and_confirm(&order, context, confirmation.as_deref().unwrap_or_default())
+            .map_err(internal_failure)?;
         let is_new = match outcome {
             AddOrderOutcome::Added => true,
             AddOrderOutcome::AlreadyKnown => false,
@@ -40,7 +49,11 @@ impl Controller {
         if let BuyerRef::AtTill(till) = buyer {
             self.till_assignments.record_payment(till, &order.id, customer, context.at);
         }
-        Ok(CommandResponse::Order { id: order.id, customer, is_new })
+        if is_new && confirmation.is_some() {
+            self.send_outbox();
+            return Ok(None);
+        }
+        Ok(Some(response(is_new)))
     }
 
     /// Removes bought products from the customer's shopping list.

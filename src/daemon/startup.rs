@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use instored_domain::{CustomerId, Embedding, ModelId, ShoppingLists, TillAssignments};
-use instored_mqtt::Signer;
+use instored_mqtt::{BoxConnection, Signer};
 use instored_recognition::{Mode, Recogniser};
 use instored_vault::{KeyStore, Vault, VaultError};
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -89,7 +89,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         vision.send(VisionCommand::AddCustomer { customer, templates, track: None });
     }
 
-    let (publisher, commands, connection) =
+    let BoxConnection { publisher, commands, delivered, connection } =
         instored_mqtt::connect(&config.mqtt, &config.box_name, signer(&vault)?)?;
     let (stop_mqtt, mqtt_stopped) = oneshot::channel::<()>();
     let mqtt_task = tokio::spawn(connection.run(async {
@@ -132,6 +132,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         compaction: Compaction::default(),
         retention_schedule: RetentionSchedule::default(),
         retention: Retention::new(&customers),
+        outbox_position: 0,
         has_face_in_view: false,
         is_hold_aborted: false,
         is_on_request: config.recognition.mode == Mode::OnRequest,
@@ -144,6 +145,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
             vision: vision_events,
             button,
             commands,
+            delivered,
             admin,
             background,
             shop: parts.shop_updates,
@@ -159,6 +161,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         mqtt_task,
         stop_mqtt,
     };
+    daemon.controller.send_outbox();
     announce_start(&mut daemon.controller);
     resume_interrupted_work(&mut daemon)?;
     Ok(daemon)

@@ -1,8 +1,6 @@
 //! Visits of customers: arrival, greeting, departure, and deletion.
 
-use instored_domain::{
-    Customer, CustomerId, CustomerRef, EnrolmentStep, OrderSummary, VisitEvent, VisitKind,
-};
+use instored_domain::{Customer, CustomerId, CustomerRef, OrderSummary, VisitEvent, VisitKind};
 use instored_panel::LedSignal;
 use jiff::{Timestamp, Zoned};
 
@@ -91,7 +89,7 @@ impl Controller {
         self.recommendations.remove_customer(customer);
         tracing::info!("a customer was deleted");
         tracing::debug!(customer = %customer, "deleted");
-        self.publish_step(EnrolmentStep::Withdrawn { customer });
+        self.send_outbox();
         self.state.customers = self.state.customers.saturating_sub(1);
         self.publish_state();
     }

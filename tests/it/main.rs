@@ -22,6 +22,7 @@ mod errors;
 mod mqtt;
 mod on_request;
 mod orders;
+mod outbox;
 mod overload;
 mod privacy;
 mod recovery;

@@ -147,14 +147,29 @@ impl DisplayState {
     }
 
     fn apply_enrolment(&mut self, mut event: EnrolmentEvent, now: Timestamp) {
-        if let EnrolmentStep::Withdrawn { customer } = event.step {
-            self.remove_customer(customer);
+        match &event.step {
+            EnrolmentStep::Withdrawn { customer } => {
+                self.remove_customer(*customer);
+                if self.is_late(&event, *customer, now) {
+                    return;
+                }
+            }
+            EnrolmentStep::Done { customer, .. } if self.is_late(&event, customer.id, now) => {
+                return;
+            }
+            _ => {}
         }
         if let Some(time) = result_display_time(&event.step) {
             event.expires = event.expires.min(now.saturating_add(time).unwrap_or(event.expires));
         }
         // An event that has already expired still ends the step before it.
         self.enrolment = Some(event).filter(|event| event.expires > now);
+    }
+
+    /// Returns true if the event arrives late, after an outage, and its customer has left: the message
+    /// and the claim code must not be shown to somebody else.
+    fn is_late(&self, event: &EnrolmentEvent, customer: CustomerId, now: Timestamp) -> bool {
+        now.duration_since(event.issued) > CLAIM_CODE_DISPLAY_TIME && !self.shows(customer, now)
     }
 
     fn remove_customer(&mut self, customer: CustomerId) {
@@ -257,6 +272,36 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(json["guests"][0]["list"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn late_claim_code_is_shown_only_to_its_customer() {
+        let done = || {
+            let customer = CustomerRef { id: CustomerId(Uuid::from_u128(1)), name: None };
+            let code = instored_domain::ClaimCode::from_random([1; 8]);
+            let receipt = instored_domain::ConsentReceipt(code);
+            let step = EnrolmentStep::Done {
+                customer,
+                claim_code: code,
+                receipt,
+                resembles_another: false,
+            };
+            enrolment(step, 86_400)
+        };
+        let is_shown =
+            |state: &DisplayState, now| state.snapshot(&SETTINGS, at(now)).enrolment.is_some();
+        let mut state = DisplayState::default();
+        state.apply(done(), at(370));
+        assert!(!is_shown(&state, 370));
+        state.apply(visit(2, VisitKind::Arrived, 900), at(380));
+        state.apply(done(), at(381));
+        assert!(!is_shown(&state, 381));
+        state.apply(visit(1, VisitKind::Arrived, 900), at(390));
+        state.apply(done(), at(391));
+        assert!(is_shown(&state, 391) && !is_shown(&state, 411));
+        let customer = CustomerId(Uuid::from_u128(1));
+        state.apply(enrolment(EnrolmentStep::Withdrawn { customer }, 86_400), at(400));
+        assert_eq!(shown_customers(&state, 401), [2]);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | `reconnection` | delays between sessions, log of an outage |
 //! | `send_queue` | messages that wait for the broker, and their limits |
 //! | `publisher` | the box's side of the connection |
+//! | `outbox` | messages that the box stores until the broker has acknowledged them |
 //! | `subscriber` | the display's side of the connection |
 //! | `rate_limit` | rate limiter for commands |
 //! | `home_assistant` | discovery message for Home Assistant |
@@ -38,6 +39,7 @@ mod commands;
 mod connection;
 mod error;
 mod home_assistant;
+mod outbox;
 mod publisher;
 mod rate_limit;
 mod reconnection;
@@ -57,7 +59,8 @@ pub use asyncapi::asyncapi;
 pub use broker::Broker;
 pub use connection::Connection;
 pub use error::MqttError;
-pub use publisher::{Publisher, ReceivedCommand, ReplyAddress, Statistics, connect};
+pub use outbox::{OUTBOX_LIFETIME, encode_enrolment, encode_response};
+pub use publisher::{BoxConnection, Publisher, ReceivedCommand, ReplyAddress, Statistics, connect};
 pub use settings::Settings;
 pub use signature::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, SignatureError, Signer};
 pub use subscriber::{BoxEvent, CommandClient, CommandError, Trust, subscribe};

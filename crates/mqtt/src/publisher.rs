@@ -46,8 +46,8 @@ pub struct ReceivedCommand {
 /// Response topic and correlation data of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReplyAddress {
-    topic: String,
-    correlation_data: Option<Vec<u8>>,
+    pub(super) topic: String,
+    pub(super) correlation_data: Option<Vec<u8>>,
 }
 
 /// Counters of the connection since the start.
@@ -80,8 +80,21 @@ struct Shared {
 struct BoxSession {
     shared: Arc<Shared>,
     commands: mpsc::Sender<ReceivedCommand>,
+    delivered: mpsc::UnboundedSender<u64>,
     limiter: RateLimiter,
     final_message: Option<OutgoingMessage>,
+}
+
+/// Prepared connection of a box.
+pub struct BoxConnection {
+    /// Publisher of events and responses.
+    pub publisher: Publisher,
+    /// Valid commands of clients.
+    pub commands: mpsc::Receiver<ReceivedCommand>,
+    /// Numbers of the messages of the outbox that the broker has acknowledged.
+    pub delivered: mpsc::UnboundedReceiver<u64>,
+    /// Connects when [`Connection::run`] is called.
+    pub connection: Connection,
 }
 
 /// Prepares the connection of a box. It connects when [`Connection::run`] is called.
@@ -92,7 +105,7 @@ pub fn connect(
     settings: &Settings,
     box_id: &BoxId,
     signer: Signer,
-) -> Result<(Publisher, mpsc::Receiver<ReceivedCommand>, Connection), MqttError> {
+) -> Result<BoxConnection, MqttError> {
     if !COMMANDS_PER_SECOND.contains(&settings.commands_per_second) {
         return Err(MqttError::InvalidSetting("commands_per_second must be 1 to 1000"));
     }
@@ -129,13 +142,17 @@ pub fn connect(
         wake,
     });
     let (commands, received) = mpsc::channel(COMMAND_QUEUE_LENGTH);
+    let (delivered_sender, delivered) = mpsc::unbounded_channel();
     let session = BoxSession {
         shared: Arc::clone(&shared),
         commands,
+        delivered: delivered_sender,
         limiter: RateLimiter::new(settings.commands_per_second, Instant::now()),
         final_message: Some(offline),
     };
-    Ok((Publisher(shared), received, Connection::new(config, session)))
+    let publisher = Publisher(shared);
+    let connection = Connection::new(config, session);
+    Ok(BoxConnection { publisher, commands: received, delivered, connection })
 }
 
 fn availability(box_id: &BoxId, payload: &str) -> OutgoingMessage {
@@ -189,7 +206,16 @@ impl Publisher {
             expires: now.checked_add(ANSWER_LIFETIME).ok(),
             ..OutgoingMessage::default()
         };
-        self.0.queue().push_reply(message, now);
+        self.push_reply(message);
+    }
+
+    pub(super) fn push_reply(&self, message: OutgoingMessage) {
+        self.0.queue().push_reply(message, Timestamp::now());
+        self.0.wake.notify_one();
+    }
+
+    pub(super) fn push_event(&self, message: OutgoingMessage) {
+        self.0.queue().push_event(message, Timestamp::now());
         self.0.wake.notify_one();
     }
 
@@ -219,9 +245,7 @@ impl Publisher {
 
     fn publish_event(&self, leaf: &str, event: &impl Serialize, expires: Timestamp) {
         if let Some(message) = self.0.event_message(leaf, event) {
-            let message = OutgoingMessage { expires: Some(expires), ..message };
-            self.0.queue().push_event(message, Timestamp::now());
-            self.0.wake.notify_one();
+            self.push_event(OutgoingMessage { expires: Some(expires), ..message });
         }
     }
 }
@@ -327,7 +351,11 @@ impl SessionHandler for BoxSession {
     }
 
     fn on_acknowledged(&mut self) {
-        self.shared.queue().acknowledge();
+        let number = self.shared.queue().acknowledge();
+        if let Some(number) = number {
+            // Fails if the daemon has stopped; the message is then sent again after its start.
+            let _ = self.delivered.send(number);
+        }
     }
 
     fn on_rejected(&mut self, is_retried: bool) {

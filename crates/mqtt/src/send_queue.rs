@@ -4,7 +4,8 @@
 //! dropped:
 //! - Only the newest state is kept.
 //! - An expired event or answer is dropped.
-//! - Above [`EVENTS_MAX`] events or [`REPLIES_MAX`] answers, the oldest is dropped.
+//! - Above [`EVENTS_MAX`] events or [`REPLIES_MAX`] answers, the oldest is dropped, unless it is in the
+//!   box's outbox.
 //!
 //! A message whose acknowledgement was lost with the connection is sent again. An event may therefore
 //! arrive twice; its id identifies the copy.
@@ -34,6 +35,8 @@ pub(super) struct OutgoingMessage {
     pub user_properties: Vec<(String, String)>,
     pub response_topic: Option<String>,
     pub correlation_data: Option<Vec<u8>>,
+    /// Number of the message in the box's outbox. Such a message is never dropped for newer ones.
+    pub outbox_number: Option<u64>,
     /// Time of the queue's first contact with the message; the queue sets it.
     pub queued_at: Option<Instant>,
 }
@@ -126,8 +129,9 @@ impl SendQueue {
     }
 
     /// Removes the message in flight after its acknowledgement.
-    pub fn acknowledge(&mut self) {
-        self.in_flight = None;
+    /// Returns its number in the outbox.
+    pub fn acknowledge(&mut self) -> Option<u64> {
+        self.in_flight.take()?.1.outbox_number
     }
 
     /// Counts a rejection of the message in flight. The message is dropped, or becomes the first of
@@ -206,9 +210,14 @@ fn push_bounded(
     limit: usize,
 ) -> u64 {
     queue.push_back(message.queued());
-    let excess = queue.len().saturating_sub(limit);
-    queue.drain(..excess);
-    excess as u64
+    let mut excess = queue.len().saturating_sub(limit);
+    let before = queue.len();
+    queue.retain(|message| {
+        let is_dropped = excess > 0 && message.outbox_number.is_none();
+        excess -= usize::from(is_dropped);
+        !is_dropped
+    });
+    (before - queue.len()) as u64
 }
 
 #[cfg(test)]
@@ -271,6 +280,21 @@ mod tests {
         let first_two = (sent[0].as_str(), sent[1].as_str());
         assert_eq!((sent.len(), first_two), (EVENTS_MAX + 1, ("reply", "3")));
         assert_eq!(queue.take_dropped(), 3);
+    }
+
+    #[test]
+    fn message_of_outbox_is_kept_in_order_until_acknowledged() {
+        let mut queue = SendQueue::default();
+        queue.push_event(message("captured", 100), at(0));
+        queue.push_event(OutgoingMessage { outbox_number: Some(7), ..message("done", 900) }, at(0));
+        for n in 0..EVENTS_MAX {
+            queue.push_event(message(&n.to_string(), 100), at(0));
+        }
+        assert_eq!(queue.next(at(200)).unwrap().topic, "done");
+        queue.disconnect();
+        assert_eq!(queue.next(at(200)).unwrap().topic, "done");
+        assert_eq!(queue.acknowledge(), Some(7));
+        assert_eq!(queue.acknowledge(), None);
     }
 
     #[test]

@@ -63,14 +63,15 @@ impl SignedRecord for OutgoingMessage {
 }
 
 impl Vault {
-    /// Returns the messages that were not removed yet, oldest first.
+    /// Returns the messages with a higher number than `after` that were not removed yet, oldest first.
     ///
     /// # Errors
     /// If the vault cannot be read. A message that does not verify is rejected alone.
-    pub fn outbox(&self) -> Result<Verified<OutboxEntry>, VaultError> {
+    pub fn outbox(&self, after: u64) -> Result<Verified<OutboxEntry>, VaultError> {
         self.read(|reader| {
             let mut rows = Vec::new();
-            reader.rows.rows(OUTBOX, &[], None, &mut |key, row| {
+            let first = (after + 1).to_be_bytes();
+            reader.rows.rows(OUTBOX, &first, None, &mut |key, row| {
                 rows.push((key.to_vec(), row.to_vec()));
                 Ok(())
             })?;

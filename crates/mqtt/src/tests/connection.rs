@@ -98,7 +98,7 @@ async fn two_boxes_of_one_name_are_reported_and_slowed_down() {
 async fn first_warning(settings: &Settings) -> String {
     let log = Log::default();
     let _guard = log.capture();
-    let (_publisher, _commands, connection) = connect(settings, &box_id(), signer(1).0).unwrap();
+    let BoxConnection { connection, .. } = connect(settings, &box_id(), signer(1).0).unwrap();
     let is_logged = async {
         while !log.text().contains("Trying again") {
             tokio::task::yield_now().await;

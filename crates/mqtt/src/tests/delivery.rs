@@ -77,6 +77,7 @@ fn drop_first(packet_type: u8) -> PacketFilter {
 /// Box behind a proxy, with short time-outs, on a broker with a display.
 struct ProxiedBox {
     publisher: Publisher,
+    delivered: mpsc::UnboundedReceiver<u64>,
     display: TestDisplay,
     broker: Broker,
     task: JoinHandle<()>,
@@ -88,7 +89,7 @@ impl ProxiedBox {
         let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
         display.until(&BoxEvent::BrokerConnection(true)).await;
         let port = filtering_proxy(broker.port(), filter).await;
-        let (publisher, commands, mut connection) =
+        let BoxConnection { publisher, commands, delivered, mut connection } =
             connect(&settings(port), &box_id(), signer(1).0).unwrap();
         let delays = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(2))
@@ -102,7 +103,7 @@ impl ProxiedBox {
             let _commands = commands;
             connection.run(std::future::pending()).await;
         });
-        Self { publisher, display, broker, task }
+        Self { publisher, delivered, display, broker, task }
     }
 
     async fn wait_for(&self, condition: impl Fn(&Statistics) -> bool) -> Statistics {
@@ -170,6 +171,38 @@ async fn events_survive_loss_of_a_third_of_acknowledgements() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stored_messages_are_delivered_in_order_and_reported_once_acknowledged() {
+    let mut proxied = ProxiedBox::start(Duration::from_millis(100), drop_first(PUBACK)).await;
+    let events = (1..=20).map(|number| EnrolmentEvent {
+        id: EventId(Uuid::from_u128(number)),
+        step: EnrolmentStep::LookHere,
+        issued: Timestamp::now(),
+        expires: Timestamp::now() + OUTBOX_LIFETIME,
+    });
+    let events: Vec<_> = events.collect();
+    for (number, event) in (1..).zip(&events) {
+        let stored = encode_enrolment(&box_id(), event).unwrap();
+        proxied.publisher.publish_stored(number, Timestamp::now(), &stored);
+    }
+    for event in &events {
+        let BoxEvent::Enrolment(_, received) = proxied.display.next_visit_or_enrolment().await
+        else {
+            panic!()
+        };
+        assert_eq!(received.id, event.id);
+    }
+    for number in 1..=20 {
+        assert_eq!(timeout(TIMEOUT, proxied.delivered.recv()).await.unwrap(), Some(number));
+    }
+    // After a day nobody waits for the message.
+    let yesterday = Timestamp::now() - OUTBOX_LIFETIME;
+    let stored = encode_enrolment(&box_id(), &events[0]).unwrap();
+    proxied.publisher.publish_stored(21, yesterday, &stored);
+    proxied.publisher.publish_stored(22, Timestamp::now(), b"malformed");
+    assert_eq!(proxied.wait_for(|s| s.queued == 0).await.dropped, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rejected_event_is_retried_only_if_retry_can_help() {
     // Reason, rejections of the same event, copies at the broker, dropped messages.
     for (reason, rejections, copies, dropped) in
@@ -224,8 +257,7 @@ async fn announcement_rejected_for_good_does_not_block_events() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oldest_message_age_grows_until_acknowledgement() {
-    let (publisher, _commands, _connection) =
-        connect(&settings(1), &box_id(), signer(1).0).unwrap();
+    let publisher = connect(&settings(1), &box_id(), signer(1).0).unwrap().publisher;
     assert_eq!(publisher.statistics().oldest_queued_seconds, 0);
     publisher.publish_visit(&visit(1, 600));
     tokio::time::sleep(Duration::from_millis(1100)).await;

@@ -107,7 +107,8 @@ impl TestBox {
     }
 
     fn start_with_signer(settings: &Settings, signer: Signer) -> Self {
-        let (publisher, commands, connection) = connect(settings, &box_id(), signer).unwrap();
+        let BoxConnection { publisher, commands, connection, .. } =
+            connect(settings, &box_id(), signer).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(connection.run(async {
             let _ = stopped.await;

@@ -17,7 +17,7 @@ fn enrol_and_announce(vault: &Vault, n: u32, announcement: &[u8]) -> CustomerId 
 
 /// Returns the stored messages as text, oldest first.
 fn messages(vault: &Vault) -> Vec<String> {
-    let outbox = vault.outbox().unwrap();
+    let outbox = vault.outbox(0).unwrap();
     assert!(outbox.rejected.is_empty());
     outbox.records.into_iter().map(|entry| String::from_utf8(entry.message).unwrap()).collect()
 }
@@ -36,13 +36,13 @@ fn message_stays_in_order_until_it_is_removed() {
     drop(vault);
     let vault = fixture.open();
     assert_eq!(messages(&vault), ["done 1", "stored A"]);
-    let numbers: Vec<_> = vault.outbox().unwrap().records.iter().map(|e| e.number).collect();
+    let numbers: Vec<_> = vault.outbox(0).unwrap().records.iter().map(|e| e.number).collect();
     vault.remove_from_outbox(&numbers[..1], context(4)).unwrap();
     assert_eq!(messages(&vault), ["stored A"]);
     vault.remove_from_outbox(&numbers, context(4)).unwrap();
     assert_eq!(messages(&vault), Vec::<String>::new());
     vault.add_order_and_confirm(&order(1, "B", 9), context(5), b"stored B").unwrap();
-    assert!(vault.outbox().unwrap().records[0].number > numbers[1], "a number was used again");
+    assert!(vault.outbox(0).unwrap().records[0].number > numbers[1], "a number was used again");
     assert_eq!(vault.export(id).unwrap().unwrap().orders.len(), 2);
     assert_valid(&vault);
 }
