@@ -288,10 +288,20 @@ fn doctor_reports_faults_and_passed_checks() {
     let findings: Vec<serde_json::Value> = serde_json::from_str(&finished.stdout).unwrap();
     let subjects: Vec<_> = findings.iter().filter_map(|f| f["what"].as_str()).collect();
     // The last four checks concern the machine that runs the test.
-    let parts =
-        ["models", "vault", "camera", "panel", "broker", "disk", "memory", "clock", "power"];
+    let parts = [
+        "models",
+        "vault",
+        "retention",
+        "camera",
+        "panel",
+        "broker",
+        "disk",
+        "memory",
+        "clock",
+        "power",
+    ];
     assert_eq!(subjects, parts);
-    assert!(findings[..5].iter().all(|f| f["good"] == true), "{}", finished.stdout);
+    assert!(findings[..6].iter().all(|f| f["good"] == true), "{}", finished.stdout);
     let all_good = findings.iter().all(|f| f["good"] == true);
     assert_eq!(finished.code, Some(i32::from(!all_good)), "{}{}", finished.stdout, finished.stderr);
 }
