@@ -7,7 +7,7 @@ import json
 import subprocess
 import time
 
-from devices import Box, Camera, Subscriber, GpioSim, Panel, run_part, log, state, unload, wait_until
+from devices import Box, Camera, Subscriber, GpioSim, Panel, run_part, log, state, wait_until
 
 # Numbers below this one belong to other chips.
 FIRST_NUMBER = 11
@@ -96,7 +96,6 @@ def main() -> None:
     a_line_in_use(box)
     lines_by_name(box, subscriber)
     camera.stop()
-    unload("gpio-sim")
 
 
 if __name__ == "__main__":
