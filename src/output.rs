@@ -56,3 +56,37 @@ pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 pub fn print_error(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
+
+/// Returns the message of an error with those of its causes. A cause is left out if the message before
+/// it contains it already, as messages with the error of the operating system do.
+pub fn error_text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open /dev/video0: {source}; check the cable")]
+    struct DeviceError {
+        source: io::Error,
+    }
+
+    #[test]
+    fn cause_is_printed_once() {
+        let source = io::Error::from(ErrorKind::AddrInUse);
+        let error = anyhow::Error::from(DeviceError { source }).context("the camera failed");
+        let printed = error_text(&error);
+        assert_eq!(printed.matches("address in use").count(), 1, "{printed}");
+        assert!(printed.starts_with("the camera failed: cannot open /dev/video0: "), "{printed}");
+    }
+}

@@ -36,7 +36,7 @@ use clap::{Parser, Subcommand};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::config::Config;
-use crate::output::print_error;
+use crate::output::{error_text, print_error};
 
 /// Recognises shop customers who opted in, and greets them with their past orders.
 ///
@@ -110,7 +110,7 @@ pub fn main() -> ExitCode {
     // still prevents a dump.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     dispatch(config, command).unwrap_or_else(|error| {
-        print_error(format_args!("instored: {error:#}"));
+        print_error(format_args!("instored: {}", error_text(&error)));
         exit::from_error(&error)
     })
 }

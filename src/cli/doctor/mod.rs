@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
 use crate::daemon::retention::status_text;
 use crate::daemon::send_admin_request;
-use crate::output::{print_json, print_line};
+use crate::output::{error_text, print_json, print_line};
 
 /// Arguments of the checks.
 #[derive(clap::Args)]
@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
 fn finding(check: &'static str, result: anyhow::Result<String>) -> Finding {
     match result {
         Ok(message) => Finding { check, is_good: true, message },
-        Err(error) => Finding { check, is_good: false, message: format!("{error:#}") },
+        Err(error) => Finding { check, is_good: false, message: error_text(&error) },
     }
 }
 
