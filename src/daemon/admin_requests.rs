@@ -1,6 +1,6 @@
 //! Admin requests that the controller executes, because they need its data in memory.
 
-use instored_domain::{CommandFailure, Order};
+use instored_domain::{CommandFailure, Order, Product};
 use instored_vault::{Actor, AddOrderOutcome, ForgetSummary};
 use jiff::Timestamp;
 
@@ -35,13 +35,19 @@ impl Controller {
                     .map_err(internal_failure)?;
                 Ok(response)
             }
-            Request::PutProducts { .. } | Request::RemoveProducts { .. } => {
-                let response = self.execute(request)?;
-                self.recommendations.reload_catalogue(&self.vault).map_err(internal_failure)?;
-                Ok(response)
-            }
+            Request::PutProducts { products } => self.change_catalogue(&products, &[]),
+            Request::RemoveProducts { skus } => self.change_catalogue(&[], &skus),
             request => self.execute(request),
         }
+    }
+
+    fn change_catalogue(
+        &mut self,
+        products: &[Product],
+        removed_skus: &[String],
+    ) -> Result<Response, CommandFailure> {
+        let context = audit_context(Actor::Operator);
+        self.update_catalogue(products, removed_skus, context).map(Response::Catalogue)
     }
 
     fn retention_response(&self) -> Response {

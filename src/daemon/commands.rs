@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use instored_domain::{
-    Allergen, Command, CommandFailure, CommandFailureCode, CommandResponse, ConsentMethod,
-    Customer, CustomerId, CustomerName, CustomerRef, EnrolmentStep, HistoryView, Page, Preferences,
-    Product,
+    Allergen, CatalogueChange, Command, CommandFailure, CommandFailureCode, CommandResponse,
+    ConsentMethod, Customer, CustomerId, CustomerName, CustomerRef, EnrolmentStep, HistoryView,
+    Page, Preferences, Product,
 };
 use instored_mqtt::ReplyAddress;
 use instored_vault::{Actor, AuditContext, ForgetSummary};
@@ -54,7 +54,7 @@ impl Controller {
                 Ok(CommandResponse::List(list))
             }
             Command::Catalogue { products, remove } => {
-                self.update_catalogue(&products, &remove, context)
+                self.update_catalogue(&products, &remove, context).map(CommandResponse::Catalogue)
             }
         };
         response.map(Some)
@@ -134,15 +134,16 @@ impl Controller {
         Ok(CommandResponse::History(history))
     }
 
-    fn update_catalogue(
+    /// Changes the catalogue in the vault and in memory.
+    pub fn update_catalogue(
         &mut self,
         products: &[Product],
         removed_skus: &[String],
         context: AuditContext,
-    ) -> Result<CommandResponse, CommandFailure> {
+    ) -> Result<CatalogueChange, CommandFailure> {
         let change = change_catalogue(&self.vault, products, removed_skus, context)?;
-        self.recommendations.reload_catalogue(&self.vault).map_err(internal_failure)?;
-        Ok(CommandResponse::Catalogue(change))
+        self.recommendations.change_catalogue(products, removed_skus);
+        Ok(change)
     }
 
     /// Deletes a customer from the vault, and then from memory.

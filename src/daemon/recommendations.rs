@@ -3,7 +3,7 @@
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use instored_domain::{Customer, CustomerId, Order, Recommendation};
+use instored_domain::{Customer, CustomerId, Order, Product, Recommendation};
 use instored_recommend::{Catalogue, Ranker, Recommender};
 use instored_vault::{Vault, VaultError};
 use jiff::Zoned;
@@ -42,15 +42,17 @@ impl Recommendations {
         for rejected in rejected {
             tracing::error!("{rejected}");
         }
-        let mut recommendations = Self {
+        let products = vault.products()?;
+        for rejected in products.rejected {
+            tracing::error!("{rejected}");
+        }
+        Ok(Self {
             recommender,
-            catalogue: Catalogue::default(),
+            catalogue: products.records.into_iter().collect(),
             training: None,
             last_training: None,
             is_stale: false,
-        };
-        recommendations.reload_catalogue(vault)?;
-        Ok(recommendations)
+        })
     }
 
     /// Returns at most `limit` products for a customer, best first.
@@ -86,20 +88,10 @@ impl Recommendations {
         Ok(())
     }
 
-    /// Reloads the catalogue after a change.
-    ///
-    /// # Errors
-    /// Returns an error if the vault cannot be read. The catalogue then stays unchanged.
-    pub fn reload_catalogue(&mut self, vault: &Vault) -> Result<(), VaultError> {
-        let products = vault.products()?;
-        for rejected in products.rejected {
-            tracing::error!("{rejected}");
-        }
-        self.catalogue = Catalogue::default();
-        for product in products.records {
-            self.catalogue.insert(product);
-        }
-        Ok(())
+    /// Applies a change of the catalogue that the vault has stored.
+    pub fn change_catalogue(&mut self, products: &[Product], removed_skus: &[String]) {
+        products.iter().cloned().for_each(|product| self.catalogue.insert(product));
+        removed_skus.iter().for_each(|sku| self.catalogue.remove(sku));
     }
 
     /// Installs a trained model and starts the next training if it is due.

@@ -15,6 +15,11 @@ impl Catalogue {
         self.0.insert(product.sku.clone(), product);
     }
 
+    /// Removes the product with this SKU.
+    pub fn remove(&mut self, sku: &str) {
+        self.0.remove(sku);
+    }
+
     /// Returns a product's name.
     pub(super) fn product_name(&self, sku: &str) -> Option<&str> {
         self.0.get(sku).map(|product| product.name.as_str())
