@@ -396,7 +396,7 @@ fn orders_are_corrected_voided_and_listed() {
     }
     let failed = add(&order("V-5", 9, 0.5, 165, Some("V-1")));
     assert_eq!(failed.code, Some(1), "{}", failed.stdout);
-    assert_contains(&failed.stderr, &["V-5", "V-1", "no order of this customer"]);
+    assert_contains(&failed.stderr, &["V-5", "V-1", "the customer has no such order"]);
     assert_eq!(order_ids(&test_box, &customer), ["V-4", "V-3", "V-2"]);
 
     assert_eq!(test_box.run(["orders", "void", &customer, "V-4"]).code, Some(0));

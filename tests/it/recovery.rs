@@ -129,12 +129,11 @@ fn files_written_by_root_belong_to_the_owner_of_the_folder() {
         command.arg(&backup).arg("--passphrase-file").arg(&passphrase);
         start(&mut command).wait()
     };
-    assert_succeeded(&with_passphrase("backup"));
-    for arguments in
-        [&["keys", "rotate"][..], &["vault", "compact"], &["customers", "forget", &customer]]
-    {
+    for arguments in [["keys", "rotate"], ["vault", "compact"]] {
         assert_succeeded(&test_box.run(arguments));
     }
+    assert_succeeded(&with_passphrase("backup"));
+    assert_succeeded(&test_box.run(["customers", "forget", &customer]));
     assert_succeeded(&with_passphrase("restore"));
     for file in files(&state) {
         let owner = fs::metadata(&file).unwrap().uid();
