@@ -4,6 +4,7 @@ mod edges;
 mod links;
 mod markdown;
 mod messages;
+mod promises;
 mod prose;
 mod purposes;
 mod sources;

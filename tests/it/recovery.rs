@@ -109,7 +109,7 @@ fn backups_at_the_same_time_are_both_complete() {
     }
 }
 
-/// Skipped without root, which alone can give files to another user.
+// Skipped without root, because only root can give files to another user.
 #[test]
 fn files_written_by_root_belong_to_the_owner_of_the_folder() {
     let broker = Mosquitto::start();

@@ -113,7 +113,7 @@ impl Vault {
         self.overwrite_old_key_encryption_keys_under(&vault_key)
     }
 
-    /// Like [`Vault::overwrite_old_key_encryption_keys`], for a caller that holds the lock.
+    /// Does the same as [`Vault::overwrite_old_key_encryption_keys`], for a caller that holds the lock.
     pub(crate) fn overwrite_old_key_encryption_keys_under(
         &self,
         vault_key: &SymmetricKey,
