@@ -1,7 +1,10 @@
 //! Visits of customers: arrival, greeting, departure, and deletion.
 
-use instored_domain::{Customer, CustomerId, CustomerRef, OrderSummary, VisitEvent, VisitKind};
+use instored_domain::{
+    Customer, CustomerId, CustomerRef, Order, OrderSummary, VisitEvent, VisitKind,
+};
 use instored_panel::LedSignal;
+use instored_vault::Verified;
 use jiff::{Timestamp, Zoned};
 
 use super::controller::{Controller, GreetedCustomer, new_event_id};
@@ -15,8 +18,10 @@ impl Controller {
             self.set_idle();
         }
         let now = Timestamp::now();
-        let customer = match self.vault.record_visit(id, now) {
-            Ok(Some(customer)) => customer,
+        let orders_shown = self.shop.orders_shown;
+        let limit = |customer: &Customer| order_limit(customer, orders_shown);
+        let (customer, orders) = match self.vault.record_visit_and_read_orders(id, now, limit) {
+            Ok(Some(visit)) => visit,
             // The customer was deleted after the recognition.
             Ok(None) => return,
             Err(error) => return tracing::error!("cannot store a visit: {error}"),
@@ -24,7 +29,7 @@ impl Controller {
         self.retention.update(&customer);
         tracing::info!("a customer arrived");
         tracing::debug!(customer = %id, "arrived");
-        self.greet(customer, VisitKind::Arrived, now);
+        self.greet(customer, orders, VisitKind::Arrived, now);
         self.state.visits_today = self.daily_visits.record(id, &Zoned::now());
         self.publish_state();
     }
@@ -34,22 +39,26 @@ impl Controller {
         if !self.greeted.contains_key(&id) {
             return;
         }
-        match self.vault.customer(id) {
-            Ok(Some(customer)) => self.greet(customer, VisitKind::Changed, Timestamp::now()),
-            Ok(None) => {}
-            Err(error) => tracing::error!("cannot read a customer: {error}"),
+        let customer = match self.vault.customer(id) {
+            Ok(Some(customer)) => customer,
+            Ok(None) => return,
+            Err(error) => return tracing::error!("cannot read a customer: {error}"),
+        };
+        match self.vault.orders(id, order_limit(&customer, self.shop.orders_shown)) {
+            Ok(orders) => self.greet(customer, orders, VisitKind::Changed, Timestamp::now()),
+            Err(error) => tracing::error!("cannot read a customer's orders: {error}"),
         }
     }
 
     /// Publishes a greeting with the customer's orders and recommendations.
-    fn greet(&mut self, customer: Customer, event: VisitKind, issued: Timestamp) {
+    fn greet(
+        &mut self,
+        customer: Customer,
+        orders: Verified<Order>,
+        event: VisitKind,
+        issued: Timestamp,
+    ) {
         let id = customer.id;
-        let order_limit =
-            if customer.preferences.can_show_history { self.shop.orders_shown } else { 0 };
-        let orders = match self.vault.orders(id, order_limit) {
-            Ok(orders) => orders,
-            Err(error) => return tracing::error!("cannot read a customer's orders: {error}"),
-        };
         for rejected in &orders.rejected {
             tracing::error!("{rejected}");
         }
@@ -112,4 +121,9 @@ impl Controller {
             expires: self.event_expiry(issued),
         }
     }
+}
+
+/// Returns the number of orders that a greeting shows to a customer.
+fn order_limit(customer: &Customer, orders_shown: usize) -> usize {
+    if customer.preferences.can_show_history { orders_shown } else { 0 }
 }

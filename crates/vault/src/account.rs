@@ -11,7 +11,7 @@ use crate::error::{TransactionError, VaultError};
 use crate::manifest::{Manifest, MultisetHash, index_element, tombstone_element};
 use crate::record::{SignedMessage, SignedRecord};
 use crate::record_error::RecordError;
-use crate::record_index::RecordIndex;
+use crate::record_index::{RecordIndex, Tag, row_tag};
 use crate::record_key::{
     ID_LENGTH, RecordKind, RecordName, customer_key, leading_customer, numbered_name, record_key,
 };
@@ -27,12 +27,14 @@ pub(crate) struct Account {
     /// Key that encrypts the customer's records. It is derived from `key`.
     record_encryption_key: SymmetricKey,
     pub(crate) index: RecordIndex,
+    /// Tag of the row from which the index was read; zeros if it was not stored yet.
+    pub(crate) index_tag: Tag,
 }
 
 impl Account {
     pub(crate) fn new(id: CustomerId, key: SymmetricKey, index: RecordIndex) -> Self {
         let record_encryption_key = key.derive("instored records");
-        Self { id, key, record_encryption_key, index }
+        Self { id, key, record_encryption_key, index, index_tag: Tag::default() }
     }
 
     /// Returns the customer's pseudonym in the audit log.
@@ -145,8 +147,8 @@ impl<R: Rows> Reader<'_, R> {
             let key = open_key(&self.key_encryption_key, id, row)?;
             let mut account = Account::new(id, key, RecordIndex::default());
             let index = index.ok_or(RecordError::Missing)?;
-            let index = account.open(&index_key, &index)?;
-            account.index = RecordIndex::from_bytes(&index)?;
+            account.index_tag = row_tag(&index);
+            account.index = RecordIndex::from_bytes(&account.open(&index_key, &index)?)?;
             Ok(account)
         };
         Ok(open().map_err(|error| Rejected::account(id, &error)))
@@ -184,7 +186,7 @@ impl<R: Rows> Reader<'_, R> {
 
     /// Returns the element of a customer's record index in the manifest's hash.
     pub(crate) fn index_element(&self, account: &Account) -> [u8; 32] {
-        index_element(&self.derived_keys.multiset_hash, account.id, &account.index.to_bytes())
+        index_element(&self.derived_keys.multiset_hash, account.id, &account.index_tag)
     }
 
     pub(crate) fn add_tombstones(&self, hash: &mut MultisetHash) -> Result<(), TransactionError> {

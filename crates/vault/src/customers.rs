@@ -2,7 +2,7 @@
 
 use instored_domain::{
     ClaimCode, Consent, ConsentMethod, Customer, CustomerId, CustomerName, Embedding, ModelId,
-    Preferences, Template,
+    Order, Preferences, Template,
 };
 use jiff::Timestamp;
 
@@ -152,6 +152,22 @@ impl Vault {
         id: CustomerId,
         at: Timestamp,
     ) -> Result<Option<Customer>, VaultError> {
+        let visit = self.record_visit_and_read_orders(id, at, |_| 0)?;
+        Ok(visit.map(|(customer, _)| customer))
+    }
+
+    /// Counts a visit like [`Vault::record_visit`], and returns the customer with their newest orders,
+    /// at most as many as `order_limit` returns. Opens the customer's records once.
+    ///
+    /// # Errors
+    /// [`VaultError::Rejected`] if the customer's record does not verify. A damaged order is rejected
+    /// alone.
+    pub fn record_visit_and_read_orders(
+        &self,
+        id: CustomerId,
+        at: Timestamp,
+        order_limit: impl FnOnce(&Customer) -> usize,
+    ) -> Result<Option<(Customer, Verified<Order>)>, VaultError> {
         self.write(AuditContext { at, actor: Actor::Camera }, |transaction| {
             let customer = transaction.alter(id, |customer| {
                 customer.visits = customer.visits.saturating_add(1);
@@ -159,8 +175,11 @@ impl Vault {
                 customer.last_visit = customer.last_visit.max(Some(at));
                 customer.deletion_due = None;
             })?;
+            let Some(customer) = customer else { return Ok(None) };
             codes::remove_expired(transaction, id, at)?;
-            Ok(customer)
+            let limit = order_limit(&customer);
+            let orders = transaction.newest_orders(id, limit)?;
+            Ok(Some((customer, orders)))
         })
     }
 

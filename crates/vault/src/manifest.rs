@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{TransactionError, VaultError};
 use crate::record::{Signers, cbor};
 use crate::record_error::RecordError;
+use crate::record_index::Tag;
 use crate::record_key::customer_key;
 use crate::schema::{MANIFEST_KEY, META, Rows};
 use crate::symmetric_key::SymmetricKey;
@@ -113,8 +114,18 @@ fn manifest_error(error: &RecordError) -> VaultError {
     VaultError::Manifest { detail: error.to_string() }
 }
 
-/// Returns the element for a customer's record index in the hash.
-pub(crate) fn index_element(key: &SymmetricKey, id: CustomerId, index: &[u8]) -> [u8; 32] {
+/// Returns the element for a customer's record index in the hash. `tag` is the tag of the index's row,
+/// which authenticates the whole row under the customer's key.
+pub(crate) fn index_element(key: &SymmetricKey, id: CustomerId, tag: &Tag) -> [u8; 32] {
+    key.mac(&[b"index", &customer_key(id), tag])
+}
+
+/// Returns the element for a customer's record index in a vault of format 2.
+pub(crate) fn index_element_of_format_2(
+    key: &SymmetricKey,
+    id: CustomerId,
+    index: &[u8],
+) -> [u8; 32] {
     key.mac(&[b"roll", &customer_key(id), index])
 }
 

@@ -1,16 +1,17 @@
 //! Migration of a vault from format 2 to format 3, in one commit.
 //!
-//! Format 3 lists the time of each order in the record indexes, and has the table of outgoing
-//! messages. Records keep their signatures.
+//! Format 3 lists the time of each order in the record indexes, adds the tags of their rows instead of
+//! whole indexes to the manifest's hash, and has the table of outgoing messages. Records keep their
+//! signatures.
 
 use instored_domain::{CustomerId, Order};
 
 use crate::account::{Account, open_key};
 use crate::derived_keys::DerivedKeys;
 use crate::error::{TransactionError, VaultError};
-use crate::manifest::{Manifest, index_element};
+use crate::manifest::{Manifest, index_element, index_element_of_format_2};
 use crate::record::SignedRecord;
-use crate::record_index::RecordIndex;
+use crate::record_index::{RecordIndex, row_tag};
 use crate::record_key::{RecordKind, leading_customer, numbered_name, record_key};
 use crate::schema::{ACCOUNTS, MANIFEST_KEY, META, RECORDS, Rows, upgrade};
 use crate::storage::{Commit, Storage, Tx};
@@ -68,8 +69,8 @@ fn migrate_index(
             account.index.insert(RecordKind::Order, name, &row, order.time());
         }
     }
-    let new = account.index.to_bytes();
-    manifest.hash.remove(index_element(&keys.multiset_hash, id, &old));
-    manifest.hash.add(index_element(&keys.multiset_hash, id, &new));
-    tx.put(RECORDS, &index_key, &account.seal(&index_key, &new)?)
+    let row = account.seal(&index_key, &account.index.to_bytes())?;
+    manifest.hash.remove(index_element_of_format_2(&keys.multiset_hash, id, &old));
+    manifest.hash.add(index_element(&keys.multiset_hash, id, &row_tag(&row)));
+    tx.put(RECORDS, &index_key, &row)
 }

@@ -100,18 +100,7 @@ impl Vault {
     pub fn orders(&self, id: CustomerId, limit: usize) -> Result<Verified<Order>, VaultError> {
         self.read(|reader| {
             let Some(account) = reader.account(id)? else { return Ok(Verified::default()) };
-            let mut orders = Verified::default();
-            for name in account.index.newest_orders() {
-                if orders.records.len() == limit {
-                    break;
-                }
-                if let Some(read) = reader.record(&account, RecordKind::Order, &name)?.transpose() {
-                    orders.push(read);
-                    orders.records.pop_if(|order: &mut Order| order.lines.is_empty());
-                }
-            }
-            sort_newest_first(&mut orders.records);
-            Ok(orders)
+            newest_orders(reader, &account, limit)
         })
     }
 
@@ -142,6 +131,43 @@ impl Vault {
             Ok(rejected)
         })
     }
+}
+
+impl WriteTransaction<'_> {
+    /// Returns the newest `limit` orders of a customer who was opened, newest first, without voids.
+    pub(crate) fn newest_orders(
+        &self,
+        id: CustomerId,
+        limit: usize,
+    ) -> Result<Verified<Order>, TransactionError> {
+        match self.opened_account(id) {
+            Some(account) => newest_orders(&self.reader, account, limit),
+            None => Ok(Verified::default()),
+        }
+    }
+}
+
+/// Returns the newest `limit` orders of a customer, newest first, without voids. Reads no others.
+fn newest_orders(
+    reader: &Reader<'_, impl Rows>,
+    account: &Account,
+    limit: usize,
+) -> Result<Verified<Order>, TransactionError> {
+    let mut orders = Verified::default();
+    if limit == 0 {
+        return Ok(orders);
+    }
+    for name in account.index.newest_orders() {
+        if orders.records.len() == limit {
+            break;
+        }
+        if let Some(read) = reader.record(account, RecordKind::Order, &name)?.transpose() {
+            orders.push(read);
+            orders.records.pop_if(|order: &mut Order| order.lines.is_empty());
+        }
+    }
+    sort_newest_first(&mut orders.records);
+    Ok(orders)
 }
 
 /// Returns a customer's orders without voids, newest first.

@@ -8,15 +8,13 @@
 //! The tag is the last 16 bytes of a row, the Poly1305 MAC over the whole row under the customer's
 //! key. Two rows that decrypt and have the same tag are equal, so the index needs no other hash.
 
-use std::collections::BTreeMap;
-
 use zeroize::Zeroizing;
 
 use crate::record_error::RecordError;
 use crate::record_key::{NAME_LENGTH, RecordKind, RecordName};
 
 /// Last 16 bytes of a row.
-type Tag = [u8; TAG_LENGTH];
+pub(crate) type Tag = [u8; TAG_LENGTH];
 
 const TAG_LENGTH: usize = 16;
 const TIME_LENGTH: usize = 8;
@@ -34,29 +32,41 @@ struct Entry {
     time: i64,
 }
 
-/// Tags and times of a customer's records by kind and name.
+/// Tags and times of a customer's records, sorted by kind and name. A sorted list is read and written
+/// several times faster than a tree, and a customer may have thousands of orders.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct RecordIndex(BTreeMap<(RecordKind, RecordName), Entry>);
+pub(crate) struct RecordIndex(Vec<((RecordKind, RecordName), Entry)>);
 
 impl RecordIndex {
     /// Lists a record. `time` is the time of an order in microseconds since 1970.
     pub(crate) fn insert(&mut self, kind: RecordKind, name: RecordName, row: &[u8], time: i64) {
-        self.0.insert((kind, name), Entry { tag: tag(row).unwrap_or_default(), time });
+        let entry = Entry { tag: row_tag(row), time };
+        match self.position(kind, &name) {
+            Ok(at) => self.0[at].1 = entry,
+            Err(at) => self.0.insert(at, ((kind, name), entry)),
+        }
     }
 
     /// Replaces the tag of a listed record that was encrypted again.
     pub(crate) fn replace_tag(&mut self, kind: RecordKind, name: &RecordName, row: &[u8]) {
-        if let Some(entry) = self.0.get_mut(&(kind, *name)) {
-            entry.tag = tag(row).unwrap_or_default();
+        if let Ok(at) = self.position(kind, name) {
+            self.0[at].1.tag = row_tag(row);
         }
     }
 
     pub(crate) fn remove(&mut self, kind: RecordKind, name: &RecordName) {
-        self.0.remove(&(kind, *name));
+        if let Ok(at) = self.position(kind, name) {
+            self.0.remove(at);
+        }
     }
 
     pub(crate) fn contains(&self, kind: RecordKind, name: &RecordName) -> bool {
-        self.0.contains_key(&(kind, *name))
+        self.position(kind, name).is_ok()
+    }
+
+    /// Returns the position of a record, or the one at which it would be inserted.
+    fn position(&self, kind: RecordKind, name: &RecordName) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&(kind, *name), |(key, _)| *key)
     }
 
     /// Checks that `row` is the last version of the record.
@@ -66,34 +76,34 @@ impl RecordIndex {
         name: &RecordName,
         row: &[u8],
     ) -> Result<(), RecordError> {
-        match self.0.get(&(kind, *name)) {
-            None => Err(RecordError::Unlisted),
-            Some(listed) if Some(listed.tag) != tag(row) => Err(RecordError::Stale),
-            Some(_) => Ok(()),
+        match self.position(kind, name) {
+            Err(_) => Err(RecordError::Unlisted),
+            Ok(at) if self.0[at].1.tag != row_tag(row) => Err(RecordError::Stale),
+            Ok(_) => Ok(()),
         }
     }
 
     /// Returns the names of the records of one kind in key order.
     pub(crate) fn names(&self, kind: RecordKind) -> impl Iterator<Item = RecordName> {
-        self.range(kind).map(|(name, _)| name)
+        self.of_kind(kind).map(|(name, _)| name)
     }
 
     /// Returns the names of the orders, newest first.
     pub(crate) fn newest_orders(&self) -> Vec<RecordName> {
-        let mut orders: Vec<_> = self.range(RecordKind::Order).collect();
-        orders.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.time));
+        let mut orders: Vec<_> = self.of_kind(RecordKind::Order).collect();
+        orders.sort_unstable_by_key(|(_, entry)| std::cmp::Reverse(entry.time));
         orders.into_iter().map(|(name, _)| name).collect()
     }
 
     /// Returns every listed kind and name in key order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (RecordKind, RecordName)> {
-        self.0.keys().copied()
+        self.0.iter().map(|(key, _)| *key)
     }
 
-    fn range(&self, kind: RecordKind) -> impl Iterator<Item = (RecordName, Entry)> {
-        self.0
-            .range((kind, [0; NAME_LENGTH])..=(kind, [0xFF; NAME_LENGTH]))
-            .map(|((_, name), entry)| (*name, *entry))
+    fn of_kind(&self, kind: RecordKind) -> impl Iterator<Item = (RecordName, Entry)> {
+        let start = self.0.partition_point(|((other, _), _)| *other < kind);
+        let end = self.0.partition_point(|((other, _), _)| *other <= kind);
+        self.0[start..end].iter().map(|((_, name), entry)| (*name, *entry))
     }
 
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
@@ -135,15 +145,16 @@ impl RecordIndex {
                 let time = time.first_chunk().map_or(0, |time| i64::from_be_bytes(*time));
                 Some(((RecordKind::from_byte(*kind)?, *name), Entry { tag: *tag, time }))
             })
-            .collect::<Option<_>>()
+            .collect::<Option<Vec<_>>>()
+            .filter(|entries| entries.is_sorted_by(|(a, _), (b, _)| a < b))
             .map(Self)
             .ok_or(RecordError::Malformed)
     }
 }
 
-/// Returns the tag of a row, or `None` if the row is shorter than a tag.
-fn tag(row: &[u8]) -> Option<Tag> {
-    row.last_chunk().copied()
+/// Returns the tag of a row. A row that is shorter than a tag does not decrypt; its tag is zeros.
+pub(crate) fn row_tag(row: &[u8]) -> Tag {
+    row.last_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::error::{TransactionError, VaultError};
 use crate::manifest::{index_element, tombstone_element};
 use crate::outbox::message_key;
 use crate::record::SignedRecord;
-use crate::record_index::RecordIndex;
+use crate::record_index::{RecordIndex, row_tag};
 use crate::record_key::{
     NAME_LENGTH, RecordKind, RecordName, customer_key, leading_customer, numbered_name, record_key,
     record_parts, record_range,
@@ -115,6 +115,11 @@ impl<'t> WriteTransaction<'t> {
         *account = renewed;
         self.has_changes = true;
         Ok(())
+    }
+
+    /// Returns a customer who was opened before.
+    pub(crate) fn opened_account(&self, id: CustomerId) -> Option<&Account> {
+        self.opened.get(&id).map(|(account, _)| account)
     }
 
     /// Reads a record of a customer that [`WriteTransaction::account`] opened.
@@ -273,13 +278,13 @@ impl<'t> WriteTransaction<'t> {
         let opened = std::mem::take(&mut self.opened);
         let manifest = &mut self.reader.manifest;
         for (id, (account, old_element)) in opened {
-            let index = account.index.to_bytes();
+            let key = record_key(id, RecordKind::Index, &numbered_name(0));
+            let row = account.seal(&key, &account.index.to_bytes())?;
             if let Some(old) = old_element {
                 manifest.hash.remove(old);
             }
-            manifest.hash.add(index_element(&keys.multiset_hash, id, &index));
-            let key = record_key(id, RecordKind::Index, &numbered_name(0));
-            tx.put(RECORDS, &key, &account.seal(&key, &index)?)?;
+            manifest.hash.add(index_element(&keys.multiset_hash, id, &row_tag(&row)));
+            tx.put(RECORDS, &key, &row)?;
         }
         if self.should_rehash {
             let (hash, customers) = self.reader.hash()?;

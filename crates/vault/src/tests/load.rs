@@ -179,3 +179,40 @@ fn measure_operations() {
         measure("key rotation", 1, Box::new(|_| drop(vault.rotate_keys(context(3)).unwrap())));
     }
 }
+
+#[test]
+#[ignore = "measures"]
+fn greeting_of_customer_with_5000_orders_costs_like_one_with_10() {
+    const GREETINGS: u32 = 50;
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    for (n, count) in [(1, 10), (2, 5000)] {
+        enrol(&vault, n);
+        let orders: Vec<_> = (0..count)
+            .map(|at| {
+                let order = order(u128::from(n), &format!("T{n}-{at}"), 9);
+                Order { placed: &order.placed + jiff::Span::new().minutes(at), ..order }
+            })
+            .collect();
+        for some in orders.chunks(500) {
+            vault.add_orders(some, context(1)).unwrap();
+        }
+    }
+    let cost = |n: u32| {
+        let id = customer(u128::from(n));
+        let start = cpu_time();
+        for _ in 0..GREETINGS {
+            let visit = vault.record_visit_and_read_orders(id, second(5), |_| 5);
+            assert_eq!(visit.unwrap().unwrap().1.records.len(), 5);
+        }
+        (cpu_time() - start) / GREETINGS
+    };
+    cost(1);
+    let (few, many) = (cost(1), cost(2));
+    let ratio = many.as_secs_f64() / few.as_secs_f64();
+    eprintln!(
+        "CPU of visit and greeting: 10 orders {} µs, 5,000 orders {} µs, ratio {ratio:.2}",
+        few.as_micros(),
+        many.as_micros()
+    );
+}
