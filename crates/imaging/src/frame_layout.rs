@@ -41,11 +41,7 @@ impl FrameLayout {
         luma_range: LumaRange,
     ) -> Result<Self, String> {
         let name = pixel_format.fourcc().escape_ascii().to_string();
-        let (width_unit, height_unit) = match pixel_format {
-            PixelFormat::Yuyv | PixelFormat::Uyvy => (2, 1),
-            PixelFormat::Nv12 | PixelFormat::Yu12 => (2, 2),
-            PixelFormat::Rgb3 | PixelFormat::Bgr3 | PixelFormat::Grey | PixelFormat::Mjpg => (1, 1),
-        };
+        let (width_unit, height_unit) = pixel_format.chroma_block();
         let is_valid = |side: u32, unit: u32| side > 0 && side.is_multiple_of(unit);
         if !is_valid(width, width_unit) || !is_valid(height, height_unit) {
             return Err(format!("{name} does not support a size of {width}x{height} pixels"));
@@ -70,12 +66,7 @@ impl FrameLayout {
     /// Returns the number of bytes of a row of the first plane, without padding. Returns 0 for
     /// [`PixelFormat::Mjpg`].
     pub fn row_bytes(&self) -> usize {
-        match self.pixel_format {
-            PixelFormat::Rgb3 | PixelFormat::Bgr3 => self.width * 3,
-            PixelFormat::Yuyv | PixelFormat::Uyvy => self.width * 2,
-            PixelFormat::Nv12 | PixelFormat::Yu12 | PixelFormat::Grey => self.width,
-            PixelFormat::Mjpg => 0,
-        }
+        self.width * self.pixel_format.pixel_bytes()
     }
 
     /// Returns the number of bytes of a whole frame, without the padding of the last row.

@@ -52,6 +52,26 @@ impl PixelFormat {
         }
     }
 
+    /// Returns the bytes of a pixel in the first plane; 0 for [`PixelFormat::Mjpg`].
+    pub fn pixel_bytes(self) -> usize {
+        match self {
+            Self::Rgb3 | Self::Bgr3 => 3,
+            Self::Yuyv | Self::Uyvy => 2,
+            Self::Nv12 | Self::Yu12 | Self::Grey => 1,
+            Self::Mjpg => 0,
+        }
+    }
+
+    /// Returns the width and height in pixels of the blocks that share their chroma. The sides of a
+    /// frame are multiples of them.
+    pub fn chroma_block(self) -> (u32, u32) {
+        match self {
+            Self::Yuyv | Self::Uyvy => (2, 1),
+            Self::Nv12 | Self::Yu12 => (2, 2),
+            Self::Rgb3 | Self::Bgr3 | Self::Grey | Self::Mjpg => (1, 1),
+        }
+    }
+
     /// Returns the format with this code, or `None` if the format is not supported.
     pub fn from_fourcc(fourcc: FourCc) -> Option<Self> {
         Self::ALL.into_iter().find(|pixel_format| pixel_format.fourcc() == fourcc)
