@@ -73,11 +73,7 @@ fn encode(picture: &Picture, pixel_format: PixelFormat) -> Vec<u8> {
 /// Encodes and decodes a picture.
 fn round_trip(picture: &Picture, pixel_format: PixelFormat) -> Picture {
     let (width, height) = (picture.width(), picture.height());
-    let stride = match pixel_format {
-        PixelFormat::Rgb3 | PixelFormat::Bgr3 => width * 3,
-        PixelFormat::Yuyv | PixelFormat::Uyvy => width * 2,
-        _ => width,
-    };
+    let stride = width * pixel_format.pixel_bytes() as u32;
     FrameLayout::new(pixel_format, width, height, stride, LumaRange::Limited)
         .unwrap()
         .decode(&encode(picture, pixel_format))
