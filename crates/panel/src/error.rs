@@ -15,7 +15,7 @@ pub enum Role {
 
 impl Role {
     /// Returns the configuration key that selects the line.
-    fn key(self) -> &'static str {
+    fn configuration_key(self) -> &'static str {
         match self {
             Self::Button => "panel.button_line",
             Self::StatusLed => "panel.light_line",
@@ -61,7 +61,7 @@ pub enum PanelError {
     /// The chip has no such line.
     #[error(
         "GPIO chip {chip} has no line {line} for the {role}; set {key} to a line that `gpioinfo` lists",
-        key = role.key()
+        key = role.configuration_key()
     )]
     NoLine {
         /// The chip.
@@ -75,7 +75,7 @@ pub enum PanelError {
     #[error(
         "cannot use GPIO line {line} of {chip} for the {role}: {reason}; stop the program that uses \
          the line, or set {key} to a free line",
-        key = role.key()
+        key = role.configuration_key()
     )]
     Line {
         /// The chip.

@@ -13,7 +13,7 @@ use crate::chips::{self, Chip, ChipSource, Selection};
 use crate::edge_clock::EdgeClock;
 use crate::{Button, Edge, GpioLine, OpenPanel, PanelError, Pull, Role, Settings, StatusLed};
 
-/// Consumer of the lines in the output of `gpioinfo`.
+/// Name of this program in the output of `gpioinfo`, where it is the consumer of the lines.
 const CONSUMER: &str = "instored";
 
 /// The GPIO chips in `/dev`.

@@ -10,7 +10,7 @@ use crate::edge_clock::EdgeClock;
 use crate::{Button, Edge, GpioLine, OpenPanel, PanelError, Pull, Role, Settings, StatusLed};
 
 /// Name of the chip in messages. rppal always uses the chip of the pin header.
-const CHIP: &str = "of the Raspberry Pi (rppal)";
+const CHIP: &str = "Raspberry Pi (rppal)";
 
 /// Opens button and LED.
 pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
@@ -39,7 +39,7 @@ pub(super) fn open(settings: &Settings) -> Result<OpenPanel, PanelError> {
         }),
         led: Box::new(PiLed(led)),
         description: format!(
-            "pins {CHIP}: button on GPIO{button_line}, status LED on GPIO{led_line}"
+            "pins of the {CHIP}: button on GPIO{button_line}, status LED on GPIO{led_line}"
         ),
     })
 }

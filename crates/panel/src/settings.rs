@@ -37,8 +37,8 @@ pub struct Settings {
     #[config(default = "up", env = "INSTORED_PANEL_PULL")]
     pub pull: Pull,
 
-    /// Debounce time in milliseconds, 0 to 1000: a press or release counts after this time without
-    /// further change.
+    /// Debounce time in milliseconds, 0 to 1000: a press or release counts when the line has
+    /// not changed for this time.
     #[config(default = 20, env = "INSTORED_PANEL_DEBOUNCE_MS")]
     #[config(validate(*debounce_ms <= 1000, "must be between 0 and 1000"))]
     pub debounce_ms: u64,

@@ -20,7 +20,7 @@ pub enum PadMode {
     Off,
     /// Attacks are counted; the customer is greeted nevertheless.
     Observe,
-    /// Attacks are counted, and neither greeted nor enrolled.
+    /// Attacks are counted; the person is neither greeted nor enrolled.
     Enforce,
 }
 
@@ -54,8 +54,8 @@ pub struct Settings {
     pub views: u32,
 
     /// Reaction to a face that may be a photograph held to the camera: "off", "observe" (counted, and
-    /// greeted nevertheless) or "enforce" (neither greeted nor enrolled). Measured on printed photographs
-    /// only.
+    /// greeted nevertheless) or "enforce" (neither greeted nor enrolled). The detection has been
+    /// measured with printed photographs only.
     #[config(default = "observe", env = "INSTORED_RECOGNITION_LIVENESS")]
     pub liveness: PadMode,
 

@@ -8,12 +8,13 @@ use super::MIN_BUYERS;
 use super::purchase_index::{CustomerIndex, ProductIndex, PurchaseIndex};
 use super::time::{DAY_SECONDS, VisitTime};
 
-/// Number of past days in which a purchase is recent.
+/// Maximum age of a recent purchase, in days.
 const WINDOW_DAYS: u32 = 60;
 
 /// Returns products with their reasons. The first products are those that other customers recently
-/// bought within an hour of this time of day, by number of buyers. All products follow, by number
-/// of buyers ever. Products with fewer than [`MIN_BUYERS`] other buyers are left out.
+/// bought within an hour of this time of day, by number of buyers. Then all products follow,
+/// by the number of buyers at any time. Products with fewer than [`MIN_BUYERS`] other buyers are left
+/// out.
 pub(super) fn popular_products(
     index: &PurchaseIndex,
     customer: Option<CustomerIndex>,

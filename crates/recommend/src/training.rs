@@ -9,7 +9,7 @@ use super::purchase_index::{Basket, CustomerIndex, PurchaseIndex};
 
 /// Maximum number of visits in the training set.
 const MAX_VISITS: usize = 10_000;
-/// Maximum number of visits of one customer in the training set: their newest ones.
+/// Maximum number of visits of one customer in the training set. The newest visits are selected.
 const MAX_VISITS_PER_CUSTOMER: usize = 10;
 /// Minimum number of the customer's baskets before a visit of the training set.
 const MIN_EARLIER_BASKETS: usize = 2;
@@ -70,7 +70,8 @@ fn add_visit(
     basket: &Basket,
 ) {
     let history = earlier.baskets_of(customer);
-    // Baskets with the time of the visit are not in `history`.
+    // `history` has no baskets of the same second as the visit, so it may be too short although the
+    // visit was selected.
     if history.len() < MIN_EARLIER_BASKETS {
         return;
     }

@@ -1,15 +1,15 @@
 //! Separation of a person from the backdrop of a portrait.
 //!
 //! The backdrop is the area that a flood fill reaches from the upper edges without crossing a contour.
-//! A plain wall is part of the backdrop. A textured wall counts as person, and is only cut off by the
-//! silhouette of the sprite.
+//! A plain wall is part of the backdrop. A textured wall is not detected as backdrop; only the
+//! silhouette of the sprite limits how much of it is drawn.
 
 /// Centre of the head in a portrait, in portrait widths and heights.
 pub(super) const HEAD_CENTRE: (f32, f32) = (0.5, 0.42);
 /// Number of columns and rows of cells.
 const GRID: (usize, usize) = (160, 200);
-/// Lower end of the left and right edges from which the fill starts, in portrait heights. Sleeves may
-/// be below.
+/// The fill starts on the left and right edges above this height, in portrait heights. Below it, sleeves
+/// may touch the edges.
 const SIDE_END: f32 = 0.6;
 /// Lower end of the backdrop, in portrait heights.
 const BACKDROP_END: f32 = 0.85;

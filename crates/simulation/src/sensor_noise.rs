@@ -4,7 +4,8 @@ use instored_imaging::Picture;
 
 use crate::random::{Random, hash};
 
-/// Number of precomputed noise values; each row of a picture starts at a different value.
+/// Number of precomputed noise values. Each row of a frame uses the values from a pseudo-random
+/// position on.
 const VALUE_COUNT: usize = 1 << 16;
 /// Standard deviation of the noise, on a scale of 0 to 255.
 const SIGMA: f32 = 2.2;

@@ -43,7 +43,8 @@ pub struct VisitLoop {
 }
 
 impl VisitLoop {
-    /// Creates the visits of the person in `portrait`, with the configured size and rate.
+    /// Creates a camera for the visits of the person in `portrait`, with the configured picture size
+    /// and frame rate.
     pub fn new(settings: &Settings, portrait: Picture, pacing: Pacing) -> Self {
         let (camera, controller) =
             SceneCamera::new(settings.width, settings.height, settings.fps, pacing, SEED);
@@ -77,7 +78,7 @@ impl Camera for VisitLoop {
     }
 
     fn describe(&self) -> String {
-        format!("{} with one visitor, repeated", self.camera.describe())
+        format!("{} with one visitor, who enters and leaves repeatedly", self.camera.describe())
     }
 }
 

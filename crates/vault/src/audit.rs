@@ -17,7 +17,7 @@ use crate::manifest::Manifest;
 use crate::record::cbor;
 use crate::record_error::RecordError;
 use crate::schema::{AUDIT, Rows, aad};
-use crate::storage::Tx;
+use crate::storage::JournaledTransaction;
 use crate::symmetric_key::SymmetricKey;
 use crate::vault::Vault;
 
@@ -131,7 +131,7 @@ struct ChainedEntry {
 
 /// Writes an entry and updates the manifest.
 pub(crate) fn append(
-    txn: &Tx,
+    txn: &JournaledTransaction,
     key: &SymmetricKey,
     manifest: &mut Manifest,
     context: AuditContext,

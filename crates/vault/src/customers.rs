@@ -35,8 +35,8 @@ impl Vault {
     /// Stores a new customer with consent, templates, receipt and claim code in one commit.
     ///
     /// # Errors
-    /// If there is no embedding, a customer has this id, or another customer has the same receipt
-    /// or the same claim code and the code has not expired.
+    /// If there is no embedding, a customer has this id, another customer has the same receipt, or
+    /// the claim code is an unexpired claim code of another customer.
     pub fn enrol(&self, new: &NewEnrolment<'_>) -> Result<Customer, VaultError> {
         let (id, given) = (new.consent.customer, new.consent.given);
         if new.embeddings.is_empty() {
@@ -124,7 +124,7 @@ impl Vault {
         name: Option<CustomerName>,
         context: AuditContext,
     ) -> Result<Option<Customer>, VaultError> {
-        self.alter(id, context, AuditAction::Renamed, |customer| customer.name = name)
+        self.alter_and_log(id, context, AuditAction::Renamed, |customer| customer.name = name)
     }
 
     /// Sets a customer's preferences. Returns `None` if there is no such customer.
@@ -137,7 +137,7 @@ impl Vault {
         preferences: Preferences,
         context: AuditContext,
     ) -> Result<Option<Customer>, VaultError> {
-        self.alter(id, context, AuditAction::Preferences, |customer| {
+        self.alter_and_log(id, context, AuditAction::Preferences, |customer| {
             customer.preferences = preferences;
         })
     }
@@ -206,15 +206,15 @@ impl Vault {
     }
 
     /// Alters a customer's record and logs the change. Returns `None` if there is no such customer.
-    fn alter(
+    fn alter_and_log(
         &self,
         id: CustomerId,
         context: AuditContext,
         action: AuditAction,
-        alter: impl FnOnce(&mut Customer),
+        change: impl FnOnce(&mut Customer),
     ) -> Result<Option<Customer>, VaultError> {
         self.write(context, |transaction| {
-            let customer = transaction.alter(id, alter)?;
+            let customer = transaction.alter(id, change)?;
             if customer.is_some() {
                 transaction.audit(action, 1, Some(id));
             }
@@ -224,10 +224,11 @@ impl Vault {
 }
 
 impl WriteTransaction<'_> {
+    /// Alters a customer's record. Returns `None` if there is no such customer.
     fn alter(
         &mut self,
         id: CustomerId,
-        alter: impl FnOnce(&mut Customer),
+        change: impl FnOnce(&mut Customer),
     ) -> Result<Option<Customer>, TransactionError> {
         if self.account(id)?.is_none() {
             return Ok(None);
@@ -236,7 +237,7 @@ impl WriteTransaction<'_> {
         let Some(mut customer) = self.get::<Customer>(id, RecordKind::Customer, &name)? else {
             return Ok(None);
         };
-        alter(&mut customer);
+        change(&mut customer);
         self.put(id, RecordKind::Customer, &name, &customer)?;
         Ok(Some(customer))
     }

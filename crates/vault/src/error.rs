@@ -46,10 +46,10 @@ pub enum VaultError {
     #[error("cannot read or write the vault's file {path}: {source}; check the disk")]
     Sidecar { path: PathBuf, source: io::Error },
     #[error(
-        "the vault {path} is missing, and {trace} belongs to it: bring the vault's file back, or \
+        "the vault {path} is missing, and {sidecar} belongs to it: bring the vault's file back, or \
          give up its customers by `instored vault create --discard-old`"
     )]
-    Missing { path: PathBuf, trace: PathBuf },
+    Missing { path: PathBuf, sidecar: PathBuf },
     #[error("there is a vault at {path}: move it away first, and keep it until it is not needed")]
     Exists { path: PathBuf },
     #[error("the vault {path} is damaged ({detail}): {}", START_ANEW)]

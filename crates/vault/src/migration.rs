@@ -14,7 +14,7 @@ use crate::record::SignedRecord;
 use crate::record_index::{RecordIndex, row_tag};
 use crate::record_key::{RecordKind, leading_customer, numbered_name, record_key};
 use crate::schema::{ACCOUNTS, MANIFEST_KEY, META, RECORDS, Rows, upgrade};
-use crate::storage::{Commit, Storage, Tx};
+use crate::storage::{Commit, JournaledTransaction, Storage};
 use crate::symmetric_key::SymmetricKey;
 
 /// Migrates a vault of format 2.
@@ -47,7 +47,7 @@ pub(crate) fn migrate(
 /// Adds the times of a customer's orders to the record index. An index that cannot be read stays as it
 /// is, and its customer stays rejected.
 fn migrate_index(
-    tx: &Tx,
+    tx: &JournaledTransaction,
     keys: &DerivedKeys,
     manifest: &mut Manifest,
     id: CustomerId,

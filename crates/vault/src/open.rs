@@ -28,8 +28,9 @@ use crate::symmetric_key::SymmetricKey;
 use crate::vault::{Sidecars, Vault};
 use crate::verified::Rejected;
 
-/// Number of customers by which a key-encryption key is recognised as another vault's.
-const PROBED_ACCOUNTS: u32 = 8;
+/// Maximum number of customer keys that are decrypted to detect the key-encryption key of another
+/// vault.
+const EXAMINED_ACCOUNTS_MAX: u32 = 8;
 
 impl Vault {
     /// Opens the vault at `path`, or creates it (mode 0600) if neither the vault nor one of its other
@@ -40,9 +41,12 @@ impl Vault {
     /// (key-encryption keys) and `.seen` (rollback guard).
     ///
     /// # Errors
-    /// If the vault's file is missing and one of its other files exists, another process has opened
-    /// the vault, the vault belongs to another box or other keys, the file is a copy from before a
-    /// customer was forgotten, it is damaged or has an unsupported format, or the disk fails.
+    /// - The vault's file is missing, and one of its other files exists.
+    /// - Another process has opened the vault.
+    /// - The vault belongs to another box or to other keys.
+    /// - The file is a copy from before a customer was forgotten.
+    /// - The file is damaged or has an unsupported format.
+    /// - The disk fails.
     pub fn open(
         path: &Path,
         keys: KeyStore,
@@ -64,9 +68,11 @@ impl Vault {
             .try_exists()
             .map_err(|source| VaultError::Open { path: path.to_owned(), source })?;
         if is_missing {
-            match trace(path) {
+            match find_sidecar(path) {
                 None => create(path, &opener, &keys, box_id.clone(), now)?,
-                Some(trace) => return Err(VaultError::Missing { path: path.to_owned(), trace }),
+                Some(sidecar) => {
+                    return Err(VaultError::Missing { path: path.to_owned(), sidecar });
+                }
             }
         }
         let storage = Storage::open(path, opener)?;
@@ -85,7 +91,8 @@ impl Vault {
         let file = key_encryption_key_path(path);
         let mut key_encryption_keys = KeyEncryptionKeyFile::open(&file, &vault_keys)?;
         if keys.next.as_ref().is_some_and(|next| next.signing.id() == *identity.signer) {
-            // A crash followed the last commit of the rotation, before the key files were replaced.
+            // The last run crashed after the last commit of a rotation and before it replaced the key
+            // files.
             keys.end_rotation()?;
         }
 
@@ -129,18 +136,19 @@ impl Vault {
             rotation_lock: Mutex::default(),
             warnings,
         };
-        vault.continue_count(guarded, manifest.changes, now)?;
+        vault.align_change_counts(guarded, manifest.changes, now)?;
         vault.reserve_space();
         Ok(vault)
     }
 
-    /// Returns true if there is a vault at `path`, or a file that only a vault has beside it.
+    /// Returns true if there is a vault at `path`, or one of the other files of a vault.
     pub fn exists(path: &Path) -> bool {
-        path.try_exists().unwrap_or(true) || trace(path).is_some()
+        path.try_exists().unwrap_or(true) || find_sidecar(path).is_some()
     }
 
-    /// Destroys what a vault whose file is missing left beside `path`: its key-encryption keys, without
-    /// which no copy of it opens, and its rollback guard. [`Vault::open`] then creates a new vault.
+    /// Deletes the other files of a vault whose own file is missing: the key-encryption keys, which are
+    /// overwritten first, and the rollback guard. No copy of that vault can be opened without these
+    /// keys. [`Vault::open`] then creates a new vault.
     ///
     /// # Errors
     /// If there is a vault at `path`, or a file cannot be deleted.
@@ -160,7 +168,7 @@ impl Vault {
     ///
     /// If the guard's count is higher, the vault continues from that count and adds an entry to the
     /// audit log. Otherwise the guard receives the vault's count.
-    fn continue_count(
+    fn align_change_counts(
         &self,
         guarded: GuardedCount,
         changes: u64,
@@ -190,7 +198,7 @@ fn signers(
     box_id: BoxId,
     path: &Path,
 ) -> Result<Signers, VaultError> {
-    let key = |id: &[u8]| {
+    let signing_key = |id: &[u8]| {
         let mut signing_keys = keys.pairs().map(|pair| &pair.signing);
         signing_keys.find(|key| key.id() == id).ok_or_else(|| VaultError::OtherSigningKey {
             path: path.to_owned(),
@@ -198,30 +206,31 @@ fn signers(
             expected: keys.current.signing.key_id(),
         })
     };
-    let signer = key(&identity.signer)?;
+    let signer = signing_key(&identity.signer)?;
     Ok(match &identity.next_signer {
         None => Signers::new(box_id, signer.clone(), None),
-        Some(next) => Signers::new(box_id, key(next)?.clone(), Some(signer)),
+        Some(next) => Signers::new(box_id, signing_key(next)?.clone(), Some(signer)),
     })
 }
 
-/// Returns a file that a vault at `path` has beside it, if there is one.
-pub(crate) fn trace(path: &Path) -> Option<PathBuf> {
-    // A file that cannot be examined is a trace too.
+/// Returns the path of an existing key-encryption key file or rollback guard of the vault at `path`.
+pub(crate) fn find_sidecar(path: &Path) -> Option<PathBuf> {
+    // A file that cannot be examined counts as existing.
     [key_encryption_key_path(path), rollback_guard_path(path)]
         .into_iter()
         .find(|file| file.try_exists().unwrap_or(true))
 }
 
-/// Returns false if the key-encryption key belongs to another vault: there are at least two customers,
-/// and it opens none of the first ones. A single one may be damaged, which rejects that customer alone.
+/// Returns false if the key-encryption key belongs to another vault. This is so if it decrypts the key
+/// of none of the first customers, and there are at least two. If there is only one, the customer's key
+/// may be damaged; then only this customer is rejected.
 fn opens_accounts(
     rows: &impl Rows,
     key_encryption_key: &SymmetricKey,
 ) -> Result<bool, TransactionError> {
     let (mut examined, mut opened) = (0, 0);
     rows.rows(ACCOUNTS, &[], None, &mut |key, row| {
-        if examined < PROBED_ACCOUNTS
+        if examined < EXAMINED_ACCOUNTS_MAX
             && let Some(id) = leading_customer(key)
         {
             examined += 1;
@@ -234,9 +243,9 @@ fn opens_accounts(
 
 /// Creates an empty vault.
 ///
-/// The vault's file appears before the file of the key-encryption keys: after a crash in between,
-/// [`KeyEncryptionKeyFile::open`] completes it. In the other order, the key file would be a trace of
-/// a vault that is missing.
+/// The vault's file appears before the file of the key-encryption keys. After a crash in between,
+/// [`KeyEncryptionKeyFile::open`] renames the temporary key file. If the key file appeared first, a
+/// crash would leave a key file whose vault is missing.
 fn create(
     path: &Path,
     opener: &Opener,

@@ -1,5 +1,5 @@
-//! Outbox: messages that have to reach their receivers, stored in the commit of the fact that they
-//! report.
+//! Outbox: messages that must be delivered. Each message is stored in the same commit as the change
+//! that it reports.
 //!
 //! A message about a customer is one of the customer's records and is deleted with them. A message that
 //! reports a deletion is encrypted under a key of the box and outlives the customer. Messages are opaque
@@ -20,9 +20,9 @@ use crate::vault::Vault;
 use crate::verified::{Rejected, Verified};
 use crate::write_transaction::WriteTransaction;
 
-/// First byte of a row of `outbox` that contains the id of a customer.
+/// First byte of a row of `outbox` whose message is a record of a customer. The customer's id follows.
 const OF_CUSTOMER: u8 = 0;
-/// First byte of a row of `outbox` that contains an encrypted message.
+/// First byte of a row of `outbox` whose message is no customer's record. The encrypted message follows.
 const ENCRYPTED: u8 = 1;
 
 /// Message that was stored and not confirmed as sent.
@@ -66,7 +66,8 @@ impl Vault {
     /// Returns the messages with a higher number than `after` that were not removed yet, oldest first.
     ///
     /// # Errors
-    /// If the vault cannot be read. A message that does not verify is rejected alone.
+    /// If the vault cannot be read. A message that does not verify is rejected, and the
+    /// other messages are returned.
     pub fn outbox(&self, after: u64) -> Result<Verified<OutboxEntry>, VaultError> {
         self.read(|reader| {
             let mut rows = Vec::new();
@@ -129,7 +130,8 @@ impl Vault {
 }
 
 impl WriteTransaction<'_> {
-    /// Stores a message about a customer who was opened or created. An empty message is not stored.
+    /// Stores a message as a record of a customer whose account was opened or created in this
+    /// transaction. An empty message is not stored.
     pub(crate) fn queue_about(
         &mut self,
         id: CustomerId,

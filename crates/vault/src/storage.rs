@@ -48,13 +48,13 @@ type ChangedRows = Vec<(Bytes, Vec<u8>)>;
 #[derive(Default)]
 struct Journal(Option<ChangedRows>);
 
-/// Write transaction that records the changed rows.
-pub(crate) struct Tx {
+/// Write transaction of redb that also records the changed rows.
+pub(crate) struct JournaledTransaction {
     txn: WriteTransaction,
     changed: RefCell<ChangedRows>,
 }
 
-impl Tx {
+impl JournaledTransaction {
     pub(crate) fn put(
         &self,
         table: Bytes,
@@ -78,7 +78,7 @@ impl Tx {
     }
 }
 
-impl Rows for Tx {
+impl Rows for JournaledTransaction {
     fn row(&self, table: Bytes, key: &[u8]) -> Result<Option<Vec<u8>>, TransactionError> {
         self.txn.row(table, key)
     }
@@ -117,11 +117,11 @@ pub(crate) fn file_opener() -> Opener {
     })
 }
 
-/// Creates a database whose first transaction is `body`, under the temporary name of `path`.
+/// Creates a database at the temporary path of `path`, and runs `body` in its first transaction.
 pub(crate) fn create_database(
     path: &Path,
     open: &Opener,
-    body: impl FnOnce(&Tx) -> Result<(), TransactionError>,
+    body: impl FnOnce(&JournaledTransaction) -> Result<(), TransactionError>,
 ) -> Result<TempPath, VaultError> {
     let file = create_temporary(path)
         .map_err(|source| VaultError::Open { path: path.to_owned(), source })?;
@@ -177,7 +177,7 @@ impl Storage {
     /// function returns. With [`Commit::No`] they are discarded.
     pub(crate) fn write<T>(
         &self,
-        body: impl FnOnce(&Tx) -> Result<(T, Commit), TransactionError>,
+        body: impl FnOnce(&JournaledTransaction) -> Result<(T, Commit), TransactionError>,
     ) -> Result<T, VaultError> {
         let mut journal = self.lock_journal();
         self.reopen_after_failure()?;
@@ -291,15 +291,15 @@ pub(crate) enum Commit {
 
 fn write<T>(
     database: &Database,
-    body: impl FnOnce(&Tx) -> Result<(T, Commit), TransactionError>,
+    body: impl FnOnce(&JournaledTransaction) -> Result<(T, Commit), TransactionError>,
 ) -> Result<(T, ChangedRows), TransactionError> {
     let mut txn = database.begin_write()?;
     // With quick repair, which includes two-phase commit, the file opens in milliseconds after a
     // crash, without a scan.
     txn.set_quick_repair(true);
-    let tx = Tx { txn, changed: RefCell::default() };
+    let tx = JournaledTransaction { txn, changed: RefCell::default() };
     let (output, commit) = body(&tx)?;
-    let Tx { txn, changed } = tx;
+    let JournaledTransaction { txn, changed } = tx;
     match commit {
         Commit::Yes => txn.commit()?,
         Commit::No => txn.abort()?,
@@ -313,7 +313,7 @@ fn require_open(database: &Option<Database>) -> Result<&Database, TransactionErr
 }
 
 /// Copies every row into an empty database.
-fn copy(from: &ReadTransaction, to: &Tx) -> Result<(), TransactionError> {
+fn copy(from: &ReadTransaction, to: &JournaledTransaction) -> Result<(), TransactionError> {
     for table in TABLES {
         let mut copy = to.txn.open_table(table)?;
         from.rows(table, &[], None, &mut |key, value| {
@@ -325,11 +325,11 @@ fn copy(from: &ReadTransaction, to: &Tx) -> Result<(), TransactionError> {
     Ok(())
 }
 
-/// Copies the rows that changed while [`copy`] ran. If a customer was forgotten meanwhile, the row
-/// [`COMPACTION_DUE_KEY`] is one of these rows.
+/// Copies the rows that changed while [`copy`] ran. If a customer was forgotten meanwhile, these rows
+/// include [`COMPACTION_DUE_KEY`], so another compaction follows.
 fn copy_changes(
     from: &ReadTransaction,
-    to: &Tx,
+    to: &JournaledTransaction,
     changed: &ChangedRows,
 ) -> Result<(), TransactionError> {
     for (table, key) in changed {
@@ -378,7 +378,11 @@ fn quarantine(path: &Path) -> io::Result<()> {
 }
 
 /// Copies the rows in key order until one cannot be read, then in reverse order from the last row.
-fn salvage_table(from: &ReadTransaction, table: Bytes, to: &Tx) -> Result<(), TransactionError> {
+fn salvage_table(
+    from: &ReadTransaction,
+    table: Bytes,
+    to: &JournaledTransaction,
+) -> Result<(), TransactionError> {
     let mut copy = to.txn.open_table(table)?;
     for is_backward in [false, true] {
         let mut rows = Vec::new();

@@ -22,12 +22,12 @@ use crate::schema::{
     ACCOUNTS, Bytes, CODES, COMPACTION_DUE_KEY, MANIFEST_KEY, META, ORDER_IDS, OUTBOX, RECORDS,
     Rows, TOMBSTONES, aad,
 };
-use crate::storage::Tx;
+use crate::storage::JournaledTransaction;
 use crate::symmetric_key::SymmetricKey;
 
 /// Write transaction with the customers that it has opened.
 pub(crate) struct WriteTransaction<'t> {
-    pub(crate) reader: Reader<'t, Tx>,
+    pub(crate) reader: Reader<'t, JournaledTransaction>,
     context: AuditContext,
     /// Opened customers, each with the element of the stored record index in the manifest's hash. A
     /// new customer has no element.
@@ -39,7 +39,7 @@ pub(crate) struct WriteTransaction<'t> {
 }
 
 impl<'t> WriteTransaction<'t> {
-    pub(crate) fn new(reader: Reader<'t, Tx>, context: AuditContext) -> Self {
+    pub(crate) fn new(reader: Reader<'t, JournaledTransaction>, context: AuditContext) -> Self {
         Self {
             reader,
             context,
@@ -50,7 +50,7 @@ impl<'t> WriteTransaction<'t> {
         }
     }
 
-    pub(crate) fn tx(&self) -> &'t Tx {
+    pub(crate) fn tx(&self) -> &'t JournaledTransaction {
         self.reader.rows
     }
 

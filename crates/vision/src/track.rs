@@ -211,7 +211,7 @@ mod tests {
     }
 
     /// Updates the tracker with faces at the x coordinates `xs`. Returns the track numbers.
-    fn ids(tracker: &mut Tracker, ms: u64, xs: &[f32]) -> Vec<u64> {
+    fn update_tracks(tracker: &mut Tracker, ms: u64, xs: &[f32]) -> Vec<u64> {
         let faces = xs.iter().map(|x| face(*x)).collect();
         let (tracked, _) = tracker.update(Duration::from_millis(ms), faces);
         tracked.iter().map(|t| t.track.0).collect()
@@ -226,26 +226,26 @@ mod tests {
         let mut tracker = tracker();
         for step in 0..20 {
             let x = step as f32 * 15.0;
-            assert_eq!(ids(&mut tracker, step * 100, &[x, 500.0 - x / 10.0]), [0, 1]);
+            assert_eq!(update_tracks(&mut tracker, step * 100, &[x, 500.0 - x / 10.0]), [0, 1]);
         }
     }
 
     #[test]
     fn order_of_detections_does_not_change_tracks() {
         let mut tracker = tracker();
-        assert_eq!(ids(&mut tracker, 0, &[0.0, 300.0]), [0, 1]);
-        assert_eq!(ids(&mut tracker, 100, &[302.0, 3.0]), [1, 0]);
+        assert_eq!(update_tracks(&mut tracker, 0, &[0.0, 300.0]), [0, 1]);
+        assert_eq!(update_tracks(&mut tracker, 100, &[302.0, 3.0]), [1, 0]);
     }
 
     #[test]
     fn short_gap_keeps_track_and_long_gap_ends_it() {
         let mut tracker = tracker();
-        assert_eq!(ids(&mut tracker, 0, &[100.0]), [0]);
-        assert!(ids(&mut tracker, 500, &[]).is_empty());
-        assert_eq!(ids(&mut tracker, 900, &[110.0]), [0]);
+        assert_eq!(update_tracks(&mut tracker, 0, &[100.0]), [0]);
+        assert!(update_tracks(&mut tracker, 500, &[]).is_empty());
+        assert_eq!(update_tracks(&mut tracker, 900, &[110.0]), [0]);
         let (_, ended) = tracker.update(Duration::from_millis(2000), Vec::new());
         assert_eq!(ended, [TrackId(0)]);
-        assert_eq!(ids(&mut tracker, 2100, &[110.0]), [1]);
+        assert_eq!(update_tracks(&mut tracker, 2100, &[110.0]), [1]);
     }
 
     #[test]
@@ -254,12 +254,12 @@ mod tests {
         let mut before = Vec::new();
         for step in 0..8 {
             let x = step as f32 * 20.0;
-            before = ids(&mut tracker, step * 100, &[x, 300.0 - x]);
+            before = update_tracks(&mut tracker, step * 100, &[x, 300.0 - x]);
         }
         assert_eq!(before, [0, 1]);
         // In this frame, one face hides the other.
-        let front = ids(&mut tracker, 800, &[150.0]);
-        let separated = ids(&mut tracker, 900, &[185.0, 115.0]);
+        let front = update_tracks(&mut tracker, 800, &[150.0]);
+        let separated = update_tracks(&mut tracker, 900, &[185.0, 115.0]);
         let all: Vec<_> = front.into_iter().chain(separated).collect();
         assert!(all.iter().all(|track| *track > 1), "{all:?}");
     }
@@ -269,14 +269,17 @@ mod tests {
         let mut tracker = tracker();
         for step in 0..20 {
             let sway = if step % 2 == 0 { 6.0 } else { 0.0 };
-            assert_eq!(ids(&mut tracker, step * 100, &[100.0 + sway, 165.0 - sway]), [0, 1]);
+            assert_eq!(
+                update_tracks(&mut tracker, step * 100, &[100.0 + sway, 165.0 - sway]),
+                [0, 1]
+            );
         }
     }
 
     #[test]
     fn distant_face_begins_new_track() {
         let mut tracker = tracker();
-        assert_eq!(ids(&mut tracker, 0, &[0.0]), [0]);
-        assert_eq!(ids(&mut tracker, 100, &[400.0]), [1]);
+        assert_eq!(update_tracks(&mut tracker, 0, &[0.0]), [0]);
+        assert_eq!(update_tracks(&mut tracker, 100, &[400.0]), [1]);
     }
 }

@@ -233,6 +233,7 @@ fn alternating_orders(customers: u128) -> Vec<Order> {
     let mut orders = Vec::new();
     for n in 1..=customers {
         for week in 1..=16 {
+            // Weeks are counted back from `NOW`: the last order contains "even", so "odd" is next.
             let alternating = ["odd", "even"][(week % 2) as usize];
             let mut basket = vec![alternating];
             for (every, sku) in [(3, "a"), (5, "b"), (7, "c"), (4, "d")] {

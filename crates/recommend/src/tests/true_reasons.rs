@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Returns random orders of few customers and few products, so that companions are frequent.
+/// Returns random orders of few customers and few products, so that products are often bought
+/// together.
 fn random_orders() -> impl Strategy<Value = Vec<Order>> {
     let order_data = (1..7u128, 0..90i64, 0..24i64, proptest::collection::btree_set(0..14u8, 1..6));
     proptest::collection::vec(order_data, 0..90).prop_map(|data| {
@@ -37,9 +38,9 @@ fn verify(
     let mut own_orders: Vec<_> = orders.iter().filter(|order| order.customer == customer).collect();
     own_orders.sort_by_key(|order| std::cmp::Reverse((order.placed.timestamp(), order.id.clone())));
     let other_orders: Vec<_> = orders.iter().filter(|order| order.customer != customer).collect();
-    let with: Vec<_> = own_orders.iter().filter(|order| contains(order, sku)).collect();
+    let own_purchases: Vec<_> = own_orders.iter().filter(|order| contains(order, sku)).collect();
     let days = |order: &Order| (NOW - order.placed.timestamp().as_second()) / DAY;
-    let buyers = |orders: &mut dyn Iterator<Item = &&Order>| {
+    let buyer_count = |orders: &mut dyn Iterator<Item = &&Order>| {
         orders.filter(|o| contains(o, sku)).map(|o| o.customer).collect::<BTreeSet<_>>().len()
             as u32
     };
@@ -51,9 +52,12 @@ fn verify(
                     == *baskets as usize
         }
         Reason::LastTime => contains(own_orders[0], sku),
-        Reason::Once { days_ago } => with.len() == 1 && days(with[0]) == i64::from(*days_ago),
+        Reason::Once { days_ago } => {
+            own_purchases.len() == 1 && days(own_purchases[0]) == i64::from(*days_ago)
+        }
         Reason::Due { every_days, since_days } => {
-            let times: Vec<_> = with.iter().map(|o| o.placed.timestamp().as_second()).collect();
+            let times: Vec<_> =
+                own_purchases.iter().map(|o| o.placed.timestamp().as_second()).collect();
             let mut gaps: Vec<_> = times.windows(2).map(|w| (w[0] - w[1]) as f64).collect();
             gaps.sort_by(f64::total_cmp);
             let n = gaps.len();
@@ -61,14 +65,14 @@ fn verify(
                 if n % 2 == 1 { gaps[n / 2] } else { (gaps[n / 2 - 1] + gaps[n / 2]) / 2.0 };
             n >= 3
                 && (median / DAY as f64).round() as u32 == *every_days
-                && days(with[0]) == i64::from(*since_days)
+                && days(own_purchases[0]) == i64::from(*since_days)
         }
         Reason::BoughtTogether { with: name, with_sku, baskets, of } => {
             let mut containing: Vec<_> = other_orders.iter().filter(|o| contains(o, sku)).collect();
             containing.sort_by_key(|order| std::cmp::Reverse(order.placed.timestamp()));
             let both: Vec<_> = containing.iter().filter(|o| contains(o, with_sku)).collect();
             let people: BTreeSet<_> = both.iter().map(|order| order.customer).collect();
-            with.is_empty()
+            own_purchases.is_empty()
                 && own_orders.iter().any(|order| contains(order, with_sku))
                 && *name == format!("the {with_sku}")
                 && containing.len() == *of as usize
@@ -76,7 +80,7 @@ fn verify(
                 && people.len() >= 3
         }
         Reason::LikedHere { customers } => {
-            *customers >= 3 && buyers(&mut other_orders.iter()) == *customers
+            *customers >= 3 && buyer_count(&mut other_orders.iter()) == *customers
         }
         Reason::PopularAtThisHour { customers, from_hour, to_hour, days: within } => {
             let hours: Vec<_> = (0..3).map(|n| (from_hour + n) % 24).collect();
@@ -87,11 +91,12 @@ fn verify(
             *customers >= 3
                 && (from_hour + 3) % 24 == *to_hour
                 && hours[1] == 12
-                && buyers(&mut recent) == *customers
+                && buyer_count(&mut recent) == *customers
         }
     };
-    let reveals_too_few_buyers = with.is_empty() && buyers(&mut other_orders.iter()) < 3;
-    if is_true && !reveals_too_few_buyers { Ok(()) } else { Err(format!("{sku}: {reason:?}")) }
+    // A product that the customer never bought needs at least three other buyers.
+    let has_too_few_buyers = own_purchases.is_empty() && buyer_count(&mut other_orders.iter()) < 3;
+    if is_true && !has_too_few_buyers { Ok(()) } else { Err(format!("{sku}: {reason:?}")) }
 }
 
 proptest! {

@@ -14,7 +14,7 @@ use crate::record_key::{RecordKind, leading_customer, numbered_name, record_key}
 use crate::schema::{
     ACCOUNTS, AUDIT, Bytes, CODES, ORDER_IDS, PRODUCTS, RECORDS, Rows, TABLES, TOMBSTONES,
 };
-use crate::storage::Tx;
+use crate::storage::JournaledTransaction;
 use crate::{templates, verification};
 
 const CUSTOMERS: u32 = 4;
@@ -110,7 +110,11 @@ impl Tally {
 }
 
 /// Runs `manipulate` in a transaction, verifies the changed vault, and discards the changes.
-fn tamper(vault: &Vault, before: &Contents, manipulate: impl FnOnce(&Tx)) -> Outcome {
+fn tamper(
+    vault: &Vault,
+    before: &Contents,
+    manipulate: impl FnOnce(&JournaledTransaction),
+) -> Outcome {
     let output = vault.storage.write(|tx| {
         manipulate(tx);
         let found = vault.reader(tx).and_then(|reader| {
@@ -143,7 +147,7 @@ fn tamper(vault: &Vault, before: &Contents, manipulate: impl FnOnce(&Tx)) -> Out
     if faults.is_empty() { Outcome::Harmless } else { Outcome::Reported }
 }
 
-fn put(tx: &Tx, table: Bytes, key: &[u8], value: &[u8]) {
+fn put(tx: &JournaledTransaction, table: Bytes, key: &[u8], value: &[u8]) {
     assert!(tx.put(table, key, value).is_ok());
 }
 

@@ -54,13 +54,13 @@ pub(super) struct Value {
     pub first_channel: usize,
     pub size: Size,
     pub channels: usize,
-    pub order: Order,
+    pub layout: Layout,
     pub has_sigmoid: bool,
 }
 
-/// Order in which ONNX numbers the elements of a value. In memory the order is always NHWC.
+/// Layout of a value in the ONNX graph. The layout in memory is always NHWC.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Order {
+pub(super) enum Layout {
     Nchw,
     /// NCHW; the value is a part of the channels of a larger tensor.
     NchwSlice,
@@ -100,7 +100,8 @@ pub(super) struct Compiler<'a> {
     isa: InstructionSet,
     /// Values computed so far, by name.
     pub values: HashMap<String, Value>,
-    /// Indices of graph nodes that are fused into a plan node of another graph node.
+    /// Indices of the graph nodes that need no plan node, because the plan node of another graph node
+    /// also computes them.
     pub fused: HashSet<usize>,
     nodes: Vec<Node>,
     input_offset: f32,
@@ -120,7 +121,7 @@ impl<'a> Compiler<'a> {
             first_channel: 0,
             size,
             channels: 3,
-            order: Order::Nchw,
+            layout: Layout::Nchw,
             has_sigmoid: false,
         };
         Self {
@@ -159,9 +160,9 @@ impl<'a> Compiler<'a> {
         self.value(node.input.first()?)
     }
 
-    /// Returns the first input of a node if it is a whole tensor in NCHW order.
+    /// Returns the first input of a node if it is a whole tensor in NCHW layout.
     fn nchw_input(&self, node: &NodeProto) -> Option<Value> {
-        self.input(node).filter(|value| value.order == Order::Nchw)
+        self.input(node).filter(|value| value.layout == Layout::Nchw)
     }
 
     /// Returns input number `input` of a node if it is a constant.
@@ -189,8 +190,8 @@ impl<'a> Compiler<'a> {
         self.nodes.push(Node { op, input: input.node, input_size: input.size });
         let node = self.nodes.len() - 1;
         let size = self.nodes[node].output_size();
-        let order = Order::Nchw;
-        Value { node, first_channel: 0, size, channels, order, has_sigmoid: false }
+        let layout = Layout::Nchw;
+        Value { node, first_channel: 0, size, channels, layout, has_sigmoid: false }
     }
 
     /// Adds a plan node that computes the value `name`.
@@ -300,7 +301,7 @@ impl<'a> Compiler<'a> {
         let large = self.value(other_input(add, output_name(node))?)?;
         let doubled = Size { height: small.size.height * 2, width: small.size.width * 2 };
         let channels = small.channels;
-        if large.size != doubled || large.channels != channels || large.order != Order::Nchw {
+        if large.size != doubled || large.channels != channels || large.layout != Layout::Nchw {
             return None;
         }
         self.fused.insert(index);
@@ -312,19 +313,19 @@ impl<'a> Compiler<'a> {
     fn flatten(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.nchw_input(node)?;
         let is_supported = integer(node, "axis", 1) == 1 && !input.has_sigmoid;
-        is_supported.then(|| self.alias(node, Value { order: Order::Flattened, ..input }))?
+        is_supported.then(|| self.alias(node, Value { layout: Layout::Flattened, ..input }))?
     }
 
     fn transpose(&mut self, node: &NodeProto) -> Option<()> {
-        let is_nchw = |value: &Value| matches!(value.order, Order::Nchw | Order::NchwSlice);
+        let is_nchw = |value: &Value| matches!(value.layout, Layout::Nchw | Layout::NchwSlice);
         let input = self.input(node).filter(is_nchw)?;
         let is_nhwc = attribute(node, "perm")?.ints == [0, 2, 3, 1];
-        is_nhwc.then(|| self.alias(node, Value { order: Order::Nhwc, ..input }))?
+        is_nhwc.then(|| self.alias(node, Value { layout: Layout::Nhwc, ..input }))?
     }
 
-    /// Compiles a `Reshape` to one row of channels per pixel. The order in memory does not change.
+    /// Compiles a `Reshape` to one row of channels per pixel. The layout in memory does not change.
     fn reshape(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.input(node).filter(|value| value.order == Order::Nhwc)?;
+        let input = self.input(node).filter(|value| value.layout == Layout::Nhwc)?;
         let shape = self.constant(node, 1)?.integers()?;
         let keeps_pixels = matches!(shape, [_, _, channels] if *channels == input.channels as i64);
         keeps_pixels.then(|| self.alias(node, input))?
@@ -339,10 +340,11 @@ impl<'a> Compiler<'a> {
     }
 
     fn output(&self, name: &str) -> Option<Output> {
-        let Value { node, first_channel, size, channels, order, has_sigmoid } = self.value(name)?;
-        let is_in_memory_order = order == Order::Nhwc || size.area() == 1;
+        let Value { node, first_channel, size, channels, layout, has_sigmoid } =
+            self.value(name)?;
+        let is_memory_layout = layout == Layout::Nhwc || size.area() == 1;
         let channels = first_channel..first_channel + channels;
-        (is_in_memory_order && node != INPUT).then_some(Output {
+        (is_memory_layout && node != INPUT).then_some(Output {
             tensor: node,
             channels,
             has_sigmoid,

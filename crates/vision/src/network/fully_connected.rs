@@ -3,7 +3,7 @@
 use instored_kernels::{Epilogue, Op, Pointwise, Size, padded};
 use tract_onnx::pb::NodeProto;
 
-use super::compile::{Compiler, INPUT, Order, Value, output_name};
+use super::compile::{Compiler, INPUT, Layout, Value, output_name};
 use super::graph::{Values, attribute, integer};
 use super::weights::{as_kernel_weights, concat_rows, oihw_to_ohwi};
 
@@ -11,7 +11,7 @@ impl<'a> Compiler<'a> {
     /// Compiles a `Gemm`, or several `Gemm` of the same input whose outputs are concatenated.
     pub fn fully_connected(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.input(node)?;
-        if input.order != Order::Flattened || input.node == INPUT {
+        if input.layout != Layout::Flattened || input.node == INPUT {
             return None;
         }
         let (layers, output) =

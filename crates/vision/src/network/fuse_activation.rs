@@ -3,7 +3,7 @@
 use instored_kernels::Size;
 use tract_onnx::pb::NodeProto;
 
-use super::compile::{Compiler, INPUT, Order, output_name};
+use super::compile::{Compiler, INPUT, Layout, output_name};
 use super::graph::other_input;
 
 /// Activation that is fused into a convolution.
@@ -108,7 +108,7 @@ impl Compiler<'_> {
         let earlier = self.value(other_input(add, name)?)?;
         let has_same_shape = earlier.size == size
             && earlier.channels == channels
-            && earlier.order == Order::Nchw
+            && earlier.layout == Layout::Nchw
             && earlier.node != INPUT;
         has_same_shape.then(|| (index, earlier.node, output_name(add).to_owned()))
     }

@@ -4,7 +4,7 @@
 use instored_kernels::{Depthwise, Epilogue, Op, Pointwise};
 use tract_onnx::pb::NodeProto;
 
-use super::compile::{Compiler, ConvNode, INPUT, Order, Value, output_name};
+use super::compile::{Compiler, ConvNode, INPUT, Layout, Value, output_name};
 use super::fuse_activation::FusedActivation;
 use super::graph::Values;
 use super::weights::{as_kernel_weights, concat_rows, dequantize};
@@ -46,7 +46,7 @@ impl<'a> Compiler<'a> {
 
     /// Compiles all heads that read the input of `node` into two plan nodes.
     pub(super) fn fuse_heads(&mut self, node: &NodeProto, heads: &[Head<'a>]) -> Option<()> {
-        let is_usable = |value: &Value| value.order == Order::Nchw && value.node != INPUT;
+        let is_usable = |value: &Value| value.layout == Layout::Nchw && value.node != INPUT;
         let input = self.value(node.input.first()?).filter(is_usable)?;
         if heads.iter().any(|head| head.pointwise.inputs != input.channels) {
             return None;
@@ -76,7 +76,7 @@ impl<'a> Compiler<'a> {
             self.fused.extend(activation.nodes.iter().chain(nodes));
             self.values.insert(
                 activation.output.clone(),
-                Value { first_channel, channels, order: Order::NchwSlice, ..fused },
+                Value { first_channel, channels, layout: Layout::NchwSlice, ..fused },
             );
             first_channel += channels;
         }

@@ -161,9 +161,9 @@ fn constant(tensor: &TensorProto) -> Option<Constant> {
     (length == shape.iter().product::<usize>()).then_some(Constant { shape, values })
 }
 
-/// Returns the shape of a tensor, or `None` if a side is negative.
+/// Returns the shape of a tensor, or `None` if a dimension is negative.
 fn shape(tensor: &TensorProto) -> Option<Vec<usize>> {
-    tensor.dims.iter().map(|side| usize::try_from(*side).ok()).collect()
+    tensor.dims.iter().map(|dimension| usize::try_from(*dimension).ok()).collect()
 }
 
 /// Returns the constant of a `DequantizeLinear` node with `i8` values, a scale for each index of the
