@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use instored_domain::{ConsentReceipt, Customer, CustomerId, CustomerName, RetentionStatus};
+use instored_domain::{ClaimCode, Customer, CustomerId, CustomerName, RetentionStatus};
 use jiff::Timestamp;
 
 use super::table::{left, right, table};
@@ -33,7 +33,7 @@ pub(super) enum Action {
     ConfirmDue,
     /// Show one customer
     Show {
-        /// Customer id, or the consent receipt of the customer (such as K7QM-3DXV)
+        /// Customer id, or the customer's receipt or claim code (such as K7QM-3DXV)
         #[arg(value_parser = parse_selector)]
         customer: CustomerSelector,
         /// Print JSON
@@ -42,20 +42,23 @@ pub(super) enum Action {
     },
     /// Change or remove the name of a customer
     Rename {
-        /// Customer id
-        customer: CustomerId,
+        /// Customer id, or the customer's receipt or claim code
+        #[arg(value_parser = parse_selector)]
+        customer: CustomerSelector,
         /// New name; omit it to remove the name
         name: Option<CustomerName>,
     },
     /// Print all data stored about a customer as JSON, including face templates
     Export {
-        /// Customer id
-        customer: CustomerId,
+        /// Customer id, or the customer's receipt or claim code
+        #[arg(value_parser = parse_selector)]
+        customer: CustomerSelector,
     },
     /// Delete a customer with all data: templates, consents and orders
     Forget {
-        /// Customer id
-        customer: CustomerId,
+        /// Customer id, or the customer's receipt or claim code
+        #[arg(value_parser = parse_selector)]
+        customer: CustomerSelector,
     },
 }
 
@@ -64,16 +67,32 @@ pub(super) enum Action {
 pub(super) enum CustomerSelector {
     /// Customer id.
     Id(CustomerId),
-    /// Receipt of the customer's consent.
-    Receipt(ConsentReceipt),
+    /// Receipt of the customer's consent, or claim code.
+    Code(ClaimCode),
 }
 
-/// Parses a customer id or a receipt.
+impl CustomerSelector {
+    /// Returns the customer's id.
+    fn resolve(self, config: &Config) -> anyhow::Result<CustomerId> {
+        match self {
+            Self::Id(customer) => Ok(customer),
+            Self::Code(code) => {
+                let request = Request::CustomerByCode { code };
+                let Response::Customer(customer) = vault_client::send(config, request)? else {
+                    bail!(UNEXPECTED_RESPONSE);
+                };
+                Ok(customer.id)
+            }
+        }
+    }
+}
+
+/// Parses a customer id, a receipt or a claim code.
 fn parse_selector(text: &str) -> Result<CustomerSelector, String> {
     let id = text.parse().map(CustomerSelector::Id);
-    id.or_else(|_| text.parse().map(CustomerSelector::Receipt)).map_err(|_| {
-        "not a customer id and not a receipt; use an id of `instored customers list`, or a receipt \
-         such as K7QM-3DXV"
+    id.or_else(|_| text.parse().map(CustomerSelector::Code)).map_err(|_| {
+        "not a customer id and not a receipt or claim code; use an id of `instored customers list`, or \
+         a code such as K7QM-3DXV"
             .to_owned()
     })
 }
@@ -94,16 +113,14 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             print_line(format_args!("{due} customers are marked for deletion"))?;
         }
         Action::Show { customer, json } => {
-            let request = match customer {
-                CustomerSelector::Id(customer) => Request::Customer { customer },
-                CustomerSelector::Receipt(receipt) => Request::CustomerByReceipt { receipt },
-            };
+            let request = Request::Customer { customer: customer.resolve(config)? };
             let Response::Customer(customer) = vault_client::send(config, request)? else {
                 bail!(UNEXPECTED_RESPONSE);
             };
             if json { print_json(&customer)? } else { print(customer_table(&[customer]))? }
         }
         Action::Rename { customer, name } => {
+            let customer = customer.resolve(config)?;
             let Response::Customer(customer) =
                 vault_client::send(config, Request::Rename { customer, name })?
             else {
@@ -112,6 +129,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             print(customer_table(&[customer]))?;
         }
         Action::Export { customer } => {
+            let customer = customer.resolve(config)?;
             let Response::Export(export) =
                 vault_client::send(config, Request::Export { customer })?
             else {
@@ -120,6 +138,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             print_line(serde_json::to_string_pretty(&export)?)?;
         }
         Action::Forget { customer } => {
+            let customer = customer.resolve(config)?;
             let Response::Forgotten { templates, orders } =
                 vault_client::send(config, Request::Forget { customer })?
             else {

@@ -27,6 +27,7 @@ pub(super) struct Arguments {
 
 /// Runs `instored display`.
 pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<ExitCode> {
+    super::memory::lock();
     let mut settings = config.display.clone();
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     let box_id = arguments.box_id.as_ref().unwrap_or(&config.box_name);

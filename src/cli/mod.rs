@@ -23,6 +23,7 @@ mod import;
 mod keys;
 mod log;
 mod manual;
+mod memory;
 mod orders;
 mod run;
 mod table;

@@ -15,6 +15,7 @@ pub(super) fn run(
     load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
 ) -> anyhow::Result<ExitCode> {
     let config = load()?;
+    super::memory::lock();
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let stop = stop_signal()?;

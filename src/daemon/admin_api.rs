@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use instored_domain::{
-    CatalogueChange, CommandFailure, CommandFailureCode, ConsentReceipt, Currency, Customer,
-    CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product, RetentionStatus,
+    CatalogueChange, ClaimCode, CommandFailure, CommandFailureCode, ConsentReceipt, Currency,
+    Customer, CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product,
+    RetentionStatus,
 };
 use instored_mqtt::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, Statistics};
 use instored_vault::{
@@ -30,8 +31,9 @@ pub enum Request {
     Customer {
         customer: CustomerId,
     },
-    CustomerByReceipt {
-        receipt: ConsentReceipt,
+    /// Finds the customer of a consent receipt or of a valid claim code.
+    CustomerByCode {
+        code: ClaimCode,
     },
     Rename {
         customer: CustomerId,
@@ -157,9 +159,15 @@ pub fn execute(
         Request::Customer { customer } => {
             Response::Customer(require_customer(customer, vault.customer(customer))?)
         }
-        Request::CustomerByReceipt { receipt } => {
-            let customer = vault.customer_by_receipt(&receipt).map_err(internal_failure)?;
-            let message = "no enrolled customer has this receipt";
+        Request::CustomerByCode { code } => {
+            let by_receipt = vault.customer_by_receipt(&ConsentReceipt(code));
+            let customer = match by_receipt.map_err(internal_failure)? {
+                Some(customer) => Some(customer),
+                None => {
+                    vault.customer_by_claim_code(&code, context.at).map_err(internal_failure)?
+                }
+            };
+            let message = "no enrolled customer has this receipt or this claim code";
             let customer = customer.ok_or_else(|| not_found_failure(message.to_owned()))?;
             Response::Customer(require_customer(customer, vault.customer(customer))?)
         }

@@ -30,12 +30,19 @@ fn claim_code_survives_an_outage_and_a_restart() {
     assert!(done["claim_code"].is_string() && done["receipt"].is_string(), "{done}");
     let customer = done["customer"]["id"].as_str().unwrap().to_owned();
     daemon.stop();
+    // The counter finds the customer by either code.
+    for code in [&done["claim_code"], &done["receipt"]] {
+        let shown = test_box.run(["customers", "show", code.as_str().unwrap()]);
+        assert!(shown.stdout.contains(&customer), "{}", shown.stderr);
+    }
+    let unknown = test_box.run(["customers", "forget", "0000-0000"]);
+    assert_eq!(unknown.code, Some(1), "{}", unknown.stdout);
 
     // A deletion outlives the customer. An acknowledged message is not sent again.
     broker.stop();
     let daemon = test_box.start();
     daemon.wait_until_ready();
-    let forgotten = test_box.run(["customers", "forget", &customer]);
+    let forgotten = test_box.run(["customers", "forget", done["receipt"].as_str().unwrap()]);
     assert_eq!(forgotten.code, Some(0), "{}", forgotten.stderr);
     std::thread::sleep(Duration::from_secs(3));
     daemon.stop();
@@ -43,7 +50,7 @@ fn claim_code_survives_an_outage_and_a_restart() {
     let mut subscriber = broker.subscribe();
     let daemon = test_box.start();
     assert_eq!(subscriber.enrolment("withdrawn")["customer"], customer.as_str());
-    let done = subscriber.received().into_iter().filter(|m| m.json()["event"] == "done");
-    assert_eq!(done.count(), 0, "the claim code was announced again");
+    let repeated = subscriber.received().into_iter().filter(|m| m.json()["event"] == "done");
+    assert_eq!(repeated.count(), 0, "the claim code was announced again");
     daemon.stop();
 }

@@ -120,6 +120,17 @@ fn start_with_core_dumps(folder: &Path, command: &Command) -> Process {
 }
 
 #[test]
+fn memory_is_locked_or_the_log_says_why_not() {
+    let broker = Mosquitto::start();
+    let daemon = TestBox::with_visitor(&broker).start();
+    daemon.wait_until_ready();
+    let log = daemon.process.stderr.text_so_far();
+    let is_locked = daemon.process.locked_memory_kib() > 0;
+    assert_ne!(is_locked, log.contains("cannot lock memory"), "{log}");
+    daemon.stop();
+}
+
+#[test]
 fn crash_leaves_no_core_dump() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();

@@ -42,11 +42,21 @@ impl Process {
 
     /// Returns the resident memory, in KiB.
     pub fn memory_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    /// Returns the locked memory, in KiB.
+    pub fn locked_memory_kib(&self) -> u64 {
+        self.status_kib("VmLck:")
+    }
+
+    /// Returns a field of the process status, in KiB.
+    fn status_kib(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the program runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let number = line.and_then(|line| line.trim().split(' ').next());
-        number.and_then(|number| number.parse().ok()).expect("the kernel reports VmRSS")
+        number.and_then(|number| number.parse().ok()).expect("the kernel reports the field")
     }
 
     /// Waits until the program ends.
