@@ -122,7 +122,8 @@ fn start_with_core_dumps(folder: &Path, command: &Command) -> Process {
 #[test]
 fn memory_is_locked_or_the_log_says_why_not() {
     let broker = Mosquitto::start();
-    let daemon = TestBox::with_visitor(&broker).start();
+    let test_box = TestBox::with_visitor(&broker);
+    let daemon = test_box.start();
     daemon.wait_until_ready();
     let log = daemon.process.stderr.text_so_far();
     let is_locked = daemon.process.locked_memory_kib() > 0;
