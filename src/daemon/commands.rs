@@ -7,7 +7,7 @@ use instored_domain::{
     ConsentMethod, Customer, CustomerId, CustomerName, CustomerRef, EnrolmentStep, HistoryView,
     Page, Preferences, Product,
 };
-use instored_mqtt::ReplyAddress;
+use instored_mqtt::ResponseAddress;
 use instored_vault::{Actor, AuditContext, ForgetSummary};
 use jiff::Timestamp;
 
@@ -20,7 +20,7 @@ impl Controller {
     pub fn handle_command(
         &mut self,
         command: Command,
-        reply_to: Option<&ReplyAddress>,
+        response_address: Option<&ResponseAddress>,
     ) -> Result<Option<CommandResponse>, CommandFailure> {
         let context = audit_context(Actor::Command);
         let response = match command {
@@ -46,7 +46,7 @@ impl Controller {
                 Ok(CommandResponse::AtTill { customer, till, until })
             }
             Command::Order { buyer, order } => {
-                return self.add_till_order(&buyer, order, reply_to, context);
+                return self.add_till_order(&buyer, order, response_address, context);
             }
             Command::List { buyer, add, remove } => {
                 let customer = self.resolve_buyer(&buyer, None, context.at)?;

@@ -166,7 +166,7 @@ impl Controller {
     /// Publishes the state with current counters.
     pub fn publish_state(&mut self) {
         self.state.embeddings = self.vision.embedding_count();
-        self.state.rejected_commands = self.publisher.statistics().refused_commands;
+        self.state.rejected_commands = self.publisher.statistics().rejected_commands;
         // Displays ignore a state that is not newer than the last state. The time therefore increases
         // even if the clock was set back.
         let next = self.state.issued.saturating_add(SignedDuration::from_nanos(1));

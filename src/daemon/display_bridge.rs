@@ -78,7 +78,7 @@ pub async fn serve(
 
 fn command_failure(error: CommandError) -> CommandFailure {
     match error {
-        CommandError::Refused(failure) => failure,
+        CommandError::Rejected(failure) => failure,
         error => CommandFailure::new(CommandFailureCode::Internal, error.to_string()),
     }
 }

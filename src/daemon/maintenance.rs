@@ -46,7 +46,7 @@ impl Controller {
     /// Publishes the state if one of its counters has changed.
     fn refresh_counters(&mut self) {
         let visits = self.daily_visits.count(&Zoned::now());
-        let rejected = self.publisher.statistics().refused_commands;
+        let rejected = self.publisher.statistics().rejected_commands;
         if visits != self.state.visits_today || rejected != self.state.rejected_commands {
             self.state.visits_today = visits;
             self.publish_state();

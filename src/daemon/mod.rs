@@ -221,12 +221,12 @@ impl Daemon {
     }
 
     fn handle_command(&mut self, received: ReceivedCommand) {
-        let ReceivedCommand { command, reply_to } = received;
+        let ReceivedCommand { command, response_address } = received;
         let response =
-            block_in_place(|| self.controller.handle_command(command, reply_to.as_ref()));
+            block_in_place(|| self.controller.handle_command(command, response_address.as_ref()));
         self.metrics.count_command(response.is_ok());
-        if let (Some(response), Some(reply_to)) = (response.transpose(), reply_to) {
-            self.controller.publisher.respond(reply_to, &response);
+        if let (Some(response), Some(response_address)) = (response.transpose(), response_address) {
+            self.controller.publisher.respond(response_address, &response);
         }
     }
 

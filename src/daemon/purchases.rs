@@ -4,7 +4,7 @@ use instored_domain::{
     BuyerRef, CommandFailure, CommandFailureCode, CommandResponse, CustomerId, ListItem, Order,
     ShoppingList, ShoppingLists, TillOrder,
 };
-use instored_mqtt::ReplyAddress;
+use instored_mqtt::ResponseAddress;
 use instored_vault::{AddOrderOutcome, AuditContext};
 use jiff::Timestamp;
 
@@ -18,14 +18,15 @@ impl Controller {
         &mut self,
         buyer: &BuyerRef,
         order: TillOrder,
-        reply_to: Option<&ReplyAddress>,
+        response_address: Option<&ResponseAddress>,
         context: AuditContext,
     ) -> Result<Option<CommandResponse>, CommandFailure> {
         order.check(context.at, self.shop.currency).map_err(malformed_failure)?;
         let customer = self.resolve_buyer(buyer, Some(&order), context.at)?;
         let order: Order = order.with_customer(customer);
         let response = |is_new| CommandResponse::Order { id: order.id.clone(), customer, is_new };
-        let confirmation = reply_to.map(|to| instored_mqtt::encode_response(to, response(true)));
+        let confirmation =
+            response_address.map(|address| instored_mqtt::encode_response(address, response(true)));
         let confirmation = confirmation.transpose().map_err(internal_failure)?;
         let outcome = self
             .vault

@@ -12,6 +12,8 @@ use super::signature::{KEY_PROPERTY, SIGNATURE_PROPERTY};
 use super::{PublicKeyAnnouncement, VERSION, Versioned, topics};
 
 const SCHEMAS: &str = "/components/schemas";
+/// Name of the channel for responses. It is part of the published document.
+const RESPONSE_CHANNEL: &str = "answer";
 
 /// Returns the AsyncAPI document as JSON.
 pub fn asyncapi() -> Value {
@@ -27,7 +29,7 @@ pub fn asyncapi() -> Value {
     document.add_key();
     document.add_availability();
     document.add_commands();
-    document.add_answer();
+    document.add_response();
 
     let Document { mut generator, channels, operations } = document;
     json!({
@@ -46,7 +48,7 @@ pub fn asyncapi() -> Value {
     })
 }
 
-/// Parts of the document while it is built.
+/// Document under construction.
 struct Document {
     generator: SchemaGenerator,
     channels: Map<String, Value>,
@@ -73,9 +75,9 @@ impl Document {
 
     /// Restricts the field `v` of an event's schema to the current version.
     fn set_version_constant(&mut self, schema: &mut Value) {
-        let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
+        let schema_name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
         let definitions = self.generator.definitions_mut();
-        if let Some(event) = name.and_then(|name| definitions.get_mut(name)) {
+        if let Some(event) = schema_name.and_then(|name| definitions.get_mut(name)) {
             event["properties"]["v"] =
                 json!({ "const": VERSION, "description": "Version of the event format." });
         }
@@ -123,7 +125,7 @@ impl Document {
             let name = format!("cmd_{}", verb.replace('-', "_"));
             let message = json!({
                 "summary": summary,
-                "description": "The box publishes the answer to the MQTT 5 response topic of the \
+                "description": "The box publishes the response to the MQTT 5 response topic of the \
                     command, with its correlation data.",
                 "payload": payload,
             });
@@ -132,21 +134,21 @@ impl Document {
         }
     }
 
-    fn add_answer(&mut self) {
-        let answer = self.generator.subschema_for::<CommandResponse>().to_value();
-        let refusal = self.generator.subschema_for::<CommandFailure>().to_value();
+    fn add_response(&mut self) {
+        let response = self.generator.subschema_for::<CommandResponse>().to_value();
+        let failure = self.generator.subschema_for::<CommandFailure>().to_value();
         let error = json!({
-            "type": "object", "required": ["error"], "properties": { "error": refusal },
+            "type": "object", "required": ["error"], "properties": { "error": failure },
         });
         let channel = json!({
             "address": null,
             "description": "Response topic of the command.",
-            "messages": { "answer": {
-                "summary": "Result of a command, or the reason of its refusal",
-                "payload": { "anyOf": [answer, error] },
+            "messages": { RESPONSE_CHANNEL: {
+                "summary": "Result of a command, or the error if the command failed",
+                "payload": { "anyOf": [response, error] },
             } },
         });
-        self.insert("answer", channel, "send");
+        self.insert(RESPONSE_CHANNEL, channel, "send");
     }
 
     fn add_channel(&mut self, name: &str, leaf: &str, message: Value, action: &str) {
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn event_schema_fixes_the_version() {
+    fn event_schema_allows_current_version_only() {
         let visit = asyncapi()["components"]["schemas"]["VisitEventPayload"].clone();
         assert_eq!(visit["properties"]["v"]["const"], VERSION);
     }

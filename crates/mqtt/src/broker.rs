@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::MqttError;
 
-/// Running mosquitto process. It ends when this value is dropped, and when the thread that started it
-/// ends, even by a crash.
+/// Running mosquitto process. The process ends when this value is dropped. It also ends when the thread
+/// that started it ends, even after a crash.
 pub struct Broker {
     port: u16,
     folder: TempDir,
@@ -23,10 +23,11 @@ pub struct Broker {
 
 const CONFIGURATION_FILE: &str = "mosquitto.conf";
 const LOG_FILE: &str = "log";
-/// First lines of each configuration. mosquitto must not change its user, because a changed user
-/// clears the parent-death signal.
+/// First lines of each configuration. mosquitto must not change its user, because Linux then clears the
+/// parent-death signal.
 const COMMON_CONFIGURATION: &str = "user root\npersistence false\nlog_timestamp false\n";
-/// Below the ephemeral ports of Linux, so that no client occupies a port while a broker restarts.
+/// Ports for brokers. They are below the ephemeral ports of Linux, so that no client occupies a port
+/// while a broker restarts.
 const PORTS: Range<u16> = 20_000..32_000;
 const PORT_ATTEMPTS: usize = 100;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -36,17 +37,17 @@ impl Broker {
     /// Starts a broker without accounts on a free port and waits until it listens.
     ///
     /// # Errors
-    /// mosquitto is not installed or does not start.
+    /// mosquitto is not installed, or it does not start.
     pub fn start() -> Result<Self, MqttError> {
         Self::start_with("allow_anonymous true", |_| {})
     }
 
-    /// Starts a broker with `configuration` behind its `listener` line, on a free port, and waits until
-    /// it listens. `DIR` in `configuration` stands for the broker's folder; `prepare` puts files there
-    /// first.
+    /// Starts a broker on a free port and waits until it listens. `configuration` follows the `listener`
+    /// line; `DIR` in this text is replaced with the path of the broker's folder. `prepare` receives
+    /// this path and can create files there before the start.
     ///
     /// # Errors
-    /// mosquitto is not installed or does not start.
+    /// mosquitto is not installed, or it does not start.
     pub fn start_with(configuration: &str, prepare: impl FnOnce(&Path)) -> Result<Self, MqttError> {
         let folder =
             tempfile::Builder::new().prefix("instored-broker-").tempdir().map_err(start_error)?;
@@ -76,7 +77,7 @@ impl Broker {
 
     /// Kills the broker (SIGKILL).
     pub fn stop(&mut self) {
-        // Both fail only if the broker has already ended.
+        // Both calls fail only if the broker has already ended.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
@@ -98,7 +99,7 @@ impl Drop for Broker {
     }
 }
 
-/// Starts the mosquitto whose configuration is in `folder` and waits until it listens.
+/// Starts mosquitto with the configuration in `folder` and waits until it listens.
 fn launch(folder: &Path, port: u16) -> Result<Child, MqttError> {
     // Debian installs mosquitto in a folder that only root has in its PATH.
     let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
@@ -112,7 +113,7 @@ fn launch(folder: &Path, port: u16) -> Result<Child, MqttError> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
-        // Ctrl-C must not reach the broker: the program still disconnects from it.
+        // Ctrl-C must not end the broker, because the program still has to disconnect from it.
         .process_group(0)
         .spawn()
         .map_err(start_error)?;
@@ -120,7 +121,7 @@ fn launch(folder: &Path, port: u16) -> Result<Child, MqttError> {
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
         let has_ended = server.try_wait().map_err(start_error)?.is_some();
         if has_ended || started.elapsed() > START_TIMEOUT {
-            // Both fail only if the broker has already ended.
+            // Both calls fail only if the broker has already ended.
             let _ = server.kill();
             let _ = server.wait();
             return Err(start_error(read_log(folder).trim_end().replace('\n', "; ")));
@@ -138,7 +139,7 @@ fn start_error(error: impl ToString) -> MqttError {
     MqttError::BrokerStart(error.to_string())
 }
 
-/// Returns a random port of [`PORTS`] that is free on 127.0.0.1.
+/// Returns a random port from [`PORTS`] that is free on 127.0.0.1.
 pub(super) fn free_port() -> Result<u16, MqttError> {
     std::iter::repeat_with(|| fastrand::u16(PORTS))
         .take(PORT_ATTEMPTS)

@@ -1,4 +1,4 @@
-//! JSON of commands and answers.
+//! JSON of commands and responses.
 
 use instored_domain::{Command, CommandFailure, CommandFailureCode, CommandResponse};
 use serde::{Deserialize, Serialize};
@@ -8,14 +8,13 @@ use serde_json::{Map, Value};
 pub(super) const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Parses the payload of the topic `cmd/<verb>`: a JSON object with the fields of the command, or an
-/// empty payload for a command without fields. The refusal of an invalid command is the answer to the
+/// empty payload for a command without fields. The failure of an invalid command is the response to the
 /// client.
 pub(super) fn parse(verb: &str, payload: &[u8]) -> Result<Command, CommandFailure> {
     let malformed = |message: String| CommandFailure::new(CommandFailureCode::Malformed, message);
     if payload.len() > PAYLOAD_BYTES_MAX {
         let size = payload.len();
-        let message =
-            format!("the payload has {size} bytes; a command has at most {PAYLOAD_BYTES_MAX}");
+        let message = format!("the payload has {size} bytes; the maximum is {PAYLOAD_BYTES_MAX}");
         return Err(malformed(message));
     }
     let mut fields: Map<String, Value> = if payload.trim_ascii().is_empty() {
@@ -30,6 +29,7 @@ pub(super) fn parse(verb: &str, payload: &[u8]) -> Result<Command, CommandFailur
     }
     serde_json::from_value(Value::Object(fields)).map_err(|error| {
         let message = error.to_string();
+        // serde reports an unknown verb as an unknown variant of the enum `Command`.
         if message.starts_with(&format!("unknown variant `{verb}`")) {
             let message = message.replacen("variant", "command", 1);
             CommandFailure::new(CommandFailureCode::UnknownCommand, message)
@@ -44,37 +44,37 @@ pub(super) fn encode(command: &Command) -> serde_json::Result<(String, Vec<u8>)>
     let mut fields: Map<String, Value> = serde_json::from_value(serde_json::to_value(command)?)?;
     match fields.remove("verb") {
         Some(Value::String(verb)) => Ok((verb, serde_json::to_vec(&fields)?)),
-        _ => Err(serde::ser::Error::custom("a command has no verb")),
+        _ => Err(serde::ser::Error::custom("the encoded command has no field `verb`")),
     }
 }
 
-/// Returns the payload of an answer.
-pub(super) fn encode_answer(
-    answer: &Result<CommandResponse, CommandFailure>,
+/// Returns the payload of a response.
+pub(super) fn encode_response_payload(
+    response: &Result<CommandResponse, CommandFailure>,
 ) -> serde_json::Result<Vec<u8>> {
     #[derive(Serialize)]
     struct ErrorPayload<'a> {
         error: &'a CommandFailure,
     }
-    match answer {
-        Ok(answer) => serde_json::to_vec(answer),
+    match response {
+        Ok(response) => serde_json::to_vec(response),
         Err(error) => serde_json::to_vec(&ErrorPayload { error }),
     }
 }
 
-/// Parses the payload of an answer.
-pub(super) fn decode_answer(
+/// Parses the payload of a response.
+pub(super) fn decode_response_payload(
     payload: &[u8],
 ) -> serde_json::Result<Result<CommandResponse, CommandFailure>> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum AnswerPayload {
+    enum ResponsePayload {
         Error { error: CommandFailure },
         CommandResponse(CommandResponse),
     }
     Ok(match serde_json::from_slice(payload)? {
-        AnswerPayload::CommandResponse(answer) => Ok(answer),
-        AnswerPayload::Error { error } => Err(error),
+        ResponsePayload::CommandResponse(response) => Ok(response),
+        ResponsePayload::Error { error } => Err(error),
     })
 }
 
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn command_takes_its_verb_from_the_topic() {
+    fn verb_is_read_from_topic() {
         assert_eq!(parse("present", b""), Ok(Command::Present {}));
         assert_eq!(parse("present", b" {}\n"), Ok(Command::Present {}));
         assert_eq!(
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_command_is_refused_with_reason() {
+    fn invalid_command_is_rejected_with_error_code() {
         assert_eq!(error_code("dance", b"{}"), CommandFailureCode::UnknownCommand);
         assert_eq!(error_code("", b""), CommandFailureCode::UnknownCommand);
         assert!(parse("dance", b"").unwrap_err().message.contains("not-me"));
@@ -112,18 +112,19 @@ mod tests {
     }
 
     #[test]
-    fn commands_and_answers_survive_encoding() {
+    fn encoding_preserves_commands_and_responses() {
         let customer = CustomerId(uuid::Uuid::from_u128(3));
         let command = Command::NotMe { customer };
         let (verb, payload) = encode(&command).unwrap();
         assert_eq!((verb.as_str(), parse(&verb, &payload)), ("not-me", Ok(command)));
 
-        for answer in [
+        for response in [
             Ok(CommandResponse::Forgotten(customer)),
             Ok(CommandResponse::Enrolling {}),
             Err(CommandFailure::new(CommandFailureCode::NotFound, "no such customer")),
         ] {
-            assert_eq!(decode_answer(&encode_answer(&answer).unwrap()).unwrap(), answer);
+            let payload = encode_response_payload(&response).unwrap();
+            assert_eq!(decode_response_payload(&payload).unwrap(), response);
         }
     }
 

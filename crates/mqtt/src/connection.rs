@@ -1,8 +1,8 @@
-//! Connection loop: runs one session after the other until it is stopped.
+//! Connection loop, which runs one session after another until it is stopped.
 //!
 //! Each session uses a new `rumqttc` client without state of earlier sessions, and at most one publish
-//! waits for its acknowledgement. Packet ids therefore neither run out nor collide; `rumqttc` would
-//! otherwise hang after a lost session. A session ends if an acknowledgement does not arrive in time;
+//! waits for its acknowledgement. Packet ids therefore cannot run out or collide. With state of an
+//! earlier session, `rumqttc` would hang. A session ends if an acknowledgement does not arrive in time;
 //! the next session sends the message again.
 
 use std::pin::pin;
@@ -32,9 +32,9 @@ impl Connection {
         &mut self.config.timing
     }
 
-    /// Keeps the connection until `stop` completes. Then it sends the queued messages and the final
-    /// message and disconnects, within two seconds. The log reports each cause of an outage once, and
-    /// the end of the outage once.
+    /// Keeps the connection until `stop` completes. Then sends the queued messages and the final
+    /// message, and disconnects. This takes at most two seconds. During an outage, each cause is logged
+    /// once; the end of the outage is logged too.
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let mut reconnection =
@@ -50,11 +50,12 @@ impl Connection {
             let SessionEnd::Lost(cause) = end else {
                 return;
             };
-            // The broker closed before it received the final message: it publishes the will instead.
+            // The broker closed the connection before it received the final message, and publishes the
+            // will instead.
             if is_stopping {
                 return;
             }
-            let (cause, delay) = reconnection.next(cause, was_ready, started.elapsed());
+            let (cause, delay) = reconnection.next_attempt(cause, was_ready, started.elapsed());
             outage.record(&self.config.broker_address, cause);
             tokio::select! {
                 () = &mut stop => return,

@@ -1,4 +1,4 @@
-//! Errors of the setup, and causes of a lost connection.
+//! Errors in the setup of a connection, and causes of an outage.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -9,8 +9,8 @@ use rumqttc::v5::mqttbytes;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
 use rumqttc::v5::{ConnectionError, StateError};
 
-/// Error that prevents the setup of a connection. An unreachable broker is not such an error: the
-/// connection retries and logs the cause.
+/// Error in the setup of a connection. An unreachable broker is not an `MqttError`: the connection
+/// retries and logs the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {
     /// A setting has an invalid value.
@@ -41,7 +41,7 @@ pub(super) enum OutageCause {
     PortClosed,
     /// The host name cannot be resolved.
     UnknownHost,
-    /// The broker does not answer in time.
+    /// The broker does not respond in time.
     NoResponse,
     /// The broker does not acknowledge a message or a subscription within this time.
     NoAcknowledgement(Duration),
@@ -49,7 +49,7 @@ pub(super) enum OutageCause {
     NotAuthorised,
     /// Another client connected with this client id.
     SessionTakenOver(String),
-    /// The broker closed sessions in a row; probably another client has this client id.
+    /// The broker closed several successive sessions; another client probably has this client id.
     RepeatedlyClosed(String),
     /// The connection was closed.
     Closed,
@@ -107,7 +107,7 @@ impl From<StateError> for OutageCause {
 
 impl From<std::io::Error> for OutageCause {
     fn from(error: std::io::Error) -> Self {
-        if let Some(tls) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
             return Self::Tls(tls.to_string());
         }
         match error.kind() {
@@ -117,7 +117,7 @@ impl From<std::io::Error> for OutageCause {
             | ErrorKind::ConnectionAborted
             | ErrorKind::BrokenPipe
             | ErrorKind::UnexpectedEof => Self::Closed,
-            // Errors of the name resolver have no kind of their own.
+            // No `ErrorKind` exists for a failed name resolution; only the text identifies it.
             _ if error.to_string().contains("lookup address") => Self::UnknownHost,
             _ => Self::Other(error.to_string()),
         }
@@ -134,12 +134,12 @@ impl fmt::Display for OutageCause {
                 f.write_str("the name cannot be resolved; check `host` and the network")
             }
             Self::NoResponse => f.write_str(
-                "the broker does not answer; check the network, and that the broker supports MQTT 5",
+                "the broker does not respond; check the network, and that the broker supports MQTT 5",
             ),
             Self::NoAcknowledgement(timeout) => write!(
                 f,
                 "the broker did not acknowledge a message or a subscription within {timeout:?}; \
-                 what is unacknowledged is sent again. If this happens often, check the network \
+                 unacknowledged messages are sent again. If this happens often, check the network \
                  and the broker's log"
             ),
             Self::NotAuthorised => f.write_str(
@@ -153,8 +153,8 @@ impl fmt::Display for OutageCause {
             ),
             Self::RepeatedlyClosed(client_id) => write!(
                 f,
-                "the broker closes the connection again and again, as it does if another client \
-                 has the client id {client_id}; give each box its own `box_name`"
+                "the broker closes the connection again and again; another client probably has \
+                 the client id {client_id}; give each box its own `box_name`"
             ),
             Self::Closed => f.write_str("the connection was closed"),
             Self::Tls(error) => {
@@ -171,10 +171,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wrong_password_and_closed_port_are_different_causes() {
-        let refused = std::io::Error::from(ErrorKind::ConnectionRefused);
-        assert_eq!(OutageCause::from(ConnectionError::Io(refused)), OutageCause::PortClosed);
-        let denied = ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized);
-        assert_eq!(OutageCause::from(denied), OutageCause::NotAuthorised);
+    fn wrong_password_and_closed_port_have_different_causes() {
+        let closed_port = std::io::Error::from(ErrorKind::ConnectionRefused);
+        assert_eq!(OutageCause::from(ConnectionError::Io(closed_port)), OutageCause::PortClosed);
+        let wrong_password = ConnectionError::ConnectionRefused(ConnectReturnCode::NotAuthorized);
+        assert_eq!(OutageCause::from(wrong_password), OutageCause::NotAuthorised);
     }
 }

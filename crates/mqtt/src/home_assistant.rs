@@ -26,7 +26,7 @@ impl HomeAssistant {
         format!("{}/status", self.prefix)
     }
 
-    /// Returns the retained message that adds the box to Home Assistant, or removes it.
+    /// Returns the retained message that adds the box to Home Assistant or removes the box.
     pub fn discovery(&self, box_id: &BoxId) -> OutgoingMessage {
         let payload = if self.is_enabled {
             device(box_id).to_string().into_bytes()
@@ -42,7 +42,7 @@ impl HomeAssistant {
 fn device(box_id: &BoxId) -> Value {
     let topic = |leaf: &str| box_topic(box_id, leaf);
     let id = |component: &str| format!("instored_{box_id}_{component}");
-    let sensor = |field: &str, name: &str, icon: &str, more: Value| {
+    let sensor = |field: &str, name: &str, icon: &str, properties: Value| {
         let mut sensor = json!({
             "platform": "sensor",
             "unique_id": id(field),
@@ -51,8 +51,8 @@ fn device(box_id: &BoxId) -> Value {
             "state_topic": topic(topics::STATE),
             "value_template": format!("{{{{ value_json.{field} }}}}"),
         });
-        if let (Value::Object(sensor), Value::Object(more)) = (&mut sensor, more) {
-            sensor.extend(more);
+        if let (Value::Object(sensor), Value::Object(properties)) = (&mut sensor, properties) {
+            sensor.extend(properties);
         }
         sensor
     };
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn retained_message_adds_device_and_empty_one_removes_it() {
+    fn discovery_message_adds_device_and_empty_message_removes_it() {
         let added = discovery(true);
         assert_eq!(added.topic, "homeassistant/device/instored_door-1/config");
         let device: Value = serde_json::from_slice(&added.payload).unwrap();
@@ -146,8 +146,8 @@ mod tests {
     #[test]
     fn templates_read_no_customer_data() {
         let payload = String::from_utf8(discovery(true).payload).unwrap();
-        for personal in [".customer ", "customer.", "name }}", "orders", "recommendations"] {
-            assert!(!payload.contains(personal), "{personal}");
+        for personal_field in [".customer ", "customer.", "name }}", "orders", "recommendations"] {
+            assert!(!payload.contains(personal_field), "{personal_field}");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | module | contents |
 //! |---|---|
 //! | `topics` | topic names, retention and payload types |
-//! | `commands` | JSON of commands and answers |
+//! | `commands` | JSON of commands and responses |
 //! | `signature` | event signatures and public keys |
 //! | `connection` | loop over sessions |
 //! | `session`, `session_config` | one session: connect, subscribe, send, receive |
@@ -23,13 +23,13 @@
 //! | `settings`, `tls`, `error` | configuration, TLS, errors |
 //!
 //! Rules:
-//! 1. Publishing neither blocks nor fails. A message that cannot be sent waits in the send queue,
+//! 1. Publishing does not block and does not fail. A message that cannot be sent waits in the send queue,
 //!    which is bounded.
 //! 2. Events are signed, and a subscriber delivers only events with a valid signature that have not
 //!    expired.
 //! 3. A payload is never logged.
-//! 4. Only this crate depends on the MQTT client `rumqttc`; within it, only `session`,
-//!    `session_config`, `tls` and `error` do.
+//! 4. Only this crate depends on the MQTT client `rumqttc`. Only its modules `session`,
+//!    `session_config`, `tls` and `error` use the client.
 
 #![forbid(unsafe_code)]
 
@@ -60,16 +60,18 @@ pub use broker::Broker;
 pub use connection::Connection;
 pub use error::MqttError;
 pub use outbox::{OUTBOX_LIFETIME, encode_enrolment, encode_response};
-pub use publisher::{BoxConnection, Publisher, ReceivedCommand, ReplyAddress, Statistics, connect};
+pub use publisher::{
+    BoxConnection, Publisher, ReceivedCommand, ResponseAddress, Statistics, connect,
+};
 pub use settings::Settings;
 pub use signature::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, SignatureError, Signer};
 pub use subscriber::{BoxEvent, CommandClient, CommandError, Trust, subscribe};
 
-/// Version of the event format. It rises when the meaning of a field changes, not when a field is
+/// Version of the event format. It is raised when the meaning of a field changes, not when a field is
 /// added.
 const VERSION: u32 = 1;
 
-/// An event with its version, `v`.
+/// Event with the version of its format, `v`.
 #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "{T}Payload")]
 struct Versioned<T> {
@@ -78,7 +80,7 @@ struct Versioned<T> {
     event: T,
 }
 
-/// Adds the format version to an event, as in a payload.
+/// Adds the field `v`, the format version, to an event.
 pub fn versioned<T: serde::Serialize>(event: T) -> impl serde::Serialize {
     Versioned { v: VERSION, event }
 }

@@ -1,4 +1,4 @@
-//! The box's side of the connection: publishes events, receives commands.
+//! Connection of a box, which publishes events and receives commands.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -22,30 +22,30 @@ use super::session_config::{SessionConfig, Subscription};
 use super::topics::{self, box_topic};
 use super::{MqttError, Settings, Signer, versioned};
 
-/// Lifetime of an answer: the client has stopped waiting after this time.
-const ANSWER_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
+/// Time until a response expires. Clients do not wait longer.
+const RESPONSE_LIFETIME: SignedDuration = SignedDuration::from_secs(60);
 /// Maximum number of commands that wait for the daemon.
 const COMMAND_QUEUE_LENGTH: usize = 32;
 /// Valid range of `commands_per_second`.
 const COMMANDS_PER_SECOND: std::ops::RangeInclusive<u32> = 1..=1000;
 
-/// Publisher of events and answers. It neither blocks nor fails: a message that cannot be sent waits
-/// in the send queue.
+/// Publisher of events and responses. Its methods do not block and do not fail: a message that cannot be
+/// sent waits in the send queue.
 #[derive(Clone)]
 pub struct Publisher(Arc<Shared>);
 
-/// Valid command from a client. Invalid commands are answered with a refusal and not delivered.
+/// Valid command from a client. An invalid command is not delivered; its response is an error.
 #[derive(Debug)]
 pub struct ReceivedCommand {
-    /// Command.
+    /// Parsed command.
     pub command: Command,
-    /// Address for the answer; `None` if the client named no valid response topic.
-    pub reply_to: Option<ReplyAddress>,
+    /// Address for the response; `None` if the command has no valid response topic.
+    pub response_address: Option<ResponseAddress>,
 }
 
 /// Response topic and correlation data of a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ReplyAddress {
+pub struct ResponseAddress {
     pub(super) topic: String,
     pub(super) correlation_data: Option<Vec<u8>>,
 }
@@ -53,7 +53,7 @@ pub struct ReplyAddress {
 /// Counters of the connection since the start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Statistics {
-    /// Messages that wait to be sent now.
+    /// Messages that are queued or in flight now.
     pub queued: u64,
     /// Age of the oldest message without an acknowledgement, in seconds; 0 if there is none.
     pub oldest_queued_seconds: u64,
@@ -63,18 +63,19 @@ pub struct Statistics {
     pub rejected: u64,
     /// Sessions with the broker.
     pub connections: u64,
-    /// Commands refused because they were invalid or too many.
-    pub refused_commands: u64,
+    /// Commands rejected because they were invalid or too frequent, or the command queue was full.
+    #[serde(rename = "refused_commands")]
+    pub rejected_commands: u64,
 }
 
 struct Shared {
     box_id: BoxId,
     home_assistant: HomeAssistant,
     connections: AtomicU64,
-    refused_commands: AtomicU64,
+    rejected_commands: AtomicU64,
     signer: RwLock<Signer>,
     queue: Mutex<SendQueue>,
-    wake: Arc<Notify>,
+    queue_notify: Arc<Notify>,
 }
 
 struct BoxSession {
@@ -91,13 +92,13 @@ pub struct BoxConnection {
     pub publisher: Publisher,
     /// Valid commands of clients.
     pub commands: mpsc::Receiver<ReceivedCommand>,
-    /// Numbers of the messages of the outbox that the broker has acknowledged.
+    /// Outbox numbers of the messages that the broker has acknowledged.
     pub delivered: mpsc::UnboundedReceiver<u64>,
-    /// Connects when [`Connection::run`] is called.
+    /// Connection to the broker; [`Connection::run`] connects.
     pub connection: Connection,
 }
 
-/// Prepares the connection of a box. It connects when [`Connection::run`] is called.
+/// Prepares the connection of a box. [`Connection::run`] connects to the broker.
 ///
 /// # Errors
 /// A setting is invalid, or a file named by a setting cannot be read.
@@ -118,28 +119,28 @@ pub fn connect(
         return Err(MqttError::InvalidSetting(message));
     }
     // A retained command would be executed again in each session.
-    let live = |filter| Subscription { filter, includes_retained: false };
-    let mut subscriptions = vec![live(box_topic(box_id, "cmd/+"))];
+    let without_retained = |filter| Subscription { filter, includes_retained: false };
+    let mut subscriptions = vec![without_retained(box_topic(box_id, "cmd/+"))];
     if home_assistant.is_enabled {
-        subscriptions.push(live(home_assistant.birth_topic()));
+        subscriptions.push(without_retained(home_assistant.birth_topic()));
     }
-    let wake = Arc::new(Notify::new());
+    let queue_notify = Arc::new(Notify::new());
     let offline = availability(box_id, topics::OFFLINE);
     let config = SessionConfig::new(
         settings,
         format!("instored-{box_id}"),
         Some(offline.clone()),
         subscriptions,
-        Arc::clone(&wake),
+        Arc::clone(&queue_notify),
     )?;
     let shared = Arc::new(Shared {
         box_id: box_id.clone(),
         home_assistant,
         connections: AtomicU64::new(0),
-        refused_commands: AtomicU64::new(0),
+        rejected_commands: AtomicU64::new(0),
         signer: RwLock::new(signer),
         queue: Mutex::default(),
-        wake,
+        queue_notify,
     });
     let (commands, received) = mpsc::channel(COMMAND_QUEUE_LENGTH);
     let (delivered_sender, delivered) = mpsc::unbounded_channel();
@@ -169,7 +170,7 @@ impl Publisher {
     pub fn publish_state(&self, state: &BoxState) {
         if let Some(message) = self.0.event_message(topics::STATE, state) {
             self.0.queue().set_state(OutgoingMessage { is_retained: true, ..message });
-            self.0.wake.notify_one();
+            self.0.queue_notify.notify_one();
         }
     }
 
@@ -188,46 +189,46 @@ impl Publisher {
         self.publish_event(topics::LIST, event, event.expires);
     }
 
-    /// Publishes the answer to a command.
+    /// Publishes the response to a command.
     pub fn respond(
         &self,
-        reply_to: ReplyAddress,
-        answer: &Result<CommandResponse, CommandFailure>,
+        response_address: ResponseAddress,
+        response: &Result<CommandResponse, CommandFailure>,
     ) {
-        let payload = match commands::encode_answer(answer) {
+        let payload = match commands::encode_response_payload(response) {
             Ok(payload) => payload,
-            Err(error) => return tracing::error!("cannot encode an answer as JSON: {error}"),
+            Err(error) => return tracing::error!("cannot encode a response as JSON: {error}"),
         };
         let now = Timestamp::now();
         let message = OutgoingMessage {
-            topic: reply_to.topic,
-            correlation_data: reply_to.correlation_data,
+            topic: response_address.topic,
+            correlation_data: response_address.correlation_data,
             payload,
-            expires: now.checked_add(ANSWER_LIFETIME).ok(),
+            expires: now.checked_add(RESPONSE_LIFETIME).ok(),
             ..OutgoingMessage::default()
         };
-        self.push_reply(message);
+        self.push_response(message);
     }
 
-    pub(super) fn push_reply(&self, message: OutgoingMessage) {
-        self.0.queue().push_reply(message, Timestamp::now());
-        self.0.wake.notify_one();
+    pub(super) fn push_response(&self, message: OutgoingMessage) {
+        self.0.queue().push_response(message, Timestamp::now());
+        self.0.queue_notify.notify_one();
     }
 
     pub(super) fn push_event(&self, message: OutgoingMessage) {
         self.0.queue().push_event(message, Timestamp::now());
-        self.0.wake.notify_one();
+        self.0.queue_notify.notify_one();
     }
 
     /// Replaces the signing key and announces the new one. Messages that are sent after the
-    /// announcement are signed with the new key, also if they were queued before.
+    /// announcement are signed with the new key, even if they were queued earlier.
     pub fn rotate_key(&self, signer: Signer) {
         // While the queue is locked, no message is signed.
         let mut queue = self.0.queue();
         *self.0.signer.write().unwrap_or_else(PoisonError::into_inner) = signer;
         queue.announce([self.0.key_message(), availability(&self.0.box_id, topics::ONLINE)]);
         drop(queue);
-        self.0.wake.notify_one();
+        self.0.queue_notify.notify_one();
     }
 
     /// Returns the counters of the connection.
@@ -239,7 +240,7 @@ impl Publisher {
             dropped: queue.dropped(),
             rejected: queue.rejected(),
             connections: self.0.connections.load(Ordering::Relaxed),
-            refused_commands: self.0.refused_commands.load(Ordering::Relaxed),
+            rejected_commands: self.0.rejected_commands.load(Ordering::Relaxed),
         }
     }
 
@@ -280,7 +281,8 @@ impl Shared {
 }
 
 impl BoxSession {
-    /// Queues the messages that each session, and each start of Home Assistant, begins with.
+    /// Queues the messages that are sent at the start of each session and after each start of Home
+    /// Assistant.
     fn announce(&self) {
         let Shared { box_id, home_assistant, .. } = &*self.shared;
         // While the queue is locked, the key is not replaced.
@@ -291,15 +293,15 @@ impl BoxSession {
             availability(box_id, topics::ONLINE),
         ]);
         drop(queue);
-        self.shared.wake.notify_one();
+        self.shared.queue_notify.notify_one();
     }
 
     /// Parses a command and delivers it to the daemon.
-    fn accept(
+    fn deliver_command(
         &mut self,
         verb: &str,
         payload: &[u8],
-        reply_to: Option<ReplyAddress>,
+        response_address: Option<ResponseAddress>,
         now: Instant,
     ) -> Result<(), CommandFailure> {
         if !self.limiter.accept(verb, now) {
@@ -307,20 +309,27 @@ impl BoxSession {
             return Err(CommandFailure::new(CommandFailureCode::TooMany, message));
         }
         let command = commands::parse(verb, payload)?;
-        self.commands.try_send(ReceivedCommand { command, reply_to }).map_err(|_| {
+        self.commands.try_send(ReceivedCommand { command, response_address }).map_err(|_| {
             let message = "the command queue of the box is full; try again";
             CommandFailure::new(CommandFailureCode::TooMany, message)
         })
     }
 
-    /// Counts, logs and answers a refused command.
-    fn refuse(&mut self, refusal: CommandFailure, reply_to: Option<ReplyAddress>, now: Instant) {
-        self.shared.refused_commands.fetch_add(1, Ordering::Relaxed);
+    /// Counts and logs a rejected command, and publishes the failure as its response.
+    fn reject_command(
+        &mut self,
+        failure: CommandFailure,
+        response_address: Option<ResponseAddress>,
+        now: Instant,
+    ) {
+        self.shared.rejected_commands.fetch_add(1, Ordering::Relaxed);
         if let Some(count) = self.limiter.count_rejection(now) {
-            tracing::warn!("commands refused: {count}, the last one as {:?}", refusal.code);
+            tracing::warn!("commands refused: {count}, the last one as {:?}", failure.code);
         }
-        if let Some(reply_to) = reply_to.filter(|_| self.limiter.accept_rejection_answer(now)) {
-            Publisher(Arc::clone(&self.shared)).respond(reply_to, &Err(refusal));
+        if let Some(response_address) =
+            response_address.filter(|_| self.limiter.accept_rejection_response(now))
+        {
+            Publisher(Arc::clone(&self.shared)).respond(response_address, &Err(failure));
         }
     }
 }
@@ -340,7 +349,8 @@ impl SessionHandler for BoxSession {
     }
 
     fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage> {
-        // The lock keeps the order of announcements and signatures, see `Publisher::rotate_key`.
+        // The lock stays until the message is signed, so that `Publisher::rotate_key` cannot replace
+        // the key in between.
         let mut queue = self.shared.queue();
         let mut message = queue.next(now)?;
         if message.is_signed {
@@ -353,7 +363,7 @@ impl SessionHandler for BoxSession {
     fn on_acknowledged(&mut self) {
         let number = self.shared.queue().acknowledge();
         if let Some(number) = number {
-            // Fails if the daemon has stopped; the message is then sent again after its start.
+            // Fails if the daemon has stopped. The message is then sent again after the next start.
             let _ = self.delivered.send(number);
         }
     }
@@ -377,18 +387,20 @@ impl SessionHandler for BoxSession {
         };
         let now = Instant::now();
         if message.is_retained {
-            let refusal = CommandFailure::new(
+            let failure = CommandFailure::new(
                 CommandFailureCode::Malformed,
                 "a command must not be retained",
             );
-            return self.refuse(refusal, None, now);
+            return self.reject_command(failure, None, now);
         }
-        let reply_to = message
+        let response_address = message
             .response_topic
             .filter(|topic| topics::is_response_topic(topic))
-            .map(|topic| ReplyAddress { topic, correlation_data: message.correlation_data });
-        if let Err(refusal) = self.accept(verb, &message.payload, reply_to.clone(), now) {
-            self.refuse(refusal, reply_to, now);
+            .map(|topic| ResponseAddress { topic, correlation_data: message.correlation_data });
+        if let Err(failure) =
+            self.deliver_command(verb, &message.payload, response_address.clone(), now)
+        {
+            self.reject_command(failure, response_address, now);
         }
     }
 

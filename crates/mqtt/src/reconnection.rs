@@ -7,18 +7,19 @@ use tokio::time::Instant;
 
 use super::error::OutageCause;
 
-/// Delays after the broker gave the session to another client: at first 5–10 s, at most 150–300 s. Two
-/// boxes of one name otherwise evict each other every few seconds.
+/// Delays after another client took over the session: from 5–10 s, doubled each time, up to 150–300 s.
+/// Otherwise, two boxes with the same name would disconnect each other every few seconds.
 const TAKEOVER_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_secs(5))
     .with_max_delay(Duration::from_secs(150))
     .with_jitter()
     .without_max_times();
-/// Number of sessions in a row that the broker closed without a reason, from which on another client
-/// with the same id is assumed. mosquitto sends the reason in a form that `rumqttc` 0.25 ignores.
+/// Number of successive sessions closed without a reason that are treated as a takeover by another
+/// client. mosquitto sends the reason in a form that `rumqttc` 0.25 ignores.
 const CLOSED_SESSIONS_MIN: u32 = 2;
-/// A session that is this many times as long as the delay before it did not end a mutual eviction: the
-/// other client waits about as long as this one.
+/// Ratio of a session's duration to the delay before it, from which on the session does not count as
+/// part of repeated takeovers. In repeated takeovers, a session lasts about as long as the delay,
+/// because both clients wait about the same time.
 const TAKEOVER_SESSION_FACTOR: u32 = 8;
 /// Duration after which a session counts as stable: the next outage starts with the shortest delay.
 const STABLE_SESSION_TIME: Duration = Duration::from_secs(10);
@@ -30,7 +31,7 @@ pub(super) struct Reconnection {
     client_id: String,
     delays: ExponentialBackoff,
     takeover_delays: ExponentialBackoff,
-    /// Sessions in a row that the broker closed without a reason.
+    /// Number of successive sessions that the broker closed without a reason.
     closed_sessions: u32,
     last_delay: Duration,
 }
@@ -48,8 +49,8 @@ impl Reconnection {
     }
 
     /// Returns the cause to report and the delay before the next session. `was_ready` is true if the
-    /// subscriptions of the lost session were made.
-    pub fn next(
+    /// subscriptions of the lost session were acknowledged.
+    pub fn next_attempt(
         &mut self,
         cause: OutageCause,
         was_ready: bool,
@@ -73,7 +74,7 @@ impl Reconnection {
             }
             cause => cause,
         };
-        // The acknowledgement time-out alone limits the rate of sessions that it ends.
+        // Without an acknowledgement, the time-out already limits the rate of sessions.
         if session_time >= STABLE_SESSION_TIME || matches!(cause, OutageCause::NoAcknowledgement(_))
         {
             self.delays = self.usual_delays.build();
@@ -100,14 +101,14 @@ impl OutageLog {
     /// Logs a failed attempt, if its cause is new in this outage.
     pub fn record(&mut self, broker: &str, cause: OutageCause) {
         self.since.get_or_insert_with(Instant::now);
-        // The number is limited, because the text of a cause may differ at each attempt.
+        // The number of causes is limited, because their text may differ at each attempt.
         if !self.logged_causes.contains(&cause) && self.logged_causes.len() < LOGGED_CAUSES_MAX {
             tracing::warn!("no connection to the MQTT broker at {broker}: {cause}. Trying again");
             self.logged_causes.push(cause);
         }
     }
 
-    /// Logs the connection and ends the outage.
+    /// Logs that the connection exists, and ends the outage.
     pub fn end(&mut self, broker: &str) {
         match self.since.take() {
             Some(since) => {
@@ -129,18 +130,18 @@ mod tests {
         let usual =
             ExponentialBuilder::new().with_min_delay(Duration::from_millis(250)).with_jitter();
         let mut reconnection = Reconnection::new(usual, "instored-door-1".to_owned());
-        let mut last = Duration::ZERO;
-        let next = || {
-            let time = session_time.max(last);
-            let next = reconnection.next(cause.clone(), true, time);
-            last = next.1;
-            next
+        let mut last_delay = Duration::ZERO;
+        let next_attempt = || {
+            let time = session_time.max(last_delay);
+            let (cause, delay) = reconnection.next_attempt(cause.clone(), true, time);
+            last_delay = delay;
+            (cause, delay)
         };
-        std::iter::repeat_with(next).take(12).collect()
+        std::iter::repeat_with(next_attempt).take(12).collect()
     }
 
     #[test]
-    fn mutual_eviction_is_named_and_slows_down() {
+    fn repeated_takeover_is_reported_and_slowed_down() {
         let name = "instored-door-1".to_owned();
         let taken_over = OutageCause::SessionTakenOver(String::new());
         for (cause, reported, skipped) in [
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_closed_now_and_then_are_no_eviction() {
+    fn rarely_closed_connections_are_no_takeover() {
         let reconnections = reconnections(&OutageCause::Closed, Duration::from_secs(60));
         for (cause, delay) in reconnections {
             assert_eq!(cause, OutageCause::Closed);

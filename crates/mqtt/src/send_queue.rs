@@ -1,11 +1,11 @@
 //! Bounded queue of messages for the broker.
 //!
-//! The MQTT client holds only the message in flight. All others wait here, so that they can still be
-//! dropped:
+//! The MQTT client holds only the message in flight. All other messages wait in this queue, which can
+//! still drop them:
 //! - Only the newest state is kept.
-//! - An expired event or answer is dropped.
-//! - Above [`EVENTS_MAX`] events or [`REPLIES_MAX`] answers, the oldest is dropped, unless it is in the
-//!   box's outbox.
+//! - An expired event or response is dropped.
+//! - If there are more than [`EVENTS_MAX`] events or [`RESPONSES_MAX`] responses, the oldest message that
+//!   is not in the box's outbox is dropped.
 //!
 //! A message whose acknowledgement was lost with the connection is sent again. An event may therefore
 //! arrive twice; its id identifies the copy.
@@ -18,8 +18,8 @@ use jiff::Timestamp;
 
 /// Maximum number of queued events.
 pub(super) const EVENTS_MAX: usize = 256;
-/// Maximum number of queued answers.
-pub(super) const REPLIES_MAX: usize = 64;
+/// Maximum number of queued responses.
+pub(super) const RESPONSES_MAX: usize = 64;
 
 /// Message to publish.
 #[derive(Clone, PartialEq, Default)]
@@ -27,17 +27,16 @@ pub(super) struct OutgoingMessage {
     pub topic: String,
     pub payload: Vec<u8>,
     pub is_retained: bool,
-    /// Time after which no subscriber needs the message.
+    /// Time at which the message expires; `None` if it does not expire.
     pub expires: Option<Timestamp>,
-    /// True if the box signs the message when it is sent. Its key then is the announced one, even if
-    /// a rotation ended after the message was queued.
+    /// True if the box signs the message when it is sent, with the key that is announced at that time.
     pub is_signed: bool,
     pub user_properties: Vec<(String, String)>,
     pub response_topic: Option<String>,
     pub correlation_data: Option<Vec<u8>>,
-    /// Number of the message in the box's outbox. Such a message is never dropped for newer ones.
+    /// Number of the message in the box's outbox. A full queue does not drop such a message.
     pub outbox_number: Option<u64>,
-    /// Time of the queue's first contact with the message; the queue sets it.
+    /// Time at which the message was queued; set by the queue.
     pub queued_at: Option<Instant>,
 }
 
@@ -54,12 +53,12 @@ impl fmt::Debug for OutgoingMessage {
     }
 }
 
-/// Kind of a message, in the order of priority.
+/// Kinds of messages, from the highest to the lowest priority.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Announcement,
     State,
-    Reply,
+    Response,
     Event,
 }
 
@@ -68,9 +67,9 @@ enum Kind {
 pub(super) struct SendQueue {
     announcements: VecDeque<OutgoingMessage>,
     state: Option<OutgoingMessage>,
-    /// Time since which the state waits to be sent; `None` if the broker has the newest one.
+    /// Time since which the state waits to be sent; `None` if the state does not wait.
     state_due_since: Option<Instant>,
-    replies: VecDeque<OutgoingMessage>,
+    responses: VecDeque<OutgoingMessage>,
     events: VecDeque<OutgoingMessage>,
     in_flight: Option<(Kind, OutgoingMessage)>,
     /// Messages dropped since the start.
@@ -102,10 +101,10 @@ impl SendQueue {
         self.dropped += push_bounded(&mut self.events, message, EVENTS_MAX);
     }
 
-    /// Queues an answer.
-    pub fn push_reply(&mut self, message: OutgoingMessage, now: Timestamp) {
+    /// Queues a response.
+    pub fn push_response(&mut self, message: OutgoingMessage, now: Timestamp) {
         self.drop_expired(now);
-        self.dropped += push_bounded(&mut self.replies, message, REPLIES_MAX);
+        self.dropped += push_bounded(&mut self.responses, message, RESPONSES_MAX);
     }
 
     /// Returns the next message to send, or `None` while a message is in flight.
@@ -119,8 +118,8 @@ impl SendQueue {
         } else if let Some(message) = self.state.clone().filter(|_| self.state_due_since.is_some())
         {
             (Kind::State, OutgoingMessage { queued_at: self.state_due_since.take(), ..message })
-        } else if let Some(message) = self.replies.pop_front() {
-            (Kind::Reply, message)
+        } else if let Some(message) = self.responses.pop_front() {
+            (Kind::Response, message)
         } else {
             (Kind::Event, self.events.pop_front()?)
         };
@@ -128,14 +127,13 @@ impl SendQueue {
         Some(next.1)
     }
 
-    /// Removes the message in flight after its acknowledgement.
-    /// Returns its number in the outbox.
+    /// Removes the message in flight after its acknowledgement. Returns its number in the outbox.
     pub fn acknowledge(&mut self) -> Option<u64> {
         self.in_flight.take()?.1.outbox_number
     }
 
-    /// Counts a rejection of the message in flight. The message is dropped, or becomes the first of
-    /// its kind again if `is_retried`.
+    /// Counts a rejection of the message in flight. If `is_retried`, the message is queued again before
+    /// the other messages of its kind. Otherwise it is dropped.
     pub fn reject(&mut self, is_retried: bool) {
         self.rejected += 1;
         if is_retried {
@@ -145,8 +143,8 @@ impl SendQueue {
         }
     }
 
-    /// Handles a lost connection: the message in flight is sent again. Each session starts with new
-    /// announcements.
+    /// Handles a lost connection: queues the message in flight again, and deletes the announcements,
+    /// because each session starts with new ones.
     pub fn disconnect(&mut self) {
         self.requeue_in_flight();
         self.announcements.clear();
@@ -156,7 +154,7 @@ impl SendQueue {
         match self.in_flight.take() {
             Some((Kind::Announcement, message)) => self.announcements.push_front(message),
             Some((Kind::State, message)) => self.state_due_since = message.queued_at,
-            Some((Kind::Reply, message)) => self.replies.push_front(message),
+            Some((Kind::Response, message)) => self.responses.push_front(message),
             Some((Kind::Event, message)) => self.events.push_front(message),
             None => {}
         }
@@ -165,15 +163,20 @@ impl SendQueue {
     /// Returns the age of the oldest unacknowledged message, or zero if there is none.
     pub fn oldest_age(&self) -> Duration {
         let in_flight = self.in_flight.as_ref().map(|(_, message)| message);
-        let first = [&self.announcements, &self.replies, &self.events].map(VecDeque::front);
-        let times = first.into_iter().chain([in_flight]).flatten().map(|message| message.queued_at);
+        let oldest_of_each =
+            [&self.announcements, &self.responses, &self.events].map(VecDeque::front);
+        let times = oldest_of_each
+            .into_iter()
+            .chain([in_flight])
+            .flatten()
+            .map(|message| message.queued_at);
         let oldest = times.chain([self.state_due_since]).flatten().min();
         oldest.map(|at| at.elapsed()).unwrap_or_default()
     }
 
     /// Returns the number of queued messages, including the one in flight.
     pub fn len(&self) -> u64 {
-        let queued = self.announcements.len() + self.replies.len() + self.events.len();
+        let queued = self.announcements.len() + self.responses.len() + self.events.len();
         queued as u64
             + u64::from(self.state_due_since.is_some())
             + u64::from(self.in_flight.is_some())
@@ -195,15 +198,16 @@ impl SendQueue {
     }
 
     fn drop_expired(&mut self, now: Timestamp) {
-        let before = self.events.len() + self.replies.len();
+        let before = self.events.len() + self.responses.len();
         let is_valid = |message: &OutgoingMessage| message.expires.is_none_or(|at| at > now);
         self.events.retain(is_valid);
-        self.replies.retain(is_valid);
-        self.dropped += (before - self.events.len() - self.replies.len()) as u64;
+        self.responses.retain(is_valid);
+        self.dropped += (before - self.events.len() - self.responses.len()) as u64;
     }
 }
 
-/// Appends a message and returns the number of messages dropped for it.
+/// Appends a message, drops the oldest messages above `limit`, and returns the number of dropped
+/// messages.
 fn push_bounded(
     queue: &mut VecDeque<OutgoingMessage>,
     message: OutgoingMessage,
@@ -270,25 +274,25 @@ mod tests {
     }
 
     #[test]
-    fn full_queue_drops_oldest_events_and_keeps_replies() {
+    fn full_queue_drops_oldest_events_and_keeps_responses() {
         let mut queue = SendQueue::default();
-        queue.push_reply(message("reply", 100), at(0));
-        for n in 0..EVENTS_MAX + 3 {
-            queue.push_event(message(&n.to_string(), 100), at(0));
+        queue.push_response(message("response", 100), at(0));
+        for number in 0..EVENTS_MAX + 3 {
+            queue.push_event(message(&number.to_string(), 100), at(0));
         }
         let sent = drain(&mut queue, 1);
         let first_two = (sent[0].as_str(), sent[1].as_str());
-        assert_eq!((sent.len(), first_two), (EVENTS_MAX + 1, ("reply", "3")));
+        assert_eq!((sent.len(), first_two), (EVENTS_MAX + 1, ("response", "3")));
         assert_eq!(queue.take_dropped(), 3);
     }
 
     #[test]
-    fn message_of_outbox_is_kept_in_order_until_acknowledged() {
+    fn outbox_message_is_kept_in_full_queue_until_acknowledged() {
         let mut queue = SendQueue::default();
         queue.push_event(message("captured", 100), at(0));
         queue.push_event(OutgoingMessage { outbox_number: Some(7), ..message("done", 900) }, at(0));
-        for n in 0..EVENTS_MAX {
-            queue.push_event(message(&n.to_string(), 100), at(0));
+        for number in 0..EVENTS_MAX {
+            queue.push_event(message(&number.to_string(), 100), at(0));
         }
         assert_eq!(queue.next(at(200)).unwrap().topic, "done");
         queue.disconnect();

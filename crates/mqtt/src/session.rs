@@ -21,8 +21,8 @@ use super::session_config::SessionConfig;
 
 /// Maximum duration of a clean stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum number of rejections in a row of a message that does not expire. An expiring message is
-/// sent again until it expires.
+/// Number of successive rejections after which a message without expiry is dropped. A message with
+/// expiry is sent again until it expires.
 const REJECTIONS_MAX: u32 = 5;
 
 /// Message from the broker.
@@ -37,7 +37,7 @@ pub(super) struct IncomingMessage {
 
 /// Callbacks of a connection. None of them may block.
 pub(super) trait SessionHandler: Send {
-    /// Handles a new session: all subscriptions are made, and nothing was sent yet.
+    /// Handles a new session: all subscriptions are acknowledged, and no message was sent yet.
     fn on_connected(&mut self);
     /// Handles the end of a session. A message without acknowledgement has to be sent again.
     fn on_disconnected(&mut self);
@@ -46,8 +46,8 @@ pub(super) trait SessionHandler: Send {
     fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage>;
     /// Handles the acknowledgement of the last message.
     fn on_acknowledged(&mut self);
-    /// Handles the rejection of the last message by the broker. If `is_retried`, the next message
-    /// is this message again.
+    /// Handles the rejection of the last message by the broker. If `is_retried`, the message has to
+    /// be sent again.
     fn on_rejected(&mut self, is_retried: bool);
     /// Handles a message from the broker.
     fn on_message(&mut self, message: IncomingMessage, now: Timestamp);
@@ -73,7 +73,7 @@ pub(super) enum SessionEnd {
     Lost(OutageCause),
 }
 
-/// Properties of the message in flight that a rejection needs.
+/// Properties of the message in flight, for the case that the broker rejects it.
 struct InFlight {
     topic: String,
     can_expire: bool,
@@ -87,17 +87,17 @@ pub(super) struct Session<'a> {
     phase: Phase,
     /// Message that waits for its acknowledgement.
     in_flight: Option<InFlight>,
-    /// End of the time for the next acknowledgement; `None` while none is due.
+    /// Deadline of the next acknowledgement; `None` if no acknowledgement is due.
     acknowledgement_deadline: Option<Instant>,
     /// Time of the next attempt after a rejection.
     retry_at: Option<Instant>,
-    /// Rejections of the current message in a row.
+    /// Number of successive rejections of the current message.
     rejections: u32,
     retry_delays: ExponentialBackoff,
     /// Filters of the unacknowledged subscriptions, in the order of their requests.
     pending_subscriptions: VecDeque<String>,
     outgoing_packet_bytes_max: usize,
-    /// End of the time for a clean stop; `None` until `stop` completes.
+    /// Deadline of a clean stop; `None` until `stop` completes.
     stop_deadline: Option<Instant>,
 }
 
@@ -133,8 +133,8 @@ impl<'a> Session<'a> {
         self.stop_deadline.is_some()
     }
 
-    /// Runs the session until it ends. After `stop` it sends the queued messages and the final message,
-    /// and disconnects.
+    /// Runs the session until it ends. After `stop` completes, sends the queued messages and the final
+    /// message, and disconnects.
     pub async fn run(
         &mut self,
         mut stop: Pin<&mut (impl Future<Output = ()> + Send)>,
@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
             if let Err(cause) = self.send_pending(&client) {
                 return SessionEnd::Lost(cause);
             }
-            let deadline = self.stop_deadline;
+            let stop_deadline = self.stop_deadline;
             let acknowledgement_deadline = self.acknowledgement_deadline;
             let retry_at = self.retry_at;
             tokio::select! {
@@ -171,27 +171,27 @@ impl<'a> Session<'a> {
                     Some(Err(error)) => return SessionEnd::Lost(OutageCause::from(error)),
                     None => return SessionEnd::Lost(OutageCause::Closed),
                 },
-                () = self.config.wake.notified(),
+                () = self.config.queue_notify.notified(),
                     if self.phase == Phase::Ready && self.can_publish() => {}
                 () = sleep_until_some(retry_at) => self.retry_at = None,
                 () = sleep_until_some(acknowledgement_deadline) => {
                     let timeout = self.config.timing.acknowledgement_timeout;
                     return SessionEnd::Lost(OutageCause::NoAcknowledgement(timeout));
                 }
-                () = &mut stop, if deadline.is_none() => {
+                () = &mut stop, if stop_deadline.is_none() => {
                     if self.phase != Phase::Ready {
                         return SessionEnd::Stopped;
                     }
                     self.phase = Phase::Draining;
                     self.stop_deadline = Some(Instant::now() + SHUTDOWN_TIMEOUT);
                 }
-                () = sleep_until_some(deadline) => return SessionEnd::Stopped,
+                () = sleep_until_some(stop_deadline) => return SessionEnd::Stopped,
             }
         }
     }
 
-    /// Sends messages until one waits for its acknowledgement or none is left, and advances the phases
-    /// of a stop.
+    /// Sends messages until a message waits for its acknowledgement or no message is left, and advances
+    /// the phases of a stop.
     fn send_pending(&mut self, client: &AsyncClient) -> Result<(), OutageCause> {
         while self.can_publish() {
             let next = match self.phase {
@@ -204,7 +204,7 @@ impl<'a> Session<'a> {
                 (None, Phase::Draining) => self.phase = Phase::SendingFinalMessage,
                 (None, Phase::SendingFinalMessage) => {
                     self.phase = Phase::Disconnecting;
-                    client.try_disconnect().map_err(request_queue_full)?;
+                    client.try_disconnect().map_err(queue_full_cause)?;
                 }
                 (None, _) => return Ok(()),
             }
@@ -212,12 +212,12 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Returns true if no message is in flight or waits to be sent again.
+    /// Returns true if no message is in flight and no message waits for a retry.
     fn can_publish(&self) -> bool {
         self.in_flight.is_none() && self.retry_at.is_none()
     }
 
-    fn await_acknowledgement(&mut self) {
+    fn start_acknowledgement_timeout(&mut self) {
         let timeout = self.config.timing.acknowledgement_timeout;
         self.acknowledgement_deadline = Some(Instant::now() + timeout);
     }
@@ -237,7 +237,7 @@ impl<'a> Session<'a> {
         };
         let packet =
             Publish::new(topic.clone(), QoS::AtLeastOnce, payload, Some(properties.clone()));
-        // The packet id, two bytes, is added later.
+        // `rumqttc` adds the packet id, two bytes, later.
         let size = packet.size() + 2;
         let limit = self.outgoing_packet_bytes_max;
         if size > limit {
@@ -250,7 +250,7 @@ impl<'a> Session<'a> {
         }
         self.in_flight =
             Some(InFlight { topic: topic.clone(), can_expire: message.expires.is_some() });
-        self.await_acknowledgement();
+        self.start_acknowledgement_timeout();
         client
             .try_publish_with_properties(
                 topic,
@@ -259,7 +259,7 @@ impl<'a> Session<'a> {
                 packet.payload,
                 properties,
             )
-            .map_err(request_queue_full)
+            .map_err(queue_full_cause)
     }
 
     fn handle_packet(&mut self, packet: Packet, client: &AsyncClient) -> Result<(), OutageCause> {
@@ -278,19 +278,21 @@ impl<'a> Session<'a> {
     }
 
     fn handle_connack(&mut self, ack: &ConnAck, client: &AsyncClient) -> Result<(), OutageCause> {
-        if let Some(limit) = ack.properties.as_ref().and_then(|p| p.max_packet_size) {
+        if let Some(limit) =
+            ack.properties.as_ref().and_then(|properties| properties.max_packet_size)
+        {
             self.outgoing_packet_bytes_max = limit as usize;
         }
         self.phase = Phase::Subscribing;
         // One request per filter, so that the retained messages arrive in the order of the filters.
         for filter in &self.config.subscriptions {
-            client.try_subscribe_many([filter.clone()]).map_err(request_queue_full)?;
+            client.try_subscribe_many([filter.clone()]).map_err(queue_full_cause)?;
             self.pending_subscriptions.push_back(filter.path.clone());
         }
         if self.pending_subscriptions.is_empty() {
             self.set_ready();
         } else {
-            self.await_acknowledgement();
+            self.start_acknowledgement_timeout();
         }
         Ok(())
     }
@@ -313,7 +315,7 @@ impl<'a> Session<'a> {
             self.acknowledgement_deadline = None;
             self.set_ready();
         } else {
-            self.await_acknowledgement();
+            self.start_acknowledgement_timeout();
         }
     }
 
@@ -323,7 +325,7 @@ impl<'a> Session<'a> {
         };
         self.acknowledgement_deadline = None;
         let (broker, reason) = (&self.config.broker_address, ack.reason);
-        let can_retry_help = match reason {
+        let is_temporary = match reason {
             PubAckReason::Success | PubAckReason::NoMatchingSubscribers => {
                 self.reset_retries();
                 return self.handler.on_acknowledged();
@@ -337,7 +339,7 @@ impl<'a> Session<'a> {
             | PubAckReason::QuotaExceeded => true,
         };
         self.rejections += 1;
-        let is_retried = can_retry_help && (can_expire || self.rejections < REJECTIONS_MAX);
+        let is_retried = is_temporary && (can_expire || self.rejections < REJECTIONS_MAX);
         if !is_retried {
             tracing::warn!(
                 "the MQTT broker at {broker} rejects a message to {topic} ({reason:?}), and the \
@@ -347,8 +349,8 @@ impl<'a> Session<'a> {
         } else {
             if self.rejections == 1 {
                 tracing::warn!(
-                    "the MQTT broker at {broker} rejects a message to {topic} ({reason:?}). Trying \
-                     again; check the broker's limits and log if this lasts"
+                    "the MQTT broker at {broker} rejects a message to {topic} ({reason:?}). The \
+                     message is sent again; if this continues, check the broker's limits and log"
                 );
             }
             self.retry_at = Some(Instant::now() + self.retry_delays.next().unwrap_or_default());
@@ -369,7 +371,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Completes at `deadline`, or never if there is none.
+/// Completes at `deadline`, or never if `deadline` is `None`.
 async fn sleep_until_some(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
@@ -377,9 +379,9 @@ async fn sleep_until_some(deadline: Option<Instant>) {
     }
 }
 
-/// Maps a full request queue to a lost session. The queue has the capacity for all requests of a
-/// session, so this does not happen; a new session would recover from it.
-fn request_queue_full(_: ClientError) -> OutageCause {
+/// Returns the cause of a session that ends because the request queue is full. This should not happen,
+/// because the queue has the capacity for all requests of a session.
+fn queue_full_cause(_: ClientError) -> OutageCause {
     OutageCause::Other("the request queue of the MQTT client is full".to_owned())
 }
 
@@ -395,8 +397,8 @@ fn incoming_message(publish: Publish) -> Option<IncomingMessage> {
     })
 }
 
-/// Returns the whole seconds from `now` to `at`, rounded up and at least 1: with 0, the message would
-/// expire before it is sent.
+/// Returns the seconds from `now` to `at`, rounded up, but at least 1. With an expiry interval of 0, the
+/// message would expire before it is sent.
 fn seconds_until(at: Timestamp, now: Timestamp) -> u32 {
     let milliseconds = at.as_millisecond() - now.as_millisecond();
     u32::try_from(milliseconds.max(1).unsigned_abs().div_ceil(1000)).unwrap_or(u32::MAX)
@@ -407,8 +409,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn message_expiry_is_whole_seconds_rounded_up() {
-        let at = |ms| Timestamp::from_millisecond(ms).unwrap();
+    fn message_expiry_is_rounded_up_to_whole_seconds() {
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
         for (from, to, seconds) in
             [(0, 1000, 1), (0, 1001, 2), (0, 1, 1), (0, 0, 1), (5000, 0, 1), (0, 90_000, 90)]
         {

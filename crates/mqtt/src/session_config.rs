@@ -21,13 +21,14 @@ const RECONNECT_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(15))
     .with_jitter()
     .without_max_times();
-/// Limit for packets from the broker, in bytes. Above the limit for commands, so that a command that
-/// is too long receives an error as its answer.
+/// Maximum size of a packet from the broker, in bytes. It is above the limit for commands, so that the
+/// sender of a command that is too long receives an error response.
 const INCOMING_PACKET_BYTES_MAX: u32 = 256 * 1024;
 const OUTGOING_INFLIGHT_MAX: u16 = 16;
-/// Range of the acknowledgement time-out, in seconds. Within it, the time-out equals the keep-alive.
+/// Range of the acknowledgement time-out, in seconds. Within this range, the time-out equals the setting
+/// `keep_alive_seconds`.
 const ACKNOWLEDGEMENT_TIMEOUT_SECONDS: RangeInclusive<u16> = 10..=30;
-/// Delays before a rejected message is sent again, at first 1–2 s, at most 15–30 s.
+/// Delays before a rejected message is sent again: from 1–2 s, doubled each time, up to 15–30 s.
 const RETRY_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_secs(1))
     .with_max_delay(Duration::from_secs(15))
@@ -36,7 +37,7 @@ const RETRY_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
 /// Valid range of `keep_alive_seconds`.
 const KEEP_ALIVE_SECONDS: RangeInclusive<u16> = 5..=3600;
 
-/// Subscription at QoS 1.
+/// Subscription with QoS 1.
 pub(super) struct Subscription {
     pub filter: String,
     /// True if the broker also sends retained messages.
@@ -48,11 +49,11 @@ pub(super) struct SessionConfig {
     pub options: MqttOptions,
     pub broker_address: String,
     pub subscriptions: Vec<Filter>,
-    pub wake: Arc<Notify>,
+    pub queue_notify: Arc<Notify>,
     pub timing: Timing,
 }
 
-/// Time-out and delays of a connection. Tests shorten them.
+/// Time-out and delays of a connection. Tests use shorter times.
 pub(super) struct Timing {
     /// Maximum time between a packet and its acknowledgement.
     pub acknowledgement_timeout: Duration,
@@ -72,19 +73,19 @@ impl Timing {
 }
 
 impl SessionConfig {
-    /// Checks the settings and reads the files that they name. `wake` is notified when a message waits
-    /// to be sent.
+    /// Checks the settings and reads the files that they name. `queue_notify` is notified when a message
+    /// is queued.
     pub fn new(
         settings: &Settings,
         client_id: String,
         will: Option<OutgoingMessage>,
         subscriptions: Vec<Subscription>,
-        wake: Arc<Notify>,
+        queue_notify: Arc<Notify>,
     ) -> Result<Self, MqttError> {
         if !KEEP_ALIVE_SECONDS.contains(&settings.keep_alive_seconds) {
             return Err(MqttError::InvalidSetting("keep_alive_seconds must be 5 to 3600"));
         }
-        // An IPv6 address needs brackets before its port.
+        // An IPv6 address needs brackets if a port follows.
         let host = if settings.host.contains(':') {
             format!("[{}]", settings.host)
         } else {
@@ -111,7 +112,7 @@ impl SessionConfig {
         }
         let subscriptions = subscriptions.into_iter().map(filter).collect();
         let timing = Timing::new(settings.keep_alive_seconds);
-        Ok(Self { options, broker_address, subscriptions, wake, timing })
+        Ok(Self { options, broker_address, subscriptions, queue_notify, timing })
     }
 }
 

@@ -39,11 +39,13 @@ pub struct Settings {
 
     /// Seconds without traffic after which the connection is tested, 5 to 3600. A dead connection
     /// is detected within twice this time. A missing acknowledgement ends the connection after this
-    /// time, but not before 10 and not after 30 seconds; the message is then sent again.
+    /// time, but after 10 seconds at the earliest and 30 seconds at the latest. The message is then
+    /// sent again.
     #[config(default = 15, env = "INSTORED_MQTT_KEEP_ALIVE_SECONDS")]
     pub keep_alive_seconds: u16,
 
-    /// Maximum commands per second of each verb, 1 to 1000. A burst of five times as many is accepted.
+    /// Maximum commands per second of each verb, 1 to 1000. A burst of five times this number is
+    /// accepted.
     #[config(default = 20, env = "INSTORED_MQTT_COMMANDS_PER_SECOND")]
     pub commands_per_second: u32,
 

@@ -1,16 +1,16 @@
 //! Event signatures (ed25519), which let a display detect events that are not from the box.
 //!
 //! The signature covers the bytes of [`signed_bytes`]. They include the topic, so that an event of one
-//! box is not valid for another. The MQTT 5 user property `sig` contains the signature, the user
-//! property `key` the id of the key. The payload remains plain JSON.
+//! box is not valid for another box. The MQTT 5 user property `sig` contains the signature, and the user
+//! property `key` contains the id of the key. The payload remains plain JSON.
 //!
 //! A display gets the public key from its configuration ([`super::Trust::Pinned`]), or it uses the first
 //! key of the retained topic `key` until it stops ([`super::Trust::FirstUse`]). `FirstUse` does not
 //! protect against an attacker who published a key before the display started.
 //!
-//! At a rotation, the old key signs an endorsement of the new one. The announcement contains the
-//! endorsements of past rotations, so that a display follows from any key of the chain to the current
-//! one.
+//! During a key rotation, the old key signs an endorsement of the new key. The announcement contains
+//! the endorsements of past rotations. A display that trusts any earlier key can therefore verify the
+//! current key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use instored_domain::{BoxId, key_endorsement_message};
 use serde::{Deserialize, Serialize};
 
-/// Domain separation: a signature of an event is not valid for anything else.
+/// Prefix for domain separation: the signature of an event is not valid for any other data.
 const DOMAIN: &[u8] = b"instored-event-v1\0";
 
 /// Maximum number of endorsements that a display verifies.
@@ -47,7 +47,7 @@ pub struct Signer {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PublicKey(VerifyingKey);
 
-/// The payload of the topic `key`.
+/// Payload of the topic `key`.
 #[derive(Clone, PartialEq, Eq, Debug, schemars::JsonSchema, Serialize, Deserialize)]
 #[schemars(rename = "KeyNote")]
 pub struct PublicKeyAnnouncement {
@@ -56,7 +56,7 @@ pub struct PublicKeyAnnouncement {
     /// The key, base64url without padding.
     #[schemars(with = "String")]
     pub ed25519: PublicKey,
-    /// Endorsements of past rotations, oldest first. The last one is of this key.
+    /// Endorsements of past rotations, oldest first. The last one endorses this key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endorsements: Vec<KeyEndorsement>,
 }
@@ -67,7 +67,7 @@ pub struct KeyEndorsement {
     /// The new key, base64url without padding.
     #[schemars(with = "String")]
     pub ed25519: PublicKey,
-    /// The old key, which signed, base64url without padding.
+    /// The old key, which created `sig`, base64url without padding.
     #[schemars(with = "String")]
     pub by: PublicKey,
     /// Signature of the old key, base64url without padding.
@@ -89,7 +89,7 @@ pub enum SignatureError {
     #[error("the signature is not 64 bytes as base64url")]
     Malformed,
     /// The event was changed, sent on another topic, or signed with another key.
-    #[error("the signature is not from this box for this topic and payload")]
+    #[error("the signature does not match the box's key, the topic and the payload")]
     Mismatch,
 }
 
@@ -118,8 +118,8 @@ fn verify_bytes(key: &PublicKey, bytes: &[u8], signature: &str) -> Result<(), Si
 }
 
 impl PublicKeyAnnouncement {
-    /// Returns true if `trusted` is the announced key, or valid endorsements for the box lead from
-    /// `trusted` to it.
+    /// Returns true if `trusted` is the announced key, or if a chain of valid endorsements for the box
+    /// leads from `trusted` to the announced key.
     pub(super) fn is_trusted(&self, box_id: &BoxId, trusted: PublicKey) -> bool {
         let mut current = trusted;
         for endorsement in self.endorsements.iter().take(ENDORSEMENTS_MAX) {
@@ -147,8 +147,8 @@ impl KeyEndorsement {
 }
 
 impl Signer {
-    /// Creates a signer of the announced key. `sign` signs with this key (ed25519), also after a
-    /// rotation.
+    /// Creates a signer for the announced key. `sign` creates ed25519 signatures with this key, even
+    /// after a rotation.
     pub fn new(announcement: PublicKeyAnnouncement, sign: Arc<SignFn>) -> Self {
         Self { announcement, sign }
     }
@@ -224,7 +224,8 @@ mod tests {
         let other_key = PublicKey(SigningKey::from_bytes(&[8; 32]).verifying_key());
         let announcement =
             PublicKeyAnnouncement { key_id: "k1".into(), ed25519: key, endorsements: vec![] };
-        let signer = Signer::new(announcement, Arc::new(move |b| private_key.sign(b).to_bytes()));
+        let signer =
+            Signer::new(announcement, Arc::new(move |bytes| private_key.sign(bytes).to_bytes()));
         let properties = signer.properties("instored/a/visit", b"{}");
         assert_eq!(properties[1], ("key".into(), "k1".into()));
         let signature = properties[0].1.as_str();
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn public_key_survives_printing_and_parsing() {
+    fn printing_and_parsing_preserves_public_key() {
         let key = PublicKey(SigningKey::from_bytes(&[7; 32]).verifying_key());
         assert_eq!(key.to_string().parse(), Ok(key));
         assert!("".parse::<PublicKey>().is_err() && "AAAA".parse::<PublicKey>().is_err());

@@ -1,4 +1,4 @@
-//! The display's side of the connection: receives verified events, sends commands.
+//! Connection of a display, which receives verified events and sends commands.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,19 +26,19 @@ use super::{
 
 /// Maximum number of events that wait for the display.
 const EVENT_QUEUE_LENGTH: usize = 256;
-/// Maximum number of boxes whose keys are stored. Bounds the memory that a client at the broker can
+/// Maximum number of boxes whose keys are stored. It limits the memory that a client of the broker can
 /// occupy.
 const BOXES_MAX: usize = 64;
 
 /// Verified message from a box, or a change of the connection.
 ///
 /// An event has a valid signature, has not expired, and is delivered once. A state is not older than
-/// the one delivered before.
+/// the previously delivered state of the same box.
 #[derive(Clone, PartialEq, Debug)]
 pub enum BoxEvent {
     /// A visit started, changed or ended.
     Visit(BoxId, VisitEvent),
-    /// An enrolment made a step.
+    /// An enrolment reached its next step.
     Enrolment(BoxId, EnrolmentEvent),
     /// A shopping list changed.
     List(BoxId, ListEvent),
@@ -53,57 +53,58 @@ pub enum BoxEvent {
 /// Source of the public keys that a subscriber trusts.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// The given key, and keys that it endorses directly or through others.
+    /// The given key, and keys that it endorses directly or through other keys.
     Pinned(PublicKey),
     /// The first key that each box announces, and keys that it endorses, until the subscriber stops.
     FirstUse,
 }
 
-/// Client that sends commands to boxes and waits for the answers.
+/// Client that sends commands to boxes and waits for the responses.
 #[derive(Clone)]
 pub struct CommandClient(Arc<Requests>);
 
-/// Reason why a command has no answer.
+/// Error of [`CommandClient::send`].
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// The box refused the command.
+    /// The box rejected the command.
     #[error(transparent)]
-    Refused(#[from] CommandFailure),
-    /// The box did not answer in time.
-    #[error("the box did not answer in time; check that the box is online")]
-    NoAnswer,
-    /// The answer has an unknown format.
-    #[error("cannot read the answer of the box: install the same version on box and display")]
-    Unreadable,
+    Rejected(#[from] CommandFailure),
+    /// The box did not respond in time.
+    #[error("the box did not respond in time; check that the box is online")]
+    NoResponse,
+    /// The response has an unknown format.
+    #[error("cannot read the response of the box: install the same version on box and display")]
+    MalformedResponse,
 }
 
-/// Commands on their way, and those that wait for an answer.
+/// Commands that are queued, and commands that wait for a response.
 struct Requests {
     client_id: String,
     queue: Mutex<SendQueue>,
-    wake: Arc<Notify>,
-    /// Receivers of the answers, by correlation data.
+    queue_notify: Arc<Notify>,
+    /// Channels for the response payloads, by correlation data.
     pending: Mutex<HashMap<Vec<u8>, oneshot::Sender<Vec<u8>>>>,
 }
 
 struct Subscriber {
     trust: Trust,
-    /// Keys that were announced and trusted.
+    /// Trusted keys of the boxes that announced a key.
     keys: HashMap<BoxId, PublicKey>,
-    /// Boxes that announce another key than the trusted one. They count as offline.
-    untrusted: HashSet<BoxId>,
-    /// States received before the key of their box.
+    /// Boxes whose announced key is not trusted. They count as offline.
+    untrusted_boxes: HashSet<BoxId>,
+    /// States that arrived before the key of their box.
     unverified_states: HashMap<BoxId, IncomingMessage>,
     /// Ids of delivered events until they expire.
     recent_event_ids: HashMap<EventId, Timestamp>,
     /// Issue time of the newest state of each box.
-    newest_states: HashMap<BoxId, Timestamp>,
+    newest_state_times: HashMap<BoxId, Timestamp>,
     is_connected: Option<bool>,
     events: mpsc::Sender<BoxEvent>,
     requests: Arc<Requests>,
 }
 
-/// Prepares a subscription to one box, or to all boxes. It connects when [`Connection::run`] is called.
+/// Prepares a subscription to one box, or to all boxes if `box_id` is `None`. [`Connection::run`]
+/// connects to the broker.
 ///
 /// # Errors
 /// A setting is invalid, or a file named by a setting cannot be read.
@@ -112,14 +113,14 @@ pub fn subscribe(
     box_id: Option<&BoxId>,
     trust: Trust,
 ) -> Result<(mpsc::Receiver<BoxEvent>, CommandClient, Connection), MqttError> {
-    let wake = Arc::new(Notify::new());
+    let queue_notify = Arc::new(Notify::new());
     let client_id = format!("instored-display-{}", &Uuid::new_v4().simple().to_string()[..12]);
-    let reply = format!("{}{client_id}", topics::REPLY_PREFIX);
+    let response_leaf = format!("{}{client_id}", topics::REPLY_PREFIX);
     // The key comes first, because it verifies the retained state. State and availability come last:
-    // after them, no event can be missed.
+    // when they arrive, the box's events are already subscribed.
     let leaves = [
         topics::KEY,
-        &reply,
+        &response_leaf,
         topics::VISIT,
         topics::ENROLMENT,
         topics::LIST,
@@ -130,18 +131,27 @@ pub fn subscribe(
         .into_iter()
         .map(|leaf| Subscription { filter: topics::filter(box_id, leaf), includes_retained: true })
         .collect();
-    let config =
-        SessionConfig::new(settings, client_id.clone(), None, subscriptions, Arc::clone(&wake))?;
+    let config = SessionConfig::new(
+        settings,
+        client_id.clone(),
+        None,
+        subscriptions,
+        Arc::clone(&queue_notify),
+    )?;
     let (sender, events) = mpsc::channel(EVENT_QUEUE_LENGTH);
-    let requests =
-        Arc::new(Requests { client_id, queue: Mutex::default(), wake, pending: Mutex::default() });
+    let requests = Arc::new(Requests {
+        client_id,
+        queue: Mutex::default(),
+        queue_notify,
+        pending: Mutex::default(),
+    });
     let subscriber = Subscriber {
         trust,
         keys: HashMap::new(),
-        untrusted: HashSet::new(),
+        untrusted_boxes: HashSet::new(),
         unverified_states: HashMap::new(),
         recent_event_ids: HashMap::new(),
-        newest_states: HashMap::new(),
+        newest_state_times: HashMap::new(),
         is_connected: None,
         events: sender,
         requests: Arc::clone(&requests),
@@ -150,25 +160,28 @@ pub fn subscribe(
 }
 
 impl CommandClient {
-    /// Sends a command to a box and waits for its answer, at most for `timeout`.
+    /// Sends a command to a box and waits for its response, at most for `timeout`.
     ///
     /// # Errors
-    /// The box refuses the command or does not answer in time.
+    /// The box rejects the command, does not respond in time, or sends a malformed response.
     pub async fn send(
         &self,
         box_id: &BoxId,
         command: &Command,
         timeout: Duration,
     ) -> Result<CommandResponse, CommandError> {
-        let (verb, payload) = commands::encode(command).map_err(|_| CommandError::Unreadable)?;
+        let (verb, payload) =
+            commands::encode(command).map_err(|_| CommandError::MalformedResponse)?;
         let correlation_data = Uuid::new_v4().into_bytes().to_vec();
-        let (sender, answer) = oneshot::channel();
-        let request =
+        let (sender, receiver) = oneshot::channel();
+        let pending_request =
             PendingRequest { requests: &self.0, correlation_data: correlation_data.clone() };
         self.0.pending().insert(correlation_data.clone(), sender);
 
         let now = Timestamp::now();
-        let expires = SignedDuration::try_from(timeout).ok().and_then(|t| now.checked_add(t).ok());
+        let expires = SignedDuration::try_from(timeout)
+            .ok()
+            .and_then(|timeout| now.checked_add(timeout).ok());
         let response_leaf = format!("{}{}", topics::REPLY_PREFIX, self.0.client_id);
         let message = OutgoingMessage {
             topic: box_topic(box_id, &format!("{}{verb}", topics::COMMAND_PREFIX)),
@@ -179,16 +192,17 @@ impl CommandClient {
             ..OutgoingMessage::default()
         };
         self.0.queue().push_event(message, now);
-        self.0.wake.notify_one();
-        let answer = tokio::time::timeout(timeout, answer).await;
-        drop(request);
-        let payload = answer.ok().and_then(Result::ok).ok_or(CommandError::NoAnswer)?;
-        let answer = commands::decode_answer(&payload).map_err(|_| CommandError::Unreadable)?;
-        Ok(answer?)
+        self.0.queue_notify.notify_one();
+        let result = tokio::time::timeout(timeout, receiver).await;
+        drop(pending_request);
+        let payload = result.ok().and_then(Result::ok).ok_or(CommandError::NoResponse)?;
+        let response = commands::decode_response_payload(&payload)
+            .map_err(|_| CommandError::MalformedResponse)?;
+        Ok(response?)
     }
 }
 
-/// Guard that removes a request from [`Requests::pending`], also when its future is dropped.
+/// Guard that removes a request from [`Requests::pending`], even when its future is dropped.
 struct PendingRequest<'a> {
     requests: &'a Requests,
     correlation_data: Vec<u8>,
@@ -213,18 +227,18 @@ impl Requests {
 impl Subscriber {
     fn deliver(&self, event: BoxEvent) {
         if self.events.try_send(event).is_err() {
-            tracing::warn!("an event is lost: the display does not keep up");
+            tracing::warn!("an event is dropped: the event queue of the display is full");
         }
     }
 
-    /// Delivers a change of the connection, but not each failed attempt.
+    /// Delivers a change of the connection to the broker. A repeated failure is not delivered.
     fn set_connected(&mut self, is_connected: bool) {
         if self.is_connected.replace(is_connected) != Some(is_connected) {
             self.deliver(BoxEvent::BrokerConnection(is_connected));
         }
     }
 
-    /// Returns the key that events of a box have to be signed with.
+    /// Returns the key that has to sign the events of a box.
     fn trusted_key(&self, box_id: &BoxId) -> Option<PublicKey> {
         match self.trust {
             Trust::Pinned(key) => Some(self.keys.get(box_id).copied().unwrap_or(key)),
@@ -242,20 +256,20 @@ impl Subscriber {
         let announced = announcement.ed25519;
         match self.trusted_key(&box_id) {
             Some(trusted) if trusted == announced => {
-                self.untrusted.remove(&box_id);
+                self.untrusted_boxes.remove(&box_id);
             }
             Some(trusted) if announcement.is_trusted(&box_id, trusted) => {
                 tracing::info!("{box_id} now signs with the key {announced}");
-                self.untrusted.remove(&box_id);
+                self.untrusted_boxes.remove(&box_id);
                 self.keys.insert(box_id, announced);
             }
             Some(_) => {
                 tracing::warn!(
-                    "{box_id} announces the key {announced}, which the trusted key does not endorse, \
-                     and is ignored. If the box has a new vault, restart the display, with this key \
-                     if its key was given"
+                    "{box_id} is ignored: it announces the key {announced}, \
+                     which the trusted key does not endorse. If the box has a new vault, restart the \
+                     display; a display with a configured key needs this new key"
                 );
-                self.untrusted.insert(box_id.clone());
+                self.untrusted_boxes.insert(box_id.clone());
                 self.deliver(BoxEvent::Availability(box_id, false));
             }
             None if self.keys.len() >= BOXES_MAX => {
@@ -311,9 +325,9 @@ impl Subscriber {
         expires > now && self.recent_event_ids.insert(id, expires).is_none()
     }
 
-    /// Returns true unless a state is older than a delivered one: it may be a replayed message.
+    /// Returns true if no newer state was delivered. An older state may be a replayed message.
     fn is_newest_state(&mut self, box_id: &BoxId, issued: Timestamp, now: Timestamp) -> bool {
-        let newest = self.newest_states.entry(box_id.clone()).or_insert(issued);
+        let newest = self.newest_state_times.entry(box_id.clone()).or_insert(issued);
         if issued < *newest {
             tracing::warn!("a state of {box_id} is ignored: it is older than {newest}");
             return false;
@@ -347,7 +361,10 @@ fn verified<T: DeserializeOwned>(key: &PublicKey, message: &IncomingMessage) -> 
     let parsed = serde_json::from_slice::<Versioned<T>>(&message.payload).ok();
     let event = parsed.filter(|event| event.v == VERSION).map(|parsed| parsed.event);
     if event.is_none() {
-        tracing::warn!("an event on {} is ignored: its version is unknown", message.topic);
+        tracing::warn!(
+            "an event on {} is ignored: its format or version is unknown",
+            message.topic
+        );
     }
     event
 }
@@ -383,16 +400,16 @@ impl SessionHandler for Subscriber {
         match leaf {
             topics::KEY => self.handle_key(box_id, &message),
             topics::AVAILABILITY => {
-                let is_trusted = !self.untrusted.contains(&box_id);
+                let is_trusted = !self.untrusted_boxes.contains(&box_id);
                 let is_online = is_trusted && message.payload == topics::ONLINE.as_bytes();
                 self.deliver(BoxEvent::Availability(box_id, is_online));
             }
             _ if leaf.starts_with(topics::REPLY_PREFIX) => {
-                let request =
-                    message.correlation_data.and_then(|c| self.requests.pending().remove(&c));
-                if let Some(request) = request {
-                    // Fails if the request has just timed out.
-                    let _ = request.send(message.payload);
+                let response_sender =
+                    message.correlation_data.and_then(|data| self.requests.pending().remove(&data));
+                if let Some(sender) = response_sender {
+                    // Fails only if the request has just timed out.
+                    let _ = sender.send(message.payload);
                 }
             }
             _ => self.handle_event(box_id, message, now),

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::{MqttError, Settings};
 
-/// Returns the user name and the password, or `None` without `username`.
+/// Returns the user name and the password, or `None` if `username` is not set.
 pub(super) fn credentials(settings: &Settings) -> Result<Option<(String, String)>, MqttError> {
     match (&settings.username, &settings.password_file) {
         (None, None) => Ok(None),
@@ -41,7 +41,7 @@ pub(super) fn transport(settings: &Settings) -> Result<Option<Transport>, MqttEr
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| MqttError::Tls(error.to_string()))?
-        .with_root_certificates(roots(settings.ca_file.as_deref())?);
+        .with_root_certificates(root_certificates(settings.ca_file.as_deref())?);
     let config = match (&settings.client_cert, &settings.client_key) {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => {
@@ -61,7 +61,7 @@ pub(super) fn transport(settings: &Settings) -> Result<Option<Transport>, MqttEr
     Ok(Some(Transport::Tls(TlsConfiguration::Rustls(Arc::new(config)))))
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, MqttError> {
+fn root_certificates(ca_file: Option<&Path>) -> Result<RootCertStore, MqttError> {
     let mut roots = RootCertStore::empty();
     let authorities = match ca_file {
         Some(path) => certificates("ca_file", path)?,

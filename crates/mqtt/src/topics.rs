@@ -1,4 +1,4 @@
-//! Topics of a box, below `instored/<box>/`.
+//! Topics of a box, below `instored/<box>/`. The part of a topic after `instored/<box>/` is its leaf.
 //!
 //! | topic | QoS, retained | payload |
 //! |---|---|---|
@@ -8,8 +8,8 @@
 //! | `visit` | 1, expires, signed | [`instored_domain::VisitEvent`] |
 //! | `enrolment` | 1, expires, signed | [`instored_domain::EnrolmentEvent`] |
 //! | `list` | 1, expires, signed | [`instored_domain::ListEvent`] |
-//! | `cmd/<verb>` | 1, answered on the response topic | [`instored_domain::Command`] without its verb |
-//! | `reply/<client>` | 1, expires | answer or refusal for a display of this program |
+//! | `cmd/<verb>` | 1, response on the response topic | [`instored_domain::Command`] without its verb |
+//! | `reply/<client>` | 1, expires | responses to the commands of a display of this program |
 
 use instored_domain::BoxId;
 
@@ -17,7 +17,7 @@ const ROOT: &str = "instored";
 /// Maximum length of a response topic, in bytes.
 const TOPIC_BYTES_MAX: usize = 256;
 
-/// Payloads of the topic `availability`.
+/// The two payloads of the topic `availability`.
 pub(super) const ONLINE: &str = "online";
 pub(super) const OFFLINE: &str = "offline";
 
@@ -40,26 +40,27 @@ pub(super) fn filter(box_id: Option<&BoxId>, leaf: &str) -> String {
     format!("{ROOT}/{}/{leaf}", box_id.map_or("+", BoxId::as_str))
 }
 
-/// Splits a topic into the box and the leaf.
+/// Splits a topic into the box and the leaf. Returns `None` for a topic of another program.
 pub(super) fn split(topic: &str) -> Option<(BoxId, &str)> {
     let (box_id, leaf) = topic.strip_prefix(ROOT)?.strip_prefix('/')?.split_once('/')?;
     Some((box_id.parse().ok()?, leaf))
 }
 
-/// Returns true if messages can be published to the topic: it is not empty, not too long, not of the
-/// broker (`$`), and has neither wildcards nor control characters.
+/// Returns true if messages can be published to the topic: it has 1 to [`TOPIC_BYTES_MAX`] bytes, does
+/// not begin with `$` (topics of the broker), and has no wildcards and no control characters.
 pub(super) fn is_publishable(topic: &str) -> bool {
     (1..=TOPIC_BYTES_MAX).contains(&topic.len())
         && !topic.starts_with('$')
         && !topic.contains(|c: char| c.is_control() || c == '+' || c == '#')
 }
 
-/// Returns true if an answer may be published to the topic. Below `instored/`, only reply topics are
-/// allowed, so that no client can have the box publish an answer as an event or a command.
+/// Returns true if a response may be published to the topic. Below `instored/`, only the topics
+/// `reply/<client>` are allowed. A client therefore cannot make the box publish a response on the topic
+/// of an event or a command.
 pub(super) fn is_response_topic(topic: &str) -> bool {
     let is_reserved = topic.strip_prefix(ROOT).is_some_and(|rest| rest.starts_with('/'));
-    let is_reply = split(topic).is_some_and(|(_, leaf)| leaf.starts_with(REPLY_PREFIX));
-    is_publishable(topic) && (is_reply || !is_reserved)
+    let is_for_responses = split(topic).is_some_and(|(_, leaf)| leaf.starts_with(REPLY_PREFIX));
+    is_publishable(topic) && (is_for_responses || !is_reserved)
 }
 
 #[cfg(test)]
@@ -79,8 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn response_topic_cannot_be_an_event_or_a_command() {
-        for valid in ["instored/door-1/reply/display-7", "homeassistant/answers", "x"] {
+    fn event_or_command_topic_is_no_response_topic() {
+        for valid in ["instored/door-1/reply/display-7", "homeassistant/responses", "x"] {
             assert!(is_response_topic(valid), "{valid}");
         }
         let too_long = "x".repeat(TOPIC_BYTES_MAX + 1);

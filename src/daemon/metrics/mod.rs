@@ -149,7 +149,7 @@ impl Collector for DaemonCollector {
         let statistics = self.publisher.statistics();
         let dropped = ConstCounter::new(statistics.dropped);
         let connections = ConstCounter::new(statistics.connections);
-        let refused = ConstCounter::new(statistics.refused_commands);
+        let refused = ConstCounter::new(statistics.rejected_commands);
         let rejected = ConstCounter::new(statistics.rejected);
         let oldest = i64::try_from(statistics.oldest_queued_seconds).unwrap_or(i64::MAX);
         let oldest = ConstGauge::new(oldest);

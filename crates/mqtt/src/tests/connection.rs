@@ -1,10 +1,10 @@
-//! Brokers that are unreachable, reject the connection or have a wrong certificate; invalid settings.
+//! Tests with unreachable brokers, rejected connections, wrong certificates and invalid settings.
 
 use std::sync::Once;
 
 use super::*;
 
-/// Log lines of this thread while the guard of [`Log::capture`] lives.
+/// Log lines of this thread, captured until the guard of [`Log::capture`] is dropped.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -42,7 +42,7 @@ impl std::io::Write for Log {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn box_stops_cleanly_while_broker_disconnects() {
     let broker = Broker::start().unwrap();
-    // The broker receives the final message in some rounds only; both cases have to work.
+    // The broker receives the final message in some rounds only. The box has to stop in all rounds.
     for _ in 0..12 {
         let proxy = Proxy::start(broker.port()).await;
         let subscription = MosquittoSub::start(broker.port(), "instored/+/availability");
@@ -67,7 +67,7 @@ async fn unreachable_broker_is_retried_and_logged_once() {
     assert_eq!(log.text().matches("no connection to the MQTT broker").count(), 1, "{}", log.text());
 
     let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
-    display.until(&BoxEvent::BrokerConnection(true)).await;
+    display.wait_for(&BoxEvent::BrokerConnection(true)).await;
     proxy.open();
     let BoxEvent::Visit(_, event) = display.next_visit_or_enrolment().await else { panic!() };
     assert_eq!(event.id, EventId(Uuid::from_u128(1)));
@@ -76,7 +76,7 @@ async fn unreachable_broker_is_retried_and_logged_once() {
 }
 
 #[tokio::test]
-async fn two_boxes_of_one_name_are_reported_and_slowed_down() {
+async fn two_boxes_with_same_name_are_reported_and_slowed_down() {
     let log = Log::default();
     let _guard = log.capture();
     let broker = Broker::start().unwrap();
@@ -88,7 +88,8 @@ async fn two_boxes_of_one_name_are_reported_and_slowed_down() {
     };
     timeout(TIMEOUT, is_reported).await.unwrap_or_else(|_| panic!("{}", log.text()));
     assert!(log.text().contains("client id instored-door-1"), "{}", log.text());
-    let connections = || boxes.iter().map(|b| b.publisher.statistics().connections).sum::<u64>();
+    let connections =
+        || boxes.iter().map(|test_box| test_box.publisher.statistics().connections).sum::<u64>();
     let before = connections();
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(connections() <= before + 1, "{before} {}", connections());
@@ -109,7 +110,7 @@ async fn first_warning(settings: &Settings) -> String {
 }
 
 #[tokio::test]
-async fn log_names_cause_of_failed_connection() {
+async fn failed_connection_logs_its_cause() {
     let closed_port = settings(free_port().unwrap());
     assert!(first_warning(&closed_port).await.contains("nothing listens there"));
 
@@ -121,8 +122,8 @@ async fn log_names_cause_of_failed_connection() {
     assert!(warning.contains("cannot be resolved"), "{warning}");
 }
 
-/// Writes the certificates of an authority, two servers and a client into `folder`: `broker` is valid
-/// for 127.0.0.1, `wrong_host` is not.
+/// Writes the certificates of an authority, two servers and a client into `folder`: The
+/// certificate `broker` is valid for 127.0.0.1, the certificate `wrong_host` for another host only.
 fn certificates(folder: &Path) {
     let parameters = |names: Vec<String>, name: &str| {
         let mut parameters = CertificateParams::new(names).unwrap();
@@ -169,9 +170,10 @@ async fn tls_requires_valid_certificates_of_both_sides() {
     assert_eq!(event, Some(BoxEvent::BrokerConnection(true)));
     task.abort();
 
-    let other = tempfile::tempdir().unwrap();
-    certificates(other.path());
-    let wrong_authority = Settings { ca_file: Some(other.path().join("ca.pem")), ..valid.clone() };
+    let other_folder = tempfile::tempdir().unwrap();
+    certificates(other_folder.path());
+    let wrong_authority =
+        Settings { ca_file: Some(other_folder.path().join("ca.pem")), ..valid.clone() };
     assert!(first_warning(&wrong_authority).await.contains("TLS failed"));
     let lines = lines.replace("DIR/broker", "DIR/wrong_host");
     let wrong_host = Broker::start_with(&lines, certificates).unwrap();
@@ -182,24 +184,35 @@ async fn tls_requires_valid_certificates_of_both_sides() {
 
 #[test]
 fn invalid_settings_are_rejected() {
-    let error = |change: fn(&mut Settings)| {
+    let connect_error = |change: fn(&mut Settings)| {
         let mut settings = settings(1883);
         change(&mut settings);
         connect(&settings, &box_id(), signer(1).0).err().map(|error| error.to_string())
     };
-    assert_eq!(error(|_| {}), None);
+    assert_eq!(connect_error(|_| {}), None);
     let assert_contains = |error: Option<String>, part: &str| {
         assert!(error.as_ref().is_some_and(|error| error.contains(part)), "{error:?}");
     };
-    assert_contains(error(|s| s.keep_alive_seconds = 0), "keep_alive_seconds");
-    assert_contains(error(|s| s.ca_file = Some("ca.pem".into())), "tls");
-    assert_contains(error(|s| s.password_file = Some("p".into())), "username");
     assert_contains(
-        error(|s| (s.username, s.password_file) = (Some("u".into()), Some("/nonexistent".into()))),
+        connect_error(|settings| settings.keep_alive_seconds = 0),
+        "keep_alive_seconds",
+    );
+    assert_contains(connect_error(|settings| settings.ca_file = Some("ca.pem".into())), "tls");
+    assert_contains(
+        connect_error(|settings| settings.password_file = Some("p".into())),
+        "username",
+    );
+    assert_contains(
+        connect_error(|settings| {
+            (settings.username, settings.password_file) =
+                (Some("u".into()), Some("/nonexistent".into()));
+        }),
         "/nonexistent",
     );
     assert_contains(
-        error(|s| (s.tls, s.client_key) = (true, Some("/nonexistent".into()))),
+        connect_error(|settings| {
+            (settings.tls, settings.client_key) = (true, Some("/nonexistent".into()));
+        }),
         "client_cert",
     );
 }
@@ -223,9 +236,9 @@ fn dropped_broker_frees_port_and_folder() {
 fn broker_ends_with_thread_that_started_it() {
     let started = std::thread::spawn(|| std::mem::ManuallyDrop::new(Broker::start().unwrap()));
     let port = started.join().unwrap().port();
-    let begun = std::time::Instant::now();
+    let start = std::time::Instant::now();
     while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-        assert!(begun.elapsed() < TIMEOUT, "the broker outlives its parent");
+        assert!(start.elapsed() < TIMEOUT, "the broker still runs after its thread ended");
         std::thread::yield_now();
     }
 }

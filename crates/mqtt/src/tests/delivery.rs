@@ -1,4 +1,4 @@
-//! Lost and negative acknowledgements, through a proxy that parses MQTT packets.
+//! Tests with lost and negative acknowledgements, which a proxy between box and broker causes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,11 +9,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::*;
 
-/// Packet types of MQTT 5, in the upper half of the first byte.
+/// Packet types of MQTT 5, in the upper four bits of the first byte.
 const PUBACK: u8 = 0x40;
 const SUBACK: u8 = 0x90;
 
-/// Decides about each packet from the broker: returns the packet to forward; empty drops it.
+/// Function that maps a packet from the broker to the packet to forward. An empty packet drops it.
 type PacketFilter = Box<dyn FnMut(Vec<u8>) -> Vec<u8> + Send>;
 
 /// Starts a proxy to the broker that filters the packets to the client. Returns its port.
@@ -28,7 +28,7 @@ async fn filtering_proxy(broker_port: u16, filter: PacketFilter) -> u16 {
             tokio::spawn(async move {
                 let (mut from_client, to_client) = client.into_split();
                 let (from_broker, mut to_broker) = broker.into_split();
-                // Ends both directions, and with them both connections, when one of them ends.
+                // When one direction ends, both connections are closed.
                 tokio::select! {
                     _ = tokio::io::copy(&mut from_client, &mut to_broker) => {}
                     _ = forward_packets(from_broker, to_client, &filter) => {}
@@ -74,7 +74,7 @@ fn drop_first(packet_type: u8) -> PacketFilter {
     })
 }
 
-/// Box behind a proxy, with short time-outs, on a broker with a display.
+/// Box with short time-outs that reaches the broker through a proxy, and a display at the broker.
 struct ProxiedBox {
     publisher: Publisher,
     delivered: mpsc::UnboundedReceiver<u64>,
@@ -87,7 +87,7 @@ impl ProxiedBox {
     async fn start(acknowledgement_timeout: Duration, filter: PacketFilter) -> Self {
         let broker = Broker::start().unwrap();
         let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
-        display.until(&BoxEvent::BrokerConnection(true)).await;
+        display.wait_for(&BoxEvent::BrokerConnection(true)).await;
         let port = filtering_proxy(broker.port(), filter).await;
         let BoxConnection { publisher, commands, delivered, mut connection } =
             connect(&settings(port), &box_id(), signer(1).0).unwrap();
@@ -106,6 +106,7 @@ impl ProxiedBox {
         Self { publisher, delivered, display, broker, task }
     }
 
+    /// Waits until the statistics of the box meet `condition`.
     async fn wait_for(&self, condition: impl Fn(&Statistics) -> bool) -> Statistics {
         let reached = async {
             loop {
@@ -133,7 +134,9 @@ async fn lost_acknowledgement_ends_session_and_message_is_resent() {
         let proxied = ProxiedBox::start(Duration::from_millis(300), drop_first(packet_type)).await;
         proxied.publisher.publish_visit(&visit(1, 600));
         proxied
-            .wait_for(|s| s.queued == 0 && s.connections > u64::from(packet_type == PUBACK))
+            .wait_for(|statistics| {
+                statistics.queued == 0 && statistics.connections > u64::from(packet_type == PUBACK)
+            })
             .await;
     }
 }
@@ -161,7 +164,7 @@ async fn events_survive_loss_of_a_third_of_acknowledgements() {
             *deliveries.entry(event.id).or_insert(0) += 1;
         }
     }
-    let statistics = proxied.wait_for(|s| s.queued == 0).await;
+    let statistics = proxied.wait_for(|statistics| statistics.queued == 0).await;
     while let Ok(event) = proxied.display.events.try_recv() {
         assert!(!matches!(event, BoxEvent::Visit(..)), "delivered twice: {event:?}");
     }
@@ -171,7 +174,7 @@ async fn events_survive_loss_of_a_third_of_acknowledgements() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stored_messages_are_delivered_in_order_and_reported_once_acknowledged() {
+async fn stored_messages_are_delivered_and_reported_in_order() {
     let mut proxied = ProxiedBox::start(Duration::from_millis(100), drop_first(PUBACK)).await;
     let events = (1..=20).map(|number| EnrolmentEvent {
         id: EventId(Uuid::from_u128(number)),
@@ -194,35 +197,37 @@ async fn stored_messages_are_delivered_in_order_and_reported_once_acknowledged()
     for number in 1..=20 {
         assert_eq!(timeout(TIMEOUT, proxied.delivered.recv()).await.unwrap(), Some(number));
     }
-    // After a day nobody waits for the message.
+    // A message that is older than the outbox lifetime is dropped.
     let yesterday = Timestamp::now() - OUTBOX_LIFETIME;
     let stored = encode_enrolment(&box_id(), &events[0]).unwrap();
     proxied.publisher.publish_stored(21, yesterday, &stored);
     proxied.publisher.publish_stored(22, Timestamp::now(), b"malformed");
-    assert_eq!(proxied.wait_for(|s| s.queued == 0).await.dropped, 1);
+    assert_eq!(proxied.wait_for(|statistics| statistics.queued == 0).await.dropped, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rejected_event_is_retried_only_if_retry_can_help() {
-    // Reason, rejections of the same event, copies at the broker, dropped messages.
+    // Columns: reason code, rejections of the first event, its copies at the broker, dropped messages.
     for (reason, rejections, copies, dropped) in
         [(0x97, 3, 4, 0), (0x80, 3, 4, 0), (0x87, 1, 1, 1), (0x90, 1, 1, 1), (0x99, 1, 1, 1)]
     {
-        let left = Arc::new(AtomicUsize::new(0));
-        let rejections_left = Arc::clone(&left);
+        let remaining_rejections = Arc::new(AtomicUsize::new(0));
+        let filter_rejections = Arc::clone(&remaining_rejections);
         let filter = Box::new(move |packet: Vec<u8>| {
             let is_rejected = packet[0] & 0xf0 == PUBACK
-                && rejections_left
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+                && filter_rejections
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                        count.checked_sub(1)
+                    })
                     .is_ok();
             if is_rejected { vec![PUBACK, 3, packet[2], packet[3], reason] } else { packet }
         });
         let proxied = ProxiedBox::start(TIMEOUT, filter).await;
         let visits = MosquittoSub::start(proxied.broker.port(), "instored/+/visit");
-        proxied.wait_for(|s| s.connections == 1 && s.queued == 0).await;
-        left.store(rejections, Ordering::Relaxed);
+        proxied.wait_for(|statistics| statistics.connections == 1 && statistics.queued == 0).await;
+        remaining_rejections.store(rejections, Ordering::Relaxed);
         proxied.publisher.publish_visit(&visit(1, 600));
-        let statistics = proxied.wait_for(|s| s.queued == 0).await;
+        let statistics = proxied.wait_for(|statistics| statistics.queued == 0).await;
         proxied.publisher.publish_visit(&visit(2, 600));
         let ids = || visits.next().json::<VisitEvent>().id;
         for _ in 0..copies {
@@ -239,7 +244,7 @@ async fn rejected_event_is_retried_only_if_retry_can_help() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn announcement_rejected_for_good_does_not_block_events() {
+async fn repeatedly_rejected_announcement_does_not_block_events() {
     let filter = Box::new(|packet: Vec<u8>| {
         if packet[0] & 0xf0 == PUBACK {
             vec![PUBACK, 3, packet[2], packet[3], 0x97]

@@ -1,4 +1,4 @@
-//! Tests against a real broker: shared parts.
+//! Tests against a real broker. This file contains their shared helpers.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -75,7 +75,8 @@ fn state(customers: u64) -> BoxState {
     }
 }
 
-fn visit(number: u128, seconds: i64) -> VisitEvent {
+/// Returns an arrival with the id `number` that expires after `lifetime_seconds`.
+fn visit(number: u128, lifetime_seconds: i64) -> VisitEvent {
     let issued = Timestamp::now();
     VisitEvent {
         id: EventId(Uuid::from_u128(number)),
@@ -85,7 +86,7 @@ fn visit(number: u128, seconds: i64) -> VisitEvent {
         orders: vec![],
         recommendations: vec![],
         issued,
-        expires: issued + SignedDuration::from_secs(seconds),
+        expires: issued + SignedDuration::from_secs(lifetime_seconds),
     }
 }
 
@@ -154,7 +155,8 @@ impl TestDisplay {
         }
     }
 
-    async fn until(&mut self, expected: &BoxEvent) {
+    /// Reads events until `expected` arrives.
+    async fn wait_for(&mut self, expected: &BoxEvent) {
         while self.next().await != *expected {}
     }
 }
@@ -165,7 +167,7 @@ impl Drop for TestDisplay {
     }
 }
 
-/// TCP proxy to the broker that a test can close.
+/// TCP proxy to the broker. A test can close and open it.
 struct Proxy {
     port: u16,
     is_open: watch::Sender<bool>,
@@ -211,9 +213,13 @@ impl Proxy {
         self.is_open.send_replace(true);
     }
 
-    async fn wait_for_attempts(&mut self, more: usize) {
-        let now = *self.attempts.borrow();
-        timeout(TIMEOUT, self.attempts.wait_for(|n| *n >= now + more)).await.unwrap().unwrap();
+    /// Waits for `additional` connection attempts after this call.
+    async fn wait_for_attempts(&mut self, additional: usize) {
+        let before = *self.attempts.borrow();
+        timeout(TIMEOUT, self.attempts.wait_for(|count| *count >= before + additional))
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command-line clients of mosquitto.
+//! Wrappers for the command-line clients of mosquitto.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -22,7 +22,7 @@ pub struct MosquittoSub {
     lines: Receiver<String>,
 }
 
-/// Message that `mosquitto_sub` received. Empty fields were absent.
+/// Message that `mosquitto_sub` received. A field is empty if the message does not contain it.
 pub struct Message {
     pub topic: String,
     pub is_retained: bool,
@@ -33,7 +33,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Parses a line of the format that [`MosquittoSub`] requests; `None` for other output.
+    /// Parses a line of the format that [`MosquittoSub`] requests. Returns `None` for other output.
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.strip_prefix('=')?.splitn(6, '|').map(str::to_owned);
         let mut next = || fields.next().unwrap_or_else(|| panic!("missing field: {line}"));
@@ -58,7 +58,7 @@ impl MosquittoSub {
     }
 
     pub fn start_with(port: u16, filter: &str, arguments: &[&str]) -> Self {
-        // mosquitto_sub flushes its output after a message, but not after the subscription.
+        // `stdbuf` flushes each line. mosquitto_sub itself does not flush the line about its subscription.
         let mut command = Command::new("stdbuf");
         command
             .args(["-oL", "mosquitto_sub"])
@@ -86,8 +86,8 @@ impl MosquittoSub {
         let deadline = Instant::now() + TIMEOUT;
         let mut skipped = Vec::new();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = self.lines.recv_timeout(left) else {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(remaining) else {
                 panic!("no matching line in time; received:\n{}", skipped.join("\n"));
             };
             if let Some(found) = select(&line) {
@@ -108,7 +108,7 @@ impl MosquittoSub {
 
     /// Kills the client (SIGKILL), so that it cannot disconnect.
     pub fn kill(&mut self) {
-        // Both fail only if the client has already ended.
+        // Both calls fail only if the client has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Messages that a box publishes, and commands that it receives.
+//! Tests for the messages that a box publishes and the commands that it receives.
 
 use super::*;
 
@@ -36,30 +36,31 @@ async fn home_assistant_start_repeats_discovery_message() {
     let test_box = TestBox::start_with(&disabled);
     assert_eq!(subscription.next_on("/config").payload, "");
     mosquitto_pub(broker.port(), "homeassistant/device/other/config", "{}", &["-r"]);
-    // The retained message of the box was deleted, so that of the other device is the first.
+    // The retained message of the box was deleted, so the message of the other device arrives first.
     let retained = MosquittoSub::start(broker.port(), "homeassistant/device/+/config").next();
     assert_eq!(retained.topic, "homeassistant/device/other/config");
     test_box.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn too_many_commands_of_a_verb_are_refused_and_counted() {
+async fn too_many_commands_of_a_verb_are_rejected_and_counted() {
     let broker = Broker::start().unwrap();
-    let answers = MosquittoSub::start(broker.port(), "till/7");
+    let responses = MosquittoSub::start(broker.port(), "till/7");
     let limited = Settings { commands_per_second: 1, ..settings(broker.port()) };
     let mut test_box = TestBox::start_with(&limited);
     let online = MosquittoSub::start(broker.port(), "instored/+/availability");
     online.next();
-    // The limit is five at once and one per second. Twenty exceed it unless each takes a second.
+    // The limit is a burst of five commands, then one per second. Twenty commands exceed this limit,
+    // unless `mosquitto_pub` takes about a second for each.
     for _ in 0..20 {
         mosquitto_pub(broker.port(), "instored/door-1/cmd/present", "", &RESPONSE_TOPIC);
     }
-    let answer: serde_json::Value = answers.next().json();
-    assert_eq!(answer["error"]["code"], "too_many");
+    let response: serde_json::Value = responses.next().json();
+    assert_eq!(response["error"]["code"], "too_many");
     mosquitto_pub(broker.port(), "instored/door-1/cmd/enrol", "", &RESPONSE_TOPIC);
     let enrol = Command::Enrol { language: None, is_another_person: false };
     while test_box.next_command().await.command != enrol {}
-    assert!(test_box.publisher.statistics().refused_commands > 0);
+    assert!(test_box.publisher.statistics().rejected_commands > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,7 +107,7 @@ async fn event_is_signed_expires_and_is_not_retained() {
     let expiry: u32 = message.expiry_seconds.parse().unwrap();
     assert!((1..=90).contains(&expiry), "{expiry}");
     let properties: Vec<_> = message.user_properties.split_whitespace().collect();
-    let signature = properties.iter().find_map(|p| p.strip_prefix("sig:")).unwrap();
+    let signature = properties.iter().find_map(|property| property.strip_prefix("sig:")).unwrap();
     assert!(properties.contains(&"key:key-1"), "{properties:?}");
     let payload = message.payload.as_bytes();
     assert_eq!(verify(&signer(1).1, &message.topic, payload, signature), Ok(()));
@@ -140,15 +141,15 @@ async fn restarted_broker_receives_state_and_unexpired_events_once() {
     assert_eq!(subscription.next_on("/availability").payload, "online");
     assert_eq!(subscription.next_on("/state").json::<BoxState>(), state(2));
     let next_visit = || subscription.next_on("/visit").json::<VisitEvent>().id;
-    assert_eq!(next_visit(), EventId(Uuid::from_u128(2)), "the first one had expired");
+    assert_eq!(next_visit(), EventId(Uuid::from_u128(2)), "the first visit has expired");
     test_box.publisher.publish_visit(&visit(3, 60));
-    assert_eq!(next_visit(), EventId(Uuid::from_u128(3)), "the second one was sent once");
+    assert_eq!(next_visit(), EventId(Uuid::from_u128(3)), "the second visit was sent once");
     mosquitto_pub(broker.port(), "instored/door-1/cmd/present", "", &[]);
     assert_eq!(test_box.next_command().await.command, Command::Present {});
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answer_has_correlation_data_of_command() {
+async fn response_has_correlation_data_of_command() {
     let broker = Broker::start().unwrap();
     let subscription = MosquittoSub::start(broker.port(), "#");
     let mut test_box = TestBox::start(broker.port());
@@ -158,14 +159,16 @@ async fn answer_has_correlation_data_of_command() {
     let received = test_box.next_command().await;
     let enrol = Command::Enrol { language: Some("de".into()), is_another_person: false };
     assert_eq!(received.command, enrol);
-    test_box.publisher.respond(received.reply_to.unwrap(), &Ok(CommandResponse::Enrolling {}));
-    let answer = subscription.next_on("till/7");
-    assert_eq!(answer.correlation_data, "c-1");
-    assert_eq!(answer.payload, r#"{"enrolling":{}}"#);
+    test_box
+        .publisher
+        .respond(received.response_address.unwrap(), &Ok(CommandResponse::Enrolling {}));
+    let response = subscription.next_on("till/7");
+    assert_eq!(response.correlation_data, "c-1");
+    assert_eq!(response.payload, r#"{"enrolling":{}}"#);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invalid_command_is_refused() {
+async fn invalid_command_is_rejected() {
     let broker = Broker::start().unwrap();
     let subscription = MosquittoSub::start(broker.port(), "#");
     let _test_box = TestBox::start(broker.port());
@@ -180,14 +183,14 @@ async fn invalid_command_is_refused() {
     for (verb, payload, code) in cases {
         let topic = format!("instored/door-1/cmd/{verb}");
         mosquitto_pub(broker.port(), &topic, payload, &RESPONSE_TOPIC);
-        let answer: serde_json::Value = subscription.next_on("till/7").json();
-        assert_eq!(answer["error"]["code"], code, "{verb} {answer}");
-        assert!(answer["error"]["message"].as_str().is_some_and(|text| !text.is_empty()));
+        let response: serde_json::Value = subscription.next_on("till/7").json();
+        assert_eq!(response["error"]["code"], code, "{verb} {response}");
+        assert!(response["error"]["message"].as_str().is_some_and(|text| !text.is_empty()));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn command_with_event_topic_as_response_topic_is_not_answered() {
+async fn command_with_event_topic_as_response_topic_gets_no_response() {
     let broker = Broker::start().unwrap();
     let subscription = MosquittoSub::start(broker.port(), "#");
     let mut test_box = TestBox::start(broker.port());
@@ -195,5 +198,5 @@ async fn command_with_event_topic_as_response_topic_is_not_answered() {
     let arguments = ["-D", "publish", "response-topic", "instored/door-1/visit"];
     mosquitto_pub(broker.port(), "instored/door-1/cmd/present", "", &arguments);
     let received = test_box.next_command().await;
-    assert_eq!((received.command, received.reply_to), (Command::Present {}, None));
+    assert_eq!((received.command, received.response_address), (Command::Present {}, None));
 }

@@ -1,10 +1,11 @@
-//! Rotations of the signing key: displays follow valid endorsements only.
+//! Tests for rotations of the signing key. A display accepts a new key only with valid endorsements.
 
 use instored_domain::key_endorsement_message;
 
 use super::*;
 
-/// Returns the endorsement of the key of seed `new` for a box, signed with the key of seed `signing`.
+/// Returns the endorsement of the key `new` by the key `old`, signed with the key `signing`. Each key is
+/// given by its seed.
 fn endorsement(box_name: &str, old: u8, new: u8, signing: u8) -> KeyEndorsement {
     let key = |seed| SigningKey::from_bytes(&[seed; 32]);
     let public = |seed| *key(seed).verifying_key().as_bytes();
@@ -13,7 +14,8 @@ fn endorsement(box_name: &str, old: u8, new: u8, signing: u8) -> KeyEndorsement 
     KeyEndorsement::new(signer(old).1, signer(new).1, &signature)
 }
 
-/// Returns the signer of the last seed, with the endorsements of all keys before it.
+/// Returns the signer for the key of the last seed, with the endorsements of a rotation through all
+/// seeds.
 fn rotated_signer(seeds: &[u8]) -> Signer {
     let pairs = seeds.windows(2).map(|pair| endorsement("door-1", pair[0], pair[1], pair[0]));
     signer_with_endorsements(*seeds.last().unwrap(), pairs.collect())
@@ -26,12 +28,12 @@ async fn assert_delivers(test_box: &TestBox, display: &mut TestDisplay, number: 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn display_follows_rotations_while_subscribed() {
+async fn subscribed_display_accepts_rotated_keys() {
     for trust in [Trust::FirstUse, Trust::Pinned(signer(1).1)] {
         let broker = Broker::start().unwrap();
         let test_box = TestBox::start(broker.port());
         let mut display = TestDisplay::start(broker.port(), trust);
-        display.until(&BoxEvent::Availability(box_id(), true)).await;
+        display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
         assert_delivers(&test_box, &mut display, 1).await;
         test_box.publisher.rotate_key(rotated_signer(&[1, 2]));
         assert_delivers(&test_box, &mut display, 2).await;
@@ -41,7 +43,7 @@ async fn display_follows_rotations_while_subscribed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn display_with_old_pinned_key_follows_after_its_start() {
+async fn display_with_old_pinned_key_accepts_rotated_key() {
     let broker = Broker::start().unwrap();
     let test_box = TestBox::start(broker.port());
     test_box.publisher.rotate_key(rotated_signer(&[1, 2]));
@@ -49,22 +51,22 @@ async fn display_with_old_pinned_key_follows_after_its_start() {
     test_box.publisher.publish_state(&state(1));
     for seed in [1, 2, 3] {
         let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(seed).1));
-        display.until(&BoxEvent::State(box_id(), state(1))).await;
+        display.wait_for(&BoxEvent::State(box_id(), state(1))).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn display_follows_rotations_during_outage_of_broker() {
+async fn display_accepts_keys_rotated_during_broker_outage() {
     let mut broker = Broker::start().unwrap();
     let mut proxy = Proxy::start(broker.port()).await;
     let test_box = TestBox::start(proxy.port);
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
-    display.until(&BoxEvent::Availability(box_id(), true)).await;
+    display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     proxy.close();
     proxy.wait_for_attempts(1).await;
     broker.restart().unwrap();
-    display.until(&BoxEvent::BrokerConnection(true)).await;
-    // An event that is queued before the rotations is signed with the announced key.
+    display.wait_for(&BoxEvent::BrokerConnection(true)).await;
+    // An event that was queued before the rotations has to be signed with the newest key.
     let event = visit(1, 60);
     test_box.publisher.publish_visit(&event);
     test_box.publisher.rotate_key(rotated_signer(&[1, 2]));
@@ -75,14 +77,14 @@ async fn display_follows_rotations_during_outage_of_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn display_follows_restarted_box_with_rotated_key() {
+async fn display_accepts_rotated_key_of_restarted_box() {
     let broker = Broker::start().unwrap();
     let test_box = TestBox::start(broker.port());
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
-    display.until(&BoxEvent::Availability(box_id(), true)).await;
+    display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     test_box.stop().await;
     let test_box = TestBox::start_with_signer(&settings(broker.port()), rotated_signer(&[1, 2, 3]));
-    display.until(&BoxEvent::Availability(box_id(), true)).await;
+    display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     assert_delivers(&test_box, &mut display, 1).await;
 }
 
@@ -91,22 +93,26 @@ async fn forged_endorsements_are_rejected() {
     let broker = Broker::start().unwrap();
     let test_box = TestBox::start(broker.port());
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
-    display.until(&BoxEvent::Availability(box_id(), true)).await;
+    display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     let valid = endorsement("door-1", 1, 2, 1);
     let changed = KeyEndorsement { ed25519: signer(3).1, ..valid.clone() };
-    let unreadable = KeyEndorsement { sig: "!".into(), ..valid.clone() };
+    let malformed = KeyEndorsement { sig: "!".into(), ..valid.clone() };
     let many = vec![endorsement("door-1", 4, 5, 4); 200].into_iter().chain([valid.clone()]);
     for (fault, seed, endorsements) in [
-        ("none", 2, vec![]),
-        ("of another key", 3, vec![valid]),
-        ("gap", 4, vec![endorsement("door-1", 1, 2, 1), endorsement("door-1", 3, 4, 3)]),
+        ("no endorsement", 2, vec![]),
+        ("endorsement of another key", 3, vec![valid]),
+        (
+            "gap in the chain",
+            4,
+            vec![endorsement("door-1", 1, 2, 1), endorsement("door-1", 3, 4, 3)],
+        ),
         ("wrong order", 3, vec![endorsement("door-1", 2, 3, 2), endorsement("door-1", 1, 2, 1)]),
-        ("signed by itself", 2, vec![endorsement("door-1", 1, 2, 2)]),
-        ("endorses itself", 2, vec![endorsement("door-1", 2, 2, 2)]),
+        ("signed by the new key", 2, vec![endorsement("door-1", 1, 2, 2)]),
+        ("key endorses itself", 2, vec![endorsement("door-1", 2, 2, 2)]),
         ("another box", 2, vec![endorsement("door-2", 1, 2, 1)]),
         ("changed key", 3, vec![changed]),
-        ("unreadable", 2, vec![unreadable]),
-        ("too many", 2, many.collect()),
+        ("malformed signature", 2, vec![malformed]),
+        ("too many endorsements", 2, many.collect()),
     ] {
         let forger = signer_with_endorsements(seed, endorsements);
         let payload = serde_json::to_string(forger.announcement()).unwrap();
@@ -124,7 +130,7 @@ async fn key_id_and_signature_match_during_rotations() {
     let visits = MosquittoSub::start(broker.port(), "instored/+/visit");
     let test_box = TestBox::start(broker.port());
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
-    display.until(&BoxEvent::Availability(box_id(), true)).await;
+    display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     let publisher = test_box.publisher.clone();
     let rotations = std::thread::spawn(move || {
         for last in 2..20 {

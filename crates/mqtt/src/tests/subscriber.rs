@@ -1,8 +1,8 @@
-//! Events that a display trusts, and commands that it sends.
+//! Tests for the events that a display receives and the commands that it sends.
 
 use super::*;
 
-/// Arguments of `mosquitto_pub` that sign `payload` with the key of `seed`.
+/// Returns the arguments of `mosquitto_pub` that sign `payload` with the key of `seed`.
 fn signature_arguments(seed: u8, topic: &str, payload: &str) -> Vec<String> {
     let [(name, value), _] =
         signer(seed).0.properties(topic, payload.as_bytes()).try_into().unwrap();
@@ -22,9 +22,9 @@ async fn display_receives_each_valid_event_once() {
     let test_box = TestBox::start(broker.port());
     test_box.publisher.publish_state(&state(1));
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
-    display.until(&BoxEvent::State(box_id(), state(1))).await;
+    display.wait_for(&BoxEvent::State(box_id(), state(1))).await;
 
-    // Unsigned, signed with another key, expired, valid, and a copy.
+    // Five visits: unsigned, signed with another key, expired, valid, and a copy of the valid visit.
     let forged = serde_json::to_string(&versioned(visit(66, 60))).unwrap();
     mosquitto_pub(broker.port(), "instored/door-1/visit", &forged, &[]);
     publish_signed(&broker, 2, "instored/door-1/visit", &forged, &[]);
@@ -45,12 +45,12 @@ async fn display_receives_each_valid_event_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn box_with_another_key_is_offline_until_trusted_key_returns() {
+async fn box_with_untrusted_key_is_offline_until_it_has_trusted_key() {
     let broker = Broker::start().unwrap();
     let test_box = TestBox::start(broker.port());
     test_box.publisher.publish_state(&state(1));
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
-    display.until(&BoxEvent::State(box_id(), state(1))).await;
+    display.wait_for(&BoxEvent::State(box_id(), state(1))).await;
     let availability = |is_online| BoxEvent::Availability(box_id(), is_online);
     let announce = |seed| {
         let payload = serde_json::to_string(&signer(seed).0.announcement()).unwrap();
@@ -58,7 +58,7 @@ async fn box_with_another_key_is_offline_until_trusted_key_returns() {
     };
 
     announce(2);
-    display.until(&availability(false)).await;
+    display.wait_for(&availability(false)).await;
     mosquitto_pub(broker.port(), "instored/door-1/availability", "online", &[]);
     assert_eq!(display.next().await, availability(false));
     let forged = serde_json::to_string(&versioned(visit(66, 60))).unwrap();
@@ -69,35 +69,37 @@ async fn box_with_another_key_is_offline_until_trusted_key_returns() {
 
     announce(1);
     mosquitto_pub(broker.port(), "instored/door-1/availability", "online", &[]);
-    display.until(&availability(true)).await;
+    display.wait_for(&availability(true)).await;
     test_box.task.abort();
-    display.until(&availability(false)).await;
+    display.wait_for(&availability(false)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replayed_older_state_is_ignored() {
     let broker = Broker::start().unwrap();
     let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
-    display.until(&BoxEvent::BrokerConnection(true)).await;
+    display.wait_for(&BoxEvent::BrokerConnection(true)).await;
     let publish = |state: &BoxState| {
         let payload = serde_json::to_string(&versioned(state)).unwrap();
         publish_signed(&broker, 1, "instored/door-1/state", &payload, &["-r"]);
     };
-    let at = |time: &str, customers| BoxState { issued: time.parse().unwrap(), ..state(customers) };
-    let (first, second) = (at("2026-03-29T09:15:00Z", 1), at("2026-03-29T09:15:00.5Z", 2));
-    let future = at("2126-03-29T09:15:00Z", 3);
+    let state_at =
+        |time: &str, customers| BoxState { issued: time.parse().unwrap(), ..state(customers) };
+    let (first, second) =
+        (state_at("2026-03-29T09:15:00Z", 1), state_at("2026-03-29T09:15:00.5Z", 2));
+    let future = state_at("2126-03-29T09:15:00Z", 3);
     for (state, is_delivered) in
         [(&first, true), (&second, true), (&first, false), (&future, true), (&second, false)]
     {
         publish(state);
-        // Marks the end of this case, whether the state is delivered or not.
+        // The availability is always delivered and marks the end of this case.
         mosquitto_pub(broker.port(), "instored/door-1/availability", "online", &[]);
         if is_delivered {
             assert_eq!(display.next().await, BoxEvent::State(box_id(), state.clone()));
         }
         assert_eq!(display.next().await, BoxEvent::Availability(box_id(), true));
     }
-    // The clock of the box was corrected.
+    // After the box has corrected its clock, its states are delivered again.
     let corrected = BoxState { issued: Timestamp::now(), ..state(4) };
     publish(&corrected);
     assert_eq!(display.next().await, BoxEvent::State(box_id(), corrected));
@@ -107,43 +109,43 @@ async fn replayed_older_state_is_ignored() {
 async fn display_with_pinned_key_receives_events_of_that_key_only() {
     let broker = Broker::start().unwrap();
     let test_box = TestBox::start(broker.port());
-    let mut other = TestDisplay::start(broker.port(), Trust::Pinned(signer(2).1));
+    let mut other_display = TestDisplay::start(broker.port(), Trust::Pinned(signer(2).1));
     let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
-    other.until(&BoxEvent::Availability(box_id(), false)).await;
-    display.until(&BoxEvent::Availability(box_id(), true)).await;
+    other_display.wait_for(&BoxEvent::Availability(box_id(), false)).await;
+    display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     let event = visit(1, 60);
     test_box.publisher.publish_visit(&event);
-    display.until(&BoxEvent::Visit(box_id(), event)).await;
+    display.wait_for(&BoxEvent::Visit(box_id(), event)).await;
     test_box.stop().await;
-    // For the other display, the box is offline.
-    assert_eq!(other.next().await, BoxEvent::Availability(box_id(), false));
+    // The box has no trusted key for the other display and stays offline there.
+    assert_eq!(other_display.next().await, BoxEvent::Availability(box_id(), false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn command_client_returns_answer_refusal_or_timeout() {
+async fn command_client_returns_response_failure_or_timeout() {
     let broker = Broker::start().unwrap();
     let mut test_box = TestBox::start(broker.port());
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
-    display.until(&BoxEvent::Availability(box_id(), true)).await;
+    display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
 
     let client = display.client.clone();
     let send = async |command: Command| client.send(&box_id(), &command, TIMEOUT).await;
-    let respond = async |answer: Result<CommandResponse, CommandFailure>,
+    let respond = async |response: Result<CommandResponse, CommandFailure>,
                          test_box: &mut TestBox| {
         let received = test_box.next_command().await;
-        test_box.publisher.respond(received.reply_to.unwrap(), &answer);
+        test_box.publisher.respond(received.response_address.unwrap(), &response);
     };
     let present = Ok(CommandResponse::Present(vec![]));
     let (result, ()) =
         tokio::join!(send(Command::Present {}), respond(present.clone(), &mut test_box));
-    assert_eq!(result, present.map_err(CommandError::Refused));
+    assert_eq!(result, present.map_err(CommandError::Rejected));
 
-    let refusal = CommandFailure::new(CommandFailureCode::NotFound, "no such customer");
+    let failure = CommandFailure::new(CommandFailureCode::NotFound, "no such customer");
     let forget = Command::Forget { customer: CustomerId(Uuid::from_u128(9)) };
-    let (result, ()) = tokio::join!(send(forget), respond(Err(refusal.clone()), &mut test_box));
-    assert_eq!(result, Err(CommandError::Refused(refusal)));
+    let (result, ()) = tokio::join!(send(forget), respond(Err(failure.clone()), &mut test_box));
+    assert_eq!(result, Err(CommandError::Rejected(failure)));
 
     let absent: BoxId = "door-2".parse().unwrap();
     let result = client.send(&absent, &Command::Present {}, Duration::from_millis(50)).await;
-    assert_eq!(result, Err(CommandError::NoAnswer));
+    assert_eq!(result, Err(CommandError::NoResponse));
 }
