@@ -33,6 +33,9 @@ pub(crate) type Opener = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + 
 pub(crate) struct Storage {
     path: PathBuf,
     open: Opener,
+    /// A thread holds this lock during a rewrite, because rewrites share the temporary file and the
+    /// journal. It is locked before `journal`.
+    rewrite_lock: Mutex<()>,
     /// Serialises writers. This lock is taken before the lock of `database`.
     journal: Mutex<Journal>,
     /// The write lock is taken only to replace the database. `None` if reopening failed.
@@ -148,6 +151,7 @@ impl Storage {
             path: path.to_owned(),
             open,
             journal: Mutex::default(),
+            rewrite_lock: Mutex::default(),
             database: RwLock::new(Some(database)),
             has_failed: AtomicBool::new(false),
             was_salvaged,
@@ -198,6 +202,7 @@ impl Storage {
     /// its trees. Other threads can read and write meanwhile. Their changes are copied at the end,
     /// while writers wait. Time and disk space are proportional to the size of the vault.
     pub(crate) fn rewrite(&self) -> Result<(), VaultError> {
+        let _rewrite = self.rewrite_lock.lock().unwrap_or_else(PoisonError::into_inner);
         let temporary = temporary_path(&self.path);
         let file_error = |source| VaultError::Open { path: temporary.clone(), source };
         let snapshot = {

@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     } else {
         for Finding { check, is_good, message } in &findings {
             let verdict = if *is_good { "good" } else { "fix this" };
-            print_line(format_args!("{check:8} {verdict:8}  {message}"))?;
+            print_line(format_args!("{check:9} {verdict:8}  {message}"))?;
         }
     }
     Ok(exit::success_if(findings.iter().all(|finding| finding.is_good)))

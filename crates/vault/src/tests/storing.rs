@@ -450,3 +450,47 @@ fn due_customer_is_marked_until_the_next_visit() {
     assert_eq!(due(ids[1]), None);
     assert_valid(&vault);
 }
+
+#[test]
+fn visit_after_expiry_of_claim_code_leaves_valid_vault() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    enrol(&vault, 1);
+    assert_valid(&vault);
+    vault.record_visit(customer(1), second(10)).unwrap();
+    assert_valid(&vault);
+    vault.record_visit(customer(1), second(700)).unwrap();
+    assert_valid(&vault);
+    vault.rotate_keys(context(800)).unwrap();
+    assert_valid(&vault);
+    vault.compact().unwrap();
+    assert_valid(&vault);
+    drop(vault);
+    let vault = fixture.open();
+    assert_valid(&vault);
+    vault.record_visit(customer(1), second(900)).unwrap();
+    assert_valid(&vault);
+}
+
+#[test]
+fn compactions_at_the_same_time_lose_no_change() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    add_customers(&vault, 20);
+    for round in 0..6 {
+        std::thread::scope(|scope| {
+            let compactions = [0, 1].map(|_| scope.spawn(|| vault.compact()));
+            for n in 1..=20 {
+                vault.record_visit(customer(n), second(10)).unwrap();
+            }
+            for compaction in compactions {
+                compaction.join().unwrap().unwrap();
+            }
+        });
+        assert_valid(&vault);
+        let customers = vault.customers().unwrap().records;
+        assert!(customers.iter().all(|customer| customer.visits == round + 1));
+    }
+    drop(vault);
+    assert_valid(&fixture.open());
+}
