@@ -176,7 +176,10 @@ impl Publisher {
 
     /// Publishes the arrival, change or end of a visit.
     pub fn publish_visit(&self, event: &VisitEvent) {
-        self.publish_event(topics::VISIT, event, event.expires);
+        if let Some(message) = self.0.event_message(topics::VISIT, event) {
+            let visit = Some((event.customer.id, event.event));
+            self.push_event(OutgoingMessage { expires: Some(event.expires), visit, ..message });
+        }
     }
 
     /// Publishes a step of an enrolment.

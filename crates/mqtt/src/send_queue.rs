@@ -10,10 +10,11 @@
 //! A message whose acknowledgement was lost with the connection is sent again. An event may therefore
 //! arrive twice; its id identifies the copy.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use instored_domain::{CustomerId, VisitKind};
 use jiff::Timestamp;
 
 /// Maximum number of queued events.
@@ -36,6 +37,10 @@ pub(super) struct OutgoingMessage {
     pub correlation_data: Option<Vec<u8>>,
     /// Number of the message in the box's outbox. A full queue does not drop such a message.
     pub outbox_number: Option<u64>,
+    /// Customer and kind of a visit event.
+    pub visit: Option<(CustomerId, VisitKind)>,
+    /// True if the message was sent in an earlier session, and may have been delivered; set by the queue.
+    pub was_sent: bool,
     /// Time at which the message was queued; set by the queue.
     pub queued_at: Option<Instant>,
 }
@@ -81,12 +86,39 @@ pub(super) struct SendQueue {
 }
 
 impl SendQueue {
-    /// Queues the first messages of a session, before all others, and the state again.
+    /// Queues the first messages of a session, before all others, and the state again. Of the visits,
+    /// only the present situation is sent.
     pub fn announce(&mut self, messages: impl IntoIterator<Item = OutgoingMessage>) {
+        self.drop_outdated_visits();
         self.announcements = messages.into_iter().map(OutgoingMessage::queued).collect();
         if self.state.is_some() {
             self.state_due_since.get_or_insert_with(Instant::now);
         }
+    }
+
+    /// Drops the queued visit events that a later one of the same customer makes outdated: all but the
+    /// last one, and the arrival if the customer is still present. An arrival that was never sent is
+    /// dropped together with its departure.
+    fn drop_outdated_visits(&mut self) {
+        let mut keep = vec![true; self.events.len()];
+        let visits = || self.events.iter().enumerate().filter_map(|(at, m)| Some((at, m.visit?.0)));
+        for customer in visits().map(|(_, customer)| customer).collect::<HashSet<_>>() {
+            let of_customer: Vec<_> =
+                visits().filter(|(_, other)| *other == customer).map(|(at, _)| at).collect();
+            let kind = |at: usize| self.events[at].visit.map(|(_, kind)| kind);
+            let last = of_customer[of_customer.len() - 1];
+            let has_left = kind(last) == Some(VisitKind::Left);
+            let arrival =
+                of_customer.iter().copied().rfind(|at| kind(*at) == Some(VisitKind::Arrived));
+            let is_known = of_customer.iter().any(|at| self.events[*at].was_sent)
+                || kind(of_customer[0]) != Some(VisitKind::Arrived);
+            for at in of_customer {
+                let is_last = at == last && (is_known || !has_left);
+                keep[at] = is_last || (Some(at) == arrival && !has_left);
+            }
+        }
+        let mut keep = keep.into_iter();
+        self.events.retain(|_| keep.next().unwrap_or(true));
     }
 
     /// Replaces the state and queues it.
@@ -155,7 +187,9 @@ impl SendQueue {
             Some((Kind::Announcement, message)) => self.announcements.push_front(message),
             Some((Kind::State, message)) => self.state_due_since = message.queued_at,
             Some((Kind::Response, message)) => self.responses.push_front(message),
-            Some((Kind::Event, message)) => self.events.push_front(message),
+            Some((Kind::Event, message)) => {
+                self.events.push_front(OutgoingMessage { was_sent: true, ..message });
+            }
             None => {}
         }
     }
@@ -299,6 +333,40 @@ mod tests {
         assert_eq!(queue.next(at(200)).unwrap().topic, "done");
         assert_eq!(queue.acknowledge(), Some(7));
         assert_eq!(queue.acknowledge(), None);
+    }
+
+    /// Queues visits by customer and kind (`a`, `c`, `l`), and returns those that a new session sends.
+    fn visits_after_outage(sent: Option<(u128, char)>, queued: &[(u128, char)]) -> Vec<String> {
+        let mut queue = SendQueue::default();
+        for (customer, letter) in sent.iter().chain(queued) {
+            let kind = match letter {
+                'a' => VisitKind::Arrived,
+                'c' => VisitKind::Changed,
+                _ => VisitKind::Left,
+            };
+            let visit = Some((CustomerId(uuid::Uuid::from_u128(*customer)), kind));
+            let name = format!("{customer}{letter}");
+            queue.push_event(OutgoingMessage { visit, ..message(&name, 100) }, at(0));
+            if sent.is_some() {
+                // The acknowledgement of the first one is lost.
+                queue.next(at(0));
+            }
+        }
+        queue.disconnect();
+        queue.announce([]);
+        drain(&mut queue, 1)
+    }
+
+    #[test]
+    fn only_present_situation_is_sent_after_outage() {
+        let none = Vec::<String>::new();
+        assert_eq!(visits_after_outage(None, &[(1, 'a'), (1, 'l')]), none);
+        assert_eq!(visits_after_outage(None, &[(1, 'a'), (2, 'a'), (1, 'l')]), ["2a"]);
+        assert_eq!(visits_after_outage(None, &[(1, 'c'), (1, 'l')]), ["1l"]);
+        assert_eq!(visits_after_outage(Some((1, 'a')), &[(1, 'l')]), ["1l"]);
+        assert_eq!(visits_after_outage(None, &[(1, 'l'), (1, 'a')]), ["1a"]);
+        assert_eq!(visits_after_outage(None, &[(1, 'a'), (1, 'c'), (1, 'c')]), ["1a", "1c"]);
+        assert_eq!(visits_after_outage(None, &[(1, 'a'), (1, 'l'), (1, 'a')]), ["1a"]);
     }
 
     #[test]

@@ -75,13 +75,14 @@ fn state(customers: u64) -> BoxState {
     }
 }
 
-/// Returns an arrival with the id `number` that expires after `lifetime_seconds`.
+/// Returns an arrival of customer `number`, with the id `number`, that expires after
+/// `lifetime_seconds`.
 fn visit(number: u128, lifetime_seconds: i64) -> VisitEvent {
     let issued = Timestamp::now();
     VisitEvent {
         id: EventId(Uuid::from_u128(number)),
         event: VisitKind::Arrived,
-        customer: CustomerRef { id: CustomerId(Uuid::from_u128(7)), name: None },
+        customer: CustomerRef { id: CustomerId(Uuid::from_u128(number)), name: None },
         visits: 1,
         orders: vec![],
         recommendations: vec![],
