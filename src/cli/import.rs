@@ -81,7 +81,7 @@ pub(super) fn read_in_batches<T>(
     Ok(())
 }
 
-/// Returns true if the file is a CSV table, which can be read twice.
+/// Returns true if the file is a CSV file. It can be read twice, because standard input is JSON lines.
 pub(super) fn is_csv(file: &Path) -> bool {
     Format::from_path(file) == Some(Format::Csv)
 }

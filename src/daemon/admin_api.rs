@@ -18,8 +18,9 @@ use instored_vault::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-/// Start and end of the names of backups that wait in the state folder for the command line.
+/// Prefix of the name of a backup in the state folder. The command line moves the file to its target.
 const BACKUP_PREFIX: &str = "backup.";
+/// Suffix of the name of a backup in the state folder.
 const BACKUP_SUFFIX: &str = ".tmp";
 
 /// Request of the command line.
@@ -80,7 +81,7 @@ pub enum Request {
     },
     /// State of the deletion of inactive customers.
     Retention,
-    /// Lets as many customers fall due as there are.
+    /// Lifts, for one day, the limit on customers who fall due for deletion.
     ConfirmDue,
 }
 
@@ -133,7 +134,7 @@ pub enum Response {
         backup: BackupSummary,
     },
     ButtonHeld,
-    /// Status, and number of marked customers.
+    /// Status, and number of customers who are marked for deletion.
     Retention {
         status: RetentionStatus,
         due: u64,
@@ -230,7 +231,9 @@ pub fn execute(
             return Err(internal_failure("only the running daemon deletes inactive customers"));
         }
         Request::HoldButton { .. } => {
-            return Err(internal_failure("only the running daemon can press its button"));
+            return Err(internal_failure(
+                "only the running daemon can simulate a press of the button",
+            ));
         }
     })
 }
@@ -299,7 +302,8 @@ fn create_backup(
     Ok(Response::BackedUp { file, backup })
 }
 
-/// Deletes the backups in `folder` that no command line has taken, because it was interrupted.
+/// Deletes backups that are still in `folder` because the command line was interrupted before it
+/// moved them.
 pub(super) fn delete_abandoned_backups(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -41,7 +41,7 @@ pub enum CameraError {
         /// The device.
         device: String,
     },
-    /// The user may not open the device.
+    /// The user has no permission to open the device.
     #[error(
         "cannot open camera {device}: permission denied; add the service's user to the group video"
     )]

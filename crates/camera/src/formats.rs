@@ -66,8 +66,10 @@ pub(super) struct Choice {
     pub height: u32,
 }
 
-/// Chooses the best offer that can be decoded, or returns `None` if there is none. The criteria, in
-/// this order, are colour, difference in size, difference in rate, and cost of decoding.
+/// Chooses the best offer that can be decoded, or returns `None` if there is none.
+///
+/// The criteria, in this order: the format has colour, the size is nearest to the target, the rate is
+/// high enough, and decoding takes the least time.
 pub(super) fn choose(offers: &[Offer], target: Target) -> Option<Choice> {
     let decodable = offers.iter().filter_map(|offer| {
         let size_error = offer.width.abs_diff(target.width) + offer.height.abs_diff(target.height);
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn cheapest_format_wins_and_grey_comes_last() {
+    fn fastest_decoding_is_preferred_and_grey_is_last() {
         let chosen_of = |fourccs: &[&[u8; 4]]| {
             let offers: Vec<_> = fourccs.iter().map(|f| offer(f, 640, 480, 30.0)).collect();
             chosen(&offers, VGA_10).0

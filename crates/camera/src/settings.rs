@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 /// Settings of the camera.
 #[derive(Debug, Clone, confique::Config, Serialize)]
 pub struct Settings {
-    /// Source of the frames: "/dev/video0" or another V4L2 device ("/dev/v4l/by-id/…" is stable);
-    /// "card:C920", the device whose name contains that text; "replay:/folder", the .jpg and .png files
-    /// of a folder by name; "replay:/video.mp4", a video (requires ffmpeg); "replay:…?loop", a folder
-    /// or video that is repeated; "scene:/portrait.jpg", a simulated entrance that the person of the
-    /// portrait enters and leaves repeatedly.
+    /// Source of the frames. "/dev/video0" is a V4L2 device; its path in "/dev/v4l/by-id/" does not change
+    /// when other devices are plugged in. "card:C920" is the device whose name contains that text.
+    /// "replay:/folder" replays the .jpg and .png files of a folder, in the order of their names.
+    /// "replay:/video.mp4" replays a video and requires ffmpeg. A replay with "?loop" at its end is
+    /// repeated. "scene:/portrait.jpg" simulates an entrance: the person of the portrait enters and leaves
+    /// repeatedly.
     #[config(default = "/dev/video0", env = "INSTORED_CAMERA_DEVICE")]
     pub device: String,
 

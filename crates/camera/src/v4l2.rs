@@ -144,9 +144,10 @@ impl Camera for V4l2Camera {
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => {}
                 Err(err) => {
-                    // If no buffer was dequeued, the next call would queue the previous buffer again,
-                    // which the driver rejects. A stopped stream starts again with all buffers. If the
-                    // stream cannot be stopped, its next start fails and reports the reason.
+                    // The stream is stopped, so that the next call starts it again with all buffers.
+                    // Otherwise, if no buffer was dequeued, the next call would queue the previous
+                    // buffer again, which the driver rejects. If the stream cannot be stopped, its
+                    // next start fails and reports the reason.
                     if let Err(err) = self.stream.stop() {
                         tracing::debug!(%err, device = %self.device.0, "cannot stop the stream");
                     }

@@ -24,10 +24,10 @@ struct Decoder {
     child: Child,
     pictures: BufReader<ChildStdout>,
     /// True if a picture was read.
-    has_pictures: bool,
-    /// Thread that reads standard error, because ffmpeg blocks when its pipe is full; returns the last
-    /// line.
-    last_message: Option<JoinHandle<Option<String>>>,
+    has_read_picture: bool,
+    /// Thread that reads standard error and returns the last line. Without it, ffmpeg would block
+    /// when the pipe is full.
+    stderr_reader: Option<JoinHandle<Option<String>>>,
 }
 
 /// Largest width and height of a video in pixels.
@@ -95,22 +95,22 @@ impl Decoder {
         let pictures = child.stdout.take().map(BufReader::new);
         let pictures = pictures.ok_or_else(|| video_error("ffmpeg has no output".into()))?;
         let messages = child.stderr.take().map(BufReader::new);
-        let last_message = messages.map(|messages| {
+        let stderr_reader = messages.map(|messages| {
             std::thread::spawn(move || messages.lines().map_while(Result::ok).last())
         });
-        Ok(Self { child, pictures, has_pictures: false, last_message })
+        Ok(Self { child, pictures, has_read_picture: false, stderr_reader })
     }
 
     /// Returns the next picture; `None` at the end.
     fn next_picture(&mut self) -> Result<Option<Picture>, String> {
         match read_ppm(&mut self.pictures) {
             Ok(Some(picture)) => {
-                self.has_pictures = true;
+                self.has_read_picture = true;
                 Ok(Some(picture))
             }
-            Ok(None) if self.has_pictures => Ok(None),
+            Ok(None) if self.has_read_picture => Ok(None),
             Ok(None) => {
-                let message = self.last_message.take().and_then(|reader| reader.join().ok()?);
+                let message = self.stderr_reader.take().and_then(|reader| reader.join().ok()?);
                 Err(message.unwrap_or_else(|| "it contains no pictures".to_owned()))
             }
             Err(e) => Err(format!("cannot read the output of ffmpeg: {e}")),
@@ -146,7 +146,7 @@ fn read_ppm(input: &mut impl BufRead) -> io::Result<Option<Picture>> {
     };
     let (Some(width), Some(height), "P6") = (side(width), side(height), magic) else {
         return Err(invalid_data(
-            "a picture is not in PPM format or larger than 8192 x 8192 pixels",
+            "a picture is empty, larger than 8192 x 8192 pixels, or not in binary PPM format",
         ));
     };
     let mut rgb = vec![0; width as usize * height as usize * 3];

@@ -1,10 +1,11 @@
 //! Calibration: threshold by gallery size and target FPIR, fitted to pictures of many people.
 //!
-//! Each picture is compared with the gallery entry of every other person. If c of the M comparisons
-//! of a picture reach a threshold, the chance that a gallery of N people, drawn at random from the M,
-//! contains one of those c is 1 − C(M−c, N) / C(M, N). The mean over all people is FPIR(N, threshold),
-//! averaged over all possible galleries. Unlike 1 − (1 − FMR)^N, this does not assume that the
-//! comparisons of a person are independent: some people resemble many others.
+//! Each picture is compared with the gallery entries of all M other people. Let k be the number of
+//! these entries whose score reaches a threshold. A gallery of N people is drawn at random from the M
+//! people. The probability that it contains at least one of the k entries is
+//! 1 − binomial(M − k, N) / binomial(M, N). The mean of this probability over all people is the FPIR
+//! for N and the threshold, averaged over all possible galleries. Unlike 1 − (1 − FMR)^N, this does
+//! not assume that the comparisons of a person are independent: some people resemble many others.
 //!
 //! A threshold that fewer than `COMPARISONS_MIN` comparisons reach depends on chance, and on people who
 //! occur under two names. Such thresholds are extrapolated along an exponential tail. An exponential
@@ -27,8 +28,9 @@ const GALLERY_SIZES: [u32; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000
 /// Target FPIRs of the calibration.
 const TARGET_FPIRS: [f64; 9] = [0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001];
 
-/// Least number of comparisons that reach a measured threshold, where the pictures of a person together
-/// count as one picture. The relative standard error of a rate that rests on 20 comparisons is 22 %.
+/// Minimum number of comparisons that must reach a threshold; higher thresholds are extrapolated. The
+/// comparisons of a person are averaged over the person's pictures. A rate that is based on 20
+/// comparisons has a relative standard error of 22 %.
 const COMPARISONS_MIN: f64 = 20.0;
 
 /// Number of comparisons at the start of the tail, divided by the number at its end.
@@ -205,7 +207,8 @@ struct NonMatedScores {
     weights: Vec<f64>,
     /// Number of people.
     people: usize,
-    /// Number of people with an entry. A person's own entry counts as an entry below the threshold.
+    /// Number of people with an entry. For a person with an entry, it includes the person's own entry,
+    /// which is not compared and counts as below the threshold.
     entries: usize,
 }
 
@@ -232,8 +235,8 @@ impl NonMatedScores {
         Ok(Self { scores, weights, people: subjects.len(), entries: entries.len() })
     }
 
-    /// Returns the threshold that `comparisons` comparisons reach, where the pictures of a person
-    /// together count as one picture.
+    /// Returns the lowest threshold that at most `comparisons` comparisons reach. The comparisons of a
+    /// person are averaged over the person's pictures.
     fn threshold_reached_by(&self, comparisons: f64) -> f64 {
         let people = self.people as f64;
         lowest_threshold(|t| {
@@ -250,10 +253,10 @@ impl NonMatedScores {
     /// two thresholds `tail`.
     fn gallery_model(&self, customers: usize, tail: [f64; 2]) -> GalleryModel<'_> {
         let mut miss_probability = vec![1.0];
-        for c in 0..self.entries {
-            let remaining = self.entries - c;
+        for k in 0..self.entries {
+            let remaining = self.entries - k;
             miss_probability.push(
-                miss_probability[c] * (remaining.saturating_sub(customers)) as f64
+                miss_probability[k] * (remaining.saturating_sub(customers)) as f64
                     / remaining as f64,
             );
         }
@@ -266,9 +269,10 @@ impl NonMatedScores {
 /// FPIR of galleries of one size.
 struct GalleryModel<'a> {
     scores: &'a NonMatedScores,
-    /// Probability that a random gallery contains none of c people, at index c.
+    /// Probability that a random gallery contains none of k people, at index k.
     miss_probability: Vec<f64>,
-    /// End and start of the range on which the tail is measured: threshold and FPIR.
+    /// Two points, each with threshold and FPIR, that determine the tail: first the highest measured
+    /// threshold, then the start of the tail.
     tail: [(f64, f64); 2],
 }
 
@@ -284,9 +288,10 @@ impl GalleryModel<'_> {
         if fpir >= fpir_at_end {
             return lowest_threshold(|t| self.fpir(t) <= fpir);
         }
-        let fall = (fpir_at_start / fpir_at_end).ln();
-        let slope = if fall > 0.0 { (end - start) / fall } else { 0.0 };
-        end + slope * (fpir_at_end / fpir).ln()
+        let log_ratio = (fpir_at_start / fpir_at_end).ln();
+        // The scale of an exponential distribution: the distance over which it falls by a factor of e.
+        let scale = if log_ratio > 0.0 { (end - start) / log_ratio } else { 0.0 };
+        end + scale * (fpir_at_end / fpir).ln()
     }
 }
 

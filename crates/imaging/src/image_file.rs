@@ -25,7 +25,11 @@ pub enum ImageFileError {
         reason: String,
     },
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}; correct the file or set camera.device to another file", path = path.display())]
+    #[error(
+        "cannot read {path}: {source}; check the path and its permissions, or set camera.device to \
+         another file",
+        path = path.display()
+    )]
     Read {
         /// Path of the file.
         path: PathBuf,

@@ -15,7 +15,7 @@ pub enum PixelFormat {
     Yuyv,
     /// 4:2:2, packed as U, luma, V, luma.
     Uyvy,
-    /// 4:2:0, with a plane of luma and a plane of U and V values in turn.
+    /// 4:2:0, with a plane of luma and a plane of interleaved U and V values.
     Nv12,
     /// 4:2:0, with a plane each of luma, U and V.
     Yu12,

@@ -88,7 +88,8 @@ impl Simd for Avx512 {
         unsafe { _mm512_reduce_max_ps(a) }
     }
 
-    /// Adds 128 to each value, because the instruction multiplies unsigned bytes by signed bytes.
+    /// Adds 128 to each value, because the instruction of `dot4` multiplies unsigned bytes by signed
+    /// bytes.
     #[inline(always)]
     fn quantize(self, values: __m512) -> U8x16 {
         unsafe {

@@ -1,5 +1,5 @@
-//! Convolutions over all channels. They are computed as matrix products: the pixels under a window
-//! are an input row of a [`Pointwise`].
+//! Dense convolutions: each output depends on all input channels. They are computed as matrix
+//! products (im2col): the pixels under a window are an input row of a [`Pointwise`].
 
 use std::ops::Range;
 
@@ -115,7 +115,7 @@ impl Convolution {
         self.product.multiply_segments(isa, rows, None, out, scratch);
     }
 
-    /// Computes `columns` of row `y`. The windows are first copied side by side.
+    /// Computes `columns` of row `y`. Each window is first copied into a row of a matrix (im2col).
     fn run_gathered(
         &self,
         isa: InstructionSet,

@@ -42,8 +42,10 @@ impl Window {
     /// of `length` pixels. There are `positions` output positions.
     pub(crate) fn interior(self, length: usize, positions: usize) -> (usize, usize) {
         let start = self.pad.div_ceil(self.stride).min(positions);
-        let room = (length + self.pad).checked_sub(self.side);
-        let end = room.map_or(start, |room| (room / self.stride + 1).clamp(start, positions));
+        // Offset of the last window that lies inside the input, from the start of the padding.
+        let offset_max = (length + self.pad).checked_sub(self.side);
+        let end =
+            offset_max.map_or(start, |offset| (offset / self.stride + 1).clamp(start, positions));
         (start, end)
     }
 

@@ -3,7 +3,7 @@
 use crate::InstructionSet;
 use crate::simd::{Kernel, Simd};
 
-/// Coefficients of the conversion, in units of 1/65536.
+/// Coefficients of the conversion. The factors are in units of 1/65536.
 #[derive(Clone, Copy, Debug)]
 pub struct YuvMatrix {
     /// Luma of black.
@@ -49,8 +49,8 @@ impl YuvMatrix {
 pub struct YuvToRgb {
     isa: InstructionSet,
     matrix: YuvMatrix,
-    /// Contribution of chroma to red, green and blue for each pair of pixels, with the rounding
-    /// constant. The unit is 1/65536.
+    /// Contribution of chroma to red, green and blue for each pair of pixels, plus the offset of black
+    /// and the rounding constant. The unit is 1/65536.
     chroma: [Vec<i32>; 3],
     /// One row each of red, green and blue values.
     channels: [Vec<u8>; 3],

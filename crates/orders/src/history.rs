@@ -43,8 +43,8 @@ pub fn history_page(
             let all = purchases(&orders);
             let mut repeats: Vec<_> = all.iter().filter_map(|p| p.repeated_product(now)).collect();
             repeats.sort_by(|a, b| {
-                let order = |p: &RepeatedProduct| Reverse((p.orders, p.last.timestamp()));
-                (order(a), &a.sku, a.unit).cmp(&(order(b), &b.sku, b.unit))
+                let sort_key = |p: &RepeatedProduct| Reverse((p.orders, p.last.timestamp()));
+                (sort_key(a), &a.sku, a.unit).cmp(&(sort_key(b), &b.sku, b.unit))
             });
             paginate(customer, page, repeats, |repeats| HistoryEntries::Repeats(repeats.collect()))
         }
@@ -62,8 +62,8 @@ struct Purchases<'a> {
     quantity: Quantity,
     /// Sum of the amounts, in minor units. Void lines count as negative.
     spent: i64,
-    /// Time and quantity of each purchase, newest first. Orders whose quantity is 0 after void
-    /// lines are left out.
+    /// Time and quantity of each purchase, newest first. An order is included only if the sum of its
+    /// quantities, void lines included, is above 0.
     bought: Vec<(&'a Zoned, Quantity)>,
 }
 

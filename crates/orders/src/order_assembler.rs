@@ -57,7 +57,8 @@ struct PartialOrder {
     items: Vec<LineItem>,
     /// Numbers of the valid lines.
     lines: Vec<u64>,
-    /// Number of the first invalid line, if any. Such an order is rejected and keeps no other data.
+    /// Number of the first invalid line. If there is one, the order is rejected, and this struct
+    /// contains no other data than line numbers.
     invalid_line: Option<u64>,
     last_line: u64,
 }
@@ -97,14 +98,15 @@ impl OrderAssembler {
         self.by_last_line.insert(line, id.clone());
         order.last_line = line;
         let added = record.and_then(|record| match order.invalid_line {
-            Some(invalid) => Err(belongs_to_order(&id, &incomplete_order(invalid))),
+            Some(invalid) => Err(order_reason(&id, &incomplete_order_reason(invalid))),
             None => order.add(record, line),
         });
         if let Err(reason) = added {
+            // The whole order is rejected. Its data is dropped, so that memory stays bounded.
             let invalid = *order.invalid_line.get_or_insert(line);
             let rejected = PartialOrder::rejected(invalid, line);
             let PartialOrder { lines, .. } = std::mem::replace(order, rejected);
-            self.reject_all(&id, &lines, &incomplete_order(invalid));
+            self.reject_all(&id, &lines, &incomplete_order_reason(invalid));
             self.reject(line, reason);
         }
         Ok(())
@@ -131,7 +133,7 @@ impl OrderAssembler {
 
     fn reject_all(&mut self, id: &OrderId, lines: &[u64], reason: &str) {
         for line in lines {
-            self.reject(*line, belongs_to_order(id, reason));
+            self.reject(*line, order_reason(id, reason));
         }
     }
 }
@@ -171,10 +173,12 @@ impl PartialOrder {
     }
 }
 
-fn belongs_to_order(id: &OrderId, reason: &str) -> String {
+/// Returns the reason for the rejection of a line whose order is rejected because of `reason`.
+fn order_reason(id: &OrderId, reason: &str) -> String {
     format!("belongs to order `{id}`: {reason}")
 }
 
-fn incomplete_order(invalid_line: u64) -> String {
+/// Returns the reason for the rejection of an order with an invalid line.
+fn incomplete_order_reason(invalid_line: u64) -> String {
     format!("line {invalid_line} is invalid, and an incomplete basket would falsify the history")
 }

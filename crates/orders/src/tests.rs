@@ -39,10 +39,10 @@ fn import_csv(lines: &[String]) -> Imported {
     import(format!("{HEADER}\n{}\n", lines.join("\n")), Format::Csv)
 }
 
-const BELONGS_TO_3: &str = "belongs to order `1`: line 3 is invalid, and an incomplete basket would \
-                            falsify the history";
-const BELONGS_TO_4: &str = "belongs to order `1`: line 4 is invalid, and an incomplete basket would \
-                            falsify the history";
+const INVALID_LINE_3: &str = "belongs to order `1`: line 3 is invalid, and an incomplete basket \
+                              would falsify the history";
+const INVALID_LINE_4: &str = "belongs to order `1`: line 4 is invalid, and an incomplete basket \
+                              would falsify the history";
 
 /// Creates a line of a CSV file with [`HEADER`].
 fn line(customer: &str, order: &str, name: &str, quantity: &str, price: &str) -> String {
@@ -62,7 +62,7 @@ fn rejected(imported: &Imported) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn scattered_lines_of_an_order_are_assembled() {
+fn interleaved_lines_of_an_order_are_assembled() {
     let imported = import_csv(&[
         line(ANNA, "1", "Milk", "2", "120"),
         line(BEN, "2", "Tea", "1", "300"),
@@ -150,7 +150,7 @@ fn order_with_invalid_line_is_rejected_as_a_whole() {
     assert_eq!(ids(&imported), [("2", [3].as_slice())]);
     assert_eq!(
         rejected(&imported),
-        [(2, BELONGS_TO_4), (4, "`none` is not a quantity"), (5, BELONGS_TO_4),]
+        [(2, INVALID_LINE_4), (4, "`none` is not a quantity"), (5, INVALID_LINE_4),]
     );
 }
 
@@ -162,7 +162,7 @@ fn order_with_inconsistent_lines_is_rejected() {
     assert_eq!(
         rejected(&imported),
         [
-            (2, BELONGS_TO_3),
+            (2, INVALID_LINE_3),
             (
                 3,
                 "differs from line 2 of the same order in customer, time, currency, total, till \
@@ -193,15 +193,15 @@ fn too_long_line_rejects_only_its_order() {
         line(ANNA, "3", "Tea", "1", "300"),
     ]);
     assert_eq!(ids(&imported), [("2", [3].as_slice()), ("3", &[6])]);
-    assert_eq!(rejected(&imported), [(2, BELONGS_TO_4), (4, TOO_LONG), (5, TOO_LONG),]);
+    assert_eq!(rejected(&imported), [(2, INVALID_LINE_4), (4, TOO_LONG), (5, TOO_LONG),]);
 }
 
 #[test]
-fn line_numbers_count_crlf_bom_and_quoted_line_ends() {
-    let broken = line(ANNA, "2", "\"Tea,\r\nloose\"", "1", "300");
+fn line_numbers_are_correct_with_bom_crlf_and_quoted_breaks() {
+    let two_lines = line(ANNA, "2", "\"Tea,\r\nloose\"", "1", "300");
     let quoted = line(ANNA, "1", "\"Milk, \"\"whole\"\"\"", "1", "120");
     let last = line(ANNA, "3", "Eggs", "none", "1");
-    let text = format!("\u{FEFF}{HEADER}\r\n{quoted}\r\n{broken}\r\n\r\n{last}\r\n");
+    let text = format!("\u{FEFF}{HEADER}\r\n{quoted}\r\n{two_lines}\r\n\r\n{last}\r\n");
     let imported = import(text, Format::Csv);
     assert_eq!(ids(&imported), [("1", [2].as_slice())]);
     assert_eq!(imported.orders[0].0.lines[0].name, "Milk, \"whole\"");
@@ -314,11 +314,10 @@ fn order_is_returned_while_the_file_is_being_read() {
 
 #[test]
 fn lines_of_an_order_beyond_the_maximum_distance_fail() {
+    // Order 0 has the first and the last line. Each line between them has an order of its own.
     let file = |between: u64| {
-        let last = MAX_LINE_DISTANCE.min(between) + 1;
-        let mut lines: Vec<_> = endless_lines(|n| n).take(usize::try_from(last).unwrap()).collect();
-        lines
-            .extend(endless_lines(|n| n + last).take(usize::try_from(between + 1 - last).unwrap()));
+        let count = usize::try_from(between + 1).unwrap();
+        let mut lines: Vec<_> = endless_lines(|n| n).take(count).collect();
         lines.push(line(ANNA, "0", "Tea", "1", "300"));
         format!("{HEADER}\n{}", lines.concat())
     };

@@ -32,7 +32,7 @@ pub(super) fn disk(state_dir: &Path) -> anyhow::Result<String> {
 /// Checks the available memory.
 pub(super) fn memory() -> anyhow::Result<String> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
-    let available = available(&meminfo).context("/proc/meminfo has no MemAvailable line")?;
+    let available = available_memory(&meminfo).context("/proc/meminfo has no MemAvailable line")?;
     let message = format!("{} MB are available", available >> 20);
     anyhow::ensure!(
         available >= MEMORY_AVAILABLE_MIN,
@@ -44,15 +44,16 @@ pub(super) fn memory() -> anyhow::Result<String> {
 }
 
 /// Returns the available memory in bytes.
-fn available(meminfo: &str) -> Option<u64> {
+fn available_memory(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// Checks that a time server sets the clock, or that the operator trusts it.
+/// Checks that a time server has set the system clock, or that the operator trusts this clock.
 ///
-/// A Raspberry Pi has no battery-backed clock. Until the network sets it, the times of consents and
-/// orders are wrong, certificates appear to be from the future, and no inactive customer is deleted.
+/// A Raspberry Pi has no battery-backed clock. Until a time server sets the system clock, the times of
+/// consents and orders are wrong, certificates appear to be from the future, and no inactive customer
+/// is deleted.
 pub(super) fn clock(is_trusted: bool) -> anyhow::Result<String> {
     if is_synchronised() {
         return Ok("set by a time server".into());
@@ -74,7 +75,8 @@ pub(super) fn power() -> anyhow::Result<String> {
 }
 
 /// Interprets the throttling flags of the firmware: under-voltage (bit 0), lower frequency (1),
-/// throttling (2) and high temperature (3). Bits 16 to 19 are the same flags since the start.
+/// throttling (2) and high temperature (3). Bits 16 to 19 are set if the condition of bit 0 to 3 has
+/// occurred since the start.
 ///
 /// Source: <https://www.raspberrypi.com/documentation/computers/os.html#get_throttled>.
 fn throttling(flags: &str) -> anyhow::Result<String> {
@@ -121,8 +123,8 @@ mod tests {
     #[test]
     fn available_memory_is_read_in_bytes() {
         let meminfo = "MemTotal: 1000 kB\nMemFree: 10 kB\nMemAvailable:    512000 kB\n";
-        assert_eq!(available(meminfo), Some(512_000 * 1024));
-        assert_eq!(available("MemTotal: 1000 kB\n"), None);
+        assert_eq!(available_memory(meminfo), Some(512_000 * 1024));
+        assert_eq!(available_memory("MemTotal: 1000 kB\n"), None);
     }
 
     #[test]

@@ -34,9 +34,9 @@ impl Histogram {
     /// finite are ignored.
     pub fn add(&mut self, score: f32) {
         if score.is_finite() {
-            let count = self.counts.len();
-            let bin = (score - self.low) / (self.high - self.low) * count as f32;
-            self.counts[(bin.max(0.0) as usize).min(count - 1)] += 1;
+            let bin_count = self.counts.len();
+            let bin = (score - self.low) / (self.high - self.low) * bin_count as f32;
+            self.counts[(bin.max(0.0) as usize).min(bin_count - 1)] += 1;
         }
     }
 

@@ -51,22 +51,22 @@ fn intervals_match_clopper_and_pearson() {
 #[test]
 fn rates_of_normal_distributions_match_theory() {
     let (count, shift) = (200_000, 4.0);
-    let found = Outcomes {
+    let outcomes = Outcomes {
         mated: Scores::new(normal(count, shift, 1.0)),
         non_mated: Scores::new(normal(count, 0.0, 1.0)),
     };
     for fmr in [1e-2, 1e-3, 1e-4] {
         let threshold = std::f64::consts::SQRT_2 * erfc_inv(2.0 * fmr);
-        let point = found.tmr_at_fmr(fmr).unwrap();
+        let point = outcomes.tmr_at_fmr(fmr).unwrap();
         assert!((f64::from(point.threshold) - threshold).abs() < 0.01, "{fmr}: {point:?}");
         let tmr = share_above(threshold, shift, 1.0);
         assert!((point.rate.value - tmr).abs() < 0.003, "{fmr}: {point:?} {tmr}");
         assert_eq!(point.false_positives, (fmr * count as f64).round() as u64);
-        let fnir = found.fnir_at_fpir(fmr).unwrap().rate;
+        let fnir = outcomes.fnir_at_fpir(fmr).unwrap().rate;
         assert!((fnir.value + point.rate.value - 1.0).abs() < 1e-12);
         assert!(fnir.low <= fnir.value && fnir.value <= fnir.high);
     }
-    for point in found.det().iter().filter(|p| p.false_positive_rate > 1e-3) {
+    for point in outcomes.det().iter().filter(|p| p.false_positive_rate > 1e-3) {
         let threshold = std::f64::consts::SQRT_2 * erfc_inv(2.0 * point.false_positive_rate);
         let fnmr = 1.0 - share_above(threshold, shift, 1.0);
         assert!((point.false_negative_rate.value - fnmr).abs() < 0.005, "{point:?} {fnmr}");
@@ -74,40 +74,40 @@ fn rates_of_normal_distributions_match_theory() {
 }
 
 #[test]
-fn threshold_is_lowest_that_keeps_rate() {
-    let found =
+fn threshold_is_lowest_within_target_rate() {
+    let outcomes =
         outcomes(&[0.9, 0.55, 0.5, 0.2], &[0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0, -0.1, -0.2, -0.3]);
-    let one = found.tmr_at_fmr(0.1).unwrap();
+    let one = outcomes.tmr_at_fmr(0.1).unwrap();
     assert!(one.threshold > 0.5 && one.threshold < 0.500_001);
     assert_eq!((one.false_positives, one.rate.value), (1, 0.5));
-    let three = found.tmr_at_fmr(0.3).unwrap();
+    let three = outcomes.tmr_at_fmr(0.3).unwrap();
     assert_eq!((three.false_positives, three.rate.value), (3, 0.75));
     assert!(!three.is_reliable());
 }
 
 #[test]
-fn equal_scores_are_rejected_together_to_keep_rate() {
+fn equal_scores_beyond_target_rate_are_all_rejected() {
     let point = outcomes(&[0.5, 0.6], &[0.5, 0.5, 0.5, 0.1]).tmr_at_fmr(0.5).unwrap();
     assert_eq!((point.false_positives, point.rate.value), (0, 0.5));
 }
 
 #[test]
 fn rate_below_one_comparison_has_no_operating_point() {
-    let found = outcomes(&[0.9; 5], &[0.1; 337]);
-    assert!(found.tmr_at_fmr(1e-2).is_some());
-    let by_rate = found.by_rate(&[1e-2, 1e-3, 1e-5], Outcomes::tmr_at_fmr);
+    let measured = outcomes(&[0.9; 5], &[0.1; 337]);
+    assert!(measured.tmr_at_fmr(1e-2).is_some());
+    let by_rate = measured.by_rate(&[1e-2, 1e-3, 1e-5], Outcomes::tmr_at_fmr);
     assert_eq!(by_rate.keys().collect::<Vec<_>>(), ["0.01"]);
     assert!(outcomes(&[0.9], &[]).tmr_at_fmr(0.5).is_none());
     assert!(outcomes(&[], &[0.1; 10]).tmr_at_fmr(0.5).is_none());
 }
 
 #[test]
-fn comparisons_without_score_count_and_never_match() {
-    let found = Outcomes {
+fn missing_scores_are_counted_as_non_matches() {
+    let outcomes = Outcomes {
         mated: Scores::new([Some(0.9), Some(0.8), None, None]),
         non_mated: Scores::new([Some(0.1), None, None, None, None, None, None, None, None, None]),
     };
-    let point = found.tmr_at_fmr(0.5).unwrap();
+    let point = outcomes.tmr_at_fmr(0.5).unwrap();
     assert_eq!(point.rate.value, 0.5, "two of four, not two of two");
     assert_eq!(point.false_positives, 1, "no threshold accepts a missing score");
     assert_eq!(Scores::new([Some(f32::NAN), Some(0.2)]).count_at_least(-1.0), 1);
@@ -126,8 +126,8 @@ fn top_of_list_has_same_thresholds_as_whole_list() {
 
 #[test]
 fn rates_are_keyed_by_decimal_notation() {
-    let found = outcomes(&[0.9; 5], &(0..200_000).map(|i| i as f32 * -1e-6).collect::<Vec<_>>());
-    let rates = found.by_rate(&[1e-2, 0.0025, 1e-5], Outcomes::tmr_at_fmr);
+    let outcomes = outcomes(&[0.9; 5], &(0..200_000).map(|i| i as f32 * -1e-6).collect::<Vec<_>>());
+    let rates = outcomes.by_rate(&[1e-2, 0.0025, 1e-5], Outcomes::tmr_at_fmr);
     assert_eq!(rates.keys().collect::<Vec<_>>(), ["0.00001", "0.0025", "0.01"]);
 }
 
@@ -165,8 +165,9 @@ fn comparison_without_face_counts_as_rejected() {
 
 #[test]
 fn histogram_counts_each_finite_score_once() {
-    let found = Histogram::of_cosines().with_scores(&[-1.0, 0.001, 0.001, 1.0, f32::NEG_INFINITY]);
-    let bins = found.bins();
+    let histogram =
+        Histogram::of_cosines().with_scores(&[-1.0, 0.001, 0.001, 1.0, f32::NEG_INFINITY]);
+    let bins = histogram.bins();
     let share = |at: f64| bins.iter().find(|b| b.low <= at && at < b.high).unwrap().share;
     assert_eq!((share(-0.999), share(0.005), share(0.999)), (0.25, 0.5, 0.25));
 }

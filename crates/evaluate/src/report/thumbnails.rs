@@ -1,4 +1,4 @@
-//! Pictures of failures.
+//! Thumbnails of the pictures that cause wrong results.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use maud::{Markup, html};
 /// Maximum number of failures of one kind, which limits the size of the page.
 const FAILURES_MAX: usize = 60;
 
-/// Failure with its pictures.
+/// Wrong result of an evaluation, such as a false match, with its pictures.
 pub struct Failure {
     /// Thumbnails as JPEG files.
     pub pictures: Vec<Vec<u8>>,
@@ -23,7 +23,7 @@ pub struct Failures(pub Vec<Failure>);
 /// Function that returns a thumbnail of a picture as JPEG, or `None` if it cannot be read.
 pub type Thumbnail<'a> = &'a dyn Fn(&Path) -> Option<Vec<u8>>;
 
-/// Returns failures that have one picture each, by the indices of the pictures.
+/// Returns one failure per index. Its only picture is the one at this index of `pictures`.
 pub fn picture_failures(
     indices: &[usize],
     pictures: &[PathBuf],
