@@ -90,7 +90,7 @@ impl Retention {
         self.customers.values().filter(|activity| activity.due.is_some()).count() as u64
     }
 
-    /// Lets as many customers fall due as there are, for a day from `now`.
+    /// Permits more due customers than the limit, for a day from `now`.
     pub fn confirm(&mut self, now: Timestamp) {
         self.confirmed = Some(now);
     }
