@@ -42,9 +42,10 @@ impl Broker {
         Self::start_with("allow_anonymous true", |_| {})
     }
 
-    /// Starts a broker on a free port and waits until it listens. `configuration` follows the `listener`
-    /// line; `DIR` in this text is replaced with the path of the broker's folder. `prepare` receives
-    /// this path and can create files there before the start.
+    /// Starts a broker on a free port and waits until it listens. The lines of `configuration` are
+    /// inserted into the configuration file, after the `listener` line. `DIR` in these lines is replaced
+    /// with the path of the broker's folder. `prepare` receives this path and can create files there
+    /// before the start.
     ///
     /// # Errors
     /// mosquitto is not installed, or it does not start.
@@ -54,8 +55,9 @@ impl Broker {
         prepare(folder.path());
         let port = free_port()?;
         let configuration = configuration.replace("DIR", &folder.path().to_string_lossy());
-        let lines = format!("{COMMON_CONFIGURATION}listener {port} 127.0.0.1\n{configuration}\n");
-        std::fs::write(folder.path().join(CONFIGURATION_FILE), lines).map_err(start_error)?;
+        let file_text =
+            format!("{COMMON_CONFIGURATION}listener {port} 127.0.0.1\n{configuration}\n");
+        std::fs::write(folder.path().join(CONFIGURATION_FILE), file_text).map_err(start_error)?;
         let server = launch(folder.path(), port)?;
         Ok(Self { port, folder, server })
     }
@@ -124,7 +126,12 @@ fn launch(folder: &Path, port: u16) -> Result<Child, MqttError> {
             // Both calls fail only if the broker has already ended.
             let _ = server.kill();
             let _ = server.wait();
-            return Err(start_error(read_log(folder).trim_end().replace('\n', "; ")));
+            let log_text = read_log(folder).trim_end().replace('\n', "; ");
+            return Err(start_error(if has_ended {
+                log_text
+            } else {
+                format!("port {port} is not open after {START_TIMEOUT:?}; log: {log_text}")
+            }));
         }
         std::thread::sleep(START_POLL_INTERVAL);
     }
@@ -144,5 +151,7 @@ pub(super) fn free_port() -> Result<u16, MqttError> {
     std::iter::repeat_with(|| fastrand::u16(PORTS))
         .take(PORT_ATTEMPTS)
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .ok_or_else(|| start_error(format!("no port of {PORTS:?} is free")))
+        .ok_or_else(|| {
+            start_error(format!("none of {PORT_ATTEMPTS} random ports in {PORTS:?} is free"))
+        })
 }

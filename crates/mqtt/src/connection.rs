@@ -1,9 +1,9 @@
 //! Connection loop, which runs one session after another until it is stopped.
 //!
-//! Each session uses a new `rumqttc` client without state of earlier sessions, and at most one publish
-//! waits for its acknowledgement. Packet ids therefore cannot run out or collide. With state of an
-//! earlier session, `rumqttc` would hang. A session ends if an acknowledgement does not arrive in time;
-//! the next session sends the message again.
+//! Each session uses a new `rumqttc` client, because a client with the state of an earlier session would
+//! hang. At most one publish waits for its acknowledgement. Packet ids therefore cannot run out or
+//! collide. A session ends if an acknowledgement does not arrive in time; the next session sends the
+//! message again.
 
 use std::pin::pin;
 
@@ -50,13 +50,14 @@ impl Connection {
             let SessionEnd::Lost(cause) = end else {
                 return;
             };
-            // The broker closed the connection before it received the final message, and publishes the
-            // will instead.
+            // The connection was lost during the stop. No further session sends the final message,
+            // because the broker publishes the will instead.
             if is_stopping {
                 return;
             }
-            let (cause, delay) = reconnection.next_attempt(cause, was_ready, started.elapsed());
-            outage.record(&self.config.broker_address, cause);
+            let (reported_cause, delay) =
+                reconnection.next_attempt(cause, was_ready, started.elapsed());
+            outage.record(&self.config.broker_address, reported_cause);
             tokio::select! {
                 () = &mut stop => return,
                 () = sleep(delay) => {}

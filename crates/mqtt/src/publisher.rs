@@ -119,7 +119,7 @@ pub fn connect(
         return Err(MqttError::InvalidSetting(message));
     }
     // A retained command would be executed again in each session.
-    let without_retained = |filter| Subscription { filter, includes_retained: false };
+    let without_retained = |topic_filter| Subscription { topic_filter, includes_retained: false };
     let mut subscriptions = vec![without_retained(box_topic(box_id, "cmd/+"))];
     if home_assistant.is_enabled {
         subscriptions.push(without_retained(home_assistant.birth_topic()));

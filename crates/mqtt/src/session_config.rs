@@ -14,8 +14,9 @@ use super::send_queue::OutgoingMessage;
 use super::{MqttError, Settings, tls};
 
 const CONNECT_TIMEOUT_SECONDS: u64 = 10;
-/// Delays between attempts: from 0.25–0.5 s, doubled each time, up to 15–30 s. The random part spreads
-/// the reconnections of a shop's boxes.
+/// Delays between connection attempts. Each delay is random: the first is between 0.25 and 0.5 s. Both
+/// bounds double with each attempt, up to 15 and 30 s. Boxes of one shop therefore do not reconnect at
+/// the same time.
 const RECONNECT_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(250))
     .with_max_delay(Duration::from_secs(15))
@@ -24,22 +25,25 @@ const RECONNECT_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
 /// Maximum size of a packet from the broker, in bytes. It is above the limit for commands, so that the
 /// sender of a command that is too long receives an error response.
 const INCOMING_PACKET_BYTES_MAX: u32 = 256 * 1024;
+/// In-flight limit of `rumqttc`, which is also its highest packet id. The limit is never reached, because
+/// a session sends one publish at a time.
 const OUTGOING_INFLIGHT_MAX: u16 = 16;
-/// Range of the acknowledgement time-out, in seconds. Within this range, the time-out equals the setting
-/// `keep_alive_seconds`.
-const ACKNOWLEDGEMENT_TIMEOUT_SECONDS: RangeInclusive<u16> = 10..=30;
-/// Delays before a rejected message is sent again: from 1–2 s, doubled each time, up to 15–30 s.
+/// Range of the acknowledgement time-out, in seconds. The time-out is the setting `keep_alive_seconds`,
+/// raised or lowered to this range.
+const ACKNOWLEDGEMENT_TIMEOUT_SECONDS_RANGE: RangeInclusive<u16> = 10..=30;
+/// Delays before a rejected message is sent again. Each delay is random: the first is between 1 and 2 s.
+/// Both bounds double with each rejection, up to 15 and 30 s.
 const RETRY_DELAYS: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_secs(1))
     .with_max_delay(Duration::from_secs(15))
     .with_jitter()
     .without_max_times();
 /// Valid range of `keep_alive_seconds`.
-const KEEP_ALIVE_SECONDS: RangeInclusive<u16> = 5..=3600;
+const KEEP_ALIVE_SECONDS_RANGE: RangeInclusive<u16> = 5..=3600;
 
 /// Subscription with QoS 1.
 pub(super) struct Subscription {
-    pub filter: String,
+    pub topic_filter: String,
     /// True if the broker also sends retained messages.
     pub includes_retained: bool,
 }
@@ -63,7 +67,7 @@ pub(super) struct Timing {
 
 impl Timing {
     fn new(keep_alive_seconds: u16) -> Self {
-        let (min, max) = ACKNOWLEDGEMENT_TIMEOUT_SECONDS.into_inner();
+        let (min, max) = ACKNOWLEDGEMENT_TIMEOUT_SECONDS_RANGE.into_inner();
         Self {
             acknowledgement_timeout: Duration::from_secs(keep_alive_seconds.clamp(min, max).into()),
             reconnect_delays: RECONNECT_DELAYS,
@@ -82,7 +86,7 @@ impl SessionConfig {
         subscriptions: Vec<Subscription>,
         queue_notify: Arc<Notify>,
     ) -> Result<Self, MqttError> {
-        if !KEEP_ALIVE_SECONDS.contains(&settings.keep_alive_seconds) {
+        if !KEEP_ALIVE_SECONDS_RANGE.contains(&settings.keep_alive_seconds) {
             return Err(MqttError::InvalidSetting("keep_alive_seconds must be 5 to 3600"));
         }
         // An IPv6 address needs brackets if a port follows.
@@ -110,13 +114,13 @@ impl SessionConfig {
                 LastWill::new(will.topic, will.payload, QoS::AtLeastOnce, will.is_retained, None);
             options.set_last_will(last_will);
         }
-        let subscriptions = subscriptions.into_iter().map(filter).collect();
+        let subscriptions = subscriptions.into_iter().map(build_filter).collect();
         let timing = Timing::new(settings.keep_alive_seconds);
         Ok(Self { options, broker_address, subscriptions, queue_notify, timing })
     }
 }
 
-fn filter(subscription: Subscription) -> Filter {
+fn build_filter(subscription: Subscription) -> Filter {
     Filter {
         preserve_retain: true,
         retain_forward_rule: if subscription.includes_retained {
@@ -124,7 +128,7 @@ fn filter(subscription: Subscription) -> Filter {
         } else {
             RetainForwardRule::Never
         },
-        ..Filter::new(subscription.filter, QoS::AtLeastOnce)
+        ..Filter::new(subscription.topic_filter, QoS::AtLeastOnce)
     }
 }
 

@@ -129,7 +129,10 @@ pub fn subscribe(
     ];
     let subscriptions = leaves
         .into_iter()
-        .map(|leaf| Subscription { filter: topics::filter(box_id, leaf), includes_retained: true })
+        .map(|leaf| Subscription {
+            topic_filter: topics::filter(box_id, leaf),
+            includes_retained: true,
+        })
         .collect();
     let config = SessionConfig::new(
         settings,

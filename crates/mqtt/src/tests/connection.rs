@@ -66,7 +66,7 @@ async fn unreachable_broker_is_retried_and_logged_once() {
     proxy.wait_for_attempts(3).await;
     assert_eq!(log.text().matches("no connection to the MQTT broker").count(), 1, "{}", log.text());
 
-    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
+    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(public_key(1)));
     display.wait_for(&BoxEvent::BrokerConnection(true)).await;
     proxy.open();
     let BoxEvent::Visit(_, event) = display.next_visit_or_enrolment().await else { panic!() };
@@ -99,7 +99,7 @@ async fn two_boxes_with_same_name_are_reported_and_slowed_down() {
 async fn first_warning(settings: &Settings) -> String {
     let log = Log::default();
     let _guard = log.capture();
-    let BoxConnection { connection, .. } = connect(settings, &box_id(), signer(1).0).unwrap();
+    let BoxConnection { connection, .. } = connect(settings, &box_id(), signer(1)).unwrap();
     let is_logged = async {
         while !log.text().contains("Trying again") {
             tokio::task::yield_now().await;
@@ -163,7 +163,7 @@ async fn tls_requires_valid_certificates_of_both_sides() {
         }
     };
     let valid = tls_settings(&broker);
-    let trust = Trust::Pinned(signer(1).1);
+    let trust = Trust::Pinned(public_key(1));
     let (mut events, _client, connection) = subscribe(&valid, None, trust).unwrap();
     let task = tokio::spawn(connection.run(std::future::pending()));
     let event = timeout(TIMEOUT, events.recv()).await.unwrap();
@@ -187,7 +187,7 @@ fn invalid_settings_are_rejected() {
     let connect_error = |change: fn(&mut Settings)| {
         let mut settings = settings(1883);
         change(&mut settings);
-        connect(&settings, &box_id(), signer(1).0).err().map(|error| error.to_string())
+        connect(&settings, &box_id(), signer(1)).err().map(|error| error.to_string())
     };
     assert_eq!(connect_error(|_| {}), None);
     let assert_contains = |error: Option<String>, part: &str| {

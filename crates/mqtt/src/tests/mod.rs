@@ -42,17 +42,22 @@ fn box_id() -> BoxId {
     "door-1".parse().unwrap()
 }
 
-fn signer(seed: u8) -> (Signer, PublicKey) {
+fn public_key(seed: u8) -> PublicKey {
     let private_key = SigningKey::from_bytes(&[seed; 32]);
-    let public_key = PublicKey::from_bytes(private_key.verifying_key().as_bytes()).unwrap();
-    (signer_with_endorsements(seed, vec![]), public_key)
+    PublicKey::from_bytes(private_key.verifying_key().as_bytes()).unwrap()
+}
+
+fn signer(seed: u8) -> Signer {
+    signer_with_endorsements(seed, vec![])
 }
 
 fn signer_with_endorsements(seed: u8, endorsements: Vec<KeyEndorsement>) -> Signer {
     let private_key = SigningKey::from_bytes(&[seed; 32]);
-    let ed25519 = PublicKey::from_bytes(private_key.verifying_key().as_bytes()).unwrap();
-    let announcement =
-        PublicKeyAnnouncement { key_id: format!("key-{seed}"), ed25519, endorsements };
+    let announcement = PublicKeyAnnouncement {
+        key_id: format!("key-{seed}"),
+        ed25519: public_key(seed),
+        endorsements,
+    };
     Signer::new(announcement, Arc::new(move |bytes| private_key.sign(bytes).to_bytes()))
 }
 
@@ -105,7 +110,7 @@ impl TestBox {
     }
 
     fn start_with(settings: &Settings) -> Self {
-        Self::start_with_signer(settings, signer(1).0)
+        Self::start_with_signer(settings, signer(1))
     }
 
     fn start_with_signer(settings: &Settings, signer: Signer) -> Self {

@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 /// Maximum waiting time of a test.
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Output format of [`MosquittoSub`]: one line per message. The `=` distinguishes messages from the debug
+/// output, such as the acknowledgement of the subscription.
+const MESSAGE_FORMAT: &str = "=%t|%r|%E|%D|%P|%p";
+
 fn spawn(command: &mut Command) -> Child {
     let name = command.get_program().to_string_lossy().into_owned();
     command.spawn().unwrap_or_else(|error| {
-        panic!("cannot start `{name}` ({error}): install mosquitto-clients")
+        panic!("cannot start `{name}` ({error}): install mosquitto-clients and coreutils")
     })
 }
 
@@ -33,7 +37,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Parses a line of the format that [`MosquittoSub`] requests. Returns `None` for other output.
+    /// Parses a line in [`MESSAGE_FORMAT`]. Returns `None` for debug output.
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.strip_prefix('=')?.splitn(6, '|').map(str::to_owned);
         let mut next = || fields.next().unwrap_or_else(|| panic!("missing field: {line}"));
@@ -58,12 +62,13 @@ impl MosquittoSub {
     }
 
     pub fn start_with(port: u16, filter: &str, arguments: &[&str]) -> Self {
-        // `stdbuf` flushes each line. mosquitto_sub itself does not flush the line about its subscription.
+        // `stdbuf` makes mosquitto_sub flush each line. Otherwise the line `Subscribed`, for which this
+        // function waits, stays in the output buffer.
         let mut command = Command::new("stdbuf");
         command
             .args(["-oL", "mosquitto_sub"])
             .args(["-V", "5", "-d", "-q", "1", "-h", "127.0.0.1", "-p", &port.to_string()])
-            .args(["-t", filter, "-F", "=%t|%r|%E|%D|%P|%p"])
+            .args(["-t", filter, "-F", MESSAGE_FORMAT])
             .args(arguments)
             .stdout(Stdio::piped());
         let mut child = spawn(&mut command);
@@ -76,9 +81,9 @@ impl MosquittoSub {
                 }
             }
         });
-        let subscription = Self { child, lines };
-        subscription.find(|line| line.starts_with("Subscribed").then_some(()));
-        subscription
+        let subscriber = Self { child, lines };
+        subscriber.find(|line| line.starts_with("Subscribed").then_some(()));
+        subscriber
     }
 
     /// Reads lines until `select` returns a value.

@@ -110,14 +110,14 @@ async fn event_is_signed_expires_and_is_not_retained() {
     let signature = properties.iter().find_map(|property| property.strip_prefix("sig:")).unwrap();
     assert!(properties.contains(&"key:key-1"), "{properties:?}");
     let payload = message.payload.as_bytes();
-    assert_eq!(verify(&signer(1).1, &message.topic, payload, signature), Ok(()));
+    assert_eq!(verify(&public_key(1), &message.topic, payload, signature), Ok(()));
 
     let late = MosquittoSub::start(broker.port(), "instored/door-1/visit");
     mosquitto_pub(broker.port(), "instored/door-1/visit", "later", &[]);
     assert_eq!(late.next().payload, "later");
     let key = MosquittoSub::start(broker.port(), "instored/door-1/key").next();
     let announcement: PublicKeyAnnouncement = key.json();
-    assert_eq!((announcement.key_id.as_str(), announcement.ed25519), ("key-1", signer(1).1));
+    assert_eq!((announcement.key_id.as_str(), announcement.ed25519), ("key-1", public_key(1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ fn endorsement(box_name: &str, old: u8, new: u8, signing: u8) -> KeyEndorsement 
     let public = |seed| *key(seed).verifying_key().as_bytes();
     let message = key_endorsement_message(&box_name.parse().unwrap(), &public(old), &public(new));
     let signature = key(signing).sign(&message).to_bytes();
-    KeyEndorsement::new(signer(old).1, signer(new).1, &signature)
+    KeyEndorsement::new(public_key(old), public_key(new), &signature)
 }
 
 /// Returns the signer for the key of the last seed, with the endorsements of a rotation through all
@@ -29,7 +29,7 @@ async fn assert_delivers(test_box: &TestBox, display: &mut TestDisplay, number: 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn subscribed_display_accepts_rotated_keys() {
-    for trust in [Trust::FirstUse, Trust::Pinned(signer(1).1)] {
+    for trust in [Trust::FirstUse, Trust::Pinned(public_key(1))] {
         let broker = Broker::start().unwrap();
         let test_box = TestBox::start(broker.port());
         let mut display = TestDisplay::start(broker.port(), trust);
@@ -50,7 +50,7 @@ async fn display_with_old_pinned_key_accepts_rotated_key() {
     test_box.publisher.rotate_key(rotated_signer(&[1, 2, 3]));
     test_box.publisher.publish_state(&state(1));
     for seed in [1, 2, 3] {
-        let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(seed).1));
+        let mut display = TestDisplay::start(broker.port(), Trust::Pinned(public_key(seed)));
         display.wait_for(&BoxEvent::State(box_id(), state(1))).await;
     }
 }
@@ -95,7 +95,7 @@ async fn forged_endorsements_are_rejected() {
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
     display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     let valid = endorsement("door-1", 1, 2, 1);
-    let changed = KeyEndorsement { ed25519: signer(3).1, ..valid.clone() };
+    let changed = KeyEndorsement { ed25519: public_key(3), ..valid.clone() };
     let malformed = KeyEndorsement { sig: "!".into(), ..valid.clone() };
     let many = vec![endorsement("door-1", 4, 5, 4); 200].into_iter().chain([valid.clone()]);
     for (fault, seed, endorsements) in [
@@ -154,6 +154,6 @@ async fn key_id_and_signature_match_during_rotations() {
         };
         let seed = property("key:key-").parse().unwrap();
         let (signature, payload) = (property("sig:"), message.payload.as_bytes());
-        assert_eq!(verify(&signer(seed).1, &message.topic, payload, &signature), Ok(()));
+        assert_eq!(verify(&public_key(seed), &message.topic, payload, &signature), Ok(()));
     }
 }

@@ -2,10 +2,10 @@
 
 use super::*;
 
-/// Returns the arguments of `mosquitto_pub` that sign `payload` with the key of `seed`.
+/// Returns the arguments of `mosquitto_pub` that add a signature of `payload` by the key of `seed`.
 fn signature_arguments(seed: u8, topic: &str, payload: &str) -> Vec<String> {
-    let [(name, value), _] =
-        signer(seed).0.properties(topic, payload.as_bytes()).try_into().unwrap();
+    // Displays verify the first property, the signature, and do not need the second, the key id.
+    let [(name, value), _] = signer(seed).properties(topic, payload.as_bytes()).try_into().unwrap();
     ["-D", "publish", "user-property", &name, &value].map(str::to_owned).to_vec()
 }
 
@@ -53,7 +53,7 @@ async fn box_with_untrusted_key_is_offline_until_it_has_trusted_key() {
     display.wait_for(&BoxEvent::State(box_id(), state(1))).await;
     let availability = |is_online| BoxEvent::Availability(box_id(), is_online);
     let announce = |seed| {
-        let payload = serde_json::to_string(&signer(seed).0.announcement()).unwrap();
+        let payload = serde_json::to_string(&signer(seed).announcement()).unwrap();
         mosquitto_pub(broker.port(), "instored/door-1/key", &payload, &["-r"]);
     };
 
@@ -77,7 +77,7 @@ async fn box_with_untrusted_key_is_offline_until_it_has_trusted_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replayed_older_state_is_ignored() {
     let broker = Broker::start().unwrap();
-    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
+    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(public_key(1)));
     display.wait_for(&BoxEvent::BrokerConnection(true)).await;
     let publish = |state: &BoxState| {
         let payload = serde_json::to_string(&versioned(state)).unwrap();
@@ -109,15 +109,15 @@ async fn replayed_older_state_is_ignored() {
 async fn display_with_pinned_key_receives_events_of_that_key_only() {
     let broker = Broker::start().unwrap();
     let test_box = TestBox::start(broker.port());
-    let mut other_display = TestDisplay::start(broker.port(), Trust::Pinned(signer(2).1));
-    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(signer(1).1));
+    let mut other_display = TestDisplay::start(broker.port(), Trust::Pinned(public_key(2)));
+    let mut display = TestDisplay::start(broker.port(), Trust::Pinned(public_key(1)));
     other_display.wait_for(&BoxEvent::Availability(box_id(), false)).await;
     display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     let event = visit(1, 60);
     test_box.publisher.publish_visit(&event);
     display.wait_for(&BoxEvent::Visit(box_id(), event)).await;
     test_box.stop().await;
-    // The box has no trusted key for the other display and stays offline there.
+    // The other display does not trust the key of the box and still reports the box as offline.
     assert_eq!(other_display.next().await, BoxEvent::Availability(box_id(), false));
 }
 
