@@ -25,8 +25,8 @@ const COOKIE_LIFETIME_SECONDS: u32 = 365 * 24 * 3600;
 /// Condition for access to the page.
 #[derive(Clone)]
 pub(super) enum AccessPolicy {
-    /// The `Host` header is a loopback name. This prevents DNS rebinding: for a site whose name resolves
-    /// to this machine, the header contains the name of the site.
+    /// The `Host` header is a loopback name. This prevents DNS rebinding: for a site whose name
+    /// resolves to this machine, the header contains the name of the site.
     Loopback,
     /// The request has the token with this SHA-256 digest.
     Token([u8; 32]),

@@ -73,7 +73,8 @@ pub(super) struct Language<'a> {
 }
 
 impl Translations {
-    /// Loads the shipped files, and the shop's files from `folder`. Texts of the shop have precedence.
+    /// Loads the shipped files and the shop's files from `folder`. Texts of the shop have
+    /// precedence.
     pub fn load(folder: Option<&Path>) -> Result<Self, TranslationError> {
         let mut translations = load_shipped();
         let english = translations[ENGLISH].clone();
