@@ -134,8 +134,10 @@ async fn command_client_returns_answer_refusal_or_timeout() {
         test_box.publisher.respond(received.reply_to.unwrap(), &answer);
     };
     let present = Ok(CommandResponse::Present(vec![]));
-    let (result, ()) =
-        tokio::join!(send(Command::Present {}), respond(present.clone(), &mut test_box));
+    let (result, ()) = tokio::join!(
+        send(Command::Present { republishes_greetings: false }),
+        respond(present.clone(), &mut test_box)
+    );
     assert_eq!(result, present.map_err(CommandError::Refused));
 
     let refusal = CommandFailure::new(CommandFailureCode::NotFound, "no such customer");
@@ -144,6 +146,12 @@ async fn command_client_returns_answer_refusal_or_timeout() {
     assert_eq!(result, Err(CommandError::Refused(refusal)));
 
     let absent: BoxId = "door-2".parse().unwrap();
-    let result = client.send(&absent, &Command::Present {}, Duration::from_millis(50)).await;
+    let result = client
+        .send(
+            &absent,
+            &Command::Present { republishes_greetings: false },
+            Duration::from_millis(50),
+        )
+        .await;
     assert_eq!(result, Err(CommandError::NoAnswer));
 }
