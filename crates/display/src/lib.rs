@@ -18,9 +18,10 @@
 //! 1. Without a token, the server listens on loopback only and answers only requests addressed to
 //!    loopback.
 //! 2. Expired data is never sent. It disappears from open pages without a further event.
-//! 3. The page can send only commands about a customer whom it shows, and the command that starts an
+//! 3. Nothing personal is shown after the connection to the box is lost: a departure would not be received.
+//! 4. The page can send only commands about a customer whom it shows, and the command that starts an
 //!    enrolment.
-//! 4. The page loads nothing from other servers.
+//! 5. The page loads nothing from other servers.
 
 #![forbid(unsafe_code)]
 
@@ -91,6 +92,8 @@ pub enum DisplayEvent {
     Availability(bool),
     /// True if this display is connected to the broker.
     BrokerConnection(bool),
+    /// The broker has not responded for so long that nothing personal may be shown.
+    BrokerSilent,
 }
 
 /// Error that prevents serving the page.

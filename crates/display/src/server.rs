@@ -1,18 +1,21 @@
 //! HTTP server: routes, event stream, and the files of the page.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, FromRef, Path, State};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::StreamExt as _;
+use instored_domain::Currency;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -21,15 +24,21 @@ use tokio_stream::wrappers::WatchStream;
 use super::api::{self, CommandGateway, CommandRequest};
 use super::auth::{self, AccessPolicy};
 use super::i18n::Translations;
-use super::state::{DisplayState, PageSettings};
+use super::state::{DisplayState, PageSettings, PageUse};
 use super::{DisplayError, DisplayEvent, Settings, consent_qr, security_headers};
 
 /// Maximum time for closing the open connections.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum time between two checks for expired data. Bounded, because the clock may be set meanwhile.
 const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// Interval of the comments that keep an idle event stream open.
+/// Interval of the events that keep an idle event stream open. The page detects a silent connection by
+/// their absence.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Maximum number of touches that wait to be applied. Further ones are dropped.
+const USE_QUEUE_LENGTH: usize = 16;
+/// Tells nginx to pass events on without delay.
+const NO_PROXY_BUFFERING: [(HeaderName, HeaderValue); 1] =
+    [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
 
 /// Files of the page. A release build contains them; a debug build reads them from the source folder.
 #[derive(rust_embed::Embed)]
@@ -63,13 +72,19 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DisplayError> {
     let (state, watched_state) = watch::channel(DisplayState::default());
+    let (use_sender, uses) = mpsc::channel(USE_QUEUE_LENGTH);
     let policy = AccessPolicy::load(settings.token_file.as_deref())?;
     let translations = Translations::load(settings.languages_dir.as_deref())?;
     let Settings { title, language, curtain, .. } = settings.clone();
     let routes = Routes {
-        settings: Arc::new(PageSettings { title, language, is_private: curtain }),
+        settings: Arc::new(PageSettings {
+            title,
+            language,
+            is_private: curtain,
+            version: page_version(),
+        }),
         translations: Arc::new(translations),
-        gateway: CommandGateway { state: watched_state, commands },
+        gateway: CommandGateway { state: watched_state, commands, uses: use_sender },
     };
     let (stop, mut stopped) = watch::channel(());
     let server = axum::serve(listener, router(routes, policy)).with_graceful_shutdown(async move {
@@ -79,7 +94,7 @@ pub async fn serve(
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
         // Dropping this future drops the sender of the state, which ends the event streams.
-        () = update(state, events) => {}
+        () = update(state, events, uses) => {}
         ended = &mut server => return Ok(ended.map_err(std::io::Error::other)??),
         () = shutdown => {}
     }
@@ -93,8 +108,23 @@ pub async fn serve(
     }
 }
 
+/// Returns the version of the program with a digest of the page's files.
+fn page_version() -> String {
+    let mut digest = Sha256::new();
+    for name in PageFiles::iter() {
+        digest.update(name.as_bytes());
+        digest.update(PageFiles::get(&name).map(|file| file.data).unwrap_or_default());
+    }
+    let digest = digest.finalize();
+    format!("{}-{:02x}{:02x}{:02x}", env!("CARGO_PKG_VERSION"), digest[0], digest[1], digest[2])
+}
+
 /// Applies events and removes expired data, for ever.
-async fn update(state: watch::Sender<DisplayState>, mut events: mpsc::Receiver<DisplayEvent>) {
+async fn update(
+    state: watch::Sender<DisplayState>,
+    mut events: mpsc::Receiver<DisplayEvent>,
+    mut uses: mpsc::Receiver<PageUse>,
+) {
     let mut is_open = true;
     loop {
         let next_expiry = state.borrow().next_expiry();
@@ -104,6 +134,9 @@ async fn update(state: watch::Sender<DisplayState>, mut events: mpsc::Receiver<D
                 is_open = event.is_some();
                 let event = event.unwrap_or(DisplayEvent::BrokerConnection(false));
                 state.send_modify(|state| state.apply(event, Timestamp::now()));
+            }
+            Some(page_use) = uses.recv() => {
+                state.send_modify(|state| state.apply_use(page_use, Timestamp::now()));
             }
             () = sleep_until(next_expiry) => {
                 let now = Timestamp::now();
@@ -134,7 +167,9 @@ fn router(routes: Routes, policy: AccessPolicy) -> Router {
         .route("/languages", get(languages))
         .route("/languages/{tag}", get(texts))
         .route("/receipt/{code}", get(consent_qr::render))
+        .route("/currencies", get(currencies))
         .route("/events", get(events))
+        .route("/touch", post(api::record_touch).layer(DefaultBodyLimit::max(api::BODY_BYTES_MAX)))
         .route("/ask", post(api::send_command).layer(DefaultBodyLimit::max(api::BODY_BYTES_MAX)))
         .with_state(routes)
         .layer(middleware::from_fn_with_state(policy, auth::require_access))
@@ -166,17 +201,23 @@ async fn texts(State(routes): State<Routes>, Path(tag): Path<String>) -> Respons
     }
 }
 
+/// Returns the number of decimals of each currency.
+async fn currencies() -> Response {
+    let exponents = Currency::all().map(|currency| (currency.to_string(), currency.exponent()));
+    Json(exponents.collect::<BTreeMap<_, _>>()).into_response()
+}
+
 /// Streams a snapshot of the state now and after each change.
-async fn events(
-    State(routes): State<Routes>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(routes): State<Routes>) -> impl IntoResponse {
     let settings = routes.settings;
     let events = WatchStream::new(routes.gateway.state).filter_map(move |state| {
         let event = Event::default()
             .event("situation")
             .json_data(state.snapshot(&settings, Timestamp::now()))
             .inspect_err(|error| tracing::error!("cannot encode a snapshot as JSON: {error}"));
-        std::future::ready(event.ok().map(Ok))
+        std::future::ready(event.ok().map(Ok::<_, Infallible>))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL))
+    let alive = Event::default().event("alive").data("alive");
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE_INTERVAL).event(alive);
+    (NO_PROXY_BUFFERING, Sse::new(events).keep_alive(keep_alive))
 }
