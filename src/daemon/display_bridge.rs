@@ -66,12 +66,12 @@ pub async fn serve(
     let (command_sender, mut commands) = mpsc::channel::<CommandRequest>(COMMAND_QUEUE_LENGTH);
     let box_id = box_id.clone();
     let command_task = tokio::spawn(async move {
-        while let Some(CommandRequest { command, answer }) = commands.recv().await {
+        while let Some(CommandRequest { command, response_sender }) = commands.recv().await {
             let (client, box_id) = (client.clone(), box_id.clone());
             tokio::spawn(async move {
                 let result = client.send(&box_id, &command, COMMAND_TIMEOUT).await;
                 // Fails if the browser has closed the request.
-                let _ = answer.send(result.map_err(command_failure));
+                let _ = response_sender.send(result.map_err(command_failure));
             });
         }
     });

@@ -1,8 +1,8 @@
 //! Commands that customers send from the page.
 //!
 //! The page can send only commands about a customer whom it shows, and the command that starts an
-//! enrolment. A page of another site cannot send any: its browser sends the `Origin` header, and a form
-//! cannot send JSON.
+//! enrolment. Pages of other sites cannot send commands: a browser adds the `Origin` header to their
+//! requests, and a form cannot send JSON.
 //!
 //! Behind a proxy, `Host` may be the address of this server. The `Origin` is then compared with
 //! `X-Forwarded-Host`. A page of another site can set neither this header nor `Sec-Fetch-Site`: a browser
@@ -24,16 +24,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::state::{DisplayState, PageUse};
 
-/// Command for the box, with the channel for its answer.
+/// Command for the box, with the channel for the response.
 #[derive(Debug)]
 pub struct CommandRequest {
-    /// Command.
+    /// The command.
     pub command: Command,
-    /// Channel for the answer of the box.
-    pub answer: oneshot::Sender<Result<CommandResponse, CommandFailure>>,
+    /// Channel for the response of the box.
+    pub response_sender: oneshot::Sender<Result<CommandResponse, CommandFailure>>,
 }
 
-/// Access of the command route to the display's state and to the box.
+/// The display's state and the channel to the box, for the command route.
 #[derive(Clone)]
 pub(super) struct CommandGateway {
     pub state: watch::Receiver<DisplayState>,
@@ -50,17 +50,17 @@ pub(super) struct Touch {
 /// Maximum size of a request body, in bytes.
 pub(super) const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// Permission that a command needs.
+/// Condition under which the page may send a command.
 enum Permission {
-    /// The customer is shown.
-    ShownCustomer(CustomerId),
-    /// Everyone at the display may send it.
-    Everyone,
-    /// The page may not send it.
-    Nobody,
+    /// The page shows the customer.
+    CustomerIsShown(CustomerId),
+    /// No condition.
+    Always,
+    /// The page may not send the command.
+    Never,
 }
 
-fn permission(command: &Command) -> Permission {
+fn required_permission(command: &Command) -> Permission {
     match command {
         Command::Forget { customer }
         | Command::NotMe { customer }
@@ -68,14 +68,14 @@ fn permission(command: &Command) -> Permission {
         | Command::Preferences { customer, .. }
         | Command::History { customer, .. }
         | Command::List { buyer: BuyerRef::Customer(customer), .. } => {
-            Permission::ShownCustomer(*customer)
+            Permission::CustomerIsShown(*customer)
         }
-        Command::Enrol { is_another_person: false, .. } => Permission::Everyone,
-        _ => Permission::Nobody,
+        Command::Enrol { is_another_person: false, .. } => Permission::Always,
+        _ => Permission::Never,
     }
 }
 
-/// Sends the command in the request body to the box and returns its answer.
+/// Sends the command in the request body to the box and returns the response of the box.
 pub(super) async fn send_command(
     State(gateway): State<CommandGateway>,
     headers: HeaderMap,
@@ -83,40 +83,46 @@ pub(super) async fn send_command(
 ) -> Response {
     if !has_same_origin(&headers) {
         let message = "the request comes from a page of another site";
-        return refusal(StatusCode::FORBIDDEN, CommandFailureCode::Malformed, message);
+        return error_response(StatusCode::FORBIDDEN, CommandFailureCode::Malformed, message);
     }
     let command = match body {
         Ok(Json(command)) => command,
         Err(error) => {
-            return refusal(error.status(), CommandFailureCode::Malformed, &error.body_text());
+            return error_response(
+                error.status(),
+                CommandFailureCode::Malformed,
+                &error.body_text(),
+            );
         }
     };
-    let is_allowed = match permission(&command) {
-        Permission::ShownCustomer(customer) => {
-            gateway.state.borrow().shows(customer, Timestamp::now())
+    let is_allowed = match required_permission(&command) {
+        Permission::CustomerIsShown(customer) => {
+            gateway.state.borrow().is_shown(customer, Timestamp::now())
         }
-        Permission::Everyone => true,
-        Permission::Nobody => false,
+        Permission::Always => true,
+        Permission::Never => false,
     };
     if !is_allowed {
-        let message = "the page can send this command only about a customer whom it shows";
-        return refusal(StatusCode::FORBIDDEN, CommandFailureCode::NotFound, message);
+        let message = "the page may not send this command, or does not show its customer";
+        return error_response(StatusCode::FORBIDDEN, CommandFailureCode::NotFound, message);
     }
     if let Command::NotMe { customer } | Command::Forget { customer } = &command {
         // Without this, the customer would be shown as long as they use the page.
         let _ = gateway.uses.try_send(PageUse::Ended(*customer));
     }
-    let (sender, answer) = oneshot::channel();
-    if gateway.commands.try_send(CommandRequest { command, answer: sender }).is_err() {
-        let message = "too many commands at once; try again";
-        return refusal(StatusCode::TOO_MANY_REQUESTS, CommandFailureCode::TooMany, message);
+    let (response_sender, response) = oneshot::channel();
+    if gateway.commands.try_send(CommandRequest { command, response_sender }).is_err() {
+        let message = "too many commands at once; try again later";
+        return error_response(StatusCode::TOO_MANY_REQUESTS, CommandFailureCode::TooMany, message);
     }
-    match answer.await {
-        Ok(Ok(answer)) => Json(answer).into_response(),
-        Ok(Err(CommandFailure { code, message })) => refusal(StatusCode::CONFLICT, code, &message),
+    match response.await {
+        Ok(Ok(response)) => Json(response).into_response(),
+        Ok(Err(CommandFailure { code, message })) => {
+            error_response(StatusCode::CONFLICT, code, &message)
+        }
         Err(_) => {
-            let message = "the box did not answer";
-            refusal(StatusCode::BAD_GATEWAY, CommandFailureCode::Internal, message)
+            let message = "the box did not respond";
+            error_response(StatusCode::BAD_GATEWAY, CommandFailureCode::Internal, message)
         }
     }
 }
@@ -136,8 +142,8 @@ pub(super) async fn record_touch(
     }
 }
 
-/// Returns true if the request comes from this page, or from a program that is not a browser: only
-/// browsers send `Origin`.
+/// Returns true if the request comes from this page, or has no `Origin` header and therefore comes
+/// from a program other than a browser.
 fn has_same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -151,6 +157,6 @@ fn has_same_origin(headers: &HeaderMap) -> bool {
     origin.is_some() && hosts.contains(&origin)
 }
 
-fn refusal(status: StatusCode, code: CommandFailureCode, message: &str) -> Response {
+fn error_response(status: StatusCode, code: CommandFailureCode, message: &str) -> Response {
     (status, Json(json!({ "error": CommandFailure::new(code, message) }))).into_response()
 }

@@ -8,9 +8,10 @@ use instored_domain::ConsentReceipt;
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
 
-const SIZE_PIXELS: u32 = 240;
+/// Minimum width and height of the image.
+const MIN_SIZE_PIXELS: u32 = 240;
 
-/// Renders the receipt of the path as SVG, or answers 404 if the text is not a receipt.
+/// Renders the receipt in the path as SVG, or returns status 404 if the text is not a receipt.
 pub(super) async fn render(Path(receipt): Path<String>) -> Response {
     let Ok(receipt) = receipt.parse::<ConsentReceipt>() else {
         return (StatusCode::NOT_FOUND, "not a receipt").into_response();
@@ -18,8 +19,10 @@ pub(super) async fn render(Path(receipt): Path<String>) -> Response {
     let text = format!("instored receipt {receipt}");
     match QrCode::with_error_correction_level(text, EcLevel::M) {
         Ok(code) => {
-            let image =
-                code.render::<svg::Color>().min_dimensions(SIZE_PIXELS, SIZE_PIXELS).build();
+            let image = code
+                .render::<svg::Color>()
+                .min_dimensions(MIN_SIZE_PIXELS, MIN_SIZE_PIXELS)
+                .build();
             ([(CONTENT_TYPE, "image/svg+xml")], image).into_response()
         }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
@@ -31,10 +34,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn receipt_is_rendered_and_other_text_is_not() {
+    async fn receipt_is_rendered_and_other_text_is_not_found() {
         assert_eq!(render(Path("K7QM-3DXV".into())).await.status(), StatusCode::OK);
-        for other in ["", "K7QM", "https://example.org"] {
-            assert_eq!(render(Path(other.into())).await.status(), StatusCode::NOT_FOUND);
+        for invalid in ["", "K7QM", "https://example.org"] {
+            assert_eq!(render(Path(invalid.into())).await.status(), StatusCode::NOT_FOUND);
         }
     }
 }

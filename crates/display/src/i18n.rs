@@ -11,17 +11,19 @@ use serde::Serialize;
 
 use super::server::PageFiles;
 
+/// Texts of one language, by key.
 type Texts = BTreeMap<String, String>;
 
 /// Folder of the shipped files in [`PageFiles`].
 const SHIPPED_FOLDER: &str = "words/";
+/// Language whose texts replace missing texts.
 const ENGLISH: &str = "en";
 /// Maximum length of a language tag: RFC 5646, section 4.4.1.
 const TAG_LENGTH_MAX: usize = 35;
 /// Key suffixes of the CLDR plural categories.
 const PLURAL_SUFFIXES: [&str; 6] = ["_zero", "_one", "_two", "_few", "_many", "_other"];
 
-/// Reason why a translation of the shop cannot be used.
+/// Error in a translation file of the shop.
 #[derive(Debug, thiserror::Error)]
 pub enum TranslationError {
     /// The folder or a file cannot be read.
@@ -48,7 +50,7 @@ pub enum TranslationError {
         /// Error of the JSON parser.
         source: serde_json::Error,
     },
-    /// The page does not use a key of the file.
+    /// The file has a key that the page does not use.
     #[error("[display] languages_dir: {path} has an unknown key `{key}`; remove or correct it")]
     UnknownKey {
         /// Path of the file.
@@ -71,12 +73,13 @@ pub(super) struct Language<'a> {
 }
 
 impl Translations {
-    /// Loads the shipped files and the files of a folder.
+    /// Loads the shipped files and the shop's files from `folder`. Texts of the shop have
+    /// precedence.
     pub fn load(folder: Option<&Path>) -> Result<Self, TranslationError> {
-        let mut translations = shipped();
+        let mut translations = load_shipped();
         let english = translations[ENGLISH].clone();
         for path in folder.map(json_files).transpose()?.unwrap_or_default() {
-            let (tag, texts) = read(&path, &english)?;
+            let (tag, texts) = read_translation(&path, &english)?;
             translations.entry(tag).or_insert_with(|| english.clone()).extend(texts);
         }
         Ok(Self(translations))
@@ -96,23 +99,24 @@ impl Translations {
     }
 }
 
-fn shipped() -> BTreeMap<String, Texts> {
+fn load_shipped() -> BTreeMap<String, Texts> {
     PageFiles::iter()
         .filter_map(|path| {
             let tag = path.strip_prefix(SHIPPED_FOLDER)?.strip_suffix(".json")?.to_owned();
             let file = PageFiles::get(&path)?;
             let texts = serde_json::from_slice(&file.data);
-            Some((tag, texts.expect("a test reads every shipped file")))
+            Some((tag, texts.expect("shipped translations are valid: a test loads all of them")))
         })
         .collect()
 }
 
 /// Returns the JSON files of a folder, in the order of their names.
 fn json_files(folder: &Path) -> Result<Vec<PathBuf>, TranslationError> {
-    let unreadable = |source| TranslationError::Unreadable { path: folder.to_owned(), source };
+    let unreadable_error =
+        |source| TranslationError::Unreadable { path: folder.to_owned(), source };
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
+    for entry in fs::read_dir(folder).map_err(unreadable_error)? {
+        let path = entry.map_err(unreadable_error)?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
             files.push(path);
         }
@@ -122,7 +126,7 @@ fn json_files(folder: &Path) -> Result<Vec<PathBuf>, TranslationError> {
 }
 
 /// Reads a translation file and returns its language tag and its texts.
-fn read(path: &Path, english: &Texts) -> Result<(String, Texts), TranslationError> {
+fn read_translation(path: &Path, english: &Texts) -> Result<(String, Texts), TranslationError> {
     let path = path.to_owned();
     let tag = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
     let is_subtag = |part: &str| {
@@ -157,7 +161,11 @@ mod tests {
 
     /// Returns the names of the placeholders in a text.
     fn placeholders(text: &str) -> BTreeSet<&str> {
-        text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(n, _)| n).collect()
+        text.split('{')
+            .skip(1)
+            .filter_map(|rest| rest.split_once('}'))
+            .map(|(name, _)| name)
+            .collect()
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `state` | present customers, enrolment and connection; pure |
+//! | `state` | present customers, enrolment and connection, without I/O |
 //! | `server` | routes, event stream, page files |
 //! | `api` | commands that customers send from the page |
 //! | `auth` | access by loopback or token |
@@ -15,10 +15,11 @@
 //! | `consent_qr` | consent receipt as a QR code |
 //!
 //! Rules:
-//! 1. Without a token, the server listens on loopback only and answers only requests addressed to
+//! 1. Without a token, the server listens on loopback only and accepts only requests whose `Host` is
 //!    loopback.
-//! 2. Expired data is never sent. It disappears from open pages without a further event.
-//! 3. Nothing personal is shown after the connection to the box is lost: a departure would not be received.
+//! 2. Expired data is never sent. The server also removes it from open pages without a further event.
+//! 3. Personal data disappears after the connection to the box is lost, because a departure would not be
+//!    received.
 //! 4. The page can send only commands about a customer whom it shows, and the command that starts an
 //!    enrolment.
 //! 5. The page loads nothing from other servers.
@@ -62,17 +63,17 @@ pub struct Settings {
     #[config(env = "INSTORED_DISPLAY_LANGUAGE")]
     pub language: Option<String>,
 
-    /// Folder with translations of the shop, such as `it.json`. A file for a shipped language replaces
-    /// single texts of it.
+    /// Folder with translation files of the shop, such as `it.json`. A file for a shipped language
+    /// replaces only the texts that it contains.
     #[config(env = "INSTORED_DISPLAY_LANGUAGES_DIR")]
     pub languages_dir: Option<PathBuf>,
 
-    /// True to show only the first name in a greeting until the customer touches it.
+    /// True to show only the first name in a greeting until the customer touches the greeting.
     #[config(default = false, env = "INSTORED_DISPLAY_CURTAIN")]
     pub curtain: bool,
 
-    /// File with an access token of at least 16 letters, digits, - and _. A browser has access after
-    /// it has opened the page once with `?token=` and the token behind the address.
+    /// File with an access token: at least 16 characters of letters, digits, - and _. A browser has
+    /// access after it has opened the page's address once with `?token=` and the token appended.
     #[config(env = "INSTORED_DISPLAY_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 }
@@ -82,21 +83,21 @@ pub struct Settings {
 pub enum DisplayEvent {
     /// A visit started, changed or ended.
     Visit(VisitEvent),
-    /// An enrolment made a step.
+    /// An enrolment or a withdrawal reached a step.
     Enrolment(EnrolmentEvent),
     /// A shopping list changed.
     List(ListEvent),
     /// The state of the box changed.
     State(BoxState),
-    /// True if the box is online.
+    /// The box went online (true) or offline (false).
     Availability(bool),
-    /// True if this display is connected to the broker.
+    /// This display connected to the broker (true) or lost the connection (false).
     BrokerConnection(bool),
     /// The broker has not responded for so long that nothing personal may be shown.
     BrokerSilent,
 }
 
-/// Error that prevents serving the page.
+/// Error of the display server.
 #[derive(Debug, thiserror::Error)]
 pub enum DisplayError {
     /// The address is not loopback, and there is no token.
@@ -115,15 +116,15 @@ pub enum DisplayError {
     },
     /// The token file contains no valid token.
     #[error(
-        "[display] token_file: {} contains no valid token: at least 16 letters, digits, - and _ are \
-         needed; create one with `openssl rand -hex 16`",
+        "[display] token_file: {} contains no valid token: use at least 16 characters of letters, \
+         digits, - and _; create a token with `openssl rand -hex 16`",
         .0.display()
     )]
     InvalidToken(PathBuf),
     /// A translation file is invalid.
     #[error(transparent)]
     Translation(#[from] TranslationError),
-    /// The address cannot be opened.
+    /// The server cannot listen on the address.
     #[error("[display] cannot listen on {address}: {source}")]
     Listen {
         /// Address and port.
@@ -131,15 +132,15 @@ pub enum DisplayError {
         /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The server ended with an error.
-    #[error("the server of the page ended: {0}")]
+    /// The running server failed.
+    #[error("the display server failed: {0}")]
     Server(#[from] std::io::Error),
 }
 
-/// Opens the port of the page.
+/// Opens the socket on which the page is served.
 ///
 /// # Errors
-/// The address is not loopback and there is no token, or the address cannot be opened.
+/// If the address is not loopback and no token file is set, or if the socket cannot be opened.
 pub async fn bind(settings: &Settings) -> Result<TcpListener, DisplayError> {
     let address = settings.listen;
     if !address.ip().is_loopback() && settings.token_file.is_none() {

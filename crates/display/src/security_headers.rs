@@ -8,7 +8,7 @@ use axum::http::header::{
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Allows only content of this server, and no text that becomes markup or script.
+/// Policy that allows only content from this server and forbids scripts to turn text into markup.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      connect-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; \
      form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
@@ -24,7 +24,7 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     ),
 ];
 
-/// Adds the headers to a response.
+/// Handles the request and adds the headers to its response.
 pub(super) async fn add_security_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().extend(HEADERS);

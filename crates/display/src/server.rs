@@ -27,9 +27,9 @@ use super::i18n::Translations;
 use super::state::{DisplayState, PageSettings, PageUse};
 use super::{DisplayError, DisplayEvent, Settings, consent_qr, security_headers};
 
-/// Maximum time for closing the open connections.
+/// Maximum time until a shutdown closes the open connections.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum time between two checks for expired data. Bounded, because the clock may be set meanwhile.
+/// Maximum time between two checks for expired data. The limit matters if the clock is set meanwhile.
 const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval of the events that keep an idle event stream open. The page detects a silent connection by
 /// their absence.
@@ -45,25 +45,25 @@ const NO_PROXY_BUFFERING: [(HeaderName, HeaderValue); 1] =
 #[folder = "src/page"]
 pub(super) struct PageFiles;
 
-/// State of the routes.
+/// Data that the request handlers share.
 #[derive(Clone)]
-struct Routes {
+struct SharedData {
     settings: Arc<PageSettings>,
     translations: Arc<Translations>,
     gateway: CommandGateway,
 }
 
-impl FromRef<Routes> for CommandGateway {
-    fn from_ref(routes: &Routes) -> Self {
-        routes.gateway.clone()
+impl FromRef<SharedData> for CommandGateway {
+    fn from_ref(shared: &SharedData) -> Self {
+        shared.gateway.clone()
     }
 }
 
-/// Serves the page until `shutdown` completes; open connections are then closed within two seconds.
-/// `events` change the page, `commands` receives the commands of the customers.
+/// Serves the page until `shutdown` completes, then closes open connections within two seconds.
+/// Applies `events` to the page, and sends the customers' commands to `commands`.
 ///
 /// # Errors
-/// A file named by a setting is invalid, or the socket fails.
+/// If the token file or a translation file cannot be used, or if the server fails.
 pub async fn serve(
     listener: TcpListener,
     settings: &Settings,
@@ -76,7 +76,7 @@ pub async fn serve(
     let policy = AccessPolicy::load(settings.token_file.as_deref())?;
     let translations = Translations::load(settings.languages_dir.as_deref())?;
     let Settings { title, language, curtain, .. } = settings.clone();
-    let routes = Routes {
+    let shared = SharedData {
         settings: Arc::new(PageSettings {
             title,
             language,
@@ -87,20 +87,21 @@ pub async fn serve(
         gateway: CommandGateway { state: watched_state, commands, uses: use_sender },
     };
     let (stop, mut stopped) = watch::channel(());
-    let server = axum::serve(listener, router(routes, policy)).with_graceful_shutdown(async move {
-        // Fails when `stop` is dropped, which is the signal.
+    let server = axum::serve(listener, router(shared, policy)).with_graceful_shutdown(async move {
+        // The signal is that `stop` is dropped. `changed` then returns an error.
         let _ = stopped.changed().await;
     });
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
-        // Dropping this future drops the sender of the state, which ends the event streams.
-        () = update(state, events, uses) => {}
-        ended = &mut server => return Ok(ended.map_err(std::io::Error::other)??),
+        // When another branch completes, this future and its sender of the state are dropped. This
+        // ends the event streams.
+        () = update_state(state, events, uses) => {}
+        result = &mut server => return Ok(result.map_err(std::io::Error::other)??),
         () = shutdown => {}
     }
     drop(stop);
     match tokio::time::timeout(SHUTDOWN_TIMEOUT, &mut server).await {
-        Ok(ended) => Ok(ended.map_err(std::io::Error::other)??),
+        Ok(result) => Ok(result.map_err(std::io::Error::other)??),
         Err(_) => {
             server.abort();
             Ok(())
@@ -119,19 +120,19 @@ fn page_version() -> String {
     format!("{}-{:02x}{:02x}{:02x}", env!("CARGO_PKG_VERSION"), digest[0], digest[1], digest[2])
 }
 
-/// Applies events and removes expired data, for ever.
-async fn update(
+/// Applies events and removes expired data. Never returns.
+async fn update_state(
     state: watch::Sender<DisplayState>,
     mut events: mpsc::Receiver<DisplayEvent>,
     mut uses: mpsc::Receiver<PageUse>,
 ) {
-    let mut is_open = true;
+    let mut is_channel_open = true;
     loop {
         let next_expiry = state.borrow().next_expiry();
         tokio::select! {
-            event = events.recv(), if is_open => {
-                // Without a sender, the shown data remains until it expires.
-                is_open = event.is_some();
+            event = events.recv(), if is_channel_open => {
+                // After the channel is closed, the shown data remains until it expires.
+                is_channel_open = event.is_some();
                 let event = event.unwrap_or(DisplayEvent::BrokerConnection(false));
                 state.send_modify(|state| state.apply(event, Timestamp::now()));
             }
@@ -150,7 +151,7 @@ async fn update(
     }
 }
 
-/// Sleeps until `time`, at most for [`EXPIRY_CHECK_INTERVAL`]; without a time, for ever.
+/// Sleeps until `time`, but at most for [`EXPIRY_CHECK_INTERVAL`]. Never returns if `time` is `None`.
 async fn sleep_until(time: Option<Timestamp>) {
     match time.map(|time| Duration::try_from(time.duration_since(Timestamp::now()))) {
         Some(Ok(remaining)) => sleep(remaining.min(EXPIRY_CHECK_INTERVAL)).await,
@@ -160,7 +161,7 @@ async fn sleep_until(time: Option<Timestamp>) {
     }
 }
 
-fn router(routes: Routes, policy: AccessPolicy) -> Router {
+fn router(shared: SharedData, policy: AccessPolicy) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/{file}", get(page_file))
@@ -171,7 +172,7 @@ fn router(routes: Routes, policy: AccessPolicy) -> Router {
         .route("/events", get(events))
         .route("/touch", post(api::record_touch).layer(DefaultBodyLimit::max(api::BODY_BYTES_MAX)))
         .route("/ask", post(api::send_command).layer(DefaultBodyLimit::max(api::BODY_BYTES_MAX)))
-        .with_state(routes)
+        .with_state(shared)
         .layer(middleware::from_fn_with_state(policy, auth::require_access))
         .layer(middleware::from_fn(security_headers::add_security_headers))
 }
@@ -190,12 +191,12 @@ async fn page_file(Path(name): Path<String>) -> Response {
     }
 }
 
-async fn languages(State(routes): State<Routes>) -> Response {
-    Json(routes.translations.languages()).into_response()
+async fn languages(State(shared): State<SharedData>) -> Response {
+    Json(shared.translations.languages()).into_response()
 }
 
-async fn texts(State(routes): State<Routes>, Path(tag): Path<String>) -> Response {
-    match routes.translations.texts(&tag) {
+async fn texts(State(shared): State<SharedData>, Path(tag): Path<String>) -> Response {
+    match shared.translations.texts(&tag) {
         Some(texts) => Json(texts).into_response(),
         None => (StatusCode::NOT_FOUND, "unknown language").into_response(),
     }
@@ -207,10 +208,10 @@ async fn currencies() -> Response {
     Json(exponents.collect::<BTreeMap<_, _>>()).into_response()
 }
 
-/// Streams a snapshot of the state now and after each change.
-async fn events(State(routes): State<Routes>) -> impl IntoResponse {
-    let settings = routes.settings;
-    let events = WatchStream::new(routes.gateway.state).filter_map(move |state| {
+/// Streams snapshots: the current one, and another after each change of the state.
+async fn events(State(shared): State<SharedData>) -> impl IntoResponse {
+    let settings = shared.settings;
+    let events = WatchStream::new(shared.gateway.state).filter_map(move |state| {
         let event = Event::default()
             .event("situation")
             .json_data(state.snapshot(&settings, Timestamp::now()))

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::DisplayEvent;
 
-/// Maximum display time of an enrolment's result, so that the next person does not see it.
+/// Maximum display time of an enrolment's result. The next person must not see the result.
 const RESULT_DISPLAY_TIME: SignedDuration = SignedDuration::from_secs(8);
-/// Maximum display time of a successful enrolment. Longer, because the customer notes the claim code.
+/// Maximum display time of a claim code. The customer needs this time to write the code down.
 const CLAIM_CODE_DISPLAY_TIME: SignedDuration = SignedDuration::from_secs(20);
 
 /// Maximum display time of personal data after the connection to the box is lost: the departure of a
@@ -42,7 +42,7 @@ struct Departure {
     visit_expires: Option<Timestamp>,
 }
 
-/// Current state. Pure: the caller passes the time.
+/// Current state of the display. The caller passes the time, because no method reads the clock.
 #[derive(Clone, Debug)]
 pub(super) struct DisplayState {
     visits: Vec<VisitEvent>,
@@ -62,7 +62,7 @@ pub(super) struct DisplayState {
 pub(super) struct PageSettings {
     pub title: String,
     pub language: Option<String>,
-    /// True if a greeting shows the first name only until it is touched.
+    /// True if a greeting shows only the first name until the customer touches the greeting.
     #[serde(rename = "curtain")]
     pub is_private: bool,
     /// Version of the program and its page. A page of another version reloads itself.
@@ -96,7 +96,7 @@ pub(super) struct Snapshot<'a> {
 }
 
 impl Default for DisplayState {
-    /// Creates a state without customers and without faults.
+    /// Creates a state without customers, with the box online and the broker connected.
     fn default() -> Self {
         Self {
             visits: vec![],
@@ -112,7 +112,7 @@ impl Default for DisplayState {
 }
 
 impl DisplayState {
-    /// Applies an event.
+    /// Removes expired data, then applies an event.
     pub fn apply(&mut self, event: DisplayEvent, now: Timestamp) {
         self.remove_expired(now);
         match event {
@@ -141,7 +141,7 @@ impl DisplayState {
     /// expiry of their visit.
     pub fn apply_use(&mut self, page_use: PageUse, now: Timestamp) {
         match page_use {
-            PageUse::Touched(customer) if self.shows(customer, now) => {
+            PageUse::Touched(customer) if self.is_shown(customer, now) => {
                 let until = now.saturating_add(TOUCH_DISPLAY_TIME).unwrap_or(now);
                 self.held_until.insert(customer, until);
                 let limit = self.departures.get(&customer).and_then(|d| d.visit_expires);
@@ -190,13 +190,13 @@ impl DisplayState {
     }
 
     /// Returns true if the customer is shown at `now`.
-    pub fn shows(&self, customer: CustomerId, now: Timestamp) -> bool {
+    pub fn is_shown(&self, customer: CustomerId, now: Timestamp) -> bool {
         self.visits.iter().any(|visit| visit.customer.id == customer && visit.expires > now)
     }
 
     /// Returns the content of the page at `now`.
     pub fn snapshot<'a>(&'a self, settings: &'a PageSettings, now: Timestamp) -> Snapshot<'a> {
-        let list = |customer| {
+        let items = |customer| {
             let list = self.lists.get(customer).filter(|list| list.expires > now);
             list.map_or(&[][..], |list| &list.list.items)
         };
@@ -205,7 +205,7 @@ impl DisplayState {
             settings,
             now,
             customers: visits
-                .map(|visit| PresentCustomer { visit, list: list(&visit.customer.id) })
+                .map(|visit| PresentCustomer { visit, list: items(&visit.customer.id) })
                 .collect(),
             enrolment: self.enrolment.as_ref().filter(|event| event.expires > now),
             camera: self.camera,
@@ -256,11 +256,11 @@ impl DisplayState {
         match &event.step {
             EnrolmentStep::Withdrawn { customer } => {
                 self.remove_customer(*customer);
-                if self.is_late(&event, *customer, now) {
+                if self.is_stale(&event, *customer, now) {
                     return;
                 }
             }
-            EnrolmentStep::Done { customer, .. } if self.is_late(&event, customer.id, now) => {
+            EnrolmentStep::Done { customer, .. } if self.is_stale(&event, customer.id, now) => {
                 return;
             }
             _ => {}
@@ -268,14 +268,14 @@ impl DisplayState {
         if let Some(time) = result_display_time(&event.step) {
             event.expires = event.expires.min(now.saturating_add(time).unwrap_or(event.expires));
         }
-        // An event that has already expired still ends the step before it.
+        // An expired event is not shown, but it ends the previous step.
         self.enrolment = Some(event).filter(|event| event.expires > now);
     }
 
-    /// Returns true if the event arrives late, after an outage, and its customer has left: the message
-    /// and the claim code must not be shown to somebody else.
-    fn is_late(&self, event: &EnrolmentEvent, customer: CustomerId, now: Timestamp) -> bool {
-        now.duration_since(event.issued) > CLAIM_CODE_DISPLAY_TIME && !self.shows(customer, now)
+    /// Returns true if the event is older than [`CLAIM_CODE_DISPLAY_TIME`] and its customer is not
+    /// shown. After an outage, another person could otherwise see the message or the claim code.
+    fn is_stale(&self, event: &EnrolmentEvent, customer: CustomerId, now: Timestamp) -> bool {
+        now.duration_since(event.issued) > CLAIM_CODE_DISPLAY_TIME && !self.is_shown(customer, now)
     }
 
     fn remove_customer(&mut self, customer: CustomerId) {
@@ -349,11 +349,11 @@ mod tests {
         state.apply(visit(1, VisitKind::Arrived, 120), at(2));
         assert_eq!(shown_customers(&state, 3), [1, 2]);
         assert_eq!(state.next_expiry(), Some(at(50)));
-        assert_eq!(shown_customers(&state, 50), [1], "before the expired visit is removed");
+        assert_eq!(shown_customers(&state, 50), [1], "a snapshot omits an expired visit");
         state.apply(visit(1, VisitKind::Left, 60), at(55));
         assert_eq!(shown_customers(&state, 56), [0_u128; 0]);
         state.apply(visit(3, VisitKind::Arrived, 10), at(60));
-        assert_eq!(shown_customers(&state, 61), [0_u128; 0], "the event had expired");
+        assert_eq!(shown_customers(&state, 61), [0_u128; 0], "an expired event is ignored");
     }
 
     #[test]
@@ -400,24 +400,24 @@ mod tests {
         state.apply(visit_issued(VisitKind::Arrived, 0), at(0));
         state.apply_use(PageUse::Touched(customer), at(5));
         state.apply(visit_issued(VisitKind::Left, 9), at(9));
-        assert!(state.shows(customer, at(24)) && !state.shows(customer, at(25)));
+        assert!(state.is_shown(customer, at(24)) && !state.is_shown(customer, at(25)));
         state.apply_use(PageUse::Touched(customer), at(20));
-        assert!(state.shows(customer, at(39)) && !state.shows(customer, at(40)));
+        assert!(state.is_shown(customer, at(39)) && !state.is_shown(customer, at(40)));
         state.apply_use(PageUse::Ended(customer), at(21));
-        assert!(!state.shows(customer, at(21)), "the customer ended the visit");
+        assert!(!state.is_shown(customer, at(21)), "the customer ended the visit");
 
         state.apply(visit_issued(VisitKind::Arrived, 50), at(50));
         state.apply_use(PageUse::Touched(customer), at(51));
         state.apply(visit_issued(VisitKind::Left, 80), at(80));
-        assert!(!state.shows(customer, at(80)), "the last touch was long ago");
+        assert!(!state.is_shown(customer, at(80)), "the last touch was long ago");
         state.apply_use(PageUse::Touched(customer), at(81));
-        assert!(!state.shows(customer, at(81)), "a touch does not bring a customer back");
+        assert!(!state.is_shown(customer, at(81)), "a touch does not bring a customer back");
 
         state.apply(visit_issued(VisitKind::Arrived, 90), at(90));
         state.apply_use(PageUse::Touched(customer), at(290));
         state.apply(visit_issued(VisitKind::Left, 291), at(291));
         state.apply_use(PageUse::Touched(customer), at(299));
-        assert!(!state.shows(customer, at(300)), "the visit expires");
+        assert!(!state.is_shown(customer, at(300)), "the visit expires");
     }
 
     #[test]
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshot_field_names_are_those_that_the_page_reads() {
+    fn snapshot_has_field_names_that_page_reads() {
         let mut state = DisplayState::default();
         state.apply(visit(1, VisitKind::Arrived, 100), at(0));
         let json = serde_json::to_value(state.snapshot(&SETTINGS, at(2))).unwrap();
@@ -455,8 +455,8 @@ mod tests {
     }
 
     #[test]
-    fn late_claim_code_is_shown_only_to_its_customer() {
-        let done = || {
+    fn late_claim_code_is_shown_only_if_customer_is_present() {
+        let done_event = || {
             let customer = CustomerRef { id: CustomerId(Uuid::from_u128(1)), name: None };
             let code = instored_domain::ClaimCode::from_random([1; 8]);
             let receipt = instored_domain::ConsentReceipt(code);
@@ -471,13 +471,13 @@ mod tests {
         let is_shown =
             |state: &DisplayState, now| state.snapshot(&SETTINGS, at(now)).enrolment.is_some();
         let mut state = DisplayState::default();
-        state.apply(done(), at(370));
+        state.apply(done_event(), at(370));
         assert!(!is_shown(&state, 370));
         state.apply(visit(2, VisitKind::Arrived, 900), at(380));
-        state.apply(done(), at(381));
+        state.apply(done_event(), at(381));
         assert!(!is_shown(&state, 381));
         state.apply(visit(1, VisitKind::Arrived, 900), at(390));
-        state.apply(done(), at(391));
+        state.apply(done_event(), at(391));
         assert!(is_shown(&state, 391) && !is_shown(&state, 411));
         let customer = CustomerId(Uuid::from_u128(1));
         state.apply(enrolment(EnrolmentStep::Withdrawn { customer }, 86_400), at(400));

@@ -22,6 +22,7 @@ use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Running server on a free port, with its channels.
 struct TestPage {
     address: SocketAddr,
     events: mpsc::Sender<DisplayEvent>,
@@ -59,7 +60,7 @@ impl TestPage {
     }
 
     async fn headers(&self, path: &str, host: &str) -> String {
-        self.open(path, host).await.until("\r\n\r\n").await.to_lowercase()
+        self.open(path, host).await.read_until("\r\n\r\n").await.to_lowercase()
     }
 }
 
@@ -70,12 +71,12 @@ struct Reader {
 }
 
 impl Reader {
-    /// Returns the text up to and including `end`.
-    async fn until(&mut self, end: &str) -> String {
+    /// Reads the text up to and including `end`.
+    async fn read_until(&mut self, end: &str) -> String {
         let read = async {
             loop {
-                if let Some(at) = self.text.find(end) {
-                    let rest = self.text.split_off(at + end.len());
+                if let Some(index) = self.text.find(end) {
+                    let rest = self.text.split_off(index + end.len());
                     return std::mem::replace(&mut self.text, rest);
                 }
                 let mut buffer = [0; 4096];
@@ -84,15 +85,15 @@ impl Reader {
                 self.text.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
             }
         };
-        timeout(TIMEOUT, read).await.expect("no matching text in time")
+        timeout(TIMEOUT, read).await.expect("timeout: the expected text is missing")
     }
 
-    async fn snapshot(&mut self) -> serde_json::Value {
-        self.until("event: situation\ndata: ").await;
-        serde_json::from_str(&self.until("\n\n").await).unwrap()
+    async fn next_snapshot(&mut self) -> serde_json::Value {
+        self.read_until("event: situation\ndata: ").await;
+        serde_json::from_str(&self.read_until("\n\n").await).unwrap()
     }
 
-    async fn end(&mut self) {
+    async fn read_to_end(&mut self) {
         let mut rest = vec![];
         timeout(TIMEOUT, self.stream.read_to_end(&mut rest)).await.unwrap().unwrap();
     }
@@ -147,29 +148,32 @@ async fn request_with_foreign_host_is_rejected() {
 #[tokio::test]
 async fn event_stream_starts_with_snapshot_and_sends_changes() {
     let page = TestPage::start().await;
-    let mut early = page.open("/events", "localhost").await;
-    let first = early.snapshot().await;
-    assert_eq!((&first["title"], &first["link"]), (&"Welcome".into(), &true.into()));
-    assert_eq!(first["guests"], serde_json::json!([]));
+    let mut first_stream = page.open("/events", "localhost").await;
+    let first_snapshot = first_stream.next_snapshot().await;
+    assert_eq!(
+        (&first_snapshot["title"], &first_snapshot["link"]),
+        (&"Welcome".into(), &true.into())
+    );
+    assert_eq!(first_snapshot["guests"], serde_json::json!([]));
 
     page.events.send(visit(1, SignedDuration::from_secs(60))).await.unwrap();
-    assert_eq!(early.snapshot().await["guests"][0]["customer"]["name"], "Ada");
-    let mut late = page.open("/events", "localhost").await;
-    assert_eq!(late.snapshot().await["guests"][0]["customer"]["name"], "Ada");
+    assert_eq!(first_stream.next_snapshot().await["guests"][0]["customer"]["name"], "Ada");
+    let mut second_stream = page.open("/events", "localhost").await;
+    assert_eq!(second_stream.next_snapshot().await["guests"][0]["customer"]["name"], "Ada");
 
     page.events.send(DisplayEvent::BrokerConnection(false)).await.unwrap();
-    assert_eq!(late.snapshot().await["link"], false);
+    assert_eq!(second_stream.next_snapshot().await["link"], false);
 }
 
 #[tokio::test]
 async fn expired_visit_disappears_without_event() {
     let page = TestPage::start().await;
     let mut stream = page.open("/events", "localhost").await;
-    stream.snapshot().await;
+    stream.next_snapshot().await;
     page.events.send(visit(1, SignedDuration::from_millis(300))).await.unwrap();
     page.events.send(visit(2, SignedDuration::from_secs(60))).await.unwrap();
-    while stream.snapshot().await["guests"].as_array().unwrap().len() < 2 {}
-    let after_expiry = stream.snapshot().await;
+    while stream.next_snapshot().await["guests"].as_array().unwrap().len() < 2 {}
+    let after_expiry = stream.next_snapshot().await;
     assert_eq!(after_expiry["guests"].as_array().unwrap().len(), 1);
     assert!(after_expiry["guests"][0]["customer"]["id"].as_str().unwrap().ends_with('2'));
 }
@@ -178,15 +182,15 @@ async fn expired_visit_disappears_without_event() {
 async fn shutdown_closes_event_streams() {
     let page = TestPage::start().await;
     let mut stream = page.open("/events", "localhost").await;
-    stream.snapshot().await;
+    stream.next_snapshot().await;
     page.stop.send(()).unwrap();
-    stream.end().await;
+    stream.read_to_end().await;
     timeout(TIMEOUT, page.task).await.unwrap().unwrap().unwrap();
     assert!(TcpStream::connect(page.address).await.is_err());
 }
 
 #[tokio::test]
-async fn listening_beyond_loopback_needs_token() {
+async fn bind_outside_loopback_without_token_fails() {
     let mut settings = Settings::builder().load().unwrap();
     settings.listen = (Ipv4Addr::UNSPECIFIED, 0).into();
     let error = bind(&settings).await.unwrap_err().to_string();
@@ -202,79 +206,86 @@ async fn post(address: SocketAddr, headers: &str, body: &str) -> String {
          {headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(TIMEOUT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    answer
+    let mut response = String::new();
+    timeout(TIMEOUT, stream.read_to_string(&mut response)).await.unwrap().unwrap();
+    response
 }
 
-const JSON: &str = "Content-Type: application/json\r\nOrigin: http://localhost\r\n";
+const JSON_HEADERS: &str = "Content-Type: application/json\r\nOrigin: http://localhost\r\n";
 
-fn rename(customer: u128) -> String {
+fn rename_command(customer: u128) -> String {
     let customer = Uuid::from_u128(customer);
     format!(r#"{{"verb":"rename","customer":"{customer}","name":"Bo"}}"#)
 }
 
 #[tokio::test]
-async fn command_is_sent_to_box_and_answer_returned() {
+async fn command_is_sent_to_box_and_response_is_returned() {
     let page = TestPage::start().await;
     page.events.send(visit(1, SignedDuration::from_secs(60))).await.unwrap();
-    page.open("/events", "localhost").await.until("Ada").await;
+    page.open("/events", "localhost").await.read_until("Ada").await;
     let mut commands = page.commands;
-    let box_answers = tokio::spawn(async move {
-        let CommandRequest { command, answer } = commands.recv().await.unwrap();
+    let box_task = tokio::spawn(async move {
+        let CommandRequest { command, response_sender } = commands.recv().await.unwrap();
         let Command::Rename { customer, name } = command else { panic!("{command:?}") };
-        answer.send(Ok(CommandResponse::Renamed(CustomerRef { id: customer, name }))).unwrap();
-        let CommandRequest { answer, .. } = commands.recv().await.unwrap();
-        answer.send(Err(CommandFailure::new(CommandFailureCode::NotFound, "gone"))).unwrap();
+        response_sender
+            .send(Ok(CommandResponse::Renamed(CustomerRef { id: customer, name })))
+            .unwrap();
+        let CommandRequest { response_sender, .. } = commands.recv().await.unwrap();
+        response_sender
+            .send(Err(CommandFailure::new(CommandFailureCode::NotFound, "gone")))
+            .unwrap();
         commands
     });
-    let answer = post(page.address, JSON, &rename(1)).await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""name":"Bo""#), "{answer}");
-    let answer = post(page.address, JSON, &rename(1)).await;
-    assert!(answer.starts_with("HTTP/1.1 409") && answer.contains("not_found"), "{answer}");
-    assert!(box_answers.await.unwrap().is_empty());
+    let response = post(page.address, JSON_HEADERS, &rename_command(1)).await;
+    assert!(
+        response.starts_with("HTTP/1.1 200") && response.contains(r#""name":"Bo""#),
+        "{response}"
+    );
+    let response = post(page.address, JSON_HEADERS, &rename_command(1)).await;
+    assert!(response.starts_with("HTTP/1.1 409") && response.contains("not_found"), "{response}");
+    assert!(box_task.await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn command_about_customer_who_is_not_shown_is_rejected() {
+async fn command_that_page_may_not_send_is_rejected() {
     let page = TestPage::start().await;
     page.events.send(visit(1, SignedDuration::from_secs(60))).await.unwrap();
-    page.open("/events", "localhost").await.until("Ada").await;
+    page.open("/events", "localhost").await.read_until("Ada").await;
     let shown = Uuid::from_u128(1);
     for body in [
-        rename(2),
+        rename_command(2),
         format!(r#"{{"verb":"at-till","customer":"{shown}","till":"1"}}"#),
         r#"{"verb":"present"}"#.to_owned(),
         r#"{"verb":"catalogue","remove":["1"]}"#.to_owned(),
         r#"{"verb":"enrol","another_person":true}"#.to_owned(),
     ] {
-        let answer = post(page.address, JSON, &body).await;
-        assert!(answer.starts_with("HTTP/1.1 403"), "{body}: {answer}");
+        let response = post(page.address, JSON_HEADERS, &body).await;
+        assert!(response.starts_with("HTTP/1.1 403"), "{body}: {response}");
     }
-    assert!(post(page.address, JSON, "{").await.starts_with("HTTP/1.1 400"));
+    assert!(post(page.address, JSON_HEADERS, "{").await.starts_with("HTTP/1.1 400"));
     let long = format!(r#"{{"verb":"enrol","language":"{}"}}"#, "x".repeat(20_000));
-    assert!(post(page.address, JSON, &long).await.starts_with("HTTP/1.1 413"));
+    assert!(post(page.address, JSON_HEADERS, &long).await.starts_with("HTTP/1.1 413"));
 }
 
 #[tokio::test]
 async fn command_from_another_site_is_rejected() {
     let page = TestPage::start().await;
     page.events.send(visit(1, SignedDuration::from_secs(60))).await.unwrap();
-    page.open("/events", "localhost").await.until("Ada").await;
+    page.open("/events", "localhost").await.read_until("Ada").await;
     for headers in [
         "Content-Type: application/json\r\nOrigin: https://evil.example\r\n",
         "Content-Type: application/json\r\nOrigin: null\r\n",
     ] {
-        let answer = post(page.address, headers, &rename(1)).await;
-        assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+        let response = post(page.address, headers, &rename_command(1)).await;
+        assert!(response.starts_with("HTTP/1.1 403"), "{response}");
     }
-    // A browser sends a form of another site without a CORS preflight, but not as JSON.
-    let answer = post(page.address, "Content-Type: text/plain\r\n", &rename(1)).await;
-    assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
+    // A browser sends a form from another site without a CORS preflight, but cannot send it as JSON.
+    let response = post(page.address, "Content-Type: text/plain\r\n", &rename_command(1)).await;
+    assert!(response.starts_with("HTTP/1.1 415"), "{response}");
 }
 
 #[tokio::test]
-async fn page_with_token_rejects_requests_without_it() {
+async fn page_with_token_rejects_request_without_token() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, "short\n").unwrap();
@@ -283,7 +294,7 @@ async fn page_with_token_rejects_requests_without_it() {
 
     let token = "0123456789abcdef0123456789abcdef";
     std::fs::write(&file, format!("{token}\n")).unwrap();
-    let page = TestPage::start_with(|s| s.token_file = Some(file)).await;
+    let page = TestPage::start_with(|settings| settings.token_file = Some(file)).await;
     for path in ["/", "/events", "/?token=", "/?token=0123456789abcdef", "/app.js"] {
         let headers = page.headers(path, "shop.example").await;
         assert!(headers.starts_with("http/1.1 403"), "{path}: {headers}");

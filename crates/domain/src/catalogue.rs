@@ -1,4 +1,4 @@
-//! The shop's catalogue, as far as recommendations need it.
+//! Products of the shop's catalogue, with the data that recommendations need.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,27 +20,27 @@ pub struct Product {
     pub sku: String,
     /// The product's name.
     pub name: String,
-    /// The shop's category for it, such as `dairy`.
+    /// The shop's category for the product, such as `dairy`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
-    /// True if it can be bought today.
+    /// True if the product can be bought today.
     #[serde(rename = "available", default = "default_is_available")]
     pub is_available: bool,
     /// True if the buyer's age has to be checked.
     #[serde(rename = "age_restricted", default)]
     pub is_age_restricted: bool,
-    /// The declared allergens that it contains.
+    /// The declared allergens of the product.
     #[serde(default)]
     pub allergens: BTreeSet<Allergen>,
 }
 
-/// The substances that cause allergies or intolerances and have to be declared: the fourteen of
-/// Annex II of Regulation (EU) No 1169/2011.
+/// The 14 substances of Annex II of Regulation (EU) No 1169/2011. They cause allergies or
+/// intolerances and have to be declared.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-// The undocumented names are those of the regulation.
+// Variants without a comment have the name that the regulation uses.
 #[allow(missing_docs)]
 pub enum Allergen {
     /// Cereals containing gluten.
@@ -85,8 +85,8 @@ impl FromStr for Allergen {
     type Err = OrderError;
 
     fn from_str(text: &str) -> Result<Self, OrderError> {
-        let plain: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
-        Self::deserialize(plain).map_err(|_| OrderError::Allergen(excerpt(text)))
+        let deserializer: StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+        Self::deserialize(deserializer).map_err(|_| OrderError::Allergen(excerpt(text)))
     }
 }
 
@@ -94,7 +94,7 @@ impl Product {
     /// Validates the texts of the product.
     ///
     /// # Errors
-    /// The first rule that the product violates.
+    /// Returns the first rule that the product violates.
     pub fn check(&self) -> Result<(), OrderError> {
         check_text("the sku", &self.sku, 64)?;
         check_text("the product's name", &self.name, 200)?;
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn product_with_sku_and_name_is_available_to_everyone() {
+    fn product_with_sku_and_name_only_has_defaults() {
         let product: Product = serde_json::from_str(r#"{"sku":"1","name":"Milk"}"#).unwrap();
         assert!(product.is_available && !product.is_age_restricted && product.allergens.is_empty());
         assert_eq!(product.check(), Ok(()));

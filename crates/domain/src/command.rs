@@ -13,8 +13,8 @@ use super::{
     HistoryView, OrderId, Page, Preferences, Product, ShoppingList, TillOrder,
 };
 
-/// A command of a till, a display or Home Assistant. Topic `cmd/<verb>`: the topic contains the verb,
-/// the payload the fields.
+/// A command from a till, a display or Home Assistant on topic `cmd/<verb>`. The topic contains the
+/// verb, and the payload contains the fields.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Command {
@@ -63,7 +63,7 @@ pub enum Command {
         /// True if a display may show the customer's past orders.
         #[serde(rename = "history", default, skip_serializing_if = "Option::is_none")]
         can_show_history: Option<bool>,
-        /// Products with one of these allergens are not recommended; replaces the whole set.
+        /// Products with one of these allergens are not recommended. Replaces the previous set.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         allergens: Option<BTreeSet<Allergen>>,
     },
@@ -78,7 +78,8 @@ pub enum Command {
         #[serde(flatten)]
         page: Page,
     },
-    /// Assigns a customer to a till. Its orders are theirs for some minutes, or until they paid.
+    /// Assigns a customer to a till. The customer is the buyer of the till's orders until the
+    /// assignment expires or an order is paid.
     AtTill {
         /// The customer.
         #[serde(flatten)]
@@ -88,7 +89,7 @@ pub enum Command {
         #[schemars(length(min = 1, max = 64))]
         till: String,
     },
-    /// Stores a paid order, or the correction of one.
+    /// Stores a paid order, or the correction of a stored order.
     Order {
         /// The buyer.
         #[serde(flatten)]
@@ -102,7 +103,7 @@ pub enum Command {
         /// The customer.
         #[serde(flatten)]
         buyer: BuyerRef,
-        /// Article numbers (SKUs) to add: of products in the catalogue or in any past order.
+        /// Article numbers (SKUs) to add. Each product must be in the catalogue or in a past order.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         add: Vec<String>,
         /// Article numbers (SKUs) to remove.
@@ -163,7 +164,7 @@ fn deserialize_till<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String
 pub enum CommandResponse {
     /// The customers who are present.
     Present(Vec<CustomerRef>),
-    /// The enrolment has started; topic `enrolment` publishes its steps.
+    /// The enrolment has started. Its steps are published on topic `enrolment`.
     Enrolling {},
     /// The deleted customer.
     Forgotten(CustomerId),
@@ -186,7 +187,7 @@ pub enum CommandResponse {
         customer: CustomerId,
         /// The till's name.
         till: String,
-        /// Time at which the assignment expires, if no order ends it before.
+        /// Time at which the assignment expires, unless an order ends it earlier.
         until: Timestamp,
     },
     /// The customer's shopping list after the command.
@@ -197,9 +198,9 @@ pub enum CommandResponse {
     Order {
         /// The order.
         id: OrderId,
-        /// The buyer. A correction can name them by this id after they have left the till.
+        /// The buyer. After the buyer has left the till, a correction can use this id.
         customer: CustomerId,
-        /// True if this command stored the order, false if it was stored before.
+        /// True if this command stored the order, false if the order was already stored.
         #[serde(rename = "added")]
         is_new: bool,
     },
@@ -225,12 +226,12 @@ pub enum CommandFailureCode {
     UnknownCommand,
     /// The payload is not valid for the verb.
     Malformed,
-    /// The customer, claim code, visit, assignment to a till or order to replace does not exist.
+    /// The customer, claim code, visit, till assignment or replaced order does not exist.
     NotFound,
     /// The command conflicts with the current state: an enrolment in progress, or a stored order
     /// with the same id and other content.
     Conflict,
-    /// The customer has switched their history off.
+    /// The customer has switched off the purchase history.
     SwitchedOff,
     /// The rate limit of the box is exceeded.
     TooMany,
@@ -252,9 +253,9 @@ mod tests {
     const ORDER: &str = r#"{"id":"T1-9","placed":"2026-03-29T09:15:00+02:00","currency":"EUR",
         "total":120,"lines":[{"sku":"1","name":"Milk","quantity":1,"unit_price":120}]}"#;
 
-    fn read(verb: &str, fields: &str) -> Result<Command, String> {
+    fn parse(verb: &str, fields: &str) -> Result<Command, String> {
         let json = format!(r#"{{"verb":"{verb}",{fields}}}"#);
-        serde_json::from_str(&json).map_err(|e| e.to_string())
+        serde_json::from_str(&json).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -265,8 +266,8 @@ mod tests {
             (r#""customer":"00000000-0000-0000-0000-000000000001""#, BuyerRef::Customer(customer)),
             (r#""at_till":"2""#, BuyerRef::AtTill("2".into())),
         ] {
-            let read = read("order", &format!(r#"{field},"order":{ORDER}"#));
-            let Ok(Command::Order { buyer, order }) = read else { panic!("{read:?}") };
+            let parsed = parse("order", &format!(r#"{field},"order":{ORDER}"#));
+            let Ok(Command::Order { buyer, order }) = parsed else { panic!("{parsed:?}") };
             assert_eq!(buyer, expected);
             assert_eq!(order.with_customer(customer).lines[0].amount(), 120);
         }
@@ -274,48 +275,50 @@ mod tests {
 
     #[test]
     fn order_command_requires_one_buyer_beside_the_order() {
-        let (one, other) = (r#""claim_code":"10ZC-M79Y""#, r#""at_till":"2""#);
-        assert!(read("order", &format!(r#"{one},{other},"order":{ORDER}"#)).is_err());
-        assert!(read("order", &format!(r#""order":{ORDER}"#)).is_err());
-        let inside = ORDER.replacen('{', r#"{"customer":"me","#, 1);
-        let error = read("order", &format!(r#"{one},"order":{inside}"#)).unwrap_err();
+        let (claim_code, till) = (r#""claim_code":"10ZC-M79Y""#, r#""at_till":"2""#);
+        assert!(parse("order", &format!(r#"{claim_code},{till},"order":{ORDER}"#)).is_err());
+        assert!(parse("order", &format!(r#""order":{ORDER}"#)).is_err());
+        let order_with_customer = ORDER.replacen('{', r#"{"customer":"me","#, 1);
+        let error =
+            parse("order", &format!(r#"{claim_code},"order":{order_with_customer}"#)).unwrap_err();
         assert!(error.contains("beside the order"), "{error}");
-        let misspelt = ORDER.replacen('{', r#"{"replace":"T1-8","#, 1);
-        let error = read("order", &format!(r#"{one},"order":{misspelt}"#)).unwrap_err();
+        let order_with_unknown_field = ORDER.replacen('{', r#"{"replace":"T1-8","#, 1);
+        let error = parse("order", &format!(r#"{claim_code},"order":{order_with_unknown_field}"#))
+            .unwrap_err();
         assert!(error.contains("unknown field `replace`"), "{error}");
     }
 
     #[test]
     fn verbs_are_complete() {
-        let error = read("dance", r#""x":1"#).unwrap_err();
+        let error = parse("unknown-verb", r#""x":1"#).unwrap_err();
         let known = error.split("expected one of ").nth(1).unwrap();
-        // Every second part is between backticks.
+        // The parts with odd indexes are between backticks.
         let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
         assert_eq!(known, Command::VERBS);
     }
 
     #[test]
     fn till_name_outside_its_limits_is_rejected() {
-        let at =
-            |till: &str| read("at-till", &format!(r#""claim_code":"10ZC-M79Y","till":"{till}""#));
-        assert!(at("2").is_ok());
-        for wrong in ["", " ", &"2".repeat(65)] {
-            assert!(at(wrong).unwrap_err().contains("the till's name"), "{wrong}");
+        let parse_till =
+            |till: &str| parse("at-till", &format!(r#""claim_code":"10ZC-M79Y","till":"{till}""#));
+        assert!(parse_till("2").is_ok());
+        for invalid in ["", " ", &"2".repeat(65)] {
+            assert!(parse_till(invalid).unwrap_err().contains("the till's name"), "{invalid}");
         }
     }
 
     #[test]
     fn absent_command_fields_have_defaults() {
         let customer = r#""customer":"00000000-0000-0000-0000-000000000001""#;
-        let Ok(Command::History { view, page, .. }) = read("history", customer) else { panic!() };
+        let Ok(Command::History { view, page, .. }) = parse("history", customer) else { panic!() };
         assert_eq!((view, page), (HistoryView::Time, Page { page: 1, limit: 20 }));
         let fields = format!(r#"{customer},"by":"again","page":2"#);
-        let Ok(Command::History { view, page, .. }) = read("history", &fields) else { panic!() };
+        let Ok(Command::History { view, page, .. }) = parse("history", &fields) else { panic!() };
         assert_eq!((view, page), (HistoryView::Repeats, Page { page: 2, limit: 20 }));
-        assert!(read("history", &format!(r#"{customer},"pages":2"#)).is_err());
+        assert!(parse("history", &format!(r#"{customer},"pages":2"#)).is_err());
         let fields = format!(r#"{customer},"allergens":["nuts"]"#);
         let Ok(Command::Preferences { can_recommend, can_show_history, allergens, .. }) =
-            read("preferences", &fields)
+            parse("preferences", &fields)
         else {
             panic!()
         };

@@ -1,4 +1,4 @@
-//! Consents.
+//! Consents and consent receipts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,29 +9,29 @@ use serde::{Deserialize, Serialize};
 
 use super::{BoxId, ClaimCode, ClaimCodeError, CustomerId};
 
-/// A person's consent to be recognised. Nothing about a person is stored without one.
+/// A person's consent to be recognised. Nothing about a person is stored without a consent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Consent {
     /// The person who consented.
     pub customer: CustomerId,
     /// Time of the consent.
     pub given: Timestamp,
-    /// The act by which it was given.
+    /// The act by which the consent was given.
     #[serde(rename = "how")]
     pub method: ConsentMethod,
-    /// The box at which it was given.
+    /// The box at which the consent was given.
     pub box_id: BoxId,
     /// Version of the consent text, as configured.
     pub text_version: String,
-    /// Language of that text, a BCP 47 tag.
+    /// Language of the consent text, a BCP 47 tag.
     pub language: String,
-    /// The receipt that the customer was given.
+    /// The receipt that the customer received.
     pub receipt: ConsentReceipt,
 }
 
-/// A code that a customer keeps as proof of their consent. The shop finds the customer by it,
-/// without name or face, when they request their data or withdraw. It is written like a claim code,
-/// and stays valid until the customer is deleted.
+/// A code that a customer keeps as proof of their consent. When a customer requests data or
+/// withdraws, the shop finds the customer by this code, without name or face. The code has the format
+/// of a claim code and is valid until the customer is deleted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(transparent)]
 #[schemars(rename = "Receipt")]
@@ -57,6 +57,6 @@ impl FromStr for ConsentReceipt {
 pub enum ConsentMethod {
     /// A press of the button at the entrance.
     Button,
-    /// The `enrol` command, sent by a display that has a button of its own.
+    /// The `enrol` command, sent by a display with its own button.
     Command,
 }

@@ -12,7 +12,7 @@ use super::{OrderError, excerpt};
 /// Highest numeric code of ISO 4217, which has three digits.
 const NUMERIC_CODE_MAX: u16 = 999;
 
-/// A currency of ISO 4217 in which prices can be written, such as EUR.
+/// A currency of ISO 4217 that has prices, such as EUR.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency(iso_currency::Currency);
@@ -21,7 +21,7 @@ impl FromStr for Currency {
     type Err = OrderError;
 
     fn from_str(text: &str) -> Result<Self, OrderError> {
-        // ISO 4217 lists gold and other metals without a minor unit; they have no prices.
+        // ISO 4217 also lists metals such as gold. They have no minor unit and thus no prices.
         iso_currency::Currency::from_code(text)
             .filter(|currency| currency.exponent().is_some())
             .map(Self)
@@ -42,7 +42,7 @@ impl Currency {
         self.0.exponent().and_then(|exponent| u8::try_from(exponent).ok()).unwrap_or_default()
     }
 
-    /// Formats an amount of minor units for people: `12.34 EUR`, `1234 JPY`.
+    /// Formats an amount in minor units: `12.34 EUR`, `1234 JPY`.
     pub fn display(self, amount: i64) -> impl fmt::Display {
         format!("{} {self}", Decimal::new(amount, self.exponent().into()))
     }
@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn currency_code_must_be_iso_4217_with_minor_unit() {
         assert!("EUR".parse::<Currency>().is_ok());
-        for wrong in ["euro", "eur", "EUX", "XAU", "", "€"] {
-            assert!(wrong.parse::<Currency>().is_err(), "{wrong}");
+        for invalid in ["euro", "eur", "EUX", "XAU", "", "€"] {
+            assert!(invalid.parse::<Currency>().is_err(), "{invalid}");
         }
     }
 
@@ -102,12 +102,12 @@ mod tests {
     }
 
     #[test]
-    fn amount_is_written_with_decimals_of_its_currency() {
-        let written =
+    fn amount_is_formatted_with_decimals_of_its_currency() {
+        let format =
             |code: &str, amount| code.parse::<Currency>().unwrap().display(amount).to_string();
-        assert_eq!(written("EUR", 1234), "12.34 EUR");
-        assert_eq!(written("EUR", -5), "-0.05 EUR");
-        assert_eq!(written("JPY", 1234), "1234 JPY");
-        assert_eq!(written("KWD", 1234), "1.234 KWD");
+        assert_eq!(format("EUR", 1234), "12.34 EUR");
+        assert_eq!(format("EUR", -5), "-0.05 EUR");
+        assert_eq!(format("JPY", 1234), "1234 JPY");
+        assert_eq!(format("KWD", 1234), "1.234 KWD");
     }
 }

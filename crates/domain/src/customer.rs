@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{Allergen, CustomerId};
 
-/// A person who opted in.
+/// A person who enrolled.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Customer {
     /// The pseudonym.
     pub id: CustomerId,
-    /// The name by which displays greet them; enrolment does not request one.
+    /// The name by which displays greet the customer. An enrolment sets no name.
     pub name: Option<CustomerName>,
     /// Time of the enrolment.
     pub enrolled: Timestamp,
-    /// Number of visits since the enrolment, which is not counted.
+    /// Number of visits after the enrolment.
     pub visits: u64,
     /// Time of the last visit.
     pub last_visit: Option<Timestamp>,
-    /// Time at which the customer is deleted unless they visit before; set by the retention.
+    /// Time at which an inactive customer is deleted, unless the customer visits earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_due: Option<Timestamp>,
     /// The customer's settings.
@@ -31,7 +31,7 @@ pub struct Customer {
     pub preferences: Preferences,
 }
 
-/// A customer's settings. They do not print: an allergy is health data.
+/// A customer's settings. `Debug` redacts them, because an allergy is health data.
 #[derive(Clone, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Preferences {
@@ -62,9 +62,9 @@ impl fmt::Debug for Preferences {
 #[serde(try_from = "String", into = "String")]
 pub struct CustomerName(String);
 
-/// A name that a display cannot show.
+/// Error for a text that is not a valid name.
 #[derive(Debug, thiserror::Error)]
-#[error("a name is 1 to 40 characters on one line")]
+#[error("a name has 1 to 40 characters on one line")]
 pub struct CustomerNameError;
 
 impl CustomerName {
@@ -119,17 +119,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_is_one_short_line_and_does_not_print() {
+    fn name_is_trimmed_and_redacted_and_invalid_name_rejected() {
         let name: CustomerName = "  Zoë ".parse().unwrap();
         assert_eq!(name.as_str(), "Zoë");
         assert_eq!(format!("{name:?}"), "[redacted]");
-        for wrong in ["", "   ", "a\nb", &"x".repeat(41)] {
-            assert!(wrong.parse::<CustomerName>().is_err());
+        for invalid in ["", "   ", "a\nb", &"x".repeat(41)] {
+            assert!(invalid.parse::<CustomerName>().is_err());
         }
     }
 
     #[test]
-    fn preferences_default_to_everything_and_do_not_print() {
+    fn preferences_default_to_true_and_are_redacted() {
         let preferences: Preferences = serde_json::from_str(r#"{"allergens":["milk"]}"#).unwrap();
         assert!(preferences.can_recommend && preferences.can_show_history);
         assert!(!format!("{preferences:?}").contains("ilk"));

@@ -10,7 +10,7 @@ use super::{
     Order, OrderId, Recommendation, ShoppingList,
 };
 
-/// A customer arrived or left, or their data changed. Topic `visit`.
+/// Event on topic `visit`: a customer arrived or left, or the customer's data changed.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct VisitEvent {
     /// Id of the event. Events with the same id are duplicates.
@@ -79,7 +79,7 @@ impl<C> From<Order<C>> for OrderSummary {
     }
 }
 
-/// A customer's shopping list changed. Topic `list`.
+/// Event on topic `list`: a customer's shopping list changed.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct ListEvent {
     /// Id of the event. Events with the same id are duplicates.
@@ -93,7 +93,7 @@ pub struct ListEvent {
     pub expires: Timestamp,
 }
 
-/// A step of an enrolment or a withdrawal. Topic `enrolment`.
+/// Event on topic `enrolment`: a step of an enrolment or a withdrawal.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct EnrolmentEvent {
     /// Id of the event. Events with the same id are duplicates.
@@ -111,11 +111,12 @@ pub struct EnrolmentEvent {
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EnrolmentStep {
-    /// A person requested recognition and is not enrolled. Pressing the button again enrols them.
+    /// A person requested recognition and is not enrolled. Another press of the button starts an
+    /// enrolment.
     Offered,
     /// The button was pressed and the enrolment starts.
     Started,
-    /// No face is visible well enough; the person is requested to look at the camera.
+    /// No face is clearly visible. The person has to look at the camera.
     LookHere,
     /// A good view was captured.
     Captured {
@@ -132,8 +133,8 @@ pub enum EnrolmentStep {
         claim_code: ClaimCode,
         /// Receipt of the consent.
         receipt: ConsentReceipt,
-        /// True if the face resembles that of another customer. Both are then greeted only if
-        /// there is no doubt, so that recognition takes longer or fails. The customer can withdraw.
+        /// True if the face resembles the face of another customer. Recognition of both customers
+        /// then takes longer or fails. The customer can withdraw.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         resembles_another: bool,
     },
@@ -153,11 +154,11 @@ pub enum EnrolmentStep {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EnrolmentFailure {
-    /// Too few good views before the timeout.
+    /// The timeout passed before enough good views were captured.
     TimedOut,
     /// More than one face is in view, so that the person who pressed the button is unknown.
     SeveralFaces,
-    /// The face is that of a customer.
+    /// The face belongs to a customer.
     AlreadyEnrolled,
     /// Another face replaced the first one.
     FaceChanged,
@@ -170,7 +171,7 @@ pub enum EnrolmentFailure {
     PresentationAttackSuspected,
 }
 
-/// The state of the box, without personal data. Topic `state`, retained.
+/// Retained message on topic `state`: the state of the box, without personal data.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct BoxState {
     /// The current activity.
@@ -192,31 +193,31 @@ pub struct BoxState {
     /// to the camera.
     #[serde(rename = "suspected_pictures", default)]
     pub suspected_attacks: u64,
-    /// Number of customers who visited today, by the box's clock and time zone. Each is counted
-    /// once.
+    /// Number of customers who visited today, by the box's clock and time zone. Each customer
+    /// is counted once.
     #[serde(default)]
     pub visits_today: u64,
-    /// Number of greetings since the start that a person reported as not theirs.
+    /// Number of greetings since the start that the greeted person reported as wrong.
     #[serde(rename = "not_me", default)]
     pub not_me_reports: u64,
     /// Number of commands rejected since the start.
     #[serde(rename = "refused_commands", default)]
     pub rejected_commands: u64,
-    /// State of the deletion of customers who have not visited.
+    /// State of the automatic deletion of inactive customers.
     #[serde(default)]
     pub retention: RetentionStatus,
-    /// Number of customers who will be deleted because they have not visited.
+    /// Number of inactive customers who will be deleted after the grace period.
     #[serde(rename = "due", default)]
     pub due_customers: u64,
     /// Version of the program.
     pub version: String,
-    /// Time of the state, later than that of the previous one. A display ignores a state that is
-    /// older than the last one it received.
+    /// Time of the state, later than the time of the previous state. A display ignores a state that
+    /// is older than the last received state.
     #[serde(default)]
     pub issued: Timestamp,
 }
 
-/// State of the deletion of customers who have not visited.
+/// State of the automatic deletion of inactive customers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetentionStatus {
@@ -229,8 +230,8 @@ pub enum RetentionStatus {
     ClockNotConfirmed,
     /// Nobody is deleted: the clock disagrees with the newest visit.
     ClockImplausible,
-    /// Nobody is deleted: more customers fall due at once than a shop loses, and the operator has to
-    /// confirm it.
+    /// Nobody is deleted: an implausibly large number of customers is due at once. The operator has
+    /// to confirm the deletion.
     TooManyDue,
 }
 
@@ -247,11 +248,11 @@ pub struct EmbeddingCount {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Recognition of every face in view.
+    /// The box recognises every face in view.
     Watching,
-    /// No recognition until the button is pressed.
+    /// The box recognises nobody until the button is pressed.
     Waiting,
-    /// An enrolment.
+    /// An enrolment is in progress.
     Enrolling,
 }
 
@@ -259,11 +260,11 @@ pub enum Mode {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CameraState {
-    /// Not opened yet.
+    /// The camera is not opened yet.
     Starting,
-    /// Delivering frames.
+    /// The camera delivers frames.
     Streaming,
-    /// Absent, busy or without frames. The box retries.
+    /// The camera is absent, busy or delivers no frames. The box retries.
     #[serde(rename = "trouble")]
     Unavailable,
 }

@@ -37,9 +37,11 @@ impl Default for Page {
     }
 }
 
-/// An invalid page.
+/// Page that is out of range.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no page {page} of {limit} entries: pages begin at 1 and have 1 to 100 entries")]
+#[error(
+    "page {page} with {limit} entries is not valid: pages begin at 1 and have 1 to 100 entries"
+)]
 pub struct PageError {
     page: u32,
     limit: u32,
@@ -52,7 +54,7 @@ impl Page {
     /// Validates the page.
     ///
     /// # Errors
-    /// If the page is 0, or the limit is not 1 to [`Page::MAX_LIMIT`].
+    /// If the page is 0, or the limit is not in 1 to [`Page::MAX_LIMIT`].
     pub fn check(self) -> Result<(), PageError> {
         let Self { page, limit } = self;
         let is_valid = page > 0 && (1..=Self::MAX_LIMIT).contains(&limit);
@@ -91,7 +93,7 @@ pub enum HistoryEntries {
     Repeats(Vec<RepeatedProduct>),
 }
 
-/// All purchases of a product, less what void lines reversed.
+/// All purchases of a product. Void lines are subtracted from quantity and amount.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[schemars(rename = "BoughtProduct")]
 pub struct PurchasedProduct {
@@ -143,7 +145,7 @@ pub struct RepeatedProduct {
     #[serde(with = "super::order_time")]
     #[schemars(with = "String")]
     pub last: Zoned,
-    /// Calendar days since the last purchase, in its time zone.
+    /// Calendar days since the last purchase, in the time zone of that purchase.
     pub days_since: i32,
     /// Usual interval: the lower median of the calendar days between two purchases. Absent if all
     /// purchases were on one day.

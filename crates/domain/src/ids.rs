@@ -18,7 +18,7 @@ pub struct CustomerId(pub Uuid);
 #[serde(transparent)]
 pub struct EventId(pub Uuid);
 
-/// A text that is not a UUID.
+/// Error for a text that is not a UUID.
 #[derive(Debug, thiserror::Error)]
 #[error("an id has 32 hexadecimal digits, such as 0f5d8c1e-9b3a-4c62-8e47-d1a2b3c4d5e6")]
 pub struct UuidError;
@@ -46,8 +46,8 @@ macro_rules! uuid_id {
 uuid_id!(CustomerId);
 uuid_id!(EventId);
 
-/// Id of an embedding model and its input preparation. Templates with different ids are never
-/// compared.
+/// Id of an embedding model and its input preparation. Templates of models with different ids are
+/// never compared.
 #[derive(
     Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize,
 )]
@@ -79,14 +79,14 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// The name of a box: a segment of every topic, 1 to 32 of `a-z`, `0-9`, `-` and `_`.
+/// The name of a box: a segment of every topic, 1 to 32 characters of `a-z`, `0-9`, `-` and `_`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BoxId(String);
 
-/// A box name that cannot be a topic segment.
+/// Error for a box name that cannot be a topic segment.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` cannot name a box: use 1 to 32 of a-z, 0-9, - and _")]
+#[error("`{0}` cannot name a box: use 1 to 32 characters of a-z, 0-9, - and _")]
 pub struct BoxIdError(String);
 
 impl BoxId {
@@ -100,9 +100,10 @@ impl FromStr for BoxId {
     type Err = BoxIdError;
 
     fn from_str(text: &str) -> Result<Self, BoxIdError> {
-        let allowed =
-            |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'-' | b'_');
-        if (1..=32).contains(&text.len()) && text.bytes().all(allowed) {
+        let is_allowed = |byte: u8| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+        };
+        if (1..=32).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
             Err(BoxIdError(text.to_owned()))
@@ -132,8 +133,9 @@ impl fmt::Display for BoxId {
 /// A code of eight letters and digits by which a till links an order to a new customer. Displays
 /// show it at the end of an enrolment.
 ///
-/// It is written `K7QM-3DXV`, and parsed with or without the dash, in either case. The alphabet is
-/// [Crockford's base 32](https://www.crockford.com/base32.html), which has no ambiguous letters.
+/// The code is written `K7QM-3DXV`. It is parsed with or without the dash, in upper or lower case.
+/// The alphabet is [Crockford's base 32](https://www.crockford.com/base32.html), which has no
+/// ambiguous letters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimCode([u8; 8]);
 
@@ -151,7 +153,7 @@ impl JsonSchema for ClaimCode {
     }
 }
 
-/// A text that is not a claim code.
+/// Error for a text that is not a claim code.
 #[derive(Debug, thiserror::Error)]
 #[error("a claim code is eight letters and digits, such as K7QM-3DXV")]
 pub struct ClaimCodeError;
@@ -162,7 +164,7 @@ const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 impl ClaimCode {
     /// Creates a code from 40 random bits: the low five bits of each byte.
     pub fn from_random(bits: [u8; 8]) -> Self {
-        Self(bits.map(|b| CROCKFORD[usize::from(b & 31)]))
+        Self(bits.map(|byte| CROCKFORD[usize::from(byte & 31)]))
     }
 
     /// Returns the code without its dash, in upper case.
@@ -178,7 +180,7 @@ impl FromStr for ClaimCode {
         let mut code = [0; 8];
         let mut length = 0;
         for c in text.chars().filter(|c| *c != '-') {
-            // Crockford's base 32 decodes O as 0, I and L as 1.
+            // Crockford's base 32 decodes O as 0, and I and L as 1.
             let c = match c.to_ascii_uppercase() {
                 'O' => '0',
                 'I' | 'L' => '1',
@@ -202,7 +204,7 @@ impl fmt::Display for ClaimCode {
     }
 }
 
-/// Redacts the code, since its holder can act for the customer.
+/// Redacts the code: a person who has it can act for the customer.
 impl fmt::Debug for ClaimCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClaimCode([redacted])")
@@ -229,11 +231,11 @@ mod tests {
     fn claim_code_is_parsed_in_any_spelling() {
         let code = ClaimCode::from_random([1, 0, 31, 12, 20, 7, 9, 30]);
         assert_eq!(code.to_string(), "10ZC-M79Y");
-        for written in ["10ZC-M79Y", "loZcM79y", "1o-zc-m7-9y"] {
-            assert_eq!(written.parse::<ClaimCode>().unwrap(), code, "{written}");
+        for spelling in ["10ZC-M79Y", "loZcM79y", "1o-zc-m7-9y"] {
+            assert_eq!(spelling.parse::<ClaimCode>().unwrap(), code, "{spelling}");
         }
-        for wrong in ["", "10ZC-M79", "10ZC-M79YY", "10ZC-M79U", "10ZC M79Y", "10ZC-M79é"] {
-            assert!(wrong.parse::<ClaimCode>().is_err(), "{wrong}");
+        for invalid in ["", "10ZC-M79", "10ZC-M79YY", "10ZC-M79U", "10ZC M79Y", "10ZC-M79é"] {
+            assert!(invalid.parse::<ClaimCode>().is_err(), "{invalid}");
         }
         assert!(!format!("{code:?}").contains("ZC"));
     }
@@ -241,8 +243,8 @@ mod tests {
     #[test]
     fn box_id_is_one_topic_segment() {
         assert!("entrance-2".parse::<BoxId>().is_ok());
-        for wrong in ["", "a/b", "+", "#", "Entrance", "a b", &"x".repeat(33)] {
-            assert!(wrong.parse::<BoxId>().is_err(), "{wrong}");
+        for invalid in ["", "a/b", "+", "#", "Entrance", "a b", &"x".repeat(33)] {
+            assert!(invalid.parse::<BoxId>().is_err(), "{invalid}");
         }
     }
 }

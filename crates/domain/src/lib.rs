@@ -5,9 +5,10 @@
 //! | `ids` | ids of customers, events, models, orders and boxes; claim codes |
 //! | `customer`, `consent`, `template` | an enrolled customer, their consent, their face templates |
 //! | `catalogue`, `order`, `order_time`, `currency`, `unit` | products and orders, with their validation rules |
-//! | `history`, `recommendation`, `shopping_lists` | data shown to a customer |
-//! | `till_assignments` | customers at the tills |
+//! | `history`, `recommendation`, `shopping_lists` | data that a customer sees |
+//! | `till_assignments` | assignments of customers to tills |
 //! | `event`, `command` | MQTT payloads |
+//! | `key_endorsement` | signed message for a key replacement |
 //! | `text`, `statistics` | helpers: text validation, medians |
 //!
 //! Rules:
@@ -15,7 +16,7 @@
 //! 2. It performs no I/O and reads neither clock nor random numbers: callers pass times and ids.
 //! 3. JSON and CBOR formats are stable; `tests/wire_format.rs` compares them with golden values.
 //!    `#[serde(rename)]` and `#[schemars(rename)]` keep a published name where the Rust name differs.
-//! 4. Personal data does not print: `Debug` redacts names, preferences, claim codes and embeddings.
+//! 4. Logs contain no personal data: `Debug` redacts names, preferences, claim codes and embeddings.
 
 #![forbid(unsafe_code)]
 

@@ -12,23 +12,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::text::check_text;
 use super::{Currency, CustomerId, OrderId, Unit};
 
-/// The amount of a product, in pieces or units. It is exact, with at most three decimals.
+/// The quantity of a product, in pieces or units. It is exact, with at most three decimals.
 pub type Quantity = Decimal;
 
 /// Maximum number of lines of an order.
 pub const MAX_ORDER_LINES: usize = 10_000;
-/// Maximum amount of a line, in minor units. It keeps every sum far inside 64 bits.
+/// Maximum amount of a line, in minor units. The sum of [`MAX_ORDER_LINES`] lines then fits into
+/// an `i64`.
 const MAX_AMOUNT: i64 = 1_000_000_000_000;
-/// Maximum quantity of a line.
+/// Maximum quantity of a line, in pieces or units.
 const MAX_QUANTITY: i64 = 1_000_000;
-/// Maximum lead of a till's clock over the box's, in seconds: one hour, so that a till that has not
-/// switched back from summer time is accepted.
-const CLOCK_LEAD_MAX: i64 = 3600;
+/// Maximum seconds that a till's clock may be ahead of the box's clock. One hour accepts a till that
+/// has not switched back from summer time.
+const CLOCK_LEAD_SECONDS_MAX: i64 = 3600;
 
-/// A paid basket, or a correction of one. Amounts are whole minor units (cents), so that sums are
-/// exact.
+/// A paid basket, or the correction of an order. Amounts are integers in minor units (such as
+/// cents), so that sums are exact.
 ///
-/// An order with `replaces` corrects that order; with no lines it voids it.
+/// An order with `replaces` corrects the named order. Without lines, it voids the named order.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[schemars(bound = "", rename = "TillOrder")]
@@ -45,20 +46,20 @@ pub struct Order<C: 'static = CustomerId> {
     pub placed: Zoned,
     /// Currency of every amount.
     pub currency: Currency,
-    /// The lines: at least one, except in an order that voids another.
+    /// The lines: at least one, except in an order that voids another order.
     pub lines: Vec<LineItem>,
     /// Total in minor units: the sum of the lines.
     pub total: i64,
-    /// The till, if it sends its name.
+    /// Name of the till, if the till sends its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub till: Option<String>,
-    /// The order of the same customer that this one replaces.
+    /// Id of the order that this order replaces. Both have the same customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<OrderId>,
 }
 
-/// An order without the customer, who is named beside it: in the `order` command and in a customer's
-/// history.
+/// An order without its customer. In the `order` command and in a customer's history, a field beside
+/// the order contains the customer.
 pub type TillOrder = Order<NoCustomer>;
 
 /// The absent customer of a [`TillOrder`].
@@ -74,7 +75,7 @@ pub struct LineItem {
     pub sku: String,
     /// The product's name at the time of the purchase.
     pub name: String,
-    /// Quantity: 0.001 to 1,000,000, in a void line -1,000,000 to -0.001.
+    /// Quantity: 0.001 to 1,000,000; in a void line, -1,000,000 to -0.001.
     #[serde(with = "rust_decimal::serde::float")]
     #[schemars(with = "f64")]
     pub quantity: Quantity,
@@ -88,7 +89,7 @@ pub struct LineItem {
     pub is_void: bool,
 }
 
-/// An order or a product that violates a rule.
+/// Rule that an order or a product violates.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 // The messages document the variants.
 #[allow(missing_docs)]
@@ -106,7 +107,7 @@ pub enum OrderError {
     Allergen(String),
     #[error("the amounts are in {order}, the shop's currency is {shop}")]
     OtherCurrency { order: Currency, shop: Currency },
-    #[error("the order has no lines; only an order that voids another one may have none")]
+    #[error("the order has no lines; only an order that voids another order may have none")]
     Empty,
     #[error("the order has more than {MAX_ORDER_LINES} lines")]
     TooManyLines,
@@ -120,7 +121,7 @@ pub enum OrderError {
     NotVoid(Decimal, String),
     #[error("the void line of `{1}` has the quantity {0}; the quantity of a void line is below 0")]
     Void(Decimal, String),
-    #[error("the price {0} of `{1}` is not 0 to {MAX_AMOUNT}; write a discount as a void line")]
+    #[error("the price {0} of `{1}` is not in 0 to {MAX_AMOUNT}; send a discount as a void line")]
     Price(i64, String),
     #[error(
         "the amount of `{0}`, quantity times price, is above {MAX_AMOUNT} minor units; correct the \
@@ -146,9 +147,9 @@ impl OrderId {
 }
 
 impl LineItem {
-    /// Computes quantity times price, rounded half away from zero to a minor unit, as tills do.
+    /// Computes quantity times unit price in minor units, rounded half away from zero as tills do.
     pub fn amount(&self) -> i64 {
-        // Only the amount of a line that fails `check` can overflow. It is above the maximum.
+        // The amount overflows only if `check` rejects the line.
         self.quantity
             .checked_mul(Decimal::from(self.unit_price))
             .map(|amount| amount.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero))
@@ -156,19 +157,19 @@ impl LineItem {
             .unwrap_or(i64::MAX)
     }
 
-    /// Validates the line without its order.
+    /// Validates the fields of the line.
     ///
     /// # Errors
-    /// The first rule that the line violates.
+    /// Returns the first rule that the line violates.
     pub fn check(&self) -> Result<(), OrderError> {
         check_text("a sku", &self.sku, 64)?;
         check_text("a product name", &self.name, 200)?;
         let quantity = self.quantity.normalize();
-        let is_allowed = !quantity.is_zero()
+        let is_quantity_valid = !quantity.is_zero()
             && quantity.scale() <= 3
             && quantity.abs() <= Decimal::from(MAX_QUANTITY);
         let error = match (self.is_void, quantity.is_sign_negative()) {
-            _ if !is_allowed => OrderError::Quantity,
+            _ if !is_quantity_valid => OrderError::Quantity,
             (false, true) => OrderError::NotVoid,
             (true, false) => OrderError::Void,
             _ if !(0..=MAX_AMOUNT).contains(&self.unit_price) => {
@@ -184,12 +185,12 @@ impl LineItem {
 }
 
 impl<C> Order<C> {
-    /// Validates the order without comparing it to stored orders. Its time may be at most one hour
-    /// after `now`; if the shop has set a currency, `shop` is the only one allowed.
+    /// Validates the order without comparing it with stored orders. `placed` may be at most one hour
+    /// after `now`. If the shop has set a currency, the order must be in `shop_currency`.
     ///
     /// # Errors
-    /// The first rule that the order violates.
-    pub fn check(&self, now: Timestamp, shop: Option<Currency>) -> Result<(), OrderError> {
+    /// Returns the first rule that the order violates.
+    pub fn check(&self, now: Timestamp, shop_currency: Option<Currency>) -> Result<(), OrderError> {
         self.id.check()?;
         if let Some(till) = &self.till {
             check_text("the till's name", till, 64)?;
@@ -200,7 +201,7 @@ impl<C> Order<C> {
                 return Err(OrderError::ReplacesItself);
             }
         }
-        if let Some(shop) = shop.filter(|shop| *shop != self.currency) {
+        if let Some(shop) = shop_currency.filter(|shop| *shop != self.currency) {
             return Err(OrderError::OtherCurrency { order: self.currency, shop });
         }
         if self.lines.is_empty() && self.replaces.is_none() {
@@ -215,7 +216,7 @@ impl<C> Order<C> {
             return Err(OrderError::Total { lines, order: self.total });
         }
         let placed = self.placed.timestamp();
-        if placed.as_second() > now.as_second().saturating_add(CLOCK_LEAD_MAX) {
+        if placed.as_second() > now.as_second().saturating_add(CLOCK_LEAD_SECONDS_MAX) {
             return Err(OrderError::Future(placed));
         }
         Ok(())
@@ -226,7 +227,7 @@ impl<C> Order<C> {
         self.lines.iter().map(LineItem::amount).fold(0, i64::saturating_add)
     }
 
-    /// Returns true if the order only voids another one.
+    /// Returns true if the order only voids another order.
     pub fn is_void(&self) -> bool {
         self.lines.is_empty()
     }
@@ -248,12 +249,12 @@ impl Serialize for NoCustomer {
     }
 }
 
-/// Accepts an absent field, which serde presents as `None`, and rejects any other value than null.
+/// Accepts null and an absent field, which serde presents as `None`. Rejects all other values.
 impl<'de> Deserialize<'de> for NoCustomer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Option::<IgnoredAny>::deserialize(deserializer)? {
             None => Ok(Self),
-            Some(_) => Err(D::Error::custom("the customer is named beside the order, not in it")),
+            Some(_) => Err(D::Error::custom("name the customer beside the order, not in it")),
         }
     }
 }
@@ -301,30 +302,33 @@ mod tests {
 
     #[test]
     fn order_that_violates_a_rule_is_rejected() {
-        assert!(matches!(check(|o| o.lines.clear()), Err(OrderError::Empty)));
-        assert!(matches!(check(|o| o.total = 104), Err(OrderError::Total { .. })));
-        for wrong in ["0", "0.0001", "1000001", "-1000001"] {
-            let wrong = wrong.parse().unwrap();
-            let checked = check(|o| o.lines[0].quantity = wrong);
-            assert!(matches!(checked, Err(OrderError::Quantity(..))), "{wrong}");
+        assert!(matches!(check(|order| order.lines.clear()), Err(OrderError::Empty)));
+        assert!(matches!(check(|order| order.total = 104), Err(OrderError::Total { .. })));
+        for invalid in ["0", "0.0001", "1000001", "-1000001"] {
+            let quantity = invalid.parse().unwrap();
+            let result = check(|order| order.lines[0].quantity = quantity);
+            assert!(matches!(result, Err(OrderError::Quantity(..))), "{invalid}");
         }
-        for wrong in [-1, MAX_AMOUNT + 1] {
-            let checked = check(|o| o.lines[0].unit_price = wrong);
-            assert!(matches!(checked, Err(OrderError::Price(..))), "{wrong}");
+        for invalid in [-1, MAX_AMOUNT + 1] {
+            let result = check(|order| order.lines[0].unit_price = invalid);
+            assert!(matches!(result, Err(OrderError::Price(..))), "{invalid}");
         }
-        assert!(matches!(check(|o| o.id.0.clear()), Err(OrderError::Text { .. })));
+        assert!(matches!(check(|order| order.id.0.clear()), Err(OrderError::Text { .. })));
         let line = order().lines.remove(0);
-        assert!(matches!(check(|o| o.lines = vec![line; 10_001]), Err(OrderError::TooManyLines)));
+        assert!(matches!(
+            check(|order| order.lines = vec![line; 10_001]),
+            Err(OrderError::TooManyLines)
+        ));
     }
 
     #[test]
     fn high_price_is_accepted_up_to_the_maximum_amount() {
         let priced = |quantity: &str, unit_price, total| {
-            check(|o| {
-                let line = &mut o.lines[0];
+            check(|order| {
+                let line = &mut order.lines[0];
                 (line.quantity, line.unit_price) = (quantity.parse().unwrap(), unit_price);
                 line.is_void = total < 0;
-                o.total = total;
+                order.total = total;
             })
         };
         // A bottle of whisky for 21,990.00 HUF, and for 1,250,000 IDR.
@@ -339,43 +343,43 @@ mod tests {
 
     #[test]
     fn order_time_may_be_one_hour_ahead() {
-        let ahead = |seconds| {
+        let check_ahead = |seconds| {
             let placed = Timestamp::from_second(NOW + seconds).unwrap().to_zoned(TimeZone::UTC);
-            check(|o| o.placed = placed)
+            check(|order| order.placed = placed)
         };
-        assert_eq!(ahead(3600), Ok(()));
-        assert!(matches!(ahead(3601), Err(OrderError::Future(_))));
+        assert_eq!(check_ahead(3600), Ok(()));
+        assert!(matches!(check_ahead(3601), Err(OrderError::Future(_))));
     }
 
     #[test]
     fn negative_quantity_needs_a_void_line() {
-        let pears = |quantity: &str, is_void| {
+        let check_pears = |quantity: &str, is_void| {
             let quantity = quantity.parse().unwrap();
-            check(|o| {
-                let line = LineItem { quantity, is_void, ..o.lines[0].clone() };
-                o.total += line.amount();
-                o.lines.push(line);
+            check(|order| {
+                let line = LineItem { quantity, is_void, ..order.lines[0].clone() };
+                order.total += line.amount();
+                order.lines.push(line);
             })
         };
-        assert_eq!(pears("-0.345", true), Ok(()));
-        assert!(matches!(pears("-0.345", false), Err(OrderError::NotVoid(..))));
-        assert!(matches!(pears("0.345", true), Err(OrderError::Void(..))));
+        assert_eq!(check_pears("-0.345", true), Ok(()));
+        assert!(matches!(check_pears("-0.345", false), Err(OrderError::NotVoid(..))));
+        assert!(matches!(check_pears("0.345", true), Err(OrderError::Void(..))));
     }
 
     #[test]
     fn order_without_lines_voids_another() {
-        let void = |replaces: &str, total| {
+        let check_void = |replaces: &str, total| {
             let replaces = Some(OrderId(replaces.into()));
-            check(|o| *o = Order { lines: Vec::new(), total, replaces, ..order() })
+            check(|checked| *checked = Order { lines: Vec::new(), total, replaces, ..order() })
         };
-        assert_eq!(void("T1-0", 0), Ok(()));
-        assert!(matches!(void("T1-0", 103), Err(OrderError::Total { .. })));
-        assert!(matches!(void("T1-1", 0), Err(OrderError::ReplacesItself)));
-        assert!(matches!(void("", 0), Err(OrderError::Text { .. })));
+        assert_eq!(check_void("T1-0", 0), Ok(()));
+        assert!(matches!(check_void("T1-0", 103), Err(OrderError::Total { .. })));
+        assert!(matches!(check_void("T1-1", 0), Err(OrderError::ReplacesItself)));
+        assert!(matches!(check_void("", 0), Err(OrderError::Text { .. })));
     }
 
     #[test]
-    fn order_in_other_currency_than_the_shops_is_rejected() {
+    fn order_not_in_currency_of_shop_is_rejected() {
         let now = Timestamp::from_second(NOW).unwrap();
         let [eur, usd] = ["EUR", "USD"].map(|code| code.parse::<Currency>().unwrap());
         assert_eq!(order().check(now, Some(eur)), Ok(()));
@@ -388,8 +392,8 @@ mod tests {
         let json = serde_json::to_string(&order()).unwrap();
         assert!(json.contains(r#""placed":"2026-03-29T09:15:00+02:00""#), "{json}");
         assert_eq!(serde_json::from_str::<Order>(&json).unwrap(), order());
-        for left_out in ["void", "till", "replaces"] {
-            assert!(!json.contains(left_out), "{json}");
+        for absent in ["void", "till", "replaces"] {
+            assert!(!json.contains(absent), "{json}");
         }
     }
 
@@ -397,8 +401,8 @@ mod tests {
     fn till_order_has_no_customer_field() {
         let json = serde_json::to_string(&order().with_customer(NoCustomer)).unwrap();
         assert!(!json.contains("customer"), "{json}");
-        let read: TillOrder = serde_json::from_str(&json).unwrap();
-        assert_eq!(read.with_customer(order().customer), order());
+        let parsed: TillOrder = serde_json::from_str(&json).unwrap();
+        assert_eq!(parsed.with_customer(order().customer), order());
         let error = serde_json::from_str::<Order>(&json).unwrap_err().to_string();
         assert!(error.contains("missing field `customer`"), "{error}");
     }

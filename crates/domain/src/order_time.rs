@@ -8,20 +8,20 @@ use serde::{Deserialize, Deserializer, Serializer};
 
 use super::{OrderError, excerpt};
 
-/// Parses the time of an order. Keeps a named time zone, and turns an offset alone into a fixed
-/// zone.
+/// Parses the time of an order. Keeps a named time zone. An offset without a name becomes a fixed
+/// time zone.
 ///
 /// # Errors
-/// If the text is not a time, or has neither offset nor zone and thus is no unique moment.
+/// If the text is not a time, or contains no offset and no time zone. Such a time is ambiguous.
 pub fn parse(text: &str) -> Result<Zoned, OrderError> {
     static PARSER: DateTimeParser = DateTimeParser::new();
-    let wrong = || OrderError::Time(excerpt(text));
+    let invalid_error = || OrderError::Time(excerpt(text));
     if text.contains('[') {
-        return PARSER.parse_zoned(text).map_err(|_| wrong());
+        return PARSER.parse_zoned(text).map_err(|_| invalid_error());
     }
-    let pieces = PARSER.parse_pieces(text).map_err(|_| wrong())?;
-    let offset = pieces.to_numeric_offset().ok_or_else(wrong)?;
-    let timestamp = PARSER.parse_timestamp(text).map_err(|_| wrong())?;
+    let pieces = PARSER.parse_pieces(text).map_err(|_| invalid_error())?;
+    let offset = pieces.to_numeric_offset().ok_or_else(invalid_error)?;
+    let timestamp = PARSER.parse_timestamp(text).map_err(|_| invalid_error())?;
     Ok(timestamp.to_zoned(TimeZone::fixed(offset)))
 }
 
@@ -42,24 +42,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_needs_offset_and_keeps_its_zone() {
+    fn time_needs_offset_and_keeps_time_zone() {
         let summer = parse("2026-03-29T03:30:00+02:00[Europe/Berlin]").unwrap();
         assert_eq!(summer.timestamp().to_string(), "2026-03-29T01:30:00Z");
         assert_eq!(parse("2026-03-29T09:15:00Z").unwrap().hour(), 9);
-        for wrong in ["2026-03-29", "2026-03-29T09:15:00", "yesterday", ""] {
-            assert!(parse(wrong).is_err(), "{wrong}");
+        for invalid in ["2026-03-29", "2026-03-29T09:15:00", "yesterday", ""] {
+            assert!(parse(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn offset_selects_the_repeated_hour_and_must_fit_its_zone() {
-        let at = |text| parse(text).unwrap();
-        let first = at("2026-10-25T02:30:00+02:00[Europe/Berlin]");
-        let second = at("2026-10-25T02:30:00+01:00[Europe/Berlin]");
+    fn offset_selects_repeated_hour_and_must_match_time_zone() {
+        let parse_valid = |text| parse(text).unwrap();
+        let first = parse_valid("2026-10-25T02:30:00+02:00[Europe/Berlin]");
+        let second = parse_valid("2026-10-25T02:30:00+01:00[Europe/Berlin]");
         assert_eq!(second.timestamp().as_second() - first.timestamp().as_second(), 3600);
-        // Summer time skipped the first; Berlin never has the offset of the second.
-        for wrong in ["2026-03-29T02:30:00+01:00", "2026-03-28T02:30:00+05:00"] {
-            assert!(parse(&format!("{wrong}[Europe/Berlin]")).is_err(), "{wrong}");
+        // The change to summer time skipped the first time. Berlin never has the second offset.
+        for invalid in ["2026-03-29T02:30:00+01:00", "2026-03-28T02:30:00+05:00"] {
+            assert!(parse(&format!("{invalid}[Europe/Berlin]")).is_err(), "{invalid}");
         }
     }
 }

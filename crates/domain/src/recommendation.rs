@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A product of the predicted next basket, with the reason of its recommendation.
+/// A recommended product: part of the predicted next basket, with the reason.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Recommendation {
     /// The shop's article number (SKU).
@@ -31,14 +31,14 @@ impl Recommendation {
     }
 }
 
-/// The reason of a recommendation: a statement about orders that can be verified by counting.
-/// Statements about other customers are about at least three.
+/// The reason for a recommendation: a statement that can be verified by counting orders. Statements
+/// about other customers concern at least three customers.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
     /// The customer's newest baskets often contain the product.
     Usual {
-        /// Number of baskets that contain it, at least two.
+        /// Number of baskets that contain the product, at least two.
         baskets: u32,
         /// Number of newest baskets considered.
         of: u32,
@@ -57,7 +57,8 @@ pub enum Reason {
         /// Whole days since the purchase.
         days_ago: u32,
     },
-    /// The product is new to the customer, and often bought together with one that they buy.
+    /// The product is new to the customer, and is often bought together with a product that the
+    /// customer buys.
     BoughtTogether {
         /// Name of the product that the customer buys.
         with: String,
@@ -65,12 +66,12 @@ pub enum Reason {
         with_sku: String,
         /// Number of baskets that contain both products.
         baskets: u32,
-        /// Number of the shop's newest baskets considered that contain the recommended product.
+        /// Number of baskets that contain the recommended product, among the shop's newest baskets.
         of: u32,
     },
     /// The product is new to the customer, and other customers buy it.
     LikedHere {
-        /// Number of other customers who ever bought it.
+        /// Number of other customers who bought the product.
         customers: u32,
     },
     /// Other customers recently bought the product at this time of day.
@@ -79,7 +80,8 @@ pub enum Reason {
         customers: u32,
         /// First full hour of the time of day, 0 to 23.
         from_hour: u8,
-        /// Full hour at which it ends, 0 to 23; before the first hour if it includes midnight.
+        /// Full hour at which the time of day ends, 0 to 23. Less than `from_hour` if the time of day
+        /// includes midnight.
         to_hour: u8,
         /// Number of past days considered.
         days: u32,
@@ -96,16 +98,20 @@ impl Reason {
     }
 }
 
-/// The text that a customer reads, in English.
+/// Writes the English text that the customer reads.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usual { baskets, of } => write!(f, "in {baskets} of your last {of} baskets"),
             Self::Due { every_days, since_days } => {
-                write!(f, "you buy it about every {every_days} days, last {}", ago(*since_days))
+                write!(
+                    f,
+                    "you buy it about every {every_days} days, last {}",
+                    relative_day(*since_days)
+                )
             }
             Self::LastTime => f.write_str("you bought it last time"),
-            Self::Once { days_ago } => write!(f, "you bought it {}", ago(*days_ago)),
+            Self::Once { days_ago } => write!(f, "you bought it {}", relative_day(*days_ago)),
             Self::BoughtTogether { with, .. } => write!(f, "often bought together with {with}"),
             Self::LikedHere { customers } => write!(f, "{customers} other customers buy it"),
             Self::PopularAtThisHour { customers, from_hour, to_hour, .. } => write!(
@@ -116,7 +122,7 @@ impl fmt::Display for Reason {
     }
 }
 
-fn ago(days: u32) -> String {
+fn relative_day(days: u32) -> String {
     match days {
         0 => "today".into(),
         1 => "yesterday".into(),

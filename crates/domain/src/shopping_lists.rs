@@ -1,4 +1,4 @@
-//! Customers' shopping lists, kept in memory for one trip through the shop.
+//! Customers' shopping lists, kept in memory during a visit.
 
 use std::collections::HashMap;
 
@@ -43,14 +43,15 @@ impl ShoppingLists {
         Self { lifetime, lists: HashMap::new() }
     }
 
-    /// Returns a customer's list, empty if there is none.
+    /// Returns a customer's list. The list is empty if the customer has none.
     pub fn get(&self, customer: CustomerId, now: Timestamp) -> ShoppingList {
-        let live = self.lists.get(&customer).filter(|(_, expires)| *expires > now);
-        ShoppingList { customer, items: live.map(|(items, _)| items.clone()).unwrap_or_default() }
+        let list = self.lists.get(&customer).filter(|(_, expires)| *expires > now);
+        ShoppingList { customer, items: list.map(|(items, _)| items.clone()).unwrap_or_default() }
     }
 
     /// Removes products from a customer's list, then adds others, and returns the new list.
-    /// Changes nothing and returns `None` if the list would have more than [`Self::MAX_ITEMS`].
+    /// Changes nothing and returns `None` if the list would have more than [`Self::MAX_ITEMS`]
+    /// products.
     pub fn update(
         &mut self,
         customer: CustomerId,
@@ -125,8 +126,8 @@ mod tests {
         add(&mut lists, ADA, &["1", "2"], 0);
         assert_eq!(skus(&add(&mut lists, ADA, &["2", "3"], 1)), ["1", "2", "3"]);
         assert_eq!(skus(&lists.get(BEN, at(1))), NOTHING);
-        let rest = lists.update(ADA, vec![], &["2", "9"], at(2)).unwrap();
-        assert_eq!(skus(&rest), ["1", "3"]);
+        let remaining = lists.update(ADA, vec![], &["2", "9"], at(2)).unwrap();
+        assert_eq!(skus(&remaining), ["1", "3"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Order statistics.
+//! Calculation of medians.
 
-/// Sorts `values` and returns their lower and upper median, or `None` if there are none. The two
-/// are the same element if the number of values is odd.
+/// Sorts `values` and returns their lower and upper median, or `None` if `values` is empty. Both
+/// medians are the same element if the number of values is odd.
 pub fn medians<T: Ord + Copy>(values: &mut [T]) -> Option<(T, T)> {
     values.sort_unstable();
     let lower = values.get(values.len().checked_sub(1)? / 2)?;

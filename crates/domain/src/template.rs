@@ -1,4 +1,4 @@
-//! Face templates.
+//! Face embeddings and templates.
 
 use std::fmt;
 
@@ -10,20 +10,20 @@ use super::{CustomerId, ModelId};
 /// Minimum Euclidean norm of values that can be normalised.
 const MIN_NORM: f64 = 1e-9;
 
-/// A face embedding: a unit vector of 2 to 4,096 values. It is zeroed when dropped, and its values
-/// do not print.
+/// A face embedding: a unit vector of 2 to 4,096 values. Its memory is zeroed on drop, and `Debug`
+/// redacts the values.
 #[derive(Clone, PartialEq)]
 pub struct Embedding(Zeroizing<Vec<f32>>);
 
-/// Values that cannot be normalised to an embedding.
+/// Error for values that cannot be normalised to an embedding.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddingError {
-    /// Too few or too many values.
+    /// The number of values is out of range.
     #[error("an embedding has 2 to 4096 values, not {0}")]
     Length(usize),
-    /// Values with a NaN, an infinity or a norm of 0.
+    /// The norm of the values is 0 or not finite.
     #[error("the values of an embedding cannot be normalised: their norm is 0 or not finite")]
-    Degenerate,
+    NotNormalisable,
 }
 
 impl Embedding {
@@ -36,12 +36,12 @@ impl Embedding {
         if !(2..=4096).contains(&values.len()) {
             return Err(EmbeddingError::Length(values.len()));
         }
-        let norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        let norm = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
         if !norm.is_finite() || norm < MIN_NORM {
-            return Err(EmbeddingError::Degenerate);
+            return Err(EmbeddingError::NotNormalisable);
         }
-        for v in values.iter_mut() {
-            *v = (f64::from(*v) / norm) as f32;
+        for value in values.iter_mut() {
+            *value = (f64::from(*value) / norm) as f32;
         }
         Ok(Self(values))
     }
@@ -71,9 +71,10 @@ impl fmt::Debug for Embedding {
 pub struct Template {
     /// The customer.
     pub customer: CustomerId,
-    /// The model that computed the embedding. Only probes of the same model are compared with it.
+    /// The model that computed the embedding. The template is compared only with
+    /// probes of this model.
     pub model: ModelId,
-    /// Number among the customer's templates, from 0.
+    /// Position among the customer's templates, from 0.
     pub sequence: u32,
     /// Time of the enrolment.
     pub created: Timestamp,
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn embedding_is_a_unit_vector_and_does_not_print() {
+    fn embedding_is_normalised_and_redacted() {
         let a = Embedding::normalised(vec![3.0, 4.0]).unwrap();
         let b = Embedding::normalised(vec![-4.0, 3.0]).unwrap();
         assert!((a.cosine(&a) - 1.0).abs() < 1e-6 && a.cosine(&b).abs() < 1e-6);

@@ -2,7 +2,7 @@
 
 use super::OrderError;
 
-/// Maximum number of characters that a message quotes.
+/// Maximum number of quoted characters in an error message.
 const MAX_EXCERPT_CHARACTERS: usize = 40;
 
 /// Returns the beginning of an invalid text for an error message, on one line.
@@ -11,8 +11,8 @@ pub fn excerpt(text: &str) -> String {
     start.map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Rejects a text that is blank, longer than `limit` characters or has control characters; `name`
-/// is its name in the error.
+/// Rejects a text that is blank, longer than `limit` characters or has control characters. The
+/// error message calls the text `name`.
 pub(super) fn check_text(name: &'static str, text: &str, limit: usize) -> Result<(), OrderError> {
     let is_valid = !text.trim().is_empty()
         && text.chars().count() <= limit

@@ -1,5 +1,5 @@
-//! Customers at the tills. The box's camera is at the entrance, so that tills and displays send the
-//! assignments.
+//! Assignments of customers to tills. Tills and displays send the assignments, because the box's
+//! camera is at the entrance.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{CustomerId, OrderId};
 
-/// Assignment of customers to tills. An assignment ends with its lifetime or with a paid order.
+/// Assignments of customers to tills. An assignment ends when it expires or when an order is paid.
 #[derive(Debug)]
 pub struct TillAssignments {
     lifetime: SignedDuration,
@@ -17,8 +17,8 @@ pub struct TillAssignments {
 #[derive(Debug, Default)]
 struct Till {
     current: Option<Assignment>,
-    /// The last paid order and its buyer. A till that receives no response sends the order again,
-    /// when its buyer has left and the next customer may be assigned.
+    /// The last paid order and its buyer. A till that receives no response sends the order again.
+    /// By then, the next customer may be assigned to the till.
     last_paid: Option<(OrderId, Assignment)>,
 }
 
@@ -35,7 +35,7 @@ impl Assignment {
 }
 
 impl TillAssignments {
-    /// Creates a store without customers, whose assignments expire after `lifetime`.
+    /// Creates an empty store whose assignments expire after `lifetime`.
     pub fn new(lifetime: SignedDuration) -> Self {
         Self { lifetime, tills: HashMap::new() }
     }
@@ -46,10 +46,10 @@ impl TillAssignments {
     }
 
     /// Assigns a customer to a till and returns the time at which the assignment expires. Ends the
-    /// customer's assignment to another till, and another customer's assignment to this one.
+    /// customer's assignment to another till, and another customer's assignment to this till.
     pub fn assign(&mut self, till: &str, customer: CustomerId, now: Timestamp) -> Timestamp {
         self.retain(|assignment| assignment.is_live(now));
-        let assignment = self.assignment(customer, now);
+        let assignment = self.new_assignment(customer, now);
         for till in self.tills.values_mut() {
             till.current.take_if(|current| current.customer == customer);
         }
@@ -63,8 +63,8 @@ impl TillAssignments {
         Some(current.customer)
     }
 
-    /// Returns the buyer of an order of a till: the customer who paid it if it is the last paid
-    /// order, otherwise the customer who is assigned.
+    /// Returns the buyer of a till's order. For the last paid order, this is the customer who paid;
+    /// for other orders, the assigned customer.
     pub fn buyer_of(&self, till: &str, order: &OrderId, now: Timestamp) -> Option<CustomerId> {
         match &self.tills.get(till)?.last_paid {
             Some((paid, buyer)) if paid == order && buyer.is_live(now) => Some(buyer.customer),
@@ -80,18 +80,18 @@ impl TillAssignments {
         buyer: CustomerId,
         now: Timestamp,
     ) {
-        let assignment = self.assignment(buyer, now);
+        let assignment = self.new_assignment(buyer, now);
         let till = self.tills.entry(till.to_owned()).or_default();
         till.current.take_if(|current| current.customer == buyer);
         till.last_paid = Some((order.clone(), assignment));
     }
 
-    /// Deletes everything about a customer.
+    /// Deletes a customer's assignments and paid orders.
     pub fn remove_customer(&mut self, customer: CustomerId) {
         self.retain(|assignment| assignment.customer != customer);
     }
 
-    fn assignment(&self, customer: CustomerId, now: Timestamp) -> Assignment {
+    fn new_assignment(&self, customer: CustomerId, now: Timestamp) -> Assignment {
         let expires = now.checked_add(self.lifetime).unwrap_or(Timestamp::MAX);
         Assignment { customer, expires }
     }
@@ -142,9 +142,9 @@ mod tests {
         let mut tills = tills();
         tills.assign("2", ANNA, minute(0));
         tills.assign("3", ANNA, minute(1));
-        let (second, third) =
+        let (at_till_2, at_till_3) =
             (tills.customer_at("2", minute(2)), tills.customer_at("3", minute(2)));
-        assert_eq!((second, third), (None, Some(ANNA)));
+        assert_eq!((at_till_2, at_till_3), (None, Some(ANNA)));
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn resent_order_keeps_the_next_customers_assignment() {
+    fn resent_order_keeps_assignment_of_next_customer() {
         let mut tills = tills();
         tills.assign("2", ANNA, minute(0));
         tills.record_payment("2", &order(1), ANNA, minute(1));

@@ -23,7 +23,7 @@ use super::{OrderError, excerpt};
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-// The symbols of the International System of Units need no comment.
+// The names are symbols of the International System of Units.
 #[allow(missing_docs)]
 pub enum Unit {
     #[default]

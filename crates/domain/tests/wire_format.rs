@@ -1,5 +1,5 @@
-//! Golden test of everything that is published or stored: each value of `values` serialises to the
-//! line of its name in `wire_format.txt`, in JSON and in CBOR, and is read back from it.
+//! Golden test for the formats of published and stored data. Each test value is serialised as JSON
+//! and CBOR, compared with its lines in `wire_format.txt`, and deserialised again.
 
 use std::fmt::{Debug, Write as _};
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 #[test]
 fn payloads_and_records_keep_their_format() {
     let golden = include_str!("wire_format.txt");
-    let written = values();
+    let written = golden_text();
     if written != golden {
         std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/wire_format.txt"), &written).unwrap();
     }
@@ -22,7 +22,7 @@ fn payloads_and_records_keep_their_format() {
     assert_eq!(written.lines().count(), golden.lines().count());
 }
 
-/// One line of JSON and one of CBOR for each value.
+/// Text with one JSON line and one CBOR line for each value.
 #[derive(Default)]
 struct Lines(String);
 
@@ -39,7 +39,7 @@ impl Lines {
     }
 }
 
-fn values() -> String {
+fn golden_text() -> String {
     let mut lines = Lines::default();
     records(&mut lines);
     events(&mut lines);
@@ -60,7 +60,7 @@ fn code() -> ClaimCode {
     "K7QM-3DXV".parse().unwrap()
 }
 
-fn reference() -> CustomerRef {
+fn customer_reference() -> CustomerRef {
     CustomerRef { id: customer(), name: Some("Zoë".parse().unwrap()) }
 }
 
@@ -92,7 +92,7 @@ fn order() -> Order {
         unit_price: 299,
         is_void: false,
     };
-    let taken_back = LineItem {
+    let void_line = LineItem {
         quantity: "-1".parse().unwrap(),
         unit: Unit::Piece,
         is_void: true,
@@ -103,7 +103,7 @@ fn order() -> Order {
         customer: customer(),
         placed: parse_order_time("2026-03-29T09:15:00+02:00[Europe/Berlin]").unwrap(),
         currency: "EUR".parse().unwrap(),
-        lines: vec![line, taken_back],
+        lines: vec![line, void_line],
         total: -196,
         till: Some("2".into()),
         replaces: Some(OrderId("T1-0".into())),
@@ -171,7 +171,7 @@ fn events(lines: &mut Lines) {
             &VisitEvent {
                 id,
                 event,
-                customer: reference(),
+                customer: customer_reference(),
                 visits: 4,
                 orders: vec![summary.clone()],
                 recommendations: recommendations.clone(),
@@ -189,13 +189,13 @@ fn events(lines: &mut Lines) {
         EnrolmentStep::Captured { count: 2, of: 5 },
         EnrolmentStep::Withdrawn { customer: customer() },
         EnrolmentStep::Done {
-            customer: reference(),
+            customer: customer_reference(),
             claim_code: code(),
             receipt: ConsentReceipt(code()),
             resembles_another: true,
         },
         EnrolmentStep::Done {
-            customer: reference(),
+            customer: customer_reference(),
             claim_code: code(),
             receipt: ConsentReceipt(code()),
             resembles_another: false,
@@ -251,7 +251,7 @@ fn commands(lines: &mut Lines) {
         Command::Enrol { language: Some("de".into()), is_another_person: true },
         Command::Forget { customer },
         Command::NotMe { customer },
-        Command::Rename { customer, name: reference().name },
+        Command::Rename { customer, name: customer_reference().name },
         Command::Preferences {
             customer,
             can_recommend: Some(false),
@@ -263,7 +263,7 @@ fn commands(lines: &mut Lines) {
         Command::List { buyer, add: vec!["1".into()], remove: vec!["2".into()] },
         Command::Catalogue { products: vec![product()], remove: vec!["2".into()] },
     ] {
-        // Commands are read from JSON alone.
+        // Commands have no CBOR format.
         let json = serde_json::to_string(&command).unwrap();
         assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), command);
         writeln!(lines.0, "command json {json}").unwrap();
@@ -274,12 +274,12 @@ fn commands(lines: &mut Lines) {
         assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), command);
         writeln!(lines.0, "command json {json}").unwrap();
     }
-    for answer in [
-        CommandResponse::Present(vec![reference()]),
+    for response in [
+        CommandResponse::Present(vec![customer_reference()]),
         CommandResponse::Enrolling {},
         CommandResponse::Forgotten(customer),
         CommandResponse::Dismissed(customer),
-        CommandResponse::Renamed(reference()),
+        CommandResponse::Renamed(customer_reference()),
         CommandResponse::Preferences { customer, preferences: preferences() },
         CommandResponse::AtTill { customer, till: "2".into(), until: time(600) },
         CommandResponse::List(list()),
@@ -291,7 +291,7 @@ fn commands(lines: &mut Lines) {
         }),
         CommandResponse::Order { id: order().id, customer, is_new: true },
     ] {
-        lines.add("answer", &answer);
+        lines.add("response", &response);
     }
     for code in [
         CommandFailureCode::UnknownCommand,
@@ -302,7 +302,7 @@ fn commands(lines: &mut Lines) {
         CommandFailureCode::TooMany,
         CommandFailureCode::Internal,
     ] {
-        lines.add("refusal", &CommandFailure::new(code, "a message"));
+        lines.add("failure", &CommandFailure::new(code, "a message"));
     }
 }
 
@@ -319,7 +319,7 @@ fn histories(lines: &mut Lines) {
         first,
         last: last.clone(),
     };
-    let again = RepeatedProduct {
+    let repeated = RepeatedProduct {
         sku: "1".into(),
         name: "Milk".into(),
         orders: 2,
@@ -332,7 +332,10 @@ fn histories(lines: &mut Lines) {
     for entries in [
         HistoryEntries::Orders(vec![till_order()]),
         HistoryEntries::Products(vec![product]),
-        HistoryEntries::Repeats(vec![again.clone(), RepeatedProduct { every_days: None, ..again }]),
+        HistoryEntries::Repeats(vec![
+            repeated.clone(),
+            RepeatedProduct { every_days: None, ..repeated },
+        ]),
     ] {
         let history = History { customer: customer(), page: 1, pages: 2, entry_count: 3, entries };
         let json = serde_json::to_string(&history).unwrap();
