@@ -147,22 +147,6 @@ async fn page_returns_after_error_of_proxy() {
 }
 
 #[tokio::test]
-async fn page_that_loads_during_error_of_proxy_returns() {
-    let broker = Mosquitto::start();
-    let shop = SignedBox::new(&broker, 1);
-    let (browser, _display, proxy) = greet_through_proxy(&shop).await;
-    // The scripts are loaded, but not the texts.
-    let texts = "return fetch('/languages').then((response) => response.status)";
-    proxy.cut(Link::BadGateway);
-    assert_eq!(browser.run_script(texts).await, 502);
-    browser.run_script("import('/app.js?again').catch(() => {})").await;
-    tokio::time::sleep(Duration::from_secs(7)).await;
-    assert_eq!(browser.run_script("return document.querySelectorAll('main').length").await, 1);
-    proxy.cut(Link::Open);
-    browser.wait_for("Ada", &is_greeted("Ada")).await;
-}
-
-#[tokio::test]
 async fn customers_disappear_from_page_whose_server_is_silent() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
