@@ -11,7 +11,7 @@ use crate::support::process::Process;
 use crate::support::signed_box::{SignedBox, now};
 use crate::support::tcp_proxy::{Link, TcpProxy};
 
-/// Script that returns true if this name is greeted.
+/// Returns a script that returns true if this name is greeted.
 fn is_greeted(name: &str) -> String {
     format!(
         "return [...document.querySelectorAll('article:not(.leaving) h1')]
