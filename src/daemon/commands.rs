@@ -24,7 +24,9 @@ impl Controller {
     ) -> Result<Option<CommandResponse>, CommandFailure> {
         let context = audit_context(Actor::Command);
         let response = match command {
-            Command::Present {} => self.list_present_customers(),
+            Command::Present { republishes_greetings } => {
+                self.list_present_customers(republishes_greetings)
+            }
             Command::Enrol { language, is_another_person } => {
                 self.begin_enrolment(ConsentMethod::Command, language, is_another_person)?;
                 Ok(CommandResponse::Enrolling {})
@@ -60,7 +62,16 @@ impl Controller {
         response.map(Some)
     }
 
-    fn list_present_customers(&self) -> Result<CommandResponse, CommandFailure> {
+    fn list_present_customers(
+        &mut self,
+        republishes_greetings: bool,
+    ) -> Result<CommandResponse, CommandFailure> {
+        if republishes_greetings {
+            let greeted: Vec<_> = self.greeted.keys().copied().collect();
+            for id in greeted {
+                self.refresh_greeting(id);
+            }
+        }
         let mut present = Vec::new();
         for id in self.present_customers() {
             if let Some(Customer { id, name, .. }) =

@@ -6,13 +6,15 @@
 use std::time::Duration;
 
 use instored_display::{CommandRequest, DisplayError, DisplayEvent};
-use instored_domain::{BoxId, CommandFailure, CommandFailureCode};
-use instored_mqtt::{BoxEvent, CommandError, MqttError, Trust};
+use instored_domain::{BoxId, Command, CommandFailure, CommandFailureCode};
+use instored_mqtt::{BoxEvent, CommandClient, CommandError, MqttError, Trust};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 /// Maximum time for the response of the box to a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of requests for the present customers after the box is available.
+const PRESENCE_ATTEMPTS_MAX: u32 = 3;
 /// Maximum number of commands that wait to be sent.
 const COMMAND_QUEUE_LENGTH: usize = 16;
 /// Maximum number of events that wait for the display server.
@@ -49,8 +51,13 @@ pub async fn serve(
         let _ = stopped.await;
     }));
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE_LENGTH);
+    let presence_client = client.clone();
     let event_task = tokio::spawn(async move {
         while let Some(event) = box_events.recv().await {
+            // Availability is retained: it arrives after each connection, and when the box returns.
+            if let BoxEvent::Availability(box_id, true) = &event {
+                tokio::spawn(request_greetings(presence_client.clone(), box_id.clone()));
+            }
             if event_sender.send(display_event(event)).await.is_err() {
                 return;
             }
@@ -76,6 +83,27 @@ pub async fn serve(
     Ok(result?)
 }
 
+/// Requests the greetings of the customers who are present, because their arrival was missed.
+async fn request_greetings(client: CommandClient, box_id: BoxId) {
+    let command = Command::Present { republishes_greetings: true };
+    for _ in 0..PRESENCE_ATTEMPTS_MAX {
+        match client.send(&box_id, &command, COMMAND_TIMEOUT).await {
+            Ok(_) => return,
+            Err(CommandError::NoResponse) => {}
+            Err(error) => {
+                return tracing::warn!(
+                    "customers who are present already are not shown: {error}; install the same \
+                     version on box and display"
+                );
+            }
+        }
+    }
+    tracing::warn!(
+        "customers who are present already are not shown: the box does not respond to `present`; allow \
+         the command in the broker's access rules"
+    );
+}
+
 fn command_failure(error: CommandError) -> CommandFailure {
     match error {
         CommandError::Rejected(failure) => failure,
@@ -91,5 +119,6 @@ fn display_event(event: BoxEvent) -> DisplayEvent {
         BoxEvent::State(_, state) => DisplayEvent::State(state),
         BoxEvent::Availability(_, is_online) => DisplayEvent::Availability(is_online),
         BoxEvent::BrokerConnection(is_connected) => DisplayEvent::BrokerConnection(is_connected),
+        BoxEvent::BrokerSilent => DisplayEvent::BrokerSilent,
     }
 }

@@ -50,7 +50,8 @@ impl Controller {
         }
     }
 
-    /// Publishes a greeting with the customer's orders and recommendations.
+    /// Publishes a greeting with the customer's orders and recommendations, and their shopping
+    /// list.
     fn greet(
         &mut self,
         customer: Customer,
@@ -69,6 +70,11 @@ impl Controller {
             visits: customer.visits,
         };
         let orders = orders.records.into_iter().map(OrderSummary::from).collect();
+        // A list is kept after a visit. It comes first, so that a display shows both together.
+        let list = self.shopping_lists.get(id, issued);
+        if !list.items.is_empty() {
+            self.publish_list(&list);
+        }
         self.publisher.publish_visit(&VisitEvent {
             orders,
             recommendations,

@@ -57,7 +57,7 @@ fn json_message(event: &BoxEvent) -> Option<serde_json::Value> {
         BoxEvent::Availability(box_id, is_online) => {
             (box_id, "availability", json!(if *is_online { "online" } else { "offline" }))
         }
-        BoxEvent::BrokerConnection(_) => return None,
+        BoxEvent::BrokerConnection(_) | BoxEvent::BrokerSilent => return None,
     };
     Some(json!({ "topic": format!("instored/{box_id}/{leaf}"), "payload": payload }))
 }
@@ -86,7 +86,8 @@ fn sentence(event: &BoxEvent) -> Option<String> {
         BoxEvent::List(..)
         | BoxEvent::State(..)
         | BoxEvent::Availability(..)
-        | BoxEvent::BrokerConnection(_) => return None,
+        | BoxEvent::BrokerConnection(_)
+        | BoxEvent::BrokerSilent => return None,
     })
 }
 

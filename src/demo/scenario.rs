@@ -180,7 +180,11 @@ impl Scenario<'_> {
         self.wait_in_scene(STRANGER_DURATION).await?;
         self.leave(id).await?;
         // Events that the visit caused are published before the response.
-        self.send("listing the present customers", &Command::Present {}).await?;
+        self.send(
+            "listing the present customers",
+            &Command::Present { republishes_greetings: false },
+        )
+        .await?;
         while let Some(event) = self.harness.next_event(QUIET_DURATION).await {
             self.output.print_event(&event);
             if matches!(event, BoxEvent::Visit(..)) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::support::box_permit::acquire;
 use crate::support::browser::Browser;
 use crate::support::mosquitto::Mosquitto;
@@ -151,6 +153,37 @@ async fn page_changes_list_name_and_preferences() {
     let quiet =
         "return document.body.dataset.state === 'quiet' && !document.querySelector('article')";
     browser.wait_for("the idle view", quiet).await;
+}
+
+#[tokio::test]
+async fn display_that_starts_late_shows_customer_and_their_list() {
+    let broker = Mosquitto::start();
+    let mut subscriber = broker.subscribe();
+    let (test_box, daemon, done) = TestBox::with_customer(&broker, &mut subscriber, &[]);
+    let customer = &done["customer"]["id"];
+    let product = json!({ "products": [{ "sku": "1", "name": "Pears" }] });
+    broker.command("catalogue", &product.to_string());
+    let add = json!({ "customer": customer, "add": ["1"] });
+    broker.command("list", &add.to_string());
+    // The customer comes back: the list of the visit before is published with the greeting.
+    subscriber.visit("left");
+    let listed = subscriber.next("list", "the list", |message| Some(message.json()));
+    assert_eq!(listed["items"][0]["name"], "Pears");
+    subscriber.visit("arrived");
+    let listed = subscriber.next("list", "the list again", |message| Some(message.json()));
+    assert_eq!(listed["items"][0]["name"], "Pears");
+
+    let display = start(&mut test_box.command(["display", "--listen", "127.0.0.1:0"]));
+    let changed = subscriber.visit("changed").json();
+    assert_eq!(&changed["customer"]["id"], customer);
+    let (_, page) = display.stderr.find(0, "the page's address", url_in);
+    let browser = Browser::start(1280, 800).await;
+    browser.client.goto(&page).await.unwrap();
+    // A touch keeps the customer on the page, also if they leave meanwhile.
+    touch(&browser, &["button|My list"]).await;
+    let list = "return document.querySelector('dialog .entries .what')?.textContent === 'Pears'";
+    browser.wait_for("the list", list).await;
+    daemon.stop();
 }
 
 #[tokio::test]

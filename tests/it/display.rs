@@ -102,8 +102,9 @@ async fn invalid_events_are_not_shown() {
     let mut newer = shop.visit("arrived", 4, "Newer", 600.0);
     newer["v"] = json!(2);
     shop.publish("visit", &newer);
-    let mut changed = shop.visit("changed", 5, "Nobody arrived", 600.0);
+    let mut changed = shop.visit("changed", 5, "Nobody is here", 600.0);
     changed["some"] = json!("field of a later version");
+    shop.publish("visit", &shop.visit("left", 5, "Nobody is here", 60.0));
     shop.publish("visit", &changed);
     let mut good = shop.visit("arrived", 6, "Good", 600.0);
     good["some"] = json!("field of a later version");
@@ -225,6 +226,90 @@ async fn page_shows_built_in_and_added_languages() {
     // The added language lacks this text, so the English text is shown: five texts, six languages.
     assert_eq!(reasons.len(), 5, "{reasons:?}");
     assert_eq!(browser.run_script("return document.documentElement.dir").await, "rtl");
+}
+
+#[tokio::test]
+async fn amounts_have_decimals_of_iso_4217() {
+    let broker = Mosquitto::start();
+    let shop = SignedBox::new(&broker, 1);
+    let (_display, page) = shop.start_display(&[]);
+    let browser = Browser::start(1280, 800).await;
+    browser.client.goto(&page).await.unwrap();
+    for (number, (currency, total)) in
+        [("HUF", "21,990.00"), ("ALL", "21,990.00"), ("JPY", "2,199,000"), ("KWD", "2,199.000")]
+            .into_iter()
+            .enumerate()
+    {
+        let mut visit = shop.visit("arrived", 1, &format!("Guest {number}"), 600.0);
+        let whisky =
+            json!({ "sku": "1", "name": "Whisky", "quantity": 1.0, "unit_price": 2_199_000 });
+        visit["orders"][0]["currency"] = json!(currency);
+        visit["orders"][0]["total"] = json!(2_199_000);
+        visit["orders"][0]["lines"] = json!([whisky]);
+        shop.publish("visit", &visit);
+        wait_for_greeted(&browser, &[&format!("Guest {number}")]).await;
+        for place in [".last li .amount", ".total .amount"] {
+            let shown = format!("return document.querySelector('{place}').textContent");
+            let shown = browser.run_script(&shown).await;
+            let amount = shown.as_str().unwrap().trim_start_matches(|c: char| !c.is_ascii_digit());
+            assert_eq!(amount, total, "{currency}: {shown}");
+        }
+    }
+    // All currencies of the program.
+    let wrong = "const [{ money }, exponents] = await Promise.all(
+            [import('/format.js'), fetch('/currencies').then((response) => response.json())]);
+        const wrong = ([currency, exponent]) => {
+          const [, decimals = ''] = money(123456789, currency).replace(/[^0-9.]/g, '').split('.');
+          return decimals.length !== exponent;
+        };
+        const all = Object.entries(exponents);
+        return [all.length > 150, all.filter(wrong)]";
+    let wrong = format!("return (async () => {{ {wrong} }})()");
+    assert_eq!(browser.run_script(&wrong).await, json!([true, []]));
+}
+
+#[tokio::test]
+async fn page_shows_as_many_orders_and_recommendations_as_it_has_room_for() {
+    let broker = Mosquitto::start();
+    let shop = SignedBox::new(&broker, 1);
+    let (_display, page) = shop.start_display(&[]);
+    let mut visit = shop.visit("arrived", 1, "Ada", 600.0);
+    let order = visit["orders"][0].clone();
+    visit["orders"] = json!([order, order, order]);
+    let mut fifth = visit["recommendations"][0].clone();
+    fifth["sku"] = json!("7001");
+    visit["recommendations"].as_array_mut().unwrap().push(fifth);
+    shop.publish("visit", &visit);
+    for (width, height, rows, count) in [(1280, 800, ".earlier", 2), (1080, 1920, ".again ul", 5)] {
+        let browser = Browser::start(width, height).await;
+        browser.client.goto(&page).await.unwrap();
+        wait_for_greeted(&browser, &["Ada"]).await;
+        let shown = format!("return document.querySelectorAll('{rows} li').length");
+        assert_eq!(browser.run_script(&shown).await, json!(count), "{rows}");
+        assert_eq!(browser.run_script(CUT_OFF).await, json!([]));
+        assert_accessible(&browser, "several orders").await;
+        browser.screenshot(&format!("orders-{width}.png")).await;
+    }
+}
+
+#[tokio::test]
+async fn numbers_have_plural_forms_in_every_language() {
+    let broker = Mosquitto::start();
+    let shop = SignedBox::new(&broker, 1);
+    let (_display, page) = shop.start_display(&[]);
+    for (tag, one, two) in [
+        ("en-GB", "in 1 basket", "in 2 baskets"),
+        ("de-DE", "in 1 Einkauf", "in 2 Einkäufen"),
+        ("fr-FR", "dans 1 panier", "dans 2 paniers"),
+        ("es-ES", "en 1 compra", "en 2 compras"),
+    ] {
+        let browser = Browser::start_with(1280, 800, tag, false).await;
+        browser.client.goto(&page).await.unwrap();
+        browser.wait_for("the page", "return document.querySelector('#clock').textContent").await;
+        let texts = "return import('/words.js').then(({ text }) =>
+            [1, 2].map((orders) => text('bought_in', { orders })))";
+        assert_eq!(browser.run_script(texts).await, json!([one, two]));
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 //! | `button`, `on_request` | the button, and recognition on request |
 //! | `orders` | command line, with and without a running box |
 //! | `privacy`, `tampering` | protection of customers' data |
-//! | `display`, `customer_page`, `demo_page` | the page in a real browser |
+//! | `display`, `display_outage`, `customer_page`, `demo_page` | the page in a real browser |
 //! | `demo` | the demonstration |
 //! | `support` | program, servers, clients and browser |
 
@@ -18,6 +18,7 @@ mod customer_page;
 mod demo;
 mod demo_page;
 mod display;
+mod display_outage;
 mod errors;
 mod mqtt;
 mod on_request;

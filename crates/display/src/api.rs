@@ -3,6 +3,10 @@
 //! The page can send only commands about a customer whom it shows, and the command that starts an
 //! enrolment. Pages of other sites cannot send commands: a browser adds the `Origin` header to their
 //! requests, and a form cannot send JSON.
+//!
+//! Behind a proxy, `Host` may be the address of this server. The `Origin` is then compared with
+//! `X-Forwarded-Host`. A page of another site can set neither this header nor `Sec-Fetch-Site`: a browser
+//! sends a request with an additional header only after a preflight request, which is rejected.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,10 +18,11 @@ use instored_domain::{
     BuyerRef, Command, CommandFailure, CommandFailureCode, CommandResponse, CustomerId,
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::state::DisplayState;
+use super::state::{DisplayState, PageUse};
 
 /// Command for the box, with the channel for the response.
 #[derive(Debug)]
@@ -33,6 +38,13 @@ pub struct CommandRequest {
 pub(super) struct CommandGateway {
     pub state: watch::Receiver<DisplayState>,
     pub commands: mpsc::Sender<CommandRequest>,
+    pub uses: mpsc::Sender<PageUse>,
+}
+
+/// Body of the request by which the page reports a touch.
+#[derive(Deserialize)]
+pub(super) struct Touch {
+    customer: CustomerId,
 }
 
 /// Maximum size of a request body, in bytes.
@@ -94,6 +106,10 @@ pub(super) async fn send_command(
         let message = "the page may not send this command, or does not show its customer";
         return error_response(StatusCode::FORBIDDEN, CommandFailureCode::NotFound, message);
     }
+    if let Command::NotMe { customer } | Command::Forget { customer } = &command {
+        // Without this, the customer would be shown as long as they use the page.
+        let _ = gateway.uses.try_send(PageUse::Ended(*customer));
+    }
     let (response_sender, response) = oneshot::channel();
     if gateway.commands.try_send(CommandRequest { command, response_sender }).is_err() {
         let message = "too many commands at once; try again later";
@@ -111,13 +127,34 @@ pub(super) async fn send_command(
     }
 }
 
+/// Records that a customer uses the page.
+pub(super) async fn record_touch(
+    State(gateway): State<CommandGateway>,
+    headers: HeaderMap,
+    Json(Touch { customer }): Json<Touch>,
+) -> StatusCode {
+    if !has_same_origin(&headers) {
+        return StatusCode::FORBIDDEN;
+    }
+    match gateway.uses.try_send(PageUse::Touched(customer)) {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(_) => StatusCode::TOO_MANY_REQUESTS,
+    }
+}
+
 /// Returns true if the request comes from this page, or has no `Origin` header and therefore comes
 /// from a program other than a browser.
 fn has_same_origin(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if header("sec-fetch-site") == Some("same-origin") {
+        return true;
+    }
     let origin = origin.to_str().unwrap_or_default().split_once("://").map(|(_, host)| host);
-    origin == Some(host)
+    // Each proxy of a chain appends its host; the first one is the browser's.
+    let forwarded_host = header("x-forwarded-host").and_then(|hosts| hosts.split(',').next());
+    let hosts = [header(HOST.as_str()), forwarded_host.map(str::trim)];
+    origin.is_some() && hosts.contains(&origin)
 }
 
 fn error_response(status: StatusCode, code: CommandFailureCode, message: &str) -> Response {

@@ -18,9 +18,11 @@
 //! 1. Without a token, the server listens on loopback only and accepts only requests whose `Host` is
 //!    loopback.
 //! 2. Expired data is never sent. The server also removes it from open pages without a further event.
-//! 3. The page can send only commands about a customer whom it shows, and the command that starts an
+//! 3. Personal data disappears after the connection to the box is lost, because a departure would not be
+//!    received.
+//! 4. The page can send only commands about a customer whom it shows, and the command that starts an
 //!    enrolment.
-//! 4. The page loads nothing from other servers.
+//! 5. The page loads nothing from other servers.
 
 #![forbid(unsafe_code)]
 
@@ -91,6 +93,8 @@ pub enum DisplayEvent {
     Availability(bool),
     /// This display connected to the broker (true) or lost the connection (false).
     BrokerConnection(bool),
+    /// The broker has not responded for so long that nothing personal may be shown.
+    BrokerSilent,
 }
 
 /// Error of the display server.

@@ -16,10 +16,40 @@ const RESULT_DISPLAY_TIME: SignedDuration = SignedDuration::from_secs(8);
 /// Maximum display time of a claim code. The customer needs this time to write the code down.
 const CLAIM_CODE_DISPLAY_TIME: SignedDuration = SignedDuration::from_secs(20);
 
+/// Maximum display time of personal data after the connection to the box is lost: the departure of a
+/// customer would not be received.
+const OUTAGE_DISPLAY_TIME: SignedDuration = SignedDuration::from_secs(5);
+/// Display time of a customer who has left the camera's view but uses the page, after each touch.
+const TOUCH_DISPLAY_TIME: SignedDuration = SignedDuration::from_secs(20);
+
+/// Use of the page by a customer who is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PageUse {
+    /// The customer touched the page.
+    Touched(CustomerId),
+    /// The customer ended the visit on the page.
+    Ended(CustomerId),
+}
+
+/// Departure of a customer.
+#[derive(Clone, Debug)]
+struct Departure {
+    /// Issue time of the event.
+    issued: Timestamp,
+    /// Expiry time of the event.
+    expires: Timestamp,
+    /// Expiry time of the visit that ended, if it was shown.
+    visit_expires: Option<Timestamp>,
+}
+
 /// Current state of the display. The caller passes the time, because no method reads the clock.
 #[derive(Clone, Debug)]
 pub(super) struct DisplayState {
     visits: Vec<VisitEvent>,
+    /// Departures, until their events expire.
+    departures: HashMap<CustomerId, Departure>,
+    /// Time until which a customer who uses the page is shown after their departure.
+    held_until: HashMap<CustomerId, Timestamp>,
     lists: HashMap<CustomerId, ListEvent>,
     enrolment: Option<EnrolmentEvent>,
     camera: Option<CameraState>,
@@ -35,6 +65,8 @@ pub(super) struct PageSettings {
     /// True if a greeting shows only the first name until the customer touches the greeting.
     #[serde(rename = "curtain")]
     pub is_private: bool,
+    /// Version of the program and its page. A page of another version reloads itself.
+    pub version: String,
 }
 
 /// Visit of a present customer, with the customer's shopping list.
@@ -68,6 +100,8 @@ impl Default for DisplayState {
     fn default() -> Self {
         Self {
             visits: vec![],
+            departures: HashMap::new(),
+            held_until: HashMap::new(),
             lists: HashMap::new(),
             enrolment: None,
             camera: None,
@@ -88,8 +122,55 @@ impl DisplayState {
                 self.lists.insert(list.list.customer, list);
             }
             DisplayEvent::State(state) => self.camera = Some(state.camera),
-            DisplayEvent::Availability(is_online) => self.is_box_online = is_online,
-            DisplayEvent::BrokerConnection(is_connected) => self.is_broker_connected = is_connected,
+            DisplayEvent::Availability(is_online) => {
+                self.is_box_online = is_online;
+                self.limit_personal_data(is_online, now);
+            }
+            DisplayEvent::BrokerConnection(is_connected) => {
+                self.is_broker_connected = is_connected;
+                self.limit_personal_data(is_connected, now);
+            }
+            DisplayEvent::BrokerSilent => {
+                self.visits.clear();
+                self.lists.clear();
+            }
+        }
+    }
+
+    /// Shows a customer who uses the page for longer than the camera sees them, but not beyond the
+    /// expiry of their visit.
+    pub fn apply_use(&mut self, page_use: PageUse, now: Timestamp) {
+        match page_use {
+            PageUse::Touched(customer) if self.is_shown(customer, now) => {
+                let until = now.saturating_add(TOUCH_DISPLAY_TIME).unwrap_or(now);
+                self.held_until.insert(customer, until);
+                let limit = self.departures.get(&customer).and_then(|d| d.visit_expires);
+                let visit = self.visits.iter_mut().find(|visit| visit.customer.id == customer);
+                if let (Some(limit), Some(visit)) = (limit, visit) {
+                    visit.expires = until.min(limit);
+                }
+            }
+            PageUse::Touched(_) => {}
+            PageUse::Ended(customer) => {
+                self.held_until.remove(&customer);
+                if self.departures.contains_key(&customer) {
+                    self.remove_customer(customer);
+                }
+            }
+        }
+    }
+
+    /// Limits the display of personal data if the box cannot be reached.
+    fn limit_personal_data(&mut self, is_reachable: bool, now: Timestamp) {
+        if is_reachable {
+            return;
+        }
+        let limit = now.saturating_add(OUTAGE_DISPLAY_TIME).unwrap_or(now);
+        for visit in &mut self.visits {
+            visit.expires = visit.expires.min(limit);
+        }
+        for departure in self.departures.values_mut() {
+            departure.visit_expires = departure.visit_expires.map(|expires| expires.min(limit));
         }
     }
 
@@ -97,6 +178,8 @@ impl DisplayState {
     pub fn remove_expired(&mut self, now: Timestamp) {
         self.visits.retain(|visit| visit.expires > now);
         self.lists.retain(|_, list| list.expires > now);
+        self.departures.retain(|_, departure| departure.expires > now);
+        self.held_until.retain(|_, until| *until > now);
         self.enrolment.take_if(|event| event.expires <= now);
     }
 
@@ -132,17 +215,40 @@ impl DisplayState {
     }
 
     fn apply_visit(&mut self, visit: VisitEvent, now: Timestamp) {
-        let index = self.visits.iter().position(|known| known.customer.id == visit.customer.id);
+        let id = visit.customer.id;
+        let index = self.visits.iter().position(|known| known.customer.id == id);
+        let has_left =
+            self.departures.get(&id).is_some_and(|departure| visit.issued <= departure.issued);
         match (visit.event, index) {
-            (VisitKind::Left, _) => self.remove_customer(visit.customer.id),
+            (VisitKind::Left, _) => self.end_visit(&visit, index, now),
             _ if visit.expires <= now => {}
-            (VisitKind::Arrived | VisitKind::Changed, Some(index)) => self.visits[index] = visit,
-            // The event is ignored: the customer was removed, or arrived before this display started.
-            (VisitKind::Changed, None) => {}
+            (VisitKind::Changed, _) if has_left => {}
+            (VisitKind::Arrived | VisitKind::Changed, Some(index)) => {
+                self.departures.remove(&id);
+                self.visits[index] = visit;
+            }
+            // The customer arrived before this display started, or during an outage.
+            (VisitKind::Changed, None) => self.visits.push(visit),
             (VisitKind::Arrived, None) => {
+                self.departures.remove(&id);
                 self.visits.push(visit);
                 self.enrolment.take_if(|event| result_display_time(&event.step).is_some());
             }
+        }
+    }
+
+    /// Ends a visit, at once or after the customer has ceased to use the page.
+    fn end_visit(&mut self, left: &VisitEvent, index: Option<usize>, now: Timestamp) {
+        let id = left.customer.id;
+        let visit_expires = index.map(|index| self.visits[index].expires);
+        let departure = Departure { issued: left.issued, expires: left.expires, visit_expires };
+        self.departures.insert(id, departure);
+        match (index, self.held_until.get(&id)) {
+            (Some(index), Some(until)) if *until > now => {
+                let visit = &mut self.visits[index];
+                visit.expires = visit.expires.min(*until);
+            }
+            _ => self.remove_customer(id),
         }
     }
 
@@ -196,8 +302,12 @@ mod tests {
 
     use super::*;
 
-    static SETTINGS: PageSettings =
-        PageSettings { title: String::new(), language: None, is_private: false };
+    static SETTINGS: PageSettings = PageSettings {
+        title: String::new(),
+        language: None,
+        is_private: false,
+        version: String::new(),
+    };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -214,6 +324,11 @@ mod tests {
             issued: at(0),
             expires: at(expires),
         })
+    }
+
+    fn visit_issued(event: VisitKind, issued: i64) -> DisplayEvent {
+        let DisplayEvent::Visit(visit) = visit(1, event, 300) else { unreachable!() };
+        DisplayEvent::Visit(VisitEvent { issued: at(issued), ..visit })
     }
 
     fn enrolment(step: EnrolmentStep, expires: i64) -> DisplayEvent {
@@ -239,6 +354,70 @@ mod tests {
         assert_eq!(shown_customers(&state, 56), [0_u128; 0]);
         state.apply(visit(3, VisitKind::Arrived, 10), at(60));
         assert_eq!(shown_customers(&state, 61), [0_u128; 0], "an expired event is ignored");
+    }
+
+    #[test]
+    fn customers_disappear_5_seconds_after_lost_connection() {
+        for event in [DisplayEvent::BrokerConnection(false), DisplayEvent::Availability(false)] {
+            let mut state = DisplayState::default();
+            state.apply(visit(1, VisitKind::Arrived, 300), at(0));
+            state.apply(event.clone(), at(10));
+            assert_eq!(shown_customers(&state, 14), [1], "{event:?}");
+            assert_eq!(state.next_expiry(), Some(at(15)));
+            assert_eq!(shown_customers(&state, 15), [0_u128; 0], "{event:?}");
+            state.apply(DisplayEvent::BrokerConnection(true), at(12));
+            assert_eq!(shown_customers(&state, 15), [0_u128; 0], "not confirmed after {event:?}");
+            state.apply(visit(1, VisitKind::Changed, 300), at(13));
+            assert_eq!(shown_customers(&state, 100), [1], "confirmed after {event:?}");
+        }
+    }
+
+    #[test]
+    fn customers_disappear_at_once_after_silent_connection() {
+        let mut state = DisplayState::default();
+        state.apply(visit(1, VisitKind::Arrived, 300), at(0));
+        state.apply(DisplayEvent::BrokerSilent, at(10));
+        assert_eq!(shown_customers(&state, 10), [0_u128; 0]);
+    }
+
+    #[test]
+    fn changed_customer_is_shown_unless_they_left_later() {
+        let mut state = DisplayState::default();
+        state.apply(visit_issued(VisitKind::Changed, 10), at(10));
+        assert_eq!(shown_customers(&state, 11), [1], "arrived before the display started");
+        state.apply(visit_issued(VisitKind::Left, 20), at(20));
+        state.apply(visit_issued(VisitKind::Changed, 15), at(21));
+        assert_eq!(shown_customers(&state, 21), [0_u128; 0], "left meanwhile");
+        state.apply(visit_issued(VisitKind::Arrived, 30), at(30));
+        state.apply(visit_issued(VisitKind::Changed, 31), at(31));
+        assert_eq!(shown_customers(&state, 31), [1]);
+    }
+
+    #[test]
+    fn touch_keeps_customer_for_20_seconds_after_departure() {
+        let customer = CustomerId(Uuid::from_u128(1));
+        let mut state = DisplayState::default();
+        state.apply(visit_issued(VisitKind::Arrived, 0), at(0));
+        state.apply_use(PageUse::Touched(customer), at(5));
+        state.apply(visit_issued(VisitKind::Left, 9), at(9));
+        assert!(state.is_shown(customer, at(24)) && !state.is_shown(customer, at(25)));
+        state.apply_use(PageUse::Touched(customer), at(20));
+        assert!(state.is_shown(customer, at(39)) && !state.is_shown(customer, at(40)));
+        state.apply_use(PageUse::Ended(customer), at(21));
+        assert!(!state.is_shown(customer, at(21)), "the customer ended the visit");
+
+        state.apply(visit_issued(VisitKind::Arrived, 50), at(50));
+        state.apply_use(PageUse::Touched(customer), at(51));
+        state.apply(visit_issued(VisitKind::Left, 80), at(80));
+        assert!(!state.is_shown(customer, at(80)), "the last touch was long ago");
+        state.apply_use(PageUse::Touched(customer), at(81));
+        assert!(!state.is_shown(customer, at(81)), "a touch does not bring a customer back");
+
+        state.apply(visit_issued(VisitKind::Arrived, 90), at(90));
+        state.apply_use(PageUse::Touched(customer), at(290));
+        state.apply(visit_issued(VisitKind::Left, 291), at(291));
+        state.apply_use(PageUse::Touched(customer), at(299));
+        assert!(!state.is_shown(customer, at(300)), "the visit expires");
     }
 
     #[test]
@@ -269,6 +448,7 @@ mod tests {
             "now",
             "online",
             "title",
+            "version",
         ];
         assert_eq!(names, expected);
         assert_eq!(json["guests"][0]["list"], serde_json::json!([]));

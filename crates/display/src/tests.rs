@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use confique::Config as _;
 use instored_domain::{
-    Command, CommandFailure, CommandFailureCode, CommandResponse, CustomerId, CustomerRef, EventId,
-    VisitKind,
+    Command, CommandFailure, CommandFailureCode, CommandResponse, Currency, CustomerId,
+    CustomerRef, EventId, VisitKind,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -197,12 +197,16 @@ async fn bind_outside_loopback_without_token_fails() {
     assert!(error.contains("127.0.0.1"), "{error}");
 }
 
-/// Sends a POST request, as the page does, and returns the response.
+/// Sends a command, as the page does, and returns the response.
 async fn post(address: SocketAddr, headers: &str, body: &str) -> String {
+    post_to(address, "/ask", headers, body).await
+}
+
+async fn post_to(address: SocketAddr, path: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let request = format!(
-        "POST /ask HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\
          {headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -282,6 +286,73 @@ async fn command_from_another_site_is_rejected() {
     // A browser sends a form from another site without a CORS preflight, but cannot send it as JSON.
     let response = post(page.address, "Content-Type: text/plain\r\n", &rename_command(1)).await;
     assert!(response.starts_with("HTTP/1.1 415"), "{response}");
+}
+
+#[tokio::test]
+async fn command_through_proxy_is_accepted_from_the_same_site() {
+    let page = TestPage::start().await;
+    let origin = "Content-Type: application/json\r\nOrigin: https://shop.example\r\n";
+    for (proxy_headers, is_accepted) in [
+        ("", false),
+        ("X-Forwarded-Host: shop.example\r\n", true),
+        ("X-Forwarded-Host: shop.example, inner.example\r\n", true),
+        ("X-Forwarded-Host: other.example\r\n", false),
+        ("X-Forwarded-Host: other.example, shop.example\r\n", false),
+        ("Sec-Fetch-Site: same-origin\r\n", true),
+        ("Sec-Fetch-Site: same-site\r\n", false),
+        ("Sec-Fetch-Site: cross-site\r\n", false),
+    ] {
+        // The error of the invalid body is returned only to this site.
+        let response = post(page.address, &format!("{origin}{proxy_headers}"), "{").await;
+        let status = if is_accepted { "HTTP/1.1 400" } else { "HTTP/1.1 403" };
+        assert!(response.starts_with(status), "{proxy_headers}: {response}");
+    }
+}
+
+#[tokio::test]
+async fn event_stream_is_not_buffered_by_proxy() {
+    let page = TestPage::start().await;
+    let headers = page.headers("/events", "localhost").await;
+    assert!(headers.contains("x-accel-buffering: no"), "{headers}");
+}
+
+#[tokio::test]
+async fn touch_keeps_customer_who_left() {
+    let page = TestPage::start().await;
+    let mut stream = page.open("/events", "localhost").await;
+    stream.next_snapshot().await;
+    let arrived = visit(1, SignedDuration::from_secs(60));
+    page.events.send(arrived.clone()).await.unwrap();
+    stream.read_until("Ada").await;
+    let touch = format!(r#"{{"customer":"{}"}}"#, Uuid::from_u128(1));
+    let foreign = "Content-Type: application/json\r\nOrigin: https://evil.example\r\n";
+    let response = post_to(page.address, "/touch", foreign, &touch).await;
+    assert!(response.starts_with("HTTP/1.1 403"), "{response}");
+    let response = post_to(page.address, "/touch", JSON_HEADERS, &touch).await;
+    assert!(response.starts_with("HTTP/1.1 204"), "{response}");
+    stream.next_snapshot().await;
+    let DisplayEvent::Visit(visit) = arrived else { unreachable!() };
+    let left = VisitEvent { event: VisitKind::Left, ..visit };
+    page.events.send(DisplayEvent::Visit(left)).await.unwrap();
+    assert_eq!(stream.next_snapshot().await["guests"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn page_receives_exponents_of_all_currencies() {
+    let page = TestPage::start().await;
+    let mut response = page.open("/currencies", "localhost").await;
+    response.read_until("\r\n\r\n").await;
+    let exponents: serde_json::Value =
+        serde_json::from_str(&response.read_until("}").await).unwrap();
+    let currencies: Vec<_> = Currency::all().collect();
+    assert_eq!(exponents.as_object().unwrap().len(), currencies.len());
+    for currency in currencies {
+        // The command line prints amounts with `display`.
+        let printed = currency.display(1).to_string();
+        let amount = printed.split(' ').next().unwrap();
+        let decimals = amount.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        assert_eq!(exponents[currency.to_string()], decimals, "{printed}");
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,12 @@ use super::{
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Command {
     /// Lists the customers who are present.
-    Present {},
+    Present {
+        /// True to publish the greeting of each of them again, as a `visit` event `changed` and a `list`
+        /// event, for a display that has just started or was not connected.
+        #[serde(rename = "greetings", default, skip_serializing_if = "std::ops::Not::not")]
+        republishes_greetings: bool,
+    },
     /// Starts an enrolment, like a press of the button.
     Enrol {
         /// Language of the displayed consent text, a BCP 47 tag.

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{OrderError, excerpt};
 
+/// Highest numeric code of ISO 4217, which has three digits.
+const NUMERIC_CODE_MAX: u16 = 999;
+
 /// A currency of ISO 4217 that has prices, such as EUR.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -27,10 +30,21 @@ impl FromStr for Currency {
 }
 
 impl Currency {
+    /// Returns all currencies.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let currencies = (0..=NUMERIC_CODE_MAX).filter_map(iso_currency::Currency::from_numeric);
+        currencies.filter(|currency| currency.exponent().is_some()).map(Self)
+    }
+
+    /// Returns the number of decimals of an amount in major units (ISO 4217): 2 for EUR and HUF, 0 for
+    /// JPY. Browsers write some currencies with fewer decimals.
+    pub fn exponent(self) -> u8 {
+        self.0.exponent().and_then(|exponent| u8::try_from(exponent).ok()).unwrap_or_default()
+    }
+
     /// Formats an amount in minor units: `12.34 EUR`, `1234 JPY`.
     pub fn display(self, amount: i64) -> impl fmt::Display {
-        let decimals = self.0.exponent().unwrap_or_default();
-        format!("{} {self}", Decimal::new(amount, decimals.into()))
+        format!("{} {self}", Decimal::new(amount, self.exponent().into()))
     }
 }
 
@@ -70,6 +84,21 @@ mod tests {
         for invalid in ["euro", "eur", "EUX", "XAU", "", "€"] {
             assert!(invalid.parse::<Currency>().is_err(), "{invalid}");
         }
+    }
+
+    #[test]
+    fn all_currencies_with_minor_unit_are_listed() {
+        let codes: Vec<_> = Currency::all().map(String::from).collect();
+        assert!((150..200).contains(&codes.len()), "{codes:?}");
+        for code in ["EUR", "HUF", "JPY", "KWD", "UYW"] {
+            assert!(codes.iter().any(|listed| listed == code), "{code}");
+        }
+        let letters = || b'A'..=b'Z';
+        let all =
+            letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
+        let parsed =
+            all.filter(|code| std::str::from_utf8(code).unwrap().parse::<Currency>().is_ok());
+        assert_eq!(parsed.count(), codes.len(), "every valid code is listed once");
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub struct OrderSummary {
     pub placed: Zoned,
     /// Currency of every amount.
     pub currency: Currency,
+    /// Number of decimals of an amount in major units (ISO 4217): 2 for EUR and HUF, 0 for JPY.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exponent: Option<u8>,
     /// Total in minor units.
     pub total: i64,
     /// The lines.
@@ -72,7 +75,7 @@ pub struct OrderSummary {
 impl<C> From<Order<C>> for OrderSummary {
     fn from(order: Order<C>) -> Self {
         let Order { id, placed, currency, total, lines, .. } = order;
-        Self { id, placed, currency, total, lines }
+        Self { id, placed, currency, exponent: Some(currency.exponent()), total, lines }
     }
 }
 

@@ -22,8 +22,6 @@ pub const MAX_ORDER_LINES: usize = 10_000;
 const MAX_AMOUNT: i64 = 1_000_000_000_000;
 /// Maximum quantity of a line, in pieces or units.
 const MAX_QUANTITY: i64 = 1_000_000;
-/// Maximum price of one piece or unit, in minor units.
-const MAX_UNIT_PRICE: i64 = MAX_AMOUNT / MAX_QUANTITY;
 /// Maximum seconds that a till's clock may be ahead of the box's clock. One hour accepts a till that
 /// has not switched back from summer time.
 const CLOCK_LEAD_SECONDS_MAX: i64 = 3600;
@@ -123,10 +121,13 @@ pub enum OrderError {
     NotVoid(Decimal, String),
     #[error("the void line of `{1}` has the quantity {0}; the quantity of a void line is below 0")]
     Void(Decimal, String),
-    #[error(
-        "the price {0} of `{1}` is not in 0 to {MAX_UNIT_PRICE}; send a discount as a void line"
-    )]
+    #[error("the price {0} of `{1}` is not in 0 to {MAX_AMOUNT}; send a discount as a void line")]
     Price(i64, String),
+    #[error(
+        "the amount of `{0}`, quantity times price, is above {MAX_AMOUNT} minor units; correct the \
+         quantity or the price"
+    )]
+    Amount(String),
     #[error("the total is {order}, but the lines add up to {lines}")]
     Total { lines: i64, order: i64 },
     #[error("the order's time {0} is in the future; check the till's clock and time zone")]
@@ -153,7 +154,7 @@ impl LineItem {
             .checked_mul(Decimal::from(self.unit_price))
             .map(|amount| amount.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero))
             .and_then(|amount| amount.to_i64())
-            .unwrap_or(MAX_AMOUNT)
+            .unwrap_or(i64::MAX)
     }
 
     /// Validates the fields of the line.
@@ -171,8 +172,11 @@ impl LineItem {
             _ if !is_quantity_valid => OrderError::Quantity,
             (false, true) => OrderError::NotVoid,
             (true, false) => OrderError::Void,
-            _ if !(0..=MAX_UNIT_PRICE).contains(&self.unit_price) => {
+            _ if !(0..=MAX_AMOUNT).contains(&self.unit_price) => {
                 return Err(OrderError::Price(self.unit_price, self.sku.clone()));
+            }
+            _ if !(-MAX_AMOUNT..=MAX_AMOUNT).contains(&self.amount()) => {
+                return Err(OrderError::Amount(self.sku.clone()));
             }
             _ => return Ok(()),
         };
@@ -305,16 +309,36 @@ mod tests {
             let result = check(|order| order.lines[0].quantity = quantity);
             assert!(matches!(result, Err(OrderError::Quantity(..))), "{invalid}");
         }
-        assert!(matches!(
-            check(|order| order.lines[0].unit_price = -1),
-            Err(OrderError::Price(..))
-        ));
+        for invalid in [-1, MAX_AMOUNT + 1] {
+            let result = check(|order| order.lines[0].unit_price = invalid);
+            assert!(matches!(result, Err(OrderError::Price(..))), "{invalid}");
+        }
         assert!(matches!(check(|order| order.id.0.clear()), Err(OrderError::Text { .. })));
         let line = order().lines.remove(0);
         assert!(matches!(
             check(|order| order.lines = vec![line; 10_001]),
             Err(OrderError::TooManyLines)
         ));
+    }
+
+    #[test]
+    fn high_price_is_accepted_up_to_the_maximum_amount() {
+        let priced = |quantity: &str, unit_price, total| {
+            check(|order| {
+                let line = &mut order.lines[0];
+                (line.quantity, line.unit_price) = (quantity.parse().unwrap(), unit_price);
+                line.is_void = total < 0;
+                order.total = total;
+            })
+        };
+        // A bottle of whisky for 21,990.00 HUF, and for 1,250,000 IDR.
+        assert_eq!(priced("1", 2_199_000, 2_199_000), Ok(()));
+        assert_eq!(priced("2", 125_000_000, 250_000_000), Ok(()));
+        assert_eq!(priced("1", MAX_AMOUNT, MAX_AMOUNT), Ok(()));
+        assert_eq!(priced("-1", MAX_AMOUNT, -MAX_AMOUNT), Ok(()));
+        let above = Err(OrderError::Amount("4001".into()));
+        assert_eq!(priced("1.001", MAX_AMOUNT, MAX_AMOUNT), above);
+        assert_eq!(priced("-1000000", MAX_AMOUNT, -MAX_AMOUNT), above);
     }
 
     #[test]

@@ -47,14 +47,14 @@ pub enum Reason {
     Due {
         /// Median interval between two purchases, in days, rounded.
         every_days: u32,
-        /// Whole days since the last purchase.
+        /// Calendar days since the last purchase, in the time zone of the shop.
         since_days: u32,
     },
     /// The customer's newest basket contains the product.
     LastTime,
     /// The customer bought the product once, before their newest basket.
     Once {
-        /// Whole days since the purchase.
+        /// Calendar days since the purchase, in the time zone of the shop.
         days_ago: u32,
     },
     /// The product is new to the customer, and is often bought together with a product that the
@@ -104,11 +104,11 @@ impl fmt::Display for Reason {
         match self {
             Self::Usual { baskets, of } => write!(f, "in {baskets} of your last {of} baskets"),
             Self::Due { every_days, since_days } => {
-                write!(
-                    f,
-                    "you buy it about every {every_days} days, last {}",
-                    relative_day(*since_days)
-                )
+                let last = relative_day(*since_days);
+                match every_days {
+                    1 => write!(f, "you buy it about every day, last {last}"),
+                    days => write!(f, "you buy it about every {days} days, last {last}"),
+                }
             }
             Self::LastTime => f.write_str("you bought it last time"),
             Self::Once { days_ago } => write!(f, "you bought it {}", relative_day(*days_ago)),
@@ -140,6 +140,8 @@ mod tests {
         let recommendation = Recommendation::new("1", "Milk", due);
         let json = serde_json::to_value(&recommendation).unwrap();
         assert_eq!(json["reason"], "you buy it about every 7 days, last 8 days ago");
+        let daily = Reason::Due { every_days: 1, since_days: 1 };
+        assert_eq!(daily.to_string(), "you buy it about every day, last yesterday");
         assert_eq!(json["why"]["kind"], "due");
         assert_eq!(json["why"]["since_days"], 8);
         assert_eq!(serde_json::from_value::<Recommendation>(json).unwrap(), recommendation);

@@ -246,7 +246,8 @@ fn commands(lines: &mut Lines) {
     let customer = customer();
     let buyer = BuyerRef::AtTill("2".into());
     for command in [
-        Command::Present {},
+        Command::Present { republishes_greetings: false },
+        Command::Present { republishes_greetings: true },
         Command::Enrol { language: Some("de".into()), is_another_person: true },
         Command::Forget { customer },
         Command::NotMe { customer },

@@ -90,8 +90,11 @@ mod tests {
 
     #[test]
     fn verb_is_read_from_topic() {
-        assert_eq!(parse("present", b""), Ok(Command::Present {}));
-        assert_eq!(parse("present", b" {}\n"), Ok(Command::Present {}));
+        assert_eq!(parse("present", b""), Ok(Command::Present { republishes_greetings: false }));
+        assert_eq!(
+            parse("present", b" {}\n"),
+            Ok(Command::Present { republishes_greetings: false })
+        );
         assert_eq!(
             parse("enrol", br#"{"language":"de"}"#),
             Ok(Command::Enrol { language: Some("de".into()), is_another_person: false })

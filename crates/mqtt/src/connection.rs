@@ -9,6 +9,7 @@ use std::pin::pin;
 
 use tokio::time::{Instant, sleep};
 
+use super::error::OutageCause;
 use super::reconnection::{OutageLog, Reconnection};
 use super::session::{Session, SessionEnd, SessionHandler};
 use super::session_config::SessionConfig;
@@ -46,7 +47,11 @@ impl Connection {
             let end = session.run(stop.as_mut()).await;
             let is_stopping = session.is_stopping();
             let was_ready = session.is_ready();
-            self.handler.on_disconnected();
+            let was_silent = matches!(
+                end,
+                SessionEnd::Lost(OutageCause::NoResponse | OutageCause::NoAcknowledgement(_))
+            );
+            self.handler.on_disconnected(was_silent);
             let SessionEnd::Lost(cause) = end else {
                 return;
             };

@@ -347,7 +347,7 @@ impl SessionHandler for BoxSession {
         self.shared.connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn on_disconnected(&mut self) {
+    fn on_disconnected(&mut self, _was_silent: bool) {
         self.shared.queue().disconnect();
     }
 

@@ -39,8 +39,9 @@ pub(super) struct IncomingMessage {
 pub(super) trait SessionHandler: Send {
     /// Handles a new session: all subscriptions are acknowledged, and no message was sent yet.
     fn on_connected(&mut self);
-    /// Handles the end of a session. A message without acknowledgement has to be sent again.
-    fn on_disconnected(&mut self);
+    /// Handles the end of a session. A message without acknowledgement has to be sent again. If
+    /// `was_silent`, the broker has not responded for some time.
+    fn on_disconnected(&mut self, was_silent: bool);
     /// Returns the next message to send. The next call follows only after
     /// [`Self::on_acknowledged`] or [`Self::on_rejected`].
     fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage>;
@@ -89,6 +90,8 @@ pub(super) struct Session<'a> {
     in_flight: Option<InFlight>,
     /// Deadline of the next acknowledgement; `None` if no acknowledgement is due.
     acknowledgement_deadline: Option<Instant>,
+    /// End of the time for the response to a ping; `None` while none is due.
+    ping_deadline: Option<Instant>,
     /// Time of the next attempt after a rejection.
     retry_at: Option<Instant>,
     /// Number of successive rejections of the current message.
@@ -114,6 +117,7 @@ impl<'a> Session<'a> {
             phase: Phase::Connecting,
             in_flight: None,
             acknowledgement_deadline: None,
+            ping_deadline: None,
             retry_at: None,
             rejections: 0,
             retry_delays: config.timing.retry_delays.build(),
@@ -153,16 +157,22 @@ impl<'a> Session<'a> {
             }
             let stop_deadline = self.stop_deadline;
             let acknowledgement_deadline = self.acknowledgement_deadline;
+            let ping_deadline = self.ping_deadline;
             let retry_at = self.retry_at;
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(Event::Incoming(packet))) => {
+                        self.ping_deadline = None;
                         if let Err(cause) = self.handle_packet(packet, &client) {
                             return SessionEnd::Lost(cause);
                         }
                     }
                     Some(Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect))) => {
                         return SessionEnd::Stopped;
+                    }
+                    Some(Ok(Event::Outgoing(rumqttc::Outgoing::PingReq))) => {
+                        let timeout = self.config.timing.ping_timeout;
+                        self.ping_deadline.get_or_insert(Instant::now() + timeout);
                     }
                     Some(Ok(Event::Outgoing(_))) => {}
                     Some(Err(_)) | None if self.phase == Phase::Disconnecting => {
@@ -177,6 +187,9 @@ impl<'a> Session<'a> {
                 () = sleep_until_some(acknowledgement_deadline) => {
                     let timeout = self.config.timing.acknowledgement_timeout;
                     return SessionEnd::Lost(OutageCause::NoAcknowledgement(timeout));
+                }
+                () = sleep_until_some(ping_deadline) => {
+                    return SessionEnd::Lost(OutageCause::NoResponse);
                 }
                 () = &mut stop, if stop_deadline.is_none() => {
                     if self.phase != Phase::Ready {

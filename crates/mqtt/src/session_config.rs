@@ -61,6 +61,9 @@ pub(super) struct SessionConfig {
 pub(super) struct Timing {
     /// Maximum time between a packet and its acknowledgement.
     pub acknowledgement_timeout: Duration,
+    /// Maximum time between a ping and the next packet of the broker. A ping is sent in each keep-alive
+    /// interval, so that silence is detected within 1.5 intervals.
+    pub ping_timeout: Duration,
     pub reconnect_delays: ExponentialBuilder,
     pub retry_delays: ExponentialBuilder,
 }
@@ -70,6 +73,7 @@ impl Timing {
         let (min, max) = ACKNOWLEDGEMENT_TIMEOUT_SECONDS_RANGE.into_inner();
         Self {
             acknowledgement_timeout: Duration::from_secs(keep_alive_seconds.clamp(min, max).into()),
+            ping_timeout: Duration::from_secs(keep_alive_seconds.into()) / 2,
             reconnect_delays: RECONNECT_DELAYS,
             retry_delays: RETRY_DELAYS,
         }

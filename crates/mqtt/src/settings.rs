@@ -38,7 +38,7 @@ pub struct Settings {
     pub client_key: Option<PathBuf>,
 
     /// Seconds without traffic after which the connection is tested, 5 to 3600. A dead connection
-    /// is detected within twice this time. A missing acknowledgement ends the connection after this
+    /// is detected within 1.5 times this time. A missing acknowledgement ends the connection after this
     /// time, but after 10 seconds at the earliest and 30 seconds at the latest. The message is then
     /// sent again.
     #[config(default = 15, env = "INSTORED_MQTT_KEEP_ALIVE_SECONDS")]

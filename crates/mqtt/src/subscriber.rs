@@ -48,6 +48,8 @@ pub enum BoxEvent {
     Availability(BoxId, bool),
     /// True if this subscriber is connected to the broker.
     BrokerConnection(bool),
+    /// The broker has been silent for up to 1.5 keep-alive intervals. Events may have been missed.
+    BrokerSilent,
 }
 
 /// Source of the public keys that a subscriber trusts.
@@ -377,8 +379,11 @@ impl SessionHandler for Subscriber {
         self.set_connected(true);
     }
 
-    fn on_disconnected(&mut self) {
+    fn on_disconnected(&mut self, was_silent: bool) {
         self.requests.queue().disconnect();
+        if was_silent && self.is_connected == Some(true) {
+            self.deliver(BoxEvent::BrokerSilent);
+        }
         self.set_connected(false);
     }
 

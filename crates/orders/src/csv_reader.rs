@@ -20,6 +20,9 @@ pub(super) struct Column(Option<usize>);
 /// The columns of a header that have not been taken yet, by name.
 pub(super) struct Header(HashMap<String, usize>);
 
+/// Delimiter of files that spreadsheet programs write where the decimal separator is a comma.
+const SEMICOLON: u8 = b';';
+
 /// Reader of a CSV file.
 pub(super) struct CsvReader<R> {
     reader: RecordReader<R>,
@@ -35,6 +38,8 @@ pub(super) struct Record<'a> {
     /// The reason why the whole record is invalid, if it is.
     error: Option<String>,
     fields: Fields<'a>,
+    /// True if a decimal number may have a comma.
+    has_decimal_comma: bool,
     /// Number of complete fields. The last field of a truncated record is not complete.
     complete_count: usize,
 }
@@ -53,9 +58,13 @@ impl<R: BufRead> CsvReader<R> {
     ) -> Result<(Self, C), ImportError> {
         let header_error = |error| ImportError::Header { error, columns: names };
         let mut reader = RecordReader::new(input);
-        let mut splitter = Splitter::default();
         let line = reader.next_record()?.filter(|line| line.error.is_none());
         let line = line.ok_or_else(|| header_error("cannot be read".to_owned()))?;
+        // No column has a delimiter in its name.
+        let is_semicolon = line.bytes.contains(&SEMICOLON) && !line.bytes.contains(&b',');
+        let delimiter = if is_semicolon { SEMICOLON } else { b',' };
+        reader.set_delimiter(delimiter);
+        let mut splitter = Splitter::new(delimiter);
         let fields = splitter.split(&line.bytes);
         let column_count = fields.ends.len();
         let mut header = Header::new(&fields).map_err(header_error)?;
@@ -72,6 +81,7 @@ impl<R: BufRead> CsvReader<R> {
     /// If the file cannot be read.
     pub(super) fn next_record(&mut self) -> io::Result<Option<Record<'_>>> {
         let Some(line) = self.reader.next_record()? else { return Ok(None) };
+        let has_decimal_comma = self.splitter.delimiter == SEMICOLON;
         let fields = self.splitter.split(&line.bytes);
         let (count, expected) = (fields.ends.len(), self.column_count);
         let error = line.error.map(str::to_owned).or_else(|| {
@@ -79,7 +89,7 @@ impl<R: BufRead> CsvReader<R> {
                 .then(|| format!("has {count} columns, but the header has {expected}"))
         });
         let complete_count = count.saturating_sub(line.error.is_some().into());
-        Ok(Some(Record { line: line.number, error, fields, complete_count }))
+        Ok(Some(Record { line: line.number, error, fields, has_decimal_comma, complete_count }))
     }
 }
 
@@ -155,6 +165,21 @@ impl Record<'_> {
         text.parse().map_err(|_| format!("`{}` is not a {expected}", excerpt(text)))
     }
 
+    /// Parses a decimal number. In a file with semicolons it may have a decimal comma. An error message
+    /// names the `expected` kind of value.
+    ///
+    /// # Errors
+    /// If the field is invalid.
+    pub(super) fn parse_decimal<T: FromStr>(
+        &self,
+        column: Column,
+        expected: &str,
+    ) -> Result<T, String> {
+        let text = self.text(column)?;
+        let number = if self.has_decimal_comma { text.replace(',', ".") } else { text.to_owned() };
+        number.parse().map_err(|_| format!("`{}` is not a {expected}", excerpt(text)))
+    }
+
     /// Parses a field, or returns `None` if it is empty.
     ///
     /// # Errors
@@ -187,6 +212,7 @@ impl Record<'_> {
 
 /// Splitter of records into fields. It reuses its memory.
 struct Splitter {
+    delimiter: u8,
     reader: Reader,
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -198,22 +224,21 @@ struct Fields<'a> {
     ends: &'a [usize],
 }
 
-impl Default for Splitter {
-    fn default() -> Self {
-        // The record reader has removed the line ends. Remaining carriage returns are content.
-        let reader = ReaderBuilder::new().terminator(Terminator::Any(b'\n')).build();
-        Self { reader, bytes: Vec::new(), ends: Vec::new() }
-    }
-}
-
 impl Splitter {
+    fn new(delimiter: u8) -> Self {
+        // The record reader has removed the line ends. Remaining carriage returns are content.
+        let mut builder = ReaderBuilder::new();
+        let reader = builder.delimiter(delimiter).terminator(Terminator::Any(b'\n')).build();
+        Self { delimiter, reader, bytes: Vec::new(), ends: Vec::new() }
+    }
+
     fn split(&mut self, record: &[u8]) -> Fields<'_> {
         self.reader.reset();
-        // The fields together are not longer than the record, and there are at most `commas` + 1
+        // The fields together are not longer than the record, and there are at most `delimiters` + 1
         // fields. The reader needs one more element in `ends`.
-        let commas = record.iter().filter(|byte| **byte == b',').count();
+        let delimiters = record.iter().filter(|byte| **byte == self.delimiter).count();
         self.bytes.resize(record.len(), 0);
-        self.ends.resize(commas + 2, 0);
+        self.ends.resize(delimiters + 2, 0);
         let (_, _, _, count) = self.reader.read_record(record, &mut self.bytes, &mut self.ends);
         // An empty input ends the last field.
         let (_, _, _, last) = self.reader.read_record(&[], &mut [], &mut self.ends[count..]);
@@ -248,7 +273,7 @@ mod tests {
         #[test]
         fn random_text_has_same_records_as_in_csv_crate(text in "[\",\na]{0,40}") {
             let mut reader = RecordReader::new(text.as_bytes());
-            let mut splitter = Splitter::default();
+            let mut splitter = Splitter::new(b',');
             let mut records = Vec::new();
             while let Some(record) = reader.next_record().unwrap() {
                 // The csv crate reads everything after an unclosed quote as one field.

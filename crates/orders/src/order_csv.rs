@@ -115,7 +115,7 @@ impl OrderColumns {
         Ok(LineItem {
             sku: record.text(self.sku)?.to_owned(),
             name: record.text(self.name)?.to_owned(),
-            quantity: record.parse::<Quantity>(self.quantity, "quantity")?,
+            quantity: record.parse_decimal::<Quantity>(self.quantity, "quantity")?,
             unit: record.text(self.unit)?.parse::<Unit>().map_err(|e| e.to_string())?,
             unit_price: record.parse(self.unit_price, "price in whole minor units")?,
             is_void: record.parse_boolean(self.void, false)?,

@@ -57,11 +57,18 @@ pub(super) struct RecordReader<R> {
     line_count: u64,
     /// Lines that were read ahead.
     pending: VecDeque<RawRecord>,
+    /// Character between two CSV fields.
+    delimiter: u8,
 }
 
 impl<R: BufRead> RecordReader<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, line_count: 0, pending: VecDeque::new() }
+        Self { input, line_count: 0, pending: VecDeque::new(), delimiter: b',' }
+    }
+
+    /// Sets the character between two CSV fields. The default is a comma.
+    pub(super) fn set_delimiter(&mut self, delimiter: u8) {
+        self.delimiter = delimiter;
     }
 
     /// Reads the next line; returns `None` at the end of the file.
@@ -89,7 +96,7 @@ impl<R: BufRead> RecordReader<R> {
     pub(super) fn next_record(&mut self) -> io::Result<Option<RawRecord>> {
         let Some(mut record) = self.next_filled_line()? else { return Ok(None) };
         let mut quotes = QuoteState::default();
-        quotes.advance(&record.bytes);
+        quotes.advance(&record.bytes, self.delimiter);
         if record.error.is_some() || !quotes.is_open() {
             return Ok(Some(record));
         }
@@ -100,8 +107,8 @@ impl<R: BufRead> RecordReader<R> {
             let is_unclosed = next.as_ref().is_none_or(|line| line.error.is_some());
             if let Some(line) = next {
                 length += 1 + line.bytes.len();
-                quotes.advance(b"\n");
-                quotes.advance(&line.bytes);
+                quotes.advance(b"\n", self.delimiter);
+                quotes.advance(&line.bytes, self.delimiter);
                 continuation.push_back(line);
             }
             if is_unclosed || length > MAX_RECORD_BYTES {
@@ -155,12 +162,12 @@ enum QuoteState {
 }
 
 impl QuoteState {
-    fn advance(&mut self, text: &[u8]) {
+    fn advance(&mut self, text: &[u8], delimiter: u8) {
         for byte in text {
             *self = match (*self, byte) {
                 (Self::Quoted, b'"') => Self::AfterQuote,
                 (Self::FieldStart | Self::AfterQuote, b'"') | (Self::Quoted, _) => Self::Quoted,
-                (_, b',') => Self::FieldStart,
+                (_, byte) if *byte == delimiter => Self::FieldStart,
                 _ => Self::Unquoted,
             };
         }

@@ -88,6 +88,27 @@ fn columns_may_be_in_any_order_and_till_is_optional() {
 }
 
 #[test]
+fn file_with_semicolons_may_have_decimal_commas() {
+    let text = format!(
+        "{}\n\
+         {ANNA};1;2026-03-29T09:15:00+02:00;EUR;4;\"Milk; 1,5 %\";0,345;299;T1\n\
+         {ANNA};1;2026-03-29T09:15:00+02:00;EUR;5;Bread, sliced;1.5;100;T1\n\
+         {ANNA};2;2026-03-29T09:15:00+02:00;EUR;5;Bread;1.234,5;100;T1\n",
+        HEADER.replace(',', ";")
+    );
+    let imported = import(text, Format::Csv);
+    assert_eq!(ids(&imported), [("1", [2, 3].as_slice())]);
+    let lines = imported.orders[0].0.lines.iter();
+    let lines: Vec<_> = lines.map(|l| (l.name.as_str(), l.quantity.to_string())).collect();
+    let expected = [("Milk; 1,5 %", "0.345".to_owned()), ("Bread, sliced", "1.5".to_owned())];
+    assert_eq!(lines, expected);
+    assert_eq!(rejected(&imported), [(4, "`1.234,5` is not a quantity")]);
+    // With commas between the fields, a decimal comma needs another file.
+    let imported = import_csv(&[line(ANNA, "1", "Milk", "\"0,5\"", "100")]);
+    assert_eq!(rejected(&imported), [(2, "`0,5` is not a quantity")]);
+}
+
+#[test]
 fn invalid_header_is_rejected_with_reason() {
     for (header, part) in [
         ("", "cannot be read"),

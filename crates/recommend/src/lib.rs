@@ -53,7 +53,7 @@ use customer_features::CustomerFeatures;
 use features::Visit;
 use popularity::popular_products;
 use purchase_index::{Basket, ProductIndex, PurchaseIndex};
-use time::VisitTime;
+use time::{Today, VisitTime};
 
 /// Minimum number of other buyers of a product that is new to a customer. With fewer, a
 /// recommendation would reveal the purchases of one or two people.
@@ -122,6 +122,7 @@ impl Recommender {
         if !preferences.can_recommend || limit == 0 {
             return Vec::new();
         }
+        let today = Today::of(now);
         let now = VisitTime::from(now);
         let customer = self.index.customer_index(customer);
         let baskets = customer.map_or(&[][..], |customer| self.index.baskets_of(customer));
@@ -138,7 +139,7 @@ impl Recommender {
                 self.rank_candidates(&visit).into_iter().filter(|product| is_allowed(*product));
             products.extend(ranked.take(limit).map(|product| {
                 let reason = match features.product(product) {
-                    Some(history) => reasons::known_product(history, baskets, now),
+                    Some(history) => reasons::known_product(history, baskets, now, &today),
                     None => {
                         reasons::new_product(&self.index, catalogue, customer, &features, product)
                     }

@@ -9,7 +9,7 @@ use super::MIN_BUYERS;
 use super::catalogue::Catalogue;
 use super::customer_features::{CustomerFeatures, ProductHistory};
 use super::purchase_index::{Basket, CustomerIndex, ProductIndex, PurchaseIndex};
-use super::time::{DAY_SECONDS, VisitTime};
+use super::time::{DAY_SECONDS, Today, VisitTime};
 
 /// Number of newest baskets counted for [`Reason::Usual`]. Customers do not remember older baskets.
 const USUAL_WINDOW: usize = 8;
@@ -34,18 +34,19 @@ const COMPANION_MIN_LIFT: f64 = 3.0;
 const MAX_COMPANIONS: usize = 20;
 
 /// Returns the reason for a product that the customer has bought before. `baskets` are the
-/// customer's baskets by time.
+/// customer's baskets by time. Days are calendar days of `today`'s time zone.
 pub(super) fn known_product(
     history: &ProductHistory,
     baskets: &[Basket],
     now: VisitTime,
+    today: &Today,
 ) -> Reason {
     let window = baskets.len().min(USUAL_WINDOW);
     let newest = &baskets[baskets.len() - window..];
     let recent = newest.iter().filter(|basket| basket.contains(history.product)).count() as u32;
     let usual = |baskets, of: usize| Reason::Usual { baskets, of: of as u32 };
     let seconds_since = now.second - history.last_bought;
-    let since_days = whole_days(seconds_since);
+    let since_days = today.days_since(history.last_bought);
     if recent >= USUAL_FIRST_MIN_BASKETS {
         return usual(recent, window);
     }
@@ -161,8 +162,4 @@ fn companions(
         b.share_by_days[2].total_cmp(&a.share_by_days[2]).then_with(|| sku(a).cmp(sku(b)))
     });
     products.into_iter().take(MAX_COMPANIONS).map(|history| history.product)
-}
-
-fn whole_days(seconds: i64) -> u32 {
-    u32::try_from(seconds.max(0) / DAY_SECONDS).unwrap_or(u32::MAX)
 }

@@ -1,6 +1,8 @@
 //! Times of visits.
 
-use jiff::Zoned;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 /// Seconds per day.
 pub(super) const DAY_SECONDS: i64 = 86_400;
@@ -12,6 +14,27 @@ pub(super) struct LocalTime {
     pub hour: u8,
     /// Day of the week, 0 (Monday) to 6.
     pub weekday: u8,
+}
+
+/// Date in the time zone of the shop.
+pub(super) struct Today {
+    date: Date,
+    zone: TimeZone,
+}
+
+impl Today {
+    /// Returns the date of `now`.
+    pub fn of(now: &Zoned) -> Self {
+        Self { date: now.date(), zone: now.time_zone().clone() }
+    }
+
+    /// Returns the calendar days since a time in seconds since 1970: 1 if it was yesterday, also if it
+    /// was a few hours ago.
+    pub fn days_since(&self, second: i64) -> u32 {
+        let date = Timestamp::from_second(second).map(|time| self.zone.to_datetime(time).date());
+        let days = date.map_or(0, |date| (self.date - date).get_days());
+        u32::try_from(days).unwrap_or_default()
+    }
 }
 
 /// Time of a visit or a purchase.

@@ -7,6 +7,7 @@ pub mod output_reader;
 pub mod page;
 pub mod process;
 pub mod signed_box;
+pub mod tcp_proxy;
 pub mod test_box;
 
 use std::path::{Path, PathBuf};

@@ -1,14 +1,22 @@
-// Asks the box for what a customer wants done.
+// Sends commands to the box.
 
 export class Refused extends Error {}
 
-export async function ask(verb, fields = {}) {
-  const response = await fetch("/ask", {
+async function post(path, body) {
+  const response = await fetch(path, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ verb, ...fields }),
+    body: JSON.stringify(body),
   });
-  const answer = await response.json();
-  if (!response.ok) throw new Refused(answer.error?.code ?? "internal");
-  return answer;
+  if (response.ok) return response;
+  // A proxy does not respond with JSON.
+  const failure = await response.json().catch(() => ({}));
+  throw new Refused(failure.error?.code ?? "internal");
 }
+
+export async function ask(verb, fields = {}) {
+  return (await post("/ask", { verb, ...fields })).json();
+}
+
+// Tells the display server that a customer uses the page.
+export const touch = (customer) => post("/touch", { customer });

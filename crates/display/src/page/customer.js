@@ -4,7 +4,7 @@ import { ask } from "./box.js";
 import { button, element } from "./dom.js";
 import { openHistory } from "./history.js";
 import { offerKeys } from "./keyboard.js";
-import { askAndClose, attempt, choices, closeSheet, guestOf, opening, show } from "./sheet.js";
+import { askAndClose, attempt, choices, closeSheet, fault, guestOf, opening, show } from "./sheet.js";
 import { text } from "./words.js";
 
 const ALLERGENS = [
@@ -92,7 +92,10 @@ export async function openOptions(customer, turn) {
   const guest = guestOf(customer);
   const wanted = opening({ customer });
   // What they want to see now; all of it, should the box not say.
-  const told = await ask("preferences", { customer }).catch(() => ({}));
+  let told = {};
+  const isKnown = await attempt(async () => {
+    told = await ask("preferences", { customer });
+  });
   if (!wanted()) return;
   const { history = true, recommendations = true, allergens } = told.preferences?.preferences ?? {};
   const prefer = (wish) => () => askAndClose("preferences", { customer, ...wish });
@@ -116,6 +119,7 @@ export async function openOptions(customer, turn) {
     item("forget_me", go(openForget), "option danger"),
   );
   show(guest.customer.name ?? text("options"), list);
+  if (!isKnown) fault();
 }
 
 // What somebody agrees to who wants to be known, and the way to begin without the button.

@@ -2,9 +2,19 @@
 
 import { locale, text } from "./words.js";
 
+// Number of decimals by currency, as ISO 4217 defines it. Browsers have fewer for some currencies.
+let exponents = {};
+
+export async function loadCurrencies() {
+  const response = await fetch("/currencies");
+  if (!response.ok) throw new Error(`/currencies: status ${response.status}`);
+  exponents = await response.json();
+}
+
 export function money(minor, currency) {
-  const format = new Intl.NumberFormat(locale(), { style: "currency", currency });
-  return format.format(minor / 10 ** format.resolvedOptions().maximumFractionDigits);
+  const digits = exponents[currency];
+  const style = { style: "currency", currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(locale(), style).format(minor / 10 ** digits);
 }
 
 // An order's time is RFC 3339, perhaps with its zone behind: 2026-03-29T09:15:00+02:00[Europe/Berlin]
@@ -41,9 +51,10 @@ export function product({ name, quantity: amount, unit }) {
   return amount === 1 ? name : `${quantity(amount)} × ${isolated(name)}`;
 }
 
-// What a line costs, rounded half away from zero as tills do.
+// The amount of a line, rounded half away from zero as tills do. An amount has at most 12 digits and
+// 3 decimals; 15 digits remove the rounding error of the product.
 export function lineAmount({ quantity: amount, unit_price }) {
-  const exact = Number((amount * unit_price).toPrecision(12));
+  const exact = Number((amount * unit_price).toPrecision(15));
   return Math.sign(exact) * Math.round(Math.abs(exact));
 }
 

@@ -1,20 +1,46 @@
 // Who is greeted: a card each.
 
-import { ask } from "./box.js";
+import { ask, touch } from "./box.js";
 import { openList, openOptions } from "./customer.js";
+import { dismiss } from "./dismissed.js";
 import { button, byId, element } from "./dom.js";
 import { lineAmount, money, orderDate, product, reason } from "./format.js";
 import { openHistory } from "./history.js";
+import { onUse } from "./sheet.js";
 import { locale, text } from "./words.js";
 
-// Rows of the last order, and of what they may want again: the most first.
-const ROWS = [5, 4, 3, 2, 1]
-  .flatMap((order) => [4, 3, 2, 1].map((again) => ({ order, again })))
-  .sort((a, b) => b.order + b.again - a.order - a.again || b.again - a.again);
+const ORDER_ROWS_MAX = 5;
+
+// The numbers from `from` to `to`, downwards.
+const down = (from, to) => Array.from({ length: Math.max(from - to + 1, 0) }, (_, index) => from - index);
+
+// Numbers of rows of the last order and of the recommendations: the most first.
+function rowChoices(recommendationCount) {
+  return down(ORDER_ROWS_MAX, 1)
+    .flatMap((order) => down(Math.max(recommendationCount, 1), 1).map((again) => ({ order, again, earlier: 0 })))
+    .sort((a, b) => b.order + b.again - a.order - a.again || b.again - a.again);
+}
+
 const FADE_MS = 600;
 
 // Who wants to show less, or more where the shop draws the curtain by itself.
 const turned = new Set();
+
+// Time between two messages that a customer uses the page.
+const TOUCH_INTERVAL_MS = 2_000;
+let lastTouch = { customer: null, at: 0 };
+
+// Keeps a guest on the page who uses it, also when the camera does not see their face.
+export function keepGuest(customer) {
+  if (lastTouch.customer === customer && Date.now() - lastTouch.at < TOUCH_INTERVAL_MS) return;
+  lastTouch = { customer, at: Date.now() };
+  // If the message is lost, the next touch sends another. The status line reports the lost connection.
+  touch(customer).catch(() => {
+    lastTouch = { customer: null, at: 0 };
+  });
+}
+
+onUse(keepGuest);
 
 const isDrawn = (guest, curtain) => turned.has(guest.customer.id) !== curtain;
 
@@ -49,13 +75,26 @@ function shownOrder(card, order, rows) {
   amount.textContent = money(order.total, order.currency);
 }
 
+function shownEarlier(card, orders) {
+  const items = orders.map(({ placed, total, currency }) => {
+    const item = document.createElement("li");
+    item.append(element("span", "what", orderDate(placed)), element("span", "amount", money(total, currency)));
+    return item;
+  });
+  card.querySelector(".earlier").replaceChildren(...items);
+}
+
 function listButton(guest, { sku, name }) {
   const listed = guest.list.some((item) => item.sku === sku);
   const made = button("mark", "", async () => {
     made.disabled = true;
     const change = listed ? { remove: [sku] } : { add: [sku] };
     // What comes of it, the box says to every display.
-    await ask("list", { customer: guest.customer.id, ...change }).catch(() => {});
+    try {
+      await ask("list", { customer: guest.customer.id, ...change });
+    } catch {
+      dispatchEvent(new Event("fault"));
+    }
     made.disabled = false;
   });
   made.dataset.sku = sku;
@@ -84,7 +123,7 @@ function actions(guest, drawn) {
   const { id } = guest.customer;
   const more = button("pill", text("options"), () => openOptions(id, () => turn(guest)));
   more.setAttribute("aria-haspopup", "dialog");
-  const notMe = button("pill", text("not_me"), () => ask("not-me", { customer: id }).catch(() => {}));
+  const notMe = button("pill", text("not_me"), () => dismiss(guest));
   if (drawn) return [notMe];
   return [
     ...(guest.orders.length > 0 ? [button("pill roomy", text("my_orders"), () => openHistory(id))] : []),
@@ -110,6 +149,7 @@ function fill(card, guest, rows, drawn) {
   const again = drawn ? [] : guest.recommendations.slice(0, rows.again);
   find(".last").hidden = !order;
   if (order) shownOrder(card, order, rows.order);
+  if (order) shownEarlier(card, guest.orders.slice(1, 1 + rows.earlier));
   find(".again").hidden = again.length === 0;
   if (again.length > 0) shownAgain(card, guest, again);
   find(".columns").hidden = !order && again.length === 0;
@@ -123,10 +163,13 @@ function renew(card, guest, drawn) {
   card.querySelector(".actions").replaceChildren(...made);
   card.querySelector(".curtain").onclick = () => turn(guest);
   const columns = card.querySelector(".columns");
-  for (const rows of ROWS) {
+  const fits = (rows) => {
     fill(card, guest, rows, drawn);
-    if (columns.scrollHeight <= columns.clientHeight) break;
-  }
+    return columns.scrollHeight <= columns.clientHeight;
+  };
+  const rows = rowChoices(guest.recommendations.length).find(fits);
+  // Earlier orders take the room that is left.
+  if (rows) down(guest.orders.length - 1, 0).find((earlier) => fits({ ...rows, earlier }));
   if (place >= 0) made[Math.min(place, made.length - 1)].focus();
   const marks = [...card.querySelectorAll(".mark")];
   if (focused) marks.find((mark) => mark.dataset.sku === focused)?.focus();
@@ -145,6 +188,9 @@ export function showGuests(guests, curtain) {
     if (!card) {
       card = byId("guest").content.firstElementChild.cloneNode(true);
       card.dataset.customer = guest.customer.id;
+      for (const event of ["pointerdown", "keydown"]) {
+        card.addEventListener(event, () => keepGuest(guest.customer.id));
+      }
       place.append(card);
       cards.set(guest.customer.id, card);
     }

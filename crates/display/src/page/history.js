@@ -81,7 +81,7 @@ export async function openHistory(customer, by = "time", page = 1) {
     earlier.disabled = page >= history.pages;
     turns.append(later, element("span", "", text("page", { page, pages: history.pages })), earlier);
   }
-  const nothing = entries.length === 0 ? [element("p", "reason", text("no_orders"))] : [list, turns];
+  const nothing = entries.length === 0 ? [element("p", "reason", text(by === "again" ? "no_repeats" : "no_orders"))] : [list, turns];
   show(text("my_orders"), tabs, ...nothing);
   if (!told) fault();
 }

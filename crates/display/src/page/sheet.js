@@ -7,6 +7,12 @@ import { text } from "./words.js";
 // Whoever walks away leaves nothing open behind them.
 const IDLE_MS = 90_000;
 
+// Called when a customer uses a dialog about them.
+let keep = () => {};
+export const onUse = (act) => {
+  keep = act;
+};
+
 const sheet = byId("sheet");
 const body = byId("sheet-body");
 // Whom it is about, and how it is shown again when what is known of them changes.
@@ -17,6 +23,7 @@ let idle;
 export const guestOf = (id) => guests.find((guest) => guest.customer.id === id);
 
 function stayOpen() {
+  if (open?.customer !== undefined) keep(open.customer);
   clearTimeout(idle);
   idle = setTimeout(closeSheet, IDLE_MS);
 }

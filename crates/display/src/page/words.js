@@ -29,10 +29,16 @@ function best(wanted) {
   return "en";
 }
 
+async function load(path) {
+  const response = await fetch(path);
+  if (!response.ok) throw new Error(`${path}: status ${response.status}`);
+  return response.json();
+}
+
 export async function speak(wanted) {
-  if (known.length === 0) known = await (await fetch("/languages")).json();
+  if (known.length === 0) known = await load("/languages");
   const tag = best(wanted);
-  const loaded = await (await fetch(`/languages/${tag}`)).json();
+  const loaded = await load(`/languages/${tag}`);
   [words, language] = [loaded, tag];
   // A region of the browser's decides how dates and amounts are written.
   language = navigator.languages.find((have) => have.split("-")[0] === tag) ?? tag;

@@ -145,7 +145,10 @@ async fn restarted_broker_receives_state_and_unexpired_events_once() {
     test_box.publisher.publish_visit(&visit(3, 60));
     assert_eq!(next_visit(), EventId(Uuid::from_u128(3)), "the second visit was sent once");
     mosquitto_pub(broker.port(), "instored/door-1/cmd/present", "", &[]);
-    assert_eq!(test_box.next_command().await.command, Command::Present {});
+    assert_eq!(
+        test_box.next_command().await.command,
+        Command::Present { republishes_greetings: false }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,5 +201,8 @@ async fn command_with_event_topic_as_response_topic_gets_no_response() {
     let arguments = ["-D", "publish", "response-topic", "instored/door-1/visit"];
     mosquitto_pub(broker.port(), "instored/door-1/cmd/present", "", &arguments);
     let received = test_box.next_command().await;
-    assert_eq!((received.command, received.response_address), (Command::Present {}, None));
+    assert_eq!(
+        (received.command, received.response_address),
+        (Command::Present { republishes_greetings: false }, None)
+    );
 }

@@ -136,8 +136,10 @@ async fn command_client_returns_response_failure_or_timeout() {
         test_box.publisher.respond(received.response_address.unwrap(), &response);
     };
     let present = Ok(CommandResponse::Present(vec![]));
-    let (result, ()) =
-        tokio::join!(send(Command::Present {}), respond(present.clone(), &mut test_box));
+    let (result, ()) = tokio::join!(
+        send(Command::Present { republishes_greetings: false }),
+        respond(present.clone(), &mut test_box)
+    );
     assert_eq!(result, present.map_err(CommandError::Rejected));
 
     let failure = CommandFailure::new(CommandFailureCode::NotFound, "no such customer");
@@ -146,6 +148,12 @@ async fn command_client_returns_response_failure_or_timeout() {
     assert_eq!(result, Err(CommandError::Rejected(failure)));
 
     let absent: BoxId = "door-2".parse().unwrap();
-    let result = client.send(&absent, &Command::Present {}, Duration::from_millis(50)).await;
+    let result = client
+        .send(
+            &absent,
+            &Command::Present { republishes_greetings: false },
+            Duration::from_millis(50),
+        )
+        .await;
     assert_eq!(result, Err(CommandError::NoResponse));
 }

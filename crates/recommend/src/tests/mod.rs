@@ -111,6 +111,25 @@ fn frequent_and_recent_products_rank_first() {
 }
 
 #[test]
+fn days_since_purchase_are_calendar_days_of_the_shop() {
+    let orders = [order(1, HOUR * 3, &["milk"]), order(1, 13 * HOUR, &["tea"])];
+    let recommender = recommender_of(&orders);
+    let tea = |zone: &str, now: i64| {
+        let now = Timestamp::from_second(now).unwrap().in_tz(zone).unwrap();
+        let preferences = Preferences::default();
+        let recommended =
+            recommender.recommend(id(1), &now, 10, &preferences, &Catalogue::default());
+        recommended.into_iter().find(|r| r.sku == "tea").unwrap().reason_data
+    };
+    // Bought 13 hours ago at 23:26 UTC: yesterday in UTC and in New York, today in Berlin.
+    assert_eq!(tea("UTC", NOW), Reason::Once { days_ago: 1 });
+    assert_eq!(tea("Europe/Berlin", NOW), Reason::Once { days_ago: 0 });
+    assert_eq!(tea("America/New_York", NOW), Reason::Once { days_ago: 1 });
+    // 24.6 hours after the purchase, two midnights have passed in UTC.
+    assert_eq!(tea("UTC", NOW + 11 * HOUR + HOUR * 6 / 10), Reason::Once { days_ago: 2 });
+}
+
+#[test]
 fn product_bought_at_intervals_is_due() {
     let mut orders: Vec<_> = (1..=5).map(|week| order(1, week * 14 * DAY, &["coffee"])).collect();
     orders.extend((1..=20).map(|n| order(1, n * 3 * DAY + HOUR, &["milk"])));

@@ -39,7 +39,9 @@ fn verify(
     own_orders.sort_by_key(|order| std::cmp::Reverse((order.placed.timestamp(), order.id.clone())));
     let other_orders: Vec<_> = orders.iter().filter(|order| order.customer != customer).collect();
     let own_purchases: Vec<_> = own_orders.iter().filter(|order| contains(order, sku)).collect();
-    let days = |order: &Order| (NOW - order.placed.timestamp().as_second()) / DAY;
+    // Calendar days: midnights between the purchase and now.
+    let midnights = |second: i64| second.div_euclid(DAY);
+    let days = |order: &Order| midnights(NOW) - midnights(order.placed.timestamp().as_second());
     let buyer_count = |orders: &mut dyn Iterator<Item = &&Order>| {
         orders.filter(|o| contains(o, sku)).map(|o| o.customer).collect::<BTreeSet<_>>().len()
             as u32
