@@ -43,6 +43,8 @@ pub struct Received {
     pub done: BTreeMap<String, BTreeMap<String, String>>,
     /// Customers whose deletion was announced.
     pub withdrawn: BTreeSet<String>,
+    /// Number of enrolments that succeeded or failed.
+    pub ended_enrolments: u32,
     /// Last number of the walk's own messages.
     pub marker: u64,
     /// Number of verified events.
@@ -74,7 +76,9 @@ impl Received {
     fn record_enrolment(&mut self, event: &Value) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match event["event"].as_str() {
+            Some("failed") => self.ended_enrolments += 1,
             Some("done") => {
+                self.ended_enrolments += 1;
                 let events = self.done.entry(text(&event["customer"]["id"])).or_default();
                 events.insert(text(&event["id"]), text(&event["claim_code"]));
             }

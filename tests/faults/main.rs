@@ -94,3 +94,36 @@ fn promises_are_kept_through_faults() {
         );
     }
 }
+
+/// Executes operations in a box of its own, and checks its promises.
+fn check_operations(name: &str, operations: &[Operation]) {
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("walk-{name}.log"));
+    let mut walk = Walk::start(0, &log).expect("the box starts");
+    let result = operations.iter().try_for_each(|operation| walk.execute(operation));
+    let result = result.and_then(|()| walk.finish());
+    println!("{}", walk.summary());
+    result.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// The broker is away until the clock is right again. Skipped without the package `faketime`.
+#[test]
+fn deletion_before_wrong_clock_is_announced_after_it() {
+    let operations = [
+        Operation::Enrol { ms: 30_000 },
+        Operation::StopBroker { ms: 60_000 },
+        Operation::Forget { customer: 0 },
+        Operation::WrongClock { days: 400 },
+    ];
+    check_operations("clock", &operations);
+}
+
+/// The vault's file cannot be compacted then. Skipped without root.
+#[test]
+fn customer_is_deleted_on_full_disk_without_daemon() {
+    let operations = [
+        Operation::Enrol { ms: 30_000 },
+        Operation::FillDisk { ms: 60_000 },
+        Operation::ForgetWhileStopped { customer: 0 },
+    ];
+    check_operations("full-disk", &operations);
+}

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 pub enum Operation {
     /// Waits.
     Pause { ms: u64 },
-    /// Presses the button, which enrols a person in view who is not a customer.
-    Press,
-    /// Starts an enrolment by command, for a person who is known to be another one.
-    Enrol,
+    /// Presses the button, which enrols a person in view who is not a customer, and waits for the end of
+    /// the enrolment, at most for this time.
+    Press { ms: u64 },
+    /// Starts an enrolment by command, for a person who is known to be another one, and waits in the same
+    /// way.
+    Enrol { ms: u64 },
     /// Sends an order, by claim code or by customer id.
     Order { customer: usize, by_claim_code: bool },
     /// Deletes a customer by command.
@@ -67,8 +69,8 @@ impl Operation {
         let portrait = random.usize(..1000);
         match random.u32(..100) {
             0..4 => Self::Pause { ms: random.u64(200..3000) },
-            4..13 => Self::Press,
-            13..20 => Self::Enrol,
+            4..14 => Self::Press { ms: random.u64(..15_000) },
+            14..20 => Self::Enrol { ms: random.u64(..15_000) },
             20..38 => Self::Order { customer, by_claim_code: random.bool() },
             38..41 => Self::ForgetByCommand { customer },
             41..44 => Self::Forget { customer },

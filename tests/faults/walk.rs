@@ -26,6 +26,7 @@ const CUSTOMERS_MAX: usize = 6;
 /// Time that a till waits for a response, the first time and when it repeats an order.
 const FIRST_RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
 const REPEATED_RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Time for which the daemon runs with a wrong clock.
 const WRONG_CLOCK_TIME: Duration = Duration::from_millis(1500);
 /// Files of the state folder that the box cannot do without.
@@ -168,15 +169,17 @@ impl Walk {
     fn perform(&mut self, operation: &Operation) -> Result<()> {
         match *operation {
             Operation::Pause { ms } => thread::sleep(Duration::from_millis(ms)),
-            Operation::Press => {
+            Operation::Press { ms } => {
                 if self.has_room() {
                     self.expect_success(&["button", "press"])?;
+                    self.wait_for_enrolment(Duration::from_millis(ms));
                 }
             }
-            Operation::Enrol => {
+            Operation::Enrol { ms } => {
                 if self.has_room() {
                     let payload = json!({ "another_person": true }).to_string();
                     self.till.send("enrol", &payload, REPEATED_RESPONSE_TIMEOUT)?;
+                    self.wait_for_enrolment(Duration::from_millis(ms));
                 }
             }
             Operation::Order { customer, by_claim_code } => self.order(customer, by_claim_code)?,
@@ -240,6 +243,15 @@ impl Walk {
             },
         }
         Ok(())
+    }
+
+    /// Waits until an enrolment ends, at most for `timeout`.
+    fn wait_for_enrolment(&self, timeout: Duration) {
+        let count = |walk: &Self| walk.subscriber.received().ended_enrolments;
+        let (start, before) = (Instant::now(), count(self));
+        while start.elapsed() < timeout && count(self) == before {
+            thread::sleep(POLL_INTERVAL);
+        }
     }
 
     fn has_room(&mut self) -> bool {
