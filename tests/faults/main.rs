@@ -105,7 +105,7 @@ fn check_operations(name: &str, operations: &[Operation]) {
     result.unwrap_or_else(|error| panic!("{error:#}"));
 }
 
-/// The broker is away until the clock is right again. Skipped without the package `faketime`.
+/// Keeps the broker away until the clock is right again. Skipped without the package `faketime`.
 #[test]
 fn deletion_before_wrong_clock_is_announced_after_it() {
     let operations = [
@@ -117,7 +117,7 @@ fn deletion_before_wrong_clock_is_announced_after_it() {
     check_operations("clock", &operations);
 }
 
-/// The vault's file cannot be compacted then. Skipped without root.
+/// Deletes a customer when the vault's file cannot be compacted. Skipped without root.
 #[test]
 fn customer_is_deleted_on_full_disk_without_daemon() {
     let operations = [
