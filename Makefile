@@ -9,7 +9,7 @@ CARGO := cargo
 PROFILE := --release --locked
 # The black-box tests use other features of shared dependencies. Together with them, tract would be
 # built a second time.
-SHIPPED := --workspace --exclude instored-it
+SHIPPED := --workspace --exclude instored-it --exclude instored-faults
 BIN := target/release/instored
 DEMO_LISTEN ?= 127.0.0.1:8080
 
@@ -17,7 +17,7 @@ DEMO_LISTEN ?= 127.0.0.1:8080
 # (broker, time zones of orders) and the tests (MQTT clients, browser).
 BUILD_PACKAGES := gcc libc6-dev libclang-dev
 DEMO_PACKAGES := mosquitto tzdata
-TEST_PACKAGES := $(DEMO_PACKAGES) mosquitto-clients chromium chromium-driver ffmpeg
+TEST_PACKAGES := $(DEMO_PACKAGES) mosquitto-clients chromium chromium-driver ffmpeg faketime
 FUZZ_PACKAGES := g++
 # Debian packages for `make deb` and for the virtual machines of the tests.
 DEB_PACKAGES := dpkg-dev lintian lld-19
@@ -44,7 +44,7 @@ build: build-packages
 test: build-packages test-packages
 	$(CARGO) build $(PROFILE) -p instored
 	$(CARGO) test $(PROFILE) $(SHIPPED)
-	$(CARGO) test $(PROFILE) -p instored-it
+	$(CARGO) test $(PROFILE) -p instored-it -p instored-faults
 
 # Fuzzes the parsers of untrusted files, each target for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 60

@@ -29,7 +29,8 @@ pub(super) fn send(config: &Config, request: Request) -> anyhow::Result<Response
         Some(response) => Ok(response?),
         None => {
             let vault = existing_vault(config)?;
-            Ok(admin_api::execute(&vault, request, operator_context(), config.shop.currency)?)
+            let (context, currency) = (operator_context(), config.shop.currency);
+            Ok(admin_api::execute(&vault, &config.box_name, request, context, currency)?)
         }
     }
 }

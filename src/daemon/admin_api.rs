@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use instored_domain::{
-    CatalogueChange, ClaimCode, CommandFailure, CommandFailureCode, ConsentReceipt, Currency,
-    Customer, CustomerId, CustomerName, History, HistoryView, Order, OrderId, Page, Product,
-    RetentionStatus,
+    BoxId, CatalogueChange, ClaimCode, CommandFailure, CommandFailureCode, ConsentReceipt,
+    Currency, Customer, CustomerId, CustomerName, EnrolmentStep, History, HistoryView, Order,
+    OrderId, Page, Product, RetentionStatus,
 };
 use instored_mqtt::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, Statistics};
 use instored_vault::{
-    AddOrderOutcome, AuditContext, AuditEntry, BackupSummary, Passphrase, RotationSummary,
-    SigningKey, Vault, VaultError, VerificationReport, Verified,
+    AddOrderOutcome, AuditContext, AuditEntry, BackupSummary, ForgetSummary, Passphrase,
+    RotationSummary, SigningKey, Vault, VaultError, VerificationReport, Verified,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
+
+use super::controller::stored_step;
 
 /// Prefix of the name of a backup in the state folder. The command line moves the file to its target.
 const BACKUP_PREFIX: &str = "backup.";
@@ -141,13 +143,26 @@ pub enum Response {
     },
 }
 
-/// Executes a request on the vault. If `currency` is set, orders in other currencies are rejected.
+/// Deletes a customer from the vault, and stores the announcement of the deletion.
+pub(super) fn forget(
+    vault: &Vault,
+    box_id: &BoxId,
+    customer: CustomerId,
+    context: AuditContext,
+) -> Result<ForgetSummary, CommandFailure> {
+    let withdrawn = stored_step(box_id, EnrolmentStep::Withdrawn { customer });
+    let withdrawn = withdrawn.map_err(internal_failure)?;
+    require_customer(customer, vault.forget_and_announce(customer, context, &withdrawn))
+}
+
+/// Executes a request on the vault of the box `box_id`. If `currency` is set, orders in other currencies are rejected.
 ///
 /// # Errors
 /// Returns a failure if the customer does not exist, an order or a product is not valid, the vault
 /// returns an error, or the request needs the running daemon.
 pub fn execute(
     vault: &Vault,
+    box_id: &BoxId,
     request: Request,
     context: AuditContext,
     currency: Option<Currency>,
@@ -176,8 +191,14 @@ pub fn execute(
             Response::Customer(require_customer(customer, vault.rename(customer, name, context))?)
         }
         Request::Forget { customer } => {
-            let deleted = require_customer(customer, vault.forget(customer, context))?;
-            vault.compact().map_err(internal_failure)?;
+            let deleted = forget(vault, box_id, customer, context)?;
+            // The deletion is durable. The daemon compacts the vault at its next start.
+            if let Err(error) = vault.compact() {
+                tracing::warn!(
+                    "the customer is deleted, but the vault's file still contains the encrypted rows \
+                     until the daemon or `instored vault compact` rewrites it: {error}"
+                );
+            }
             Response::Forgotten { templates: deleted.templates, orders: deleted.orders }
         }
         Request::Export { customer } => {

@@ -69,6 +69,6 @@ impl Controller {
     /// Executes a request on the vault.
     fn execute(&self, request: Request) -> Result<Response, CommandFailure> {
         let context = audit_context(Actor::Operator);
-        admin_api::execute(&self.vault, request, context, self.shop.currency)
+        admin_api::execute(&self.vault, &self.box_id, request, context, self.shop.currency)
     }
 }

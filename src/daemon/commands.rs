@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use instored_domain::{
     Allergen, CatalogueChange, Command, CommandFailure, CommandFailureCode, CommandResponse,
-    ConsentMethod, Customer, CustomerId, CustomerName, CustomerRef, EnrolmentStep, HistoryView,
-    Page, Preferences, Product,
+    ConsentMethod, Customer, CustomerId, CustomerName, CustomerRef, HistoryView, Page, Preferences,
+    Product,
 };
 use instored_mqtt::ResponseAddress;
 use instored_vault::{Actor, AuditContext, ForgetSummary};
 use jiff::Timestamp;
 
-use super::admin_api::{change_catalogue, history_page, internal_failure, require_customer};
+use super::admin_api::{
+    change_catalogue, forget, history_page, internal_failure, require_customer,
+};
 use super::controller::Controller;
 use super::vision_worker::VisionCommand;
 
@@ -163,11 +165,7 @@ impl Controller {
         customer: CustomerId,
         actor: Actor,
     ) -> Result<ForgetSummary, CommandFailure> {
-        let announcement =
-            self.stored_step(EnrolmentStep::Withdrawn { customer }).map_err(internal_failure)?;
-        let context = audit_context(actor);
-        let deleted = self.vault.forget_and_announce(customer, context, &announcement);
-        let summary = require_customer(customer, deleted)?;
+        let summary = forget(&self.vault, &self.box_id, customer, audit_context(actor))?;
         self.remove_from_memory(customer);
         self.compaction.request(&self.vault);
         Ok(summary)

@@ -193,14 +193,6 @@ impl Controller {
         self.publisher.publish_enrolment(&EnrolmentEvent { id, step, issued, expires });
     }
 
-    /// Encodes the last step of an enrolment or a withdrawal for the vault's outbox.
-    pub fn stored_step(&self, step: EnrolmentStep) -> serde_json::Result<Vec<u8>> {
-        let issued = Timestamp::now();
-        let expires = issued.checked_add(OUTBOX_LIFETIME).unwrap_or(Timestamp::MAX);
-        let event = EnrolmentEvent { id: new_event_id(), step, issued, expires };
-        instored_mqtt::encode_enrolment(&self.box_id, &event)
-    }
-
     /// Passes the new messages of the outbox to the publisher.
     pub fn send_outbox(&mut self) {
         let entries = match self.vault.outbox(self.outbox_position) {
@@ -275,6 +267,14 @@ pub(super) fn initial_state(model: ModelId, customers: u64, rejected_records: u6
         version: env!("CARGO_PKG_VERSION").to_owned(),
         issued: Timestamp::now(),
     }
+}
+
+/// Encodes the last step of an enrolment or a withdrawal for the vault's outbox.
+pub(super) fn stored_step(box_id: &BoxId, step: EnrolmentStep) -> serde_json::Result<Vec<u8>> {
+    let issued = Timestamp::now();
+    let expires = issued.checked_add(OUTBOX_LIFETIME).unwrap_or(Timestamp::MAX);
+    let event = EnrolmentEvent { id: new_event_id(), step, issued, expires };
+    instored_mqtt::encode_enrolment(box_id, &event)
 }
 
 /// Returns a random event id.

@@ -11,7 +11,7 @@ use instored_vision::TrackId;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::controller::{Controller, EnrolmentRequest};
+use super::controller::{Controller, EnrolmentRequest, stored_step};
 use super::vision_worker::VisionCommand;
 
 /// Time for which a press starts an enrolment, after a face was not recognised.
@@ -145,12 +145,15 @@ impl Controller {
         let mut attempt = 1;
         loop {
             let claim_code = random_code();
-            let announcement = self.stored_step(EnrolmentStep::Done {
-                customer: CustomerRef { id: consent.customer, name: None },
-                claim_code,
-                receipt: consent.receipt,
-                resembles_another,
-            });
+            let announcement = stored_step(
+                &self.box_id,
+                EnrolmentStep::Done {
+                    customer: CustomerRef { id: consent.customer, name: None },
+                    claim_code,
+                    receipt: consent.receipt,
+                    resembles_another,
+                },
+            );
             let announcement = announcement.map_err(|e| VaultError::Encode(e.to_string()))?;
             let stored = self.vault.enrol(&NewEnrolment {
                 consent: &consent,

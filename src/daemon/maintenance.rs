@@ -39,7 +39,10 @@ impl Controller {
         self.compaction.continue_pending(&self.vault);
         if self.retention_schedule.is_due() {
             self.run_retention();
-            self.remove_expired_messages();
+            // A clock that is ahead must not make a claim code or a deletion expire.
+            if self.is_clock_confirmed() {
+                self.remove_expired_messages();
+            }
         }
     }
 
@@ -61,8 +64,7 @@ impl Controller {
             months: self.shop.retention_months,
             grace: SignedDuration::from_hours(24 * days),
         };
-        let is_clock_confirmed = self.shop.trust_clock || clock::is_synchronised();
-        let plan = self.retention.plan(now, is_clock_confirmed, policy);
+        let plan = self.retention.plan(now, self.is_clock_confirmed(), policy);
         self.log_retention(&plan);
         self.set_deletion_due(&plan.spare, None);
         self.set_deletion_due(&plan.mark, Some(plan.due));
@@ -76,6 +78,11 @@ impl Controller {
             (self.state.retention, self.state.due_customers) = (status, due);
             self.publish_state();
         }
+    }
+
+    /// Returns true if a time server or the operator confirms the clock.
+    fn is_clock_confirmed(&self) -> bool {
+        self.shop.trust_clock || clock::is_synchronised()
     }
 
     fn set_deletion_due(&mut self, customers: &[CustomerId], due: Option<Timestamp>) {

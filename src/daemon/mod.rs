@@ -244,10 +244,11 @@ impl Daemon {
     /// Executes a long-running request on a separate thread.
     fn start_background_request(&self, request: Request, responder: oneshot::Sender<AdminResult>) {
         let vault = Arc::clone(&self.controller.vault);
+        let box_id = self.controller.box_id.clone();
         let (results, currency) = (self.background.clone(), self.currency);
         tokio::task::spawn_blocking(move || {
             let context = audit_context(Actor::Operator);
-            let result = admin_api::execute(&vault, request, context, currency);
+            let result = admin_api::execute(&vault, &box_id, request, context, currency);
             // Fails if the daemon has stopped.
             let _ = results.send(BackgroundResult { result, responder });
         });

@@ -9,6 +9,20 @@ use crate::support::test_box::TestBox;
 const GREETING_SECONDS: &str = "1";
 
 #[test]
+fn deletion_without_daemon_is_announced_at_next_start() {
+    let broker = Mosquitto::start();
+    let mut subscriber = broker.subscribe();
+    let (test_box, daemon, done) = TestBox::with_customer(&broker, &mut subscriber, &[]);
+    let customer = done["customer"]["id"].as_str().unwrap();
+    daemon.stop();
+    let forgotten = test_box.run(["customers", "forget", customer]);
+    assert_eq!(forgotten.code, Some(0), "{}", forgotten.stderr);
+    let daemon = test_box.start();
+    assert_eq!(subscriber.enrolment("withdrawn")["customer"], customer);
+    daemon.stop();
+}
+
+#[test]
 fn claim_code_survives_an_outage_and_a_restart() {
     let mut broker = Mosquitto::start();
     let mut test_box = TestBox::with_visitor(&broker);

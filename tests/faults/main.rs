@@ -1,0 +1,129 @@
+//! Random walk of the built program through faults, with a check of everything that it promised.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `operation` | operations and faults, and their random choice |
+//! | `walk` | execution of the operations |
+//! | `checker` | comparison of the promises with vault and broker |
+//! | `journal` | promises: what the box answered and published |
+//! | `test_box` | folders, daemon and command line of the box |
+//! | `full_disk` | small file system that can be filled |
+//! | `proxy` | TCP proxy between box and broker that delays, drops and cuts |
+//! | `subscriber` | subscriber that trusts the first key of the box |
+//! | `till` | till that repeats its orders |
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `INSTORED_WALK_SECONDS` | duration of the walk, 60 by default; the last check comes on top |
+//! | `INSTORED_WALK_SEED` | seed of the operations, 1 by default |
+//! | `INSTORED_WALK_LOG` | file with operations to execute instead of random ones, one in a line |
+
+#![forbid(unsafe_code)]
+
+mod checker;
+mod full_disk;
+mod journal;
+mod operation;
+mod proxy;
+mod subscriber;
+mod test_box;
+mod till;
+mod walk;
+
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use operation::Operation;
+use walk::Walk;
+
+/// Default duration of a walk, in seconds.
+const DEFAULT_SECONDS: u64 = 60;
+/// Default seed.
+const DEFAULT_SEED: u64 = 1;
+
+/// Returns the value of an environment variable, or the default if it is not set.
+fn setting<T: FromStr<Err: Display>>(name: &str, default: T) -> T {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|e| panic!("{name}: {e} in {text:?}")),
+        Err(_) => default,
+    }
+}
+
+/// Reads the operations of a log.
+fn read_log(path: &Path) -> Vec<Operation> {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let lines = text.lines().filter(|line| !line.is_empty());
+    lines
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}")))
+        .collect()
+}
+
+#[test]
+fn promises_are_kept_through_faults() {
+    let seconds = setting("INSTORED_WALK_SECONDS", DEFAULT_SECONDS);
+    let seed = setting("INSTORED_WALK_SEED", DEFAULT_SEED);
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("walk-{seed}.log"));
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let operations: Box<dyn Iterator<Item = Operation>> =
+        match std::env::var_os("INSTORED_WALK_LOG") {
+            Some(path) => Box::new(read_log(Path::new(&path)).into_iter()),
+            None => {
+                let mut random = Rng::with_seed(seed);
+                let next = std::iter::repeat_with(move || Operation::random(&mut random));
+                Box::new(next.take_while(move |_| Instant::now() < end))
+            }
+        };
+    let mut walk = Walk::start(seed, &log).expect("the box starts");
+    let result =
+        operations.into_iter().try_for_each(|o| walk.execute(&o)).and_then(|()| walk.finish());
+    println!("seed {seed}: {}", walk.summary());
+    if let Err(error) = result {
+        let folder = walk.keep_files();
+        panic!(
+            "broken promise: {error:#}\n\
+             replay: INSTORED_WALK_SEED={seed} INSTORED_WALK_SECONDS={seconds} \
+             cargo test --release --locked -p instored-faults\n\
+             same operations, without the clock: INSTORED_WALK_LOG={} (remove lines to shorten it)\n\
+             files of the box: {}",
+            log.display(),
+            folder.display()
+        );
+    }
+}
+
+/// Executes operations in a box of its own, and checks its promises.
+fn check_operations(name: &str, operations: &[Operation]) {
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("walk-{name}.log"));
+    let mut walk = Walk::start(0, &log).expect("the box starts");
+    let result = operations.iter().try_for_each(|operation| walk.execute(operation));
+    let result = result.and_then(|()| walk.finish());
+    println!("{}", walk.summary());
+    result.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// Keeps the broker away until the clock is right again. Skipped without the package `faketime`.
+#[test]
+fn deletion_before_wrong_clock_is_announced_after_it() {
+    let operations = [
+        Operation::Enrol { ms: 30_000 },
+        Operation::StopBroker { ms: 60_000 },
+        Operation::Forget { customer: 0 },
+        Operation::WrongClock { days: 400 },
+    ];
+    check_operations("clock", &operations);
+}
+
+/// Deletes a customer when the vault's file cannot be compacted. Skipped without root.
+#[test]
+fn customer_is_deleted_on_full_disk_without_daemon() {
+    let operations = [
+        Operation::Enrol { ms: 30_000 },
+        Operation::FillDisk { ms: 60_000 },
+        Operation::ForgetWhileStopped { customer: 0 },
+    ];
+    check_operations("full-disk", &operations);
+}
