@@ -102,6 +102,7 @@ fn check_operations(name: &str, operations: &[Operation]) {
     let result = operations.iter().try_for_each(|operation| walk.execute(operation));
     let result = result.and_then(|()| walk.finish());
     println!("{}", walk.summary());
+    assert!(!walk.customers.is_empty(), "nobody enrolled");
     result.unwrap_or_else(|error| panic!("{error:#}"));
 }
 

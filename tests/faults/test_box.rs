@@ -23,6 +23,8 @@ const PASSPHRASE: &str = "correct horse battery staple";
 const COMMAND_SECONDS_MAX: &str = "150";
 /// Maximum time until the daemon is ready, and until it ends after SIGTERM.
 const DAEMON_TIMEOUT: Duration = Duration::from_secs(60);
+/// Parts of the log of a daemon that is ready and can enrol.
+const READY: [&str; 2] = ["ready box_name", "the camera is streaming"];
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Library that changes the clock of a process, from the Debian package `faketime`.
 const FAKETIME: &str = "faketime/libfaketime.so.1";
@@ -158,7 +160,7 @@ impl TestBox {
         let start = Instant::now();
         loop {
             let text = fs::read_to_string(&log)?;
-            if text.contains("ready box_name") {
+            if READY.iter().all(|line| text.contains(line)) {
                 self.daemon = Some(daemon);
                 return Ok(Start::Ready);
             }
