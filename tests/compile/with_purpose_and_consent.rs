@@ -11,6 +11,12 @@ pub fn embed(embedder: &Embedder, face: &Picture, purpose: &Purpose<'_>) -> Opti
 
 pub fn enrol(vault: &Vault, model: &ModelId, consent: &Consent, claim: ClaimCode, face: Embedding) {
     let claim_expires = consent.given;
-    let _ =
-        vault.enrol(&NewEnrolment { consent, model, embeddings: &[face], claim, claim_expires, announcement: b"" });
+    let _ = vault.enrol(&NewEnrolment {
+        consent,
+        model,
+        embeddings: &[face],
+        claim,
+        claim_expires,
+        announcement: b"",
+    });
 }

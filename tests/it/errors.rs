@@ -278,8 +278,12 @@ fn log_to_pipe_has_no_colours() {
 fn doctor_reports_faults_and_passed_checks() {
     let finished = test_box().run(["doctor"]);
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    let parts =
-        ["camera    fix this", "/dev/video99 does not exist", "broker    fix this", "vault     good"];
+    let parts = [
+        "camera    fix this",
+        "/dev/video99 does not exist",
+        "broker    fix this",
+        "vault     good",
+    ];
     assert_contains(&finished.stdout, &parts);
 
     let broker = Mosquitto::start();
