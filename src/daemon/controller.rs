@@ -100,6 +100,7 @@ impl Controller {
     fn handle_recognition_event(&mut self, event: RecognitionEvent) {
         match event {
             RecognitionEvent::Arrived(customer) => self.begin_visit(customer),
+            RecognitionEvent::RecognisedAgain(customer) => self.confirm_visit(customer),
             RecognitionEvent::Left(customer) => self.end_visit(customer),
             RecognitionEvent::NotRecognised => self.offer_enrolment(),
             RecognitionEvent::PresentationAttackSuspected => {

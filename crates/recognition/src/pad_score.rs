@@ -23,7 +23,7 @@ pub(super) struct PadScore {
 /// Largest log-odds of one view, so that a single outlier does not decide.
 const VIEW_LOG_ODDS_MAX: f32 = 4.0;
 /// Lowest number of views for a decision.
-const VIEWS_MIN: u32 = 3;
+pub(super) const VIEWS_MIN: u32 = 3;
 /// Smallest distance of the nose from the plane that proves depth, in eye distances. The noise of
 /// the landmarks is a third of this distance.
 const PARALLAX_MIN: f32 = 0.15;

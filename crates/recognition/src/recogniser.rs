@@ -206,9 +206,12 @@ impl Recogniser {
             return Ok(events);
         }
         let rules = self.decision_rules();
-        let mut is_customer_recognised = false;
+        // Track whose face answers the request for recognition.
+        let mut resolved = None;
+        let mut has_arrived = false;
         for TrackedFace { track, face } in eligible_faces(window, faces) {
             if self.presence.is_resolved(*track) {
+                resolved = window.is_requested().then_some(*track);
                 continue;
             }
             let unknown = self.unknown_tracks.entry(*track).or_default();
@@ -241,11 +244,18 @@ impl Recogniser {
             self.unknown_tracks.remove(track);
             if self.presence.add_recognised(self.now, *track, customer) {
                 events.push(RecognitionEvent::Arrived(customer));
+                has_arrived = true;
             }
-            is_customer_recognised = true;
+            resolved = window.is_requested().then_some(*track);
         }
-        if is_customer_recognised {
-            self.window.take_if(|window| window.is_requested());
+        if let Some(track) = resolved {
+            self.window = None;
+            if !has_arrived {
+                events.push(match self.presence.customer(track) {
+                    Some(customer) => RecognitionEvent::RecognisedAgain(customer),
+                    None => RecognitionEvent::NotRecognised,
+                });
+            }
         }
         Ok(events)
     }
@@ -341,8 +351,9 @@ impl Recogniser {
     }
 
     /// Opens the recognition window for a person who requested recognition. Returns false if a
-    /// window is open already. If the window ends before a customer is recognised,
-    /// [`RecognitionEvent::NotRecognised`] follows.
+    /// window is open already. Exactly one of [`RecognitionEvent::Arrived`],
+    /// [`RecognitionEvent::RecognisedAgain`] and [`RecognitionEvent::NotRecognised`] follows, unless an
+    /// enrolment starts.
     pub fn open_window(&mut self) -> bool {
         let is_closed = self.window.is_none();
         if is_closed {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pad_score::VIEWS_MIN;
+
 /// Selection of the faces to recognise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -63,7 +65,8 @@ pub struct Settings {
     #[config(default = 4.0, env = "INSTORED_RECOGNITION_LEAVE_SECONDS")]
     pub leave_seconds: f32,
 
-    /// Number of different usable views for an enrolment, 1 to 20.
+    /// Number of different usable views for an enrolment, 3 to 20. Presentation-attack detection needs three
+    /// views.
     #[config(default = 5, env = "INSTORED_RECOGNITION_ENROLMENT_VIEWS")]
     pub enrolment_views: u32,
 
@@ -84,7 +87,10 @@ impl Settings {
             (!(0.0..=1.0).contains(&self.margin), "margin must be from 0 to 1"),
             (!(1..=50).contains(&self.views), "views must be from 1 to 50"),
             (!is_valid_duration(self.leave_seconds), "leave_seconds must be from 0.5 to 3600"),
-            (!(1..=20).contains(&self.enrolment_views), "enrolment_views must be from 1 to 20"),
+            (
+                !(VIEWS_MIN..=20).contains(&self.enrolment_views),
+                "enrolment_views must be from 3 to 20, because fewer views cannot reveal a photograph",
+            ),
             (
                 !is_valid_duration(self.enrolment_seconds),
                 "enrolment_seconds must be from 0.5 to 3600",
@@ -92,5 +98,24 @@ impl Settings {
         ]
         .into_iter()
         .find_map(|(is_invalid, error)| is_invalid.then_some(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config;
+
+    use super::*;
+
+    #[test]
+    fn too_few_enrolment_views_for_pad_are_rejected() {
+        let default = Settings::builder().load().unwrap();
+        let error = |enrolment_views| {
+            Settings { enrolment_views, ..default.clone() }.validation_error().unwrap_or_default()
+        };
+        for views in 0..VIEWS_MIN {
+            assert!(error(views).starts_with("enrolment_views must be from 3"), "{views} views");
+        }
+        assert_eq!([VIEWS_MIN, 5, 20].map(error), [""; 3]);
     }
 }

@@ -161,6 +161,42 @@ fn on_request_mode_embeds_only_person_at_the_button() {
 }
 
 #[test]
+fn present_customer_who_requests_again_is_recognised_again() {
+    let settings = Settings::builder().load().unwrap();
+    let mode = instored_recognition::Mode::OnRequest;
+    let mut entrance = Entrance::with(Settings { mode, ..settings });
+    entrance.enrol("person_a_1.jpg", ALEX);
+    let customer = entrance.enter("person_a_2.jpg");
+    entrance.run_for(s(3));
+    assert!(entrance.recogniser.open_window());
+    assert_eq!(visits(&entrance.run_for(s(5))), ["arrived 1"]);
+
+    // The track of the first recognition continues.
+    assert!(entrance.recogniser.open_window());
+    let events = entrance.run_for(s(2));
+    assert!(matches!(events[..], [RecognitionEvent::RecognisedAgain(ALEX)]), "{events:?}");
+
+    // The customer was out of view for a moment and has another track.
+    let empty = Picture::filled(640, 480, [90; 3]);
+    for _ in 0..2 * FPS {
+        let captured_at = entrance.camera.next_frame().unwrap().captured_at;
+        let frame = Frame { picture: empty.clone(), captured_at };
+        assert!(entrance.recogniser.process(&frame).unwrap().is_empty());
+    }
+    assert!(entrance.recogniser.open_window());
+    let events = entrance.run_for(s(5));
+    assert!(matches!(events[..], [RecognitionEvent::RecognisedAgain(ALEX)]), "{events:?}");
+
+    // A dismissed visit is that of another person, who may enrol.
+    entrance.recogniser.dismiss(ALEX);
+    assert!(entrance.recogniser.open_window());
+    let events = entrance.run_for(s(2));
+    assert!(matches!(events[..], [RecognitionEvent::NotRecognised]), "{events:?}");
+    assert!(entrance.recogniser.open_window(), "the window is closed after the response");
+    entrance.leave(customer);
+}
+
+#[test]
 fn empty_gallery_causes_no_embeddings() {
     let mut entrance = Entrance::new();
     entrance.enter("impostor_2.jpg");

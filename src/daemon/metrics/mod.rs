@@ -91,7 +91,7 @@ impl Metrics {
     /// Counts the result of a recognition event, if it has one.
     pub fn count_decision(&self, event: &RecognitionEvent) {
         let decision = match event {
-            RecognitionEvent::Arrived(_) => "recognised",
+            RecognitionEvent::Arrived(_) | RecognitionEvent::RecognisedAgain(_) => "recognised",
             RecognitionEvent::NotRecognised => "not_recognised",
             RecognitionEvent::PresentationAttackSuspected => "picture",
             RecognitionEvent::Enrolled { .. } => "enrolled",
