@@ -57,7 +57,7 @@ pub(super) enum VisionCommand {
     DismissCustomer(CustomerId),
     /// Requests the customers in view.
     ListPresent(oneshot::Sender<Vec<CustomerId>>),
-    /// Heartbeat of the capture thread while it reopens the camera.
+    /// Heartbeat of the capture thread while it reopens the camera. Faces in view are discarded.
     Heartbeat,
 }
 
@@ -169,7 +169,14 @@ impl VisionWorker {
         loop {
             match self.slot.take() {
                 SlotItem::Closed => return,
-                SlotItem::Command(VisionCommand::Heartbeat) => report_alive(),
+                SlotItem::Command(VisionCommand::Heartbeat) => {
+                    recogniser.set_idle();
+                    report_alive();
+                    // Fails if the daemon has stopped.
+                    if std::mem::take(&mut has_face_in_view) {
+                        let _ = events.send(VisionEvent::FaceInViewChanged(false));
+                    }
+                }
                 SlotItem::Command(command) => handle_command(&mut recogniser, command),
                 SlotItem::Frame(frame, delivered) => match self.process(&mut recogniser, &frame) {
                     Ok(recognised) => {
@@ -241,20 +248,59 @@ mod tests {
     use std::time::Duration;
 
     use confique::Config;
-    use instored_camera::CameraError;
+    use instored_camera::{Camera, CameraError};
+    use instored_imaging::read_picture;
 
     use super::super::metrics::Metrics;
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(60);
 
+    fn load() -> Result<Recogniser, VisionError> {
+        let models = instored_vision::Settings::builder().load().unwrap();
+        let rules = instored_recognition::Settings::builder().load().unwrap();
+        Recogniser::new(&models, &rules)
+    }
+
+    /// Camera that is lost after one frame.
+    struct LostCamera(Option<Frame>);
+
+    impl Camera for LostCamera {
+        fn next_frame(&mut self) -> Result<Frame, CameraError> {
+            self.0.take().ok_or(CameraError::NotFound { device: "/dev/video-none".into() })
+        }
+
+        fn describe(&self) -> String {
+            "a camera that is lost after one frame".to_owned()
+        }
+    }
+
+    #[test]
+    fn lost_camera_discards_face_in_view() {
+        let portrait =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/crates/simulation/portraits/person_a_1.jpg");
+        let picture = read_picture(portrait.as_ref()).unwrap();
+        let mut frame = Some(Frame { picture, captured_at: Duration::ZERO });
+        let camera: OpenCamera = Box::new(move || Ok(Box::new(LostCamera(frame.take()))));
+        let metrics = Metrics::default().vision;
+        let StartedVision { worker, thread, mut events, .. } =
+            VisionWorker::start(load, camera, Delivery::EveryFrame, || {}, metrics).unwrap();
+        let (sender, changes) = mpsc::channel();
+        std::thread::spawn(move || {
+            while let Some(event) = events.blocking_recv() {
+                if let VisionEvent::FaceInViewChanged(is_in_view) = event {
+                    let _ = sender.send(is_in_view);
+                }
+            }
+        });
+        assert_eq!(changes.recv_timeout(TIMEOUT), Ok(true));
+        assert_eq!(changes.recv_timeout(TIMEOUT), Ok(false));
+        worker.stop();
+        thread.join().unwrap();
+    }
+
     #[test]
     fn watchdog_is_notified_if_camera_is_lost_but_not_if_it_hangs() {
-        let load = || {
-            let models = instored_vision::Settings::builder().load().unwrap();
-            let rules = instored_recognition::Settings::builder().load().unwrap();
-            Recogniser::new(&models, &rules)
-        };
         let (attempted, attempts) = mpsc::channel();
         let (release, hang) = mpsc::channel::<()>();
         let mut attempt = 0;

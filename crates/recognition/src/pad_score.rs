@@ -5,9 +5,10 @@
 //! corners of the mouth also fits the nose. The nose of a turning head leaves that plane.
 
 use instored_vision::LANDMARK_COUNT;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// PAD evidence of one track.
-#[derive(Default)]
+/// PAD evidence of one track. It is overwritten with zeros when it is dropped.
+#[derive(Default, Zeroize, ZeroizeOnDrop)]
 pub(super) struct PadScore {
     /// Sum over the views of the log-odds of a bona fide face.
     log_odds: f32,

@@ -9,6 +9,7 @@ use instored_vision::{
     Calibration, Detector, Embedder, Face, Model, MotionDetector, PadModel, Quality, QualityLimits,
     Role, TrackId, TrackedFace, Tracker, VisionError, align,
 };
+use zeroize::Zeroizing;
 
 use crate::enrolment::{self, Enrolment, Step};
 use crate::pad_score::PadScore;
@@ -27,7 +28,8 @@ pub struct Recogniser {
     tracker: Tracker,
     gallery: Gallery,
     presence: Presence,
-    unknown_tracks: HashMap<TrackId, UnknownTrack>,
+    /// Evidence of strangers. Boxed, so that no copy is left in freed memory when the map grows.
+    unknown_tracks: HashMap<TrackId, Box<UnknownTrack>>,
     enrolment: Option<Enrolment>,
     window: Option<RecognitionWindow>,
     quality_limits: QualityLimits,
@@ -126,18 +128,22 @@ impl Recogniser {
         self.interval = frame.captured_at.saturating_sub(self.now);
         self.now = frame.captured_at;
         let mut events = Vec::new();
-        if self.window.take_if(|window| window.is_expired(frame.captured_at)).is_some() {
+        if self.window.as_ref().is_some_and(|window| window.is_expired(frame.captured_at)) {
+            self.close_window();
             events.push(RecognitionEvent::NotRecognised);
         }
         if self.is_detection_permitted() && self.can_skip_detection(&frame.picture) {
             for track in &self.in_view {
                 self.presence.update(self.now, *track);
             }
+            for track in self.tracker.end_stale(self.now) {
+                self.unknown_tracks.remove(&track);
+            }
         } else {
             let faces = if self.is_detection_permitted() {
                 self.detect(&frame.picture)?
             } else {
-                self.discard_view();
+                self.set_idle();
                 Vec::new()
             };
             events.extend(match self.enrolment.take() {
@@ -170,10 +176,18 @@ impl Recogniser {
             && self.motion.is_still(picture)
     }
 
-    /// Discards the faces in view, because detection is not permitted.
-    fn discard_view(&mut self) {
+    /// Discards the faces in view and the evidence of strangers, because nobody may be searched for: the
+    /// recognition window is closed, or the camera is lost.
+    pub fn set_idle(&mut self) {
+        self.unknown_tracks.clear();
         self.in_view.clear();
         self.motion.reset();
+    }
+
+    /// Closes the recognition window and discards the evidence of strangers.
+    fn close_window(&mut self) {
+        self.window = None;
+        self.unknown_tracks.clear();
     }
 
     /// Detects and tracks the faces of a picture.
@@ -249,7 +263,7 @@ impl Recogniser {
             resolved = window.is_requested().then_some(*track);
         }
         if let Some(track) = resolved {
-            self.window = None;
+            self.close_window();
             if !has_arrived {
                 events.push(match self.presence.customer(track) {
                     Some(customer) => RecognitionEvent::RecognisedAgain(customer),
@@ -370,6 +384,7 @@ impl Recogniser {
         let can_start = self.enrolment.is_none();
         if can_start {
             self.window.take_if(|window| window.is_requested());
+            self.unknown_tracks.clear();
             let rules = self.enrolment_rules();
             self.enrolment = Some(Enrolment::start(self.now, rules, is_another_person));
         }
@@ -399,6 +414,9 @@ impl Recogniser {
     /// Removes a customer from the gallery and dismisses the visit in progress.
     pub fn remove_customer(&mut self, customer: CustomerId) {
         self.gallery.remove(customer);
+        if self.gallery.is_empty() {
+            self.unknown_tracks.clear();
+        }
         self.dismiss(customer);
     }
 
@@ -453,7 +471,7 @@ fn usable_view(
     face: &Face,
     picture: &Picture,
     limits: &QualityLimits,
-) -> Option<(Picture, Quality)> {
+) -> Option<(Zeroizing<Picture>, Quality)> {
     let aligned = align(picture, &face.landmarks)?;
     let quality = Quality::measure(face, picture, &aligned);
     quality.issue(limits).is_none().then_some((aligned, quality))

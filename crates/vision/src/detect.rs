@@ -5,6 +5,7 @@
 //! overlapping boxes, which halves their error.
 
 use instored_imaging::{Picture, Scaler};
+use zeroize::Zeroizing;
 
 use super::network::Network;
 use super::{Model, Rect, VisionError};
@@ -97,7 +98,11 @@ impl Detector {
 
     /// Converts the network's outputs to faces. `scale` is the number of picture pixels per input
     /// pixel.
-    fn decode(&self, outputs: &[Vec<f32>], scale: f32) -> Result<Vec<Face>, VisionError> {
+    fn decode(
+        &self,
+        outputs: &[Zeroizing<Vec<f32>>],
+        scale: f32,
+    ) -> Result<Vec<Face>, VisionError> {
         let mut faces = Vec::new();
         for (indices, stride) in self.outputs.iter().zip(STRIDES) {
             let [class, object, bounds, landmarks] = indices.map(|index| &outputs[index]);

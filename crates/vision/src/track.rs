@@ -84,7 +84,8 @@ impl Tracker {
         (tracked, ended)
     }
 
-    fn end_stale(&mut self, now: Duration) -> Vec<TrackId> {
+    /// Ends the tracks whose face has not been detected for longer than the allowed gap. Returns them.
+    pub fn end_stale(&mut self, now: Duration) -> Vec<TrackId> {
         let max_gap = self.max_gap;
         let is_stale = |track: &mut Track| now.saturating_sub(track.updated_at) > max_gap;
         self.tracks.extract_if(.., is_stale).map(|track| track.id).collect()
