@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use instored_domain::{CameraState, CustomerId, Embedding, EmbeddingCount, ModelId};
+use instored_domain::{CameraState, CustomerId, Embedding, EmbeddingCount, FaceCount, ModelId};
 use instored_imaging::Frame;
 use instored_recognition::{Recogniser, RecognitionEvent};
 use instored_vision::{TrackId, VisionError};
@@ -67,6 +67,7 @@ pub(super) struct VisionWorker {
     pub(super) slot: Arc<FrameSlot<VisionCommand>>,
     is_stopping: Arc<AtomicBool>,
     embedding_count: Arc<Mutex<EmbeddingCount>>,
+    face_count: Arc<Mutex<FaceCount>>,
     metrics: VisionMetrics,
 }
 
@@ -104,6 +105,7 @@ impl VisionWorker {
             slot: Arc::new(FrameSlot::new(delivery)),
             is_stopping: Arc::new(AtomicBool::new(false)),
             embedding_count: Arc::default(),
+            face_count: Arc::default(),
             metrics,
         };
         let (model_sender, model) = std::sync::mpsc::sync_channel(1);
@@ -145,6 +147,11 @@ impl VisionWorker {
     /// Returns the embeddings computed since the start, by purpose.
     pub fn embedding_count(&self) -> EmbeddingCount {
         *self.embedding_count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the faces seen, attending and embedded since the start.
+    pub fn face_count(&self) -> FaceCount {
+        *self.face_count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops both threads. The capture thread may be blocked by its camera, so it is not joined.
@@ -210,6 +217,7 @@ impl VisionWorker {
         self.metrics.count_frame(recogniser.detection_count(), recogniser.has_face_in_view());
         *self.embedding_count.lock().unwrap_or_else(PoisonError::into_inner) =
             recogniser.embedding_count();
+        *self.face_count.lock().unwrap_or_else(PoisonError::into_inner) = recogniser.face_count();
         Ok(events)
     }
 }

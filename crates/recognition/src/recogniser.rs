@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use instored_domain::{CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, ModelId};
+use instored_domain::{
+    CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, FaceCount, ModelId,
+};
 use instored_imaging::{Frame, Picture};
 use instored_vision::{
     Calibration, Detector, Embedder, Face, Model, MotionDetector, PadModel, Quality, QualityLimits,
@@ -11,6 +13,7 @@ use instored_vision::{
 };
 use zeroize::Zeroizing;
 
+use crate::attention::{self, Attention};
 use crate::enrolment::{self, Enrolment, Step};
 use crate::pad_score::PadScore;
 use crate::presence::Presence;
@@ -42,6 +45,7 @@ pub struct Recogniser {
     last_detection: Duration,
     /// Number of frames on which face detection ran.
     detection_count: u64,
+    face_count: FaceCount,
     /// Tracks of the latest detection.
     in_view: Vec<TrackId>,
 }
@@ -49,6 +53,9 @@ pub struct Recogniser {
 /// State of a track that does not belong to a visit yet.
 #[derive(Default)]
 struct UnknownTrack {
+    attention: Attention,
+    has_attended: bool,
+    is_embedded: bool,
     decision: TrackDecision,
     pad_score: PadScore,
     /// True after a presentation attack was reported.
@@ -116,6 +123,7 @@ impl Recogniser {
             motion: MotionDetector::default(),
             last_detection: Duration::ZERO,
             detection_count: 0,
+            face_count: FaceCount::default(),
             in_view: Vec::new(),
         })
     }
@@ -203,6 +211,7 @@ impl Recogniser {
         self.in_view = tracked.iter().map(|face| face.track).collect();
         self.last_detection = self.now;
         self.detection_count += 1;
+        self.face_count.seen = self.tracker.track_count();
         self.motion.set_reference(picture);
         Ok(tracked)
     }
@@ -215,11 +224,8 @@ impl Recogniser {
     ) -> Result<Vec<RecognitionEvent>, VisionError> {
         let mut events = Vec::new();
         let Some(window) = &self.window else { return Ok(events) };
-        // Without customers nobody can be recognised, so no embedding is computed.
-        if self.gallery.is_empty() {
-            return Ok(events);
-        }
         let rules = self.decision_rules();
+        let attention_rules = self.attention_rules(picture);
         // Track whose face answers the request for recognition.
         let mut resolved = None;
         let mut has_arrived = false;
@@ -229,12 +235,28 @@ impl Recogniser {
                 continue;
             }
             let unknown = self.unknown_tracks.entry(*track).or_default();
+            // A person who requested recognition need not show attention.
+            if !window.is_requested() {
+                if !unknown.attention.update(self.now, face, &attention_rules) {
+                    continue;
+                }
+                if !std::mem::replace(&mut unknown.has_attended, true) {
+                    self.face_count.attended += 1;
+                }
+            }
+            // Without customers nobody can be recognised, so no embedding is computed.
+            if self.gallery.is_empty() {
+                continue;
+            }
             if !unknown.decision.is_view_due(self.now) {
                 continue;
             }
             let Some((aligned, _)) = usable_view(face, picture, &self.quality_limits) else {
                 continue;
             };
+            if !std::mem::replace(&mut unknown.is_embedded, true) {
+                self.face_count.embedded += 1;
+            }
             let Some(probe) = self.embedder.embed(&aligned, &window.purpose())? else { continue };
             let decided = unknown.decision.add(self.now, &probe, &self.gallery, &rules);
             let is_attack = match &mut self.pad_model {
@@ -353,6 +375,14 @@ impl Recogniser {
         track_decision::Rules { thresholds, margin, views }
     }
 
+    /// Returns the limits of attention in a picture.
+    fn attention_rules(&self, picture: &Picture) -> attention::Rules {
+        attention::Rules {
+            eye_distance: self.settings.attention_distance * picture.width() as f32,
+            duration: Duration::from_millis(self.settings.attention_ms.into()),
+        }
+    }
+
     /// Returns the limits of an enrolment.
     fn enrolment_rules(&self) -> enrolment::Rules {
         enrolment::Rules {
@@ -444,6 +474,11 @@ impl Recogniser {
     /// Returns the id of the embedding model. Templates must be of this model.
     pub fn model(&self) -> &ModelId {
         self.embedder.id()
+    }
+
+    /// Returns the number of faces seen, attending and embedded for recognition so far.
+    pub fn face_count(&self) -> FaceCount {
+        self.face_count
     }
 
     /// Returns the number of embeddings computed so far, for each purpose.

@@ -148,6 +148,12 @@ impl Detector {
 }
 
 impl Face {
+    /// Returns the distance between the eyes, in pixels.
+    pub fn eye_distance(&self) -> f32 {
+        let [right_eye, left_eye, ..] = self.landmarks;
+        (left_eye[0] - right_eye[0]).hypot(left_eye[1] - right_eye[1])
+    }
+
     fn is_finite(&self) -> bool {
         let Rect { x, y, width, height } = self.bounds;
         [x, y, width, height].iter().chain(self.landmarks.as_flattened()).all(|v| v.is_finite())

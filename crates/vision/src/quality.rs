@@ -99,8 +99,7 @@ impl Pose {
 impl Quality {
     /// Measures the view of `face` in `picture`. `aligned` is the aligned face.
     pub fn measure(face: &Face, picture: &Picture, aligned: &Picture) -> Self {
-        let [right_eye, left_eye, ..] = face.landmarks;
-        let eye_distance = (left_eye[0] - right_eye[0]).hypot(left_eye[1] - right_eye[1]);
+        let eye_distance = face.eye_distance();
         let margin = eye_distance / 3.0;
         let within = |v: f32, length: u32| v >= margin && v <= length as f32 - margin;
         let is_inside = face

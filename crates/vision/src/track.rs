@@ -58,6 +58,11 @@ impl Tracker {
         Self { tracks: Vec::new(), next_id: 0, max_gap }
     }
 
+    /// Returns the number of tracks that have begun.
+    pub fn track_count(&self) -> u64 {
+        self.next_id
+    }
+
     /// Associates the faces of a frame with tracks. Returns the faces in the same order with their
     /// tracks, and the tracks that have ended.
     pub fn update(
