@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use instored_domain::{
     BoxId, BoxState, CameraState, ConsentMethod, CustomerId, CustomerRef, EmbeddingCount,
-    EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, ListEvent, Mode, ModelId,
+    EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, FaceCount, ListEvent, Mode, ModelId,
     RetentionStatus, ShoppingList, ShoppingLists, TillAssignments,
 };
 use instored_mqtt::{OUTBOX_LIFETIME, Publisher};
@@ -100,6 +100,7 @@ impl Controller {
     fn handle_recognition_event(&mut self, event: RecognitionEvent) {
         match event {
             RecognitionEvent::Arrived(customer) => self.begin_visit(customer),
+            RecognitionEvent::RecognisedAgain(customer) => self.confirm_visit(customer),
             RecognitionEvent::Left(customer) => self.end_visit(customer),
             RecognitionEvent::NotRecognised => self.offer_enrolment(),
             RecognitionEvent::PresentationAttackSuspected => {
@@ -166,6 +167,7 @@ impl Controller {
     /// Publishes the state with current counters.
     pub fn publish_state(&mut self) {
         self.state.embeddings = self.vision.embedding_count();
+        self.state.faces = self.vision.face_count();
         self.state.rejected_commands = self.publisher.statistics().rejected_commands;
         // Displays ignore a state that is not newer than the last state. The time therefore increases
         // even if the clock was set back.
@@ -258,6 +260,7 @@ pub(super) fn initial_state(model: ModelId, customers: u64, rejected_records: u6
         customers,
         rejected_records,
         embeddings: EmbeddingCount::default(),
+        faces: FaceCount::default(),
         suspected_attacks: 0,
         visits_today: 0,
         not_me_reports: 0,

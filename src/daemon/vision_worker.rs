@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use instored_domain::{CameraState, CustomerId, Embedding, EmbeddingCount, ModelId};
+use instored_domain::{CameraState, CustomerId, Embedding, EmbeddingCount, FaceCount, ModelId};
 use instored_imaging::Frame;
 use instored_recognition::{Recogniser, RecognitionEvent};
 use instored_vision::{TrackId, VisionError};
@@ -57,7 +57,7 @@ pub(super) enum VisionCommand {
     DismissCustomer(CustomerId),
     /// Requests the customers in view.
     ListPresent(oneshot::Sender<Vec<CustomerId>>),
-    /// Heartbeat of the capture thread while it reopens the camera.
+    /// Heartbeat of the capture thread while it reopens the camera. Faces in view are discarded.
     Heartbeat,
 }
 
@@ -67,6 +67,7 @@ pub(super) struct VisionWorker {
     pub(super) slot: Arc<FrameSlot<VisionCommand>>,
     is_stopping: Arc<AtomicBool>,
     embedding_count: Arc<Mutex<EmbeddingCount>>,
+    face_count: Arc<Mutex<FaceCount>>,
     metrics: VisionMetrics,
 }
 
@@ -104,6 +105,7 @@ impl VisionWorker {
             slot: Arc::new(FrameSlot::new(delivery)),
             is_stopping: Arc::new(AtomicBool::new(false)),
             embedding_count: Arc::default(),
+            face_count: Arc::default(),
             metrics,
         };
         let (model_sender, model) = std::sync::mpsc::sync_channel(1);
@@ -147,6 +149,11 @@ impl VisionWorker {
         *self.embedding_count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the faces seen, attending and embedded since the start.
+    pub fn face_count(&self) -> FaceCount {
+        *self.face_count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stops both threads. The capture thread may be blocked by its camera, so it is not joined.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
@@ -169,7 +176,14 @@ impl VisionWorker {
         loop {
             match self.slot.take() {
                 SlotItem::Closed => return,
-                SlotItem::Command(VisionCommand::Heartbeat) => report_alive(),
+                SlotItem::Command(VisionCommand::Heartbeat) => {
+                    recogniser.set_idle();
+                    report_alive();
+                    // Fails if the daemon has stopped.
+                    if std::mem::take(&mut has_face_in_view) {
+                        let _ = events.send(VisionEvent::FaceInViewChanged(false));
+                    }
+                }
                 SlotItem::Command(command) => handle_command(&mut recogniser, command),
                 SlotItem::Frame(frame, delivered) => match self.process(&mut recogniser, &frame) {
                     Ok(recognised) => {
@@ -203,6 +217,7 @@ impl VisionWorker {
         self.metrics.count_frame(recogniser.detection_count(), recogniser.has_face_in_view());
         *self.embedding_count.lock().unwrap_or_else(PoisonError::into_inner) =
             recogniser.embedding_count();
+        *self.face_count.lock().unwrap_or_else(PoisonError::into_inner) = recogniser.face_count();
         Ok(events)
     }
 }
@@ -241,20 +256,59 @@ mod tests {
     use std::time::Duration;
 
     use confique::Config;
-    use instored_camera::CameraError;
+    use instored_camera::{Camera, CameraError};
+    use instored_imaging::read_picture;
 
     use super::super::metrics::Metrics;
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(60);
 
+    fn load() -> Result<Recogniser, VisionError> {
+        let models = instored_vision::Settings::builder().load().unwrap();
+        let rules = instored_recognition::Settings::builder().load().unwrap();
+        Recogniser::new(&models, &rules)
+    }
+
+    /// Camera that is lost after one frame.
+    struct LostCamera(Option<Frame>);
+
+    impl Camera for LostCamera {
+        fn next_frame(&mut self) -> Result<Frame, CameraError> {
+            self.0.take().ok_or(CameraError::NotFound { device: "/dev/video-none".into() })
+        }
+
+        fn describe(&self) -> String {
+            "a camera that is lost after one frame".to_owned()
+        }
+    }
+
+    #[test]
+    fn lost_camera_discards_face_in_view() {
+        let portrait =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/crates/simulation/portraits/person_a_1.jpg");
+        let picture = read_picture(portrait.as_ref()).unwrap();
+        let mut frame = Some(Frame { picture, captured_at: Duration::ZERO });
+        let camera: OpenCamera = Box::new(move || Ok(Box::new(LostCamera(frame.take()))));
+        let metrics = Metrics::default().vision;
+        let StartedVision { worker, thread, mut events, .. } =
+            VisionWorker::start(load, camera, Delivery::EveryFrame, || {}, metrics).unwrap();
+        let (sender, changes) = mpsc::channel();
+        std::thread::spawn(move || {
+            while let Some(event) = events.blocking_recv() {
+                if let VisionEvent::FaceInViewChanged(is_in_view) = event {
+                    let _ = sender.send(is_in_view);
+                }
+            }
+        });
+        assert_eq!(changes.recv_timeout(TIMEOUT), Ok(true));
+        assert_eq!(changes.recv_timeout(TIMEOUT), Ok(false));
+        worker.stop();
+        thread.join().unwrap();
+    }
+
     #[test]
     fn watchdog_is_notified_if_camera_is_lost_but_not_if_it_hangs() {
-        let load = || {
-            let models = instored_vision::Settings::builder().load().unwrap();
-            let rules = instored_recognition::Settings::builder().load().unwrap();
-            Recogniser::new(&models, &rules)
-        };
         let (attempted, attempts) = mpsc::channel();
         let (release, hang) = mpsc::channel::<()>();
         let mut attempt = 0;

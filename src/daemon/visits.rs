@@ -13,10 +13,7 @@ use super::vision_worker::VisionCommand;
 impl Controller {
     /// Counts the visit of a recognised customer and greets them.
     pub fn begin_visit(&mut self, id: CustomerId) {
-        if self.is_on_request {
-            self.led.show(LedSignal::Succeeded);
-            self.set_idle();
-        }
+        self.confirm_request();
         let now = Timestamp::now();
         let orders_shown = self.shop.orders_shown;
         let limit = |customer: &Customer| order_limit(customer, orders_shown);
@@ -32,6 +29,21 @@ impl Controller {
         self.greet(customer, orders, VisitKind::Arrived, now);
         self.state.visits_today = self.daily_visits.record(id, &Zoned::now());
         self.publish_state();
+    }
+
+    /// Responds to a present customer who requested recognition again: republishes the greeting, and
+    /// counts no visit.
+    pub fn confirm_visit(&mut self, id: CustomerId) {
+        self.confirm_request();
+        self.refresh_greeting(id);
+    }
+
+    /// Shows that a request for recognition succeeded, in the mode `on-request`.
+    fn confirm_request(&mut self) {
+        if self.is_on_request {
+            self.led.show(LedSignal::Succeeded);
+            self.set_idle();
+        }
     }
 
     /// Republishes the greeting of a present customer whose data changed.

@@ -189,6 +189,9 @@ pub struct BoxState {
     /// Number of embeddings computed since the start, by purpose.
     #[serde(default)]
     pub embeddings: EmbeddingCount,
+    /// Number of faces since the start, by what was computed of them.
+    #[serde(default)]
+    pub faces: FaceCount,
     /// Number of suspected presentation attacks since the start: faces that may be pictures held
     /// to the camera.
     #[serde(rename = "suspected_pictures", default)]
@@ -242,6 +245,17 @@ pub struct EmbeddingCount {
     pub enrolment: u64,
     /// Embeddings that were compared with the customers' templates.
     pub recognition: u64,
+}
+
+/// Number of faces by what was computed of them. A face counts again after it was out of view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, JsonSchema, Serialize, Deserialize)]
+pub struct FaceCount {
+    /// Faces whose position was detected.
+    pub seen: u64,
+    /// Faces that were near and turned to the camera for a while, in mode `entrance`.
+    pub attended: u64,
+    /// Faces that were compared with the customers' templates.
+    pub embedded: u64,
 }
 
 /// The current activity of the box.

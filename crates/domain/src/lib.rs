@@ -46,7 +46,8 @@ pub use currency::Currency;
 pub use customer::{Customer, CustomerName, CustomerNameError, Preferences};
 pub use event::{
     BoxState, CameraState, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentFailure,
-    EnrolmentStep, ListEvent, Mode, OrderSummary, RetentionStatus, VisitEvent, VisitKind,
+    EnrolmentStep, FaceCount, ListEvent, Mode, OrderSummary, RetentionStatus, VisitEvent,
+    VisitKind,
 };
 pub use history::{
     History, HistoryEntries, HistoryView, Page, PageError, PurchasedProduct, RepeatedProduct,

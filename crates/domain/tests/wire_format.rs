@@ -224,6 +224,7 @@ fn events(lines: &mut Lines) {
                 customers: 1,
                 rejected_records: 2,
                 embeddings: EmbeddingCount { enrolment: 3, recognition: 4 },
+                faces: FaceCount { seen: 10, attended: 11, embedded: 12 },
                 suspected_attacks: 5,
                 visits_today: 6,
                 not_me_reports: 7,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use zeroize::Zeroize;
+
 /// RGB picture of at least one pixel.
 #[derive(Clone)]
 pub struct Picture {
@@ -67,12 +69,8 @@ impl Picture {
     /// Returns the mirror image: left and right are exchanged.
     pub fn mirrored(&self) -> Self {
         let row = self.width as usize * 3;
-        let rgb = self
-            .rgb()
-            .chunks_exact(row)
-            .flat_map(|row| row.as_chunks::<3>().0.iter().rev().flatten())
-            .copied()
-            .collect();
+        let mut rgb = self.rgb().to_vec();
+        rgb.chunks_exact_mut(row).for_each(|row| row.as_chunks_mut::<3>().0.reverse());
         Self::from_rgb(self.width, self.height, rgb)
     }
 
@@ -112,6 +110,13 @@ impl Picture {
     }
 }
 
+/// Makes the picture black, so that a picture of a face leaves no copy in freed memory.
+impl Zeroize for Picture {
+    fn zeroize(&mut self) {
+        self.rgb_mut().zeroize();
+    }
+}
+
 /// Compares sizes and colours. Frames are converted to RGB first.
 impl PartialEq for Picture {
     fn eq(&self, other: &Self) -> bool {
@@ -147,5 +152,12 @@ mod tests {
         let mirrored = picture.mirrored();
         assert_eq!(mirrored.rgb()[..9], [6, 7, 8, 3, 4, 5, 0, 1, 2]);
         assert_eq!(mirrored.mirrored(), picture);
+    }
+
+    #[test]
+    fn zeroized_picture_is_black() {
+        let mut picture = Picture::filled(3, 2, [7; 3]);
+        picture.zeroize();
+        assert_eq!(picture, Picture::filled(3, 2, [0; 3]));
     }
 }

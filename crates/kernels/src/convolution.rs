@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::gemm::InputRows;
+use crate::pointwise::first_values;
 use crate::{
     Epilogue, InstructionSet, Pointwise, RowBuffer, RowBufferMut, Scratch, Size, Weights, Window,
 };
@@ -126,16 +127,16 @@ impl Convolution {
         scratch: &mut Scratch,
     ) {
         let patch_len = self.product.input_stride();
-        let mut patches = std::mem::take(&mut scratch.patches);
-        patches.clear();
-        patches.resize(columns.len() * patch_len, 0.0);
+        let mut buffer = std::mem::take(&mut scratch.patches);
+        let patches = first_values(&mut buffer, columns.len() * patch_len);
+        patches.fill(0.0);
         for (x, patch) in columns.clone().zip(patches.chunks_exact_mut(patch_len)) {
             self.gather(input, (y, x), patch);
         }
         let out =
             &mut out[columns.start * self.output_stride()..columns.end * self.output_stride()];
-        self.product.multiply(isa, &patches, None, out, scratch);
-        scratch.patches = patches;
+        self.product.multiply(isa, patches, None, out, scratch);
+        scratch.patches = buffer;
     }
 
     /// Copies the pixels under the window of output (`y`, `x`). Values of `patch` outside the input

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use zeroize::Zeroizing;
+
 use crate::node::{Node, Op, Output};
 use crate::schedule::{self, BufferSlice, RowBand};
 use crate::{
@@ -23,10 +25,10 @@ pub struct Plan {
     idle: Mutex<Vec<Arena>>,
 }
 
-/// Memory of one run.
+/// Memory of one run. A buffer keeps its address, so that no copy of its values is left in freed memory.
 #[derive(Default)]
 struct Arena {
-    buffers: Vec<Vec<f32>>,
+    buffers: Vec<Zeroizing<Vec<f32>>>,
     scratch: Scratch,
 }
 
@@ -46,13 +48,14 @@ impl Plan {
     /// once for each row, in order.
     ///
     /// All memory of the run except the outputs is overwritten with zeros before this function
-    /// returns.
+    /// returns. The outputs are overwritten when they are dropped.
     ///
     /// # Panics
     /// If a node's `input_size` is not the size of its input tensor.
-    pub fn run(&self, fill: &dyn Fn(usize, &mut [f32])) -> Vec<Vec<f32>> {
+    pub fn run(&self, fill: &dyn Fn(usize, &mut [f32])) -> Vec<Zeroizing<Vec<f32>>> {
+        let buffer = |length: &usize| Zeroizing::new(vec![0.0; *length]);
         let mut arena = self.idle().pop().unwrap_or_else(|| Arena {
-            buffers: self.buffer_lengths.iter().map(|length| vec![0.0; *length]).collect(),
+            buffers: self.buffer_lengths.iter().map(buffer).collect(),
             scratch: Scratch::default(),
         });
         for RowBand { node, rows } in &self.bands {
@@ -108,16 +111,17 @@ impl Plan {
     }
 
     /// Copies an output from the memory of a run.
-    fn read(&self, output: &Output, arena: &Arena) -> Vec<f32> {
+    fn read(&self, output: &Output, arena: &Arena) -> Zeroizing<Vec<f32>> {
         let BufferSlice { buffer, length } = self.slices[output.tensor];
         let pixel_stride = self.nodes[output.tensor].op.output_stride();
         let pixels = arena.buffers[buffer][..length].chunks_exact(pixel_stride);
-        let values = pixels.flat_map(|pixel| &pixel[output.channels.clone()]).copied();
+        let count = pixels.len() * output.channels.len();
+        let mut values = Zeroizing::new(Vec::with_capacity(count));
+        pixels.for_each(|pixel| values.extend_from_slice(&pixel[output.channels.clone()]));
         if output.has_sigmoid {
-            values.map(|value| 1.0 / (1.0 + (-value).exp())).collect()
-        } else {
-            values.collect()
+            values.iter_mut().for_each(|value| *value = 1.0 / (1.0 + (-*value).exp()));
         }
+        values
     }
 
     /// Returns true if at least one run has ended and the memory of all ended runs contains only
@@ -125,7 +129,8 @@ impl Plan {
     pub fn is_wiped(&self) -> bool {
         let idle = self.idle();
         let is_wiped = |arena: &Arena| {
-            arena.buffers.iter().flatten().all(|value| *value == 0.0) && arena.scratch.is_wiped()
+            arena.buffers.iter().all(|buffer| buffer.iter().all(|value| *value == 0.0))
+                && arena.scratch.is_wiped()
         };
         !idle.is_empty() && idle.iter().all(is_wiped)
     }

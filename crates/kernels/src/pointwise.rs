@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use zeroize::{Zeroize, Zeroizing};
+
 use crate::epilogue::PackedEpilogue;
 use crate::gemm::{F32Gemm, InputRows, Int8Gemm, quantize_row};
 use crate::simd::{
@@ -49,12 +51,12 @@ enum Panels {
     },
 }
 
-/// Working memory of the kernels.
+/// Working memory of the kernels. It is overwritten with zeros when it is dropped.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    quantized: Vec<[u8; 4]>,
-    scales: Vec<f32>,
-    pub(crate) patches: Vec<f32>,
+    quantized: Zeroizing<Vec<[u8; 4]>>,
+    scales: Zeroizing<Vec<f32>>,
+    pub(crate) patches: Zeroizing<Vec<f32>>,
 }
 
 impl Scratch {
@@ -67,9 +69,21 @@ impl Scratch {
 
     /// Returns true if the memory contains only zeros.
     pub fn is_wiped(&self) -> bool {
-        let mut floats = self.scales.iter().chain(&self.patches);
+        let mut floats = self.scales.iter().chain(self.patches.iter());
         self.quantized.iter().all(|four| *four == [0; 4]) && floats.all(|v| *v == 0.0)
     }
+}
+
+/// Returns the first `length` values of `buffer`. A shorter buffer is replaced and not reallocated, so
+/// that its values are overwritten before its memory is freed.
+pub(crate) fn first_values<T: Copy + Default + Zeroize>(
+    buffer: &mut Zeroizing<Vec<T>>,
+    length: usize,
+) -> &mut [T] {
+    if buffer.len() < length {
+        *buffer = Zeroizing::new(vec![T::default(); length]);
+    }
+    &mut buffer[..length]
 }
 
 /// Number of rows that are quantized and multiplied together. They fit into the L1 cache.
@@ -180,11 +194,10 @@ impl Pointwise {
         scratch: &mut Scratch,
     ) {
         assert!(residual.is_none_or(|residual| residual.len() == out.len()));
-        let Scratch { quantized, scales, .. } = scratch;
-        if matches!(self.panels, Panels::Int8 { .. }) {
-            quantized.resize(quantized.len().max(BLOCK_ROWS * self.inputs / 4), [0; 4]);
-            scales.resize(BLOCK_ROWS, 0.0);
-        }
+        let is_int8 = matches!(self.panels, Panels::Int8 { .. });
+        let block_rows = if is_int8 { BLOCK_ROWS } else { 0 };
+        let quantized = first_values(&mut scratch.quantized, block_rows * self.inputs / 4);
+        let scales = first_values(&mut scratch.scales, block_rows);
         let residual = residual.map(vectors);
         let out = vectors_mut(out);
         isa.run(Multiply { layer: self, rows, residual, out, quantized, scales });

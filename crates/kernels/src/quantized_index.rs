@@ -1,6 +1,6 @@
 //! Index of int8 vectors that finds the largest dot products with a query.
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::gemm::{Gemm, Int8Gemm, quantize_row};
 use crate::simd::{F32x16, I8x4x16, I32x16, Kernel, LANES, Simd};
@@ -14,7 +14,8 @@ use crate::{InstructionSet, padded};
 pub struct QuantizedIndex {
     dimension: usize,
     length: usize,
-    blocks: Vec<Block>,
+    #[expect(clippy::vec_box, reason = "a list that grows would leave copies in freed memory")]
+    blocks: Vec<Box<Block>>,
     /// Largest norm of all vectors ever added.
     max_norm: f32,
 }
@@ -63,7 +64,7 @@ impl QuantizedIndex {
     /// Returns the memory that the vectors take, in bytes.
     pub fn memory_bytes(&self) -> usize {
         let values = self.groups() * BLOCK_PANELS * size_of::<I8x4x16>();
-        self.blocks.len() * (size_of::<Block>() + values)
+        self.blocks.len() * (size_of::<Box<Block>>() + size_of::<Block>() + values)
     }
 
     /// Appends a vector. Its values are divided by a scale so that the largest becomes 127, and
@@ -74,11 +75,11 @@ impl QuantizedIndex {
     pub fn push(&mut self, vector: &[f32]) {
         assert_eq!(vector.len(), self.dimension);
         if self.length == self.blocks.len() * BLOCK_VECTORS {
-            self.blocks.push(Block {
+            self.blocks.push(Box::new(Block {
                 values: vec![[[0; 4]; LANES]; self.groups() * BLOCK_PANELS],
                 scales: [[0.0; LANES]; BLOCK_PANELS],
                 sums: [[0; LANES]; BLOCK_PANELS],
-            });
+            }));
         }
         let max = vector.iter().fold(0f32, |max, value| max.max(value.abs()));
         let scale = max / 127.0;
@@ -98,10 +99,10 @@ impl QuantizedIndex {
         let last = self.length - 1;
         let (block, panel, lane) = split(last);
         let scale = self.blocks[block].scales[panel][lane];
-        let mut values: Vec<i8> = (0..self.dimension).map(|i| self.value(last, i)).collect();
+        let mut values = Zeroizing::new(vec![0; self.dimension]);
+        values.iter_mut().enumerate().for_each(|(i, value)| *value = self.value(last, i));
         self.write(position, values.iter().copied(), scale);
-        values.fill(0);
-        self.write(last, values.into_iter(), 0.0);
+        self.write(last, std::iter::repeat_n(0, self.dimension), 0.0);
         self.length = last;
         self.blocks.truncate(self.length.div_ceil(BLOCK_VECTORS));
     }
@@ -117,13 +118,11 @@ impl QuantizedIndex {
     /// If the query has another dimension than the index.
     pub fn top2(&self, isa: InstructionSet, query: &[f32]) -> Vec<usize> {
         assert_eq!(query.len(), self.dimension);
-        let mut row = query.to_vec();
-        row.resize(padded(self.dimension), 0.0);
-        let mut quantized = vec![[0; 4]; self.groups()];
+        let mut row = Zeroizing::new(vec![0.0; padded(self.dimension)]);
+        row[..query.len()].copy_from_slice(query);
+        let mut quantized = Zeroizing::new(vec![[0; 4]; self.groups()]);
         let mut top2 = Top2::default();
         isa.run(Scan { index: self, row: &row, quantized: &mut quantized, top2: &mut top2 });
-        row.zeroize();
-        quantized.zeroize();
         let Top2 { candidates, prune_below, .. } = top2;
         let kept = candidates.into_iter().filter(|(_, product)| *product >= prune_below);
         kept.map(|(position, _)| position).collect()
@@ -268,5 +267,24 @@ impl Kernel for Scan<'_> {
                 top2.push(position, *product, error_bound);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_keeps_its_address_when_index_grows() {
+        let mut index = QuantizedIndex::new(3);
+        let mut addresses = Vec::new();
+        // Another allocation after each block prevents that the list grows in place.
+        let mut obstacles = Vec::new();
+        for _ in 0..20 * BLOCK_VECTORS {
+            index.push(&[1.0, 2.0, 3.0]);
+            obstacles.push(vec![0u8; 1024]);
+            addresses.push(&raw const index.blocks[0].scales);
+        }
+        assert!(addresses.iter().all(|address| *address == addresses[0]));
     }
 }

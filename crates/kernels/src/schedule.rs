@@ -276,6 +276,17 @@ mod tests {
     }
 
     #[test]
+    fn output_has_exact_capacity() {
+        let size = Size { height: 8, width: 8 };
+        let nodes = network(size, &[Layer::Pointwise { outputs: 5, has_residual: false }]);
+        let output = Output { tensor: nodes.len() - 1, channels: 0..5, has_sigmoid: true };
+        let values = Plan::new(InstructionSet::portable(), nodes, vec![output])
+            .run(&|_, row| row.fill(0.5))
+            .remove(0);
+        assert_eq!((values.len(), values.capacity()), (5 * 64, 5 * 64), "it has grown");
+    }
+
+    #[test]
     fn large_tensor_has_buffer_of_few_rows() {
         let size = Size { height: 160, width: 200 };
         let layers = [

@@ -172,7 +172,7 @@ impl Enrolment {
         let customer_above = |threshold| {
             most_similar.filter(|(_, cosine)| *cosine >= threshold).map(|(customer, _)| customer)
         };
-        let has_enough_views = count >= self.rules.views.min(2);
+        let has_enough_views = count >= 2;
         if has_enough_views
             && !self.is_another_person
             && customer_above(self.rules.customer_threshold).is_some()

@@ -8,6 +8,8 @@ use instored_vision::TrackId;
 pub enum RecognitionEvent {
     /// A customer entered.
     Arrived(CustomerId),
+    /// A customer who is present requested recognition again. Their visit continues.
+    RecognisedAgain(CustomerId),
     /// A customer whose arrival was reported has left.
     Left(CustomerId),
     /// The person who requested recognition was not recognised.

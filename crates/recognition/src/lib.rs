@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `recogniser`, `event` | processing of a frame, and its events |
 //! | `gallery` | enrolled customers, and search for the most similar ones |
+//! | `attention` | time for which a face is near and turned to the camera |
 //! | `track_decision` | sequential decision over the views of a track |
 //! | `pad_score` | presentation-attack detection over a track |
 //! | `enrolment` | collection of the views of a new customer |
@@ -15,10 +16,12 @@
 //! 2. Only an enrolment or a recognition window permits an embedding.
 //! 3. Embeddings of strangers exist only in the decision of their track, are zeroed when the track
 //!    ends, and never leave this crate.
-//! 4. No embedding is computed for recognition while the gallery is empty.
+//! 4. No embedding is computed for recognition while the gallery is empty, and in mode `entrance` only of
+//!    faces that attend.
 
 #![forbid(unsafe_code)]
 
+mod attention;
 mod enrolment;
 mod event;
 mod gallery;

@@ -5,9 +5,10 @@
 //! corners of the mouth also fits the nose. The nose of a turning head leaves that plane.
 
 use instored_vision::LANDMARK_COUNT;
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// PAD evidence of one track.
-#[derive(Default)]
+/// PAD evidence of one track. It is overwritten with zeros when it is dropped.
+#[derive(Default, Zeroize, ZeroizeOnDrop)]
 pub(super) struct PadScore {
     /// Sum over the views of the log-odds of a bona fide face.
     log_odds: f32,
@@ -23,7 +24,7 @@ pub(super) struct PadScore {
 /// Largest log-odds of one view, so that a single outlier does not decide.
 const VIEW_LOG_ODDS_MAX: f32 = 4.0;
 /// Lowest number of views for a decision.
-const VIEWS_MIN: u32 = 3;
+pub(super) const VIEWS_MIN: u32 = 3;
 /// Smallest distance of the nose from the plane that proves depth, in eye distances. The noise of
 /// the landmarks is a third of this distance.
 const PARALLAX_MIN: f32 = 0.15;

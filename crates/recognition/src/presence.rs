@@ -96,6 +96,12 @@ impl Presence {
         self.visits.iter().any(|visit| visit.tracks.contains(&track))
     }
 
+    /// Returns the customer to whose visit `track` belongs. Returns `None` if the visit was dismissed.
+    pub fn customer(&self, track: TrackId) -> Option<CustomerId> {
+        let visit = self.visits.iter().find(|visit| visit.tracks.contains(&track))?;
+        (visit.state != VisitState::Dismissed).then_some(visit.customer)
+    }
+
     /// Returns true if no visit is in progress.
     pub fn is_empty(&self) -> bool {
         self.visits.is_empty()

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use instored_domain::{CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, ModelId};
+use instored_domain::{
+    CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, FaceCount, ModelId,
+};
 use instored_imaging::{Frame, Picture};
 use instored_vision::{
     Calibration, Detector, Embedder, Face, Model, MotionDetector, PadModel, Quality, QualityLimits,
     Role, TrackId, TrackedFace, Tracker, VisionError, align,
 };
+use zeroize::Zeroizing;
 
+use crate::attention::{self, Attention};
 use crate::enrolment::{self, Enrolment, Step};
 use crate::pad_score::PadScore;
 use crate::presence::Presence;
@@ -27,7 +31,8 @@ pub struct Recogniser {
     tracker: Tracker,
     gallery: Gallery,
     presence: Presence,
-    unknown_tracks: HashMap<TrackId, UnknownTrack>,
+    /// Evidence of strangers. Boxed, so that no copy is left in freed memory when the map grows.
+    unknown_tracks: HashMap<TrackId, Box<UnknownTrack>>,
     enrolment: Option<Enrolment>,
     window: Option<RecognitionWindow>,
     quality_limits: QualityLimits,
@@ -40,6 +45,7 @@ pub struct Recogniser {
     last_detection: Duration,
     /// Number of frames on which face detection ran.
     detection_count: u64,
+    face_count: FaceCount,
     /// Tracks of the latest detection.
     in_view: Vec<TrackId>,
 }
@@ -47,6 +53,9 @@ pub struct Recogniser {
 /// State of a track that does not belong to a visit yet.
 #[derive(Default)]
 struct UnknownTrack {
+    attention: Attention,
+    has_attended: bool,
+    is_embedded: bool,
     decision: TrackDecision,
     pad_score: PadScore,
     /// True after a presentation attack was reported.
@@ -114,6 +123,7 @@ impl Recogniser {
             motion: MotionDetector::default(),
             last_detection: Duration::ZERO,
             detection_count: 0,
+            face_count: FaceCount::default(),
             in_view: Vec::new(),
         })
     }
@@ -126,18 +136,22 @@ impl Recogniser {
         self.interval = frame.captured_at.saturating_sub(self.now);
         self.now = frame.captured_at;
         let mut events = Vec::new();
-        if self.window.take_if(|window| window.is_expired(frame.captured_at)).is_some() {
+        if self.window.as_ref().is_some_and(|window| window.is_expired(frame.captured_at)) {
+            self.close_window();
             events.push(RecognitionEvent::NotRecognised);
         }
         if self.is_detection_permitted() && self.can_skip_detection(&frame.picture) {
             for track in &self.in_view {
                 self.presence.update(self.now, *track);
             }
+            for track in self.tracker.end_stale(self.now) {
+                self.unknown_tracks.remove(&track);
+            }
         } else {
             let faces = if self.is_detection_permitted() {
                 self.detect(&frame.picture)?
             } else {
-                self.discard_view();
+                self.set_idle();
                 Vec::new()
             };
             events.extend(match self.enrolment.take() {
@@ -170,10 +184,18 @@ impl Recogniser {
             && self.motion.is_still(picture)
     }
 
-    /// Discards the faces in view, because detection is not permitted.
-    fn discard_view(&mut self) {
+    /// Discards the faces in view and the evidence of strangers, because nobody may be searched for: the
+    /// recognition window is closed, or the camera is lost.
+    pub fn set_idle(&mut self) {
+        self.unknown_tracks.clear();
         self.in_view.clear();
         self.motion.reset();
+    }
+
+    /// Closes the recognition window and discards the evidence of strangers.
+    fn close_window(&mut self) {
+        self.window = None;
+        self.unknown_tracks.clear();
     }
 
     /// Detects and tracks the faces of a picture.
@@ -189,6 +211,7 @@ impl Recogniser {
         self.in_view = tracked.iter().map(|face| face.track).collect();
         self.last_detection = self.now;
         self.detection_count += 1;
+        self.face_count.seen = self.tracker.track_count();
         self.motion.set_reference(picture);
         Ok(tracked)
     }
@@ -201,23 +224,39 @@ impl Recogniser {
     ) -> Result<Vec<RecognitionEvent>, VisionError> {
         let mut events = Vec::new();
         let Some(window) = &self.window else { return Ok(events) };
-        // Without customers nobody can be recognised, so no embedding is computed.
-        if self.gallery.is_empty() {
-            return Ok(events);
-        }
         let rules = self.decision_rules();
-        let mut is_customer_recognised = false;
+        let attention_rules = self.attention_rules(picture);
+        // Track whose face answers the request for recognition.
+        let mut resolved = None;
+        let mut has_arrived = false;
         for TrackedFace { track, face } in eligible_faces(window, faces) {
             if self.presence.is_resolved(*track) {
+                resolved = window.is_requested().then_some(*track);
                 continue;
             }
             let unknown = self.unknown_tracks.entry(*track).or_default();
+            // A person who requested recognition need not show attention.
+            if !window.is_requested() {
+                if !unknown.attention.update(self.now, face, &attention_rules) {
+                    continue;
+                }
+                if !std::mem::replace(&mut unknown.has_attended, true) {
+                    self.face_count.attended += 1;
+                }
+            }
+            // Without customers nobody can be recognised, so no embedding is computed.
+            if self.gallery.is_empty() {
+                continue;
+            }
             if !unknown.decision.is_view_due(self.now) {
                 continue;
             }
             let Some((aligned, _)) = usable_view(face, picture, &self.quality_limits) else {
                 continue;
             };
+            if !std::mem::replace(&mut unknown.is_embedded, true) {
+                self.face_count.embedded += 1;
+            }
             let Some(probe) = self.embedder.embed(&aligned, &window.purpose())? else { continue };
             let decided = unknown.decision.add(self.now, &probe, &self.gallery, &rules);
             let is_attack = match &mut self.pad_model {
@@ -241,11 +280,18 @@ impl Recogniser {
             self.unknown_tracks.remove(track);
             if self.presence.add_recognised(self.now, *track, customer) {
                 events.push(RecognitionEvent::Arrived(customer));
+                has_arrived = true;
             }
-            is_customer_recognised = true;
+            resolved = window.is_requested().then_some(*track);
         }
-        if is_customer_recognised {
-            self.window.take_if(|window| window.is_requested());
+        if let Some(track) = resolved {
+            self.close_window();
+            if !has_arrived {
+                events.push(match self.presence.customer(track) {
+                    Some(customer) => RecognitionEvent::RecognisedAgain(customer),
+                    None => RecognitionEvent::NotRecognised,
+                });
+            }
         }
         Ok(events)
     }
@@ -329,6 +375,14 @@ impl Recogniser {
         track_decision::Rules { thresholds, margin, views }
     }
 
+    /// Returns the limits of attention in a picture.
+    fn attention_rules(&self, picture: &Picture) -> attention::Rules {
+        attention::Rules {
+            eye_distance: self.settings.attention_distance * picture.width() as f32,
+            duration: Duration::from_millis(self.settings.attention_ms.into()),
+        }
+    }
+
     /// Returns the limits of an enrolment.
     fn enrolment_rules(&self) -> enrolment::Rules {
         enrolment::Rules {
@@ -341,8 +395,9 @@ impl Recogniser {
     }
 
     /// Opens the recognition window for a person who requested recognition. Returns false if a
-    /// window is open already. If the window ends before a customer is recognised,
-    /// [`RecognitionEvent::NotRecognised`] follows.
+    /// window is open already. Exactly one of [`RecognitionEvent::Arrived`],
+    /// [`RecognitionEvent::RecognisedAgain`] and [`RecognitionEvent::NotRecognised`] follows, unless an
+    /// enrolment starts.
     pub fn open_window(&mut self) -> bool {
         let is_closed = self.window.is_none();
         if is_closed {
@@ -359,6 +414,7 @@ impl Recogniser {
         let can_start = self.enrolment.is_none();
         if can_start {
             self.window.take_if(|window| window.is_requested());
+            self.unknown_tracks.clear();
             let rules = self.enrolment_rules();
             self.enrolment = Some(Enrolment::start(self.now, rules, is_another_person));
         }
@@ -388,6 +444,9 @@ impl Recogniser {
     /// Removes a customer from the gallery and dismisses the visit in progress.
     pub fn remove_customer(&mut self, customer: CustomerId) {
         self.gallery.remove(customer);
+        if self.gallery.is_empty() {
+            self.unknown_tracks.clear();
+        }
         self.dismiss(customer);
     }
 
@@ -417,6 +476,11 @@ impl Recogniser {
         self.embedder.id()
     }
 
+    /// Returns the number of faces seen, attending and embedded for recognition so far.
+    pub fn face_count(&self) -> FaceCount {
+        self.face_count
+    }
+
     /// Returns the number of embeddings computed so far, for each purpose.
     pub fn embedding_count(&self) -> EmbeddingCount {
         self.embedder.count()
@@ -442,7 +506,7 @@ fn usable_view(
     face: &Face,
     picture: &Picture,
     limits: &QualityLimits,
-) -> Option<(Picture, Quality)> {
+) -> Option<(Zeroizing<Picture>, Quality)> {
     let aligned = align(picture, &face.landmarks)?;
     let quality = Quality::measure(face, picture, &aligned);
     quality.issue(limits).is_none().then_some((aligned, quality))

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pad_score::VIEWS_MIN;
+
 /// Selection of the faces to recognise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,7 +29,7 @@ pub enum PadMode {
 /// Settings of recognition and enrolment.
 #[derive(Debug, Clone, confique::Config, serde::Serialize)]
 pub struct Settings {
-    /// Faces to recognise. "entrance": everyone who enters; customers are greeted. "on-request": only the
+    /// Faces to recognise. "entrance": everyone who enters and looks at the camera; customers are greeted. "on-request": only the
     /// person who presses the button briefly; a second press enrols a person who was not recognised.
     #[config(default = "entrance", env = "INSTORED_RECOGNITION_MODE")]
     pub mode: Mode,
@@ -35,6 +37,17 @@ pub struct Settings {
     /// Duration of recognition after a press in mode "on-request", in seconds, 0.5 to 3600.
     #[config(default = 8.0, env = "INSTORED_RECOGNITION_REQUEST_SECONDS")]
     pub request_seconds: f32,
+
+    /// Smallest distance between the eyes of a face that is recognised in mode "entrance", as a share of the
+    /// frame's width, 0 to 0.5. Faces farther away are not compared with customers. With a lens of 60 degrees,
+    /// 0.05 is a distance of about 1.1 m.
+    #[config(default = 0.05, env = "INSTORED_RECOGNITION_ATTENTION_DISTANCE")]
+    pub attention_distance: f32,
+
+    /// Time for which a face must be near and turned to the camera before it is recognised in mode "entrance",
+    /// in milliseconds, 0 to 10000. A face that passes by is not compared with customers.
+    #[config(default = 500, env = "INSTORED_RECOGNITION_ATTENTION_MS")]
+    pub attention_ms: u32,
 
     /// Target share of strangers who are greeted as a customer (FPIR), 0.00001 to 0.1. The calibration of
     /// the embedder converts it and the number of customers to a cosine threshold.
@@ -63,7 +76,8 @@ pub struct Settings {
     #[config(default = 4.0, env = "INSTORED_RECOGNITION_LEAVE_SECONDS")]
     pub leave_seconds: f32,
 
-    /// Number of different usable views for an enrolment, 1 to 20.
+    /// Number of different usable views for an enrolment, 3 to 20. Presentation-attack detection needs three
+    /// views.
     #[config(default = 5, env = "INSTORED_RECOGNITION_ENROLMENT_VIEWS")]
     pub enrolment_views: u32,
 
@@ -79,12 +93,20 @@ impl Settings {
         let is_valid_duration = |v: f32| v.is_finite() && (0.5..=3600.0).contains(&v);
         [
             (!is_valid_duration(self.request_seconds), "request_seconds must be from 0.5 to 3600"),
+            (
+                !(0.0..=0.5).contains(&self.attention_distance),
+                "attention_distance must be from 0 to 0.5",
+            ),
+            (self.attention_ms > 10_000, "attention_ms must be from 0 to 10000"),
             (!(1e-5..=0.1).contains(&self.fpir), "fpir must be from 0.00001 to 0.1"),
             (!(0.0..=1.0).contains(&threshold), "threshold must be from 0 to 1"),
             (!(0.0..=1.0).contains(&self.margin), "margin must be from 0 to 1"),
             (!(1..=50).contains(&self.views), "views must be from 1 to 50"),
             (!is_valid_duration(self.leave_seconds), "leave_seconds must be from 0.5 to 3600"),
-            (!(1..=20).contains(&self.enrolment_views), "enrolment_views must be from 1 to 20"),
+            (
+                !(VIEWS_MIN..=20).contains(&self.enrolment_views),
+                "enrolment_views must be from 3 to 20, because fewer views cannot reveal a photograph",
+            ),
             (
                 !is_valid_duration(self.enrolment_seconds),
                 "enrolment_seconds must be from 0.5 to 3600",
@@ -92,5 +114,24 @@ impl Settings {
         ]
         .into_iter()
         .find_map(|(is_invalid, error)| is_invalid.then_some(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use confique::Config;
+
+    use super::*;
+
+    #[test]
+    fn too_few_enrolment_views_for_pad_are_rejected() {
+        let default = Settings::builder().load().unwrap();
+        let error = |enrolment_views| {
+            Settings { enrolment_views, ..default.clone() }.validation_error().unwrap_or_default()
+        };
+        for views in 0..VIEWS_MIN {
+            assert!(error(views).starts_with("enrolment_views must be from 3"), "{views} views");
+        }
+        assert_eq!([VIEWS_MIN, 5, 20].map(error), [""; 3]);
     }
 }

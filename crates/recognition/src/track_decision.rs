@@ -65,7 +65,9 @@ impl TrackDecision {
         if self.views >= FREQUENT_VIEWS {
             self.next_view = now + RARE_VIEW_INTERVAL;
         }
-        self.sum.resize(view.values().len(), 0.0);
+        if self.sum.is_empty() {
+            self.sum = Zeroizing::new(vec![0.0; view.values().len()]);
+        }
         for (sum, value) in self.sum.iter_mut().zip(view.values()) {
             *sum += value;
         }

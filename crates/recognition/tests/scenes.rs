@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use confique::Config;
 use instored_camera::{Camera, Pacing};
-use instored_domain::{CustomerId, Embedding, EnrolmentFailure};
-use instored_imaging::{Frame, Picture, read_picture};
+use instored_domain::{CustomerId, Embedding, EnrolmentFailure, FaceCount};
+use instored_imaging::{Frame, Picture, Scaler, read_picture};
 use instored_recognition::{Recogniser, RecognitionEvent, Settings};
 use instored_simulation::{PersonId, SceneCamera, SceneController};
 
@@ -81,6 +81,22 @@ fn s(seconds: u64) -> Duration {
 }
 
 const ALEX: CustomerId = CustomerId(uuid::Uuid::from_u128(1));
+
+/// Returns a frame of 640 × 480 pixels that shows a portrait, scaled to this distance between the eyes.
+/// `portrait_eye_distance` is that of the file.
+fn portrait_frame(portrait: &str, portrait_eye_distance: f32, eye_distance: f32) -> Picture {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../simulation/portraits");
+    let portrait = read_picture(&folder.join(portrait)).unwrap();
+    let scaled = |side: u32| (side as f32 * eye_distance / portrait_eye_distance) as u32;
+    let (width, height) = (scaled(portrait.width()), scaled(portrait.height()));
+    let portrait = Scaler::default().resize(&portrait, width, height);
+    let mut frame = Picture::filled(640, 480, [90; 3]);
+    let rows = frame.rgb_mut().chunks_exact_mut(3 * 640).skip((480 - height as usize) / 2);
+    for (into, from) in rows.zip(portrait.rgb().chunks_exact(3 * width as usize)) {
+        into[3 * ((640 - width as usize) / 2)..][..from.len()].copy_from_slice(from);
+    }
+    frame
+}
 
 /// Returns arrivals and departures as text.
 fn visits(events: &[RecognitionEvent]) -> Vec<String> {
@@ -161,12 +177,77 @@ fn on_request_mode_embeds_only_person_at_the_button() {
 }
 
 #[test]
+fn present_customer_who_requests_again_is_recognised_again() {
+    let settings = Settings::builder().load().unwrap();
+    let mode = instored_recognition::Mode::OnRequest;
+    let mut entrance = Entrance::with(Settings { mode, ..settings });
+    entrance.enrol("person_a_1.jpg", ALEX);
+    let customer = entrance.enter("person_a_2.jpg");
+    entrance.run_for(s(3));
+    assert!(entrance.recogniser.open_window());
+    assert_eq!(visits(&entrance.run_for(s(5))), ["arrived 1"]);
+
+    // The track of the first recognition continues.
+    assert!(entrance.recogniser.open_window());
+    let events = entrance.run_for(s(2));
+    assert!(matches!(events[..], [RecognitionEvent::RecognisedAgain(ALEX)]), "{events:?}");
+
+    // The customer was out of view for a moment and has another track.
+    let empty = Picture::filled(640, 480, [90; 3]);
+    for _ in 0..2 * FPS {
+        let captured_at = entrance.camera.next_frame().unwrap().captured_at;
+        let frame = Frame { picture: empty.clone(), captured_at };
+        assert!(entrance.recogniser.process(&frame).unwrap().is_empty());
+    }
+    assert!(entrance.recogniser.open_window());
+    let events = entrance.run_for(s(5));
+    assert!(matches!(events[..], [RecognitionEvent::RecognisedAgain(ALEX)]), "{events:?}");
+
+    // A dismissed visit is that of another person, who may enrol.
+    entrance.recogniser.dismiss(ALEX);
+    assert!(entrance.recogniser.open_window());
+    let events = entrance.run_for(s(2));
+    assert!(matches!(events[..], [RecognitionEvent::NotRecognised]), "{events:?}");
+    assert!(entrance.recogniser.open_window(), "the window is closed after the response");
+    entrance.leave(customer);
+}
+
+#[test]
 fn empty_gallery_causes_no_embeddings() {
     let mut entrance = Entrance::new();
     entrance.enter("impostor_2.jpg");
     assert!(visits(&entrance.run_for(s(8))).is_empty());
     let count = entrance.recogniser.embedding_count();
     assert_eq!((count.enrolment, count.recognition), (0, 0));
+}
+
+#[test]
+fn only_face_that_attends_is_embedded() {
+    let mut entrance = Entrance::new();
+    entrance.enrol("person_a_1.jpg", ALEX);
+    let strangers =
+        [("impostor_1.jpg", 112.0), ("impostor_2.jpg", 139.0), ("person_b_1.jpg", 132.0)];
+    let empty = Picture::filled(640, 480, [90; 3]);
+    let start = entrance.recogniser.face_count();
+    // Returns the faces seen, attending and embedded since the start, after each stranger was in view.
+    let mut show_strangers = |eye_distance, frames| {
+        for (portrait, portrait_eye_distance) in strangers {
+            let picture = portrait_frame(portrait, portrait_eye_distance, eye_distance);
+            for picture in std::iter::repeat_n(&picture, frames).chain([&empty; 10]) {
+                let captured_at = entrance.camera.next_frame().unwrap().captured_at;
+                let frame = Frame { picture: picture.clone(), captured_at };
+                let events = entrance.recogniser.process(&frame).unwrap();
+                assert!(visits(&events).is_empty(), "{events:?}");
+            }
+        }
+        let FaceCount { seen, attended, embedded } = entrance.recogniser.face_count();
+        [seen - start.seen, attended - start.attended, embedded - start.embedded]
+    };
+    assert_eq!(show_strangers(28.0, 20), [3, 0, 0], "far away");
+    assert_eq!(show_strangers(60.0, 4), [6, 0, 0], "passing by");
+    assert_eq!(show_strangers(60.0, 15), [9, 3, 3], "looking at the camera");
+    let embeddings = entrance.recogniser.embedding_count().recognition;
+    assert!((3..=3 * 15).contains(&embeddings), "{embeddings}");
 }
 
 #[test]

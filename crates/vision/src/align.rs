@@ -2,6 +2,7 @@
 //! the embedders were trained with.
 
 use instored_imaging::Picture;
+use zeroize::Zeroizing;
 
 use super::LANDMARK_COUNT;
 
@@ -66,10 +67,14 @@ impl SimilarityTransform {
 }
 
 /// Returns the aligned face of 112 × 112 pixels, with bilinear interpolation. Pixels outside the
-/// picture are black. Returns `None` if all landmarks are the same point.
-pub fn align(picture: &Picture, landmarks: &[[f32; 2]; LANDMARK_COUNT]) -> Option<Picture> {
+/// picture are black. The face is overwritten when it is dropped. Returns `None` if all landmarks are the
+/// same point.
+pub fn align(
+    picture: &Picture,
+    landmarks: &[[f32; 2]; LANDMARK_COUNT],
+) -> Option<Zeroizing<Picture>> {
     let to_picture = SimilarityTransform::to_template(landmarks)?.inverse();
-    let mut face = Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, [0; 3]);
+    let mut face = Zeroizing::new(Picture::filled(ALIGNED_SIDE, ALIGNED_SIDE, [0; 3]));
     for (i, pixel) in face.rgb_mut().chunks_exact_mut(3).enumerate() {
         let (x, y) = ((i % ALIGNED_SIDE as usize) as f64, (i / ALIGNED_SIDE as usize) as f64);
         let from = [

@@ -5,6 +5,7 @@
 //! overlapping boxes, which halves their error.
 
 use instored_imaging::{Picture, Scaler};
+use zeroize::Zeroizing;
 
 use super::network::Network;
 use super::{Model, Rect, VisionError};
@@ -97,7 +98,11 @@ impl Detector {
 
     /// Converts the network's outputs to faces. `scale` is the number of picture pixels per input
     /// pixel.
-    fn decode(&self, outputs: &[Vec<f32>], scale: f32) -> Result<Vec<Face>, VisionError> {
+    fn decode(
+        &self,
+        outputs: &[Zeroizing<Vec<f32>>],
+        scale: f32,
+    ) -> Result<Vec<Face>, VisionError> {
         let mut faces = Vec::new();
         for (indices, stride) in self.outputs.iter().zip(STRIDES) {
             let [class, object, bounds, landmarks] = indices.map(|index| &outputs[index]);
@@ -143,6 +148,12 @@ impl Detector {
 }
 
 impl Face {
+    /// Returns the distance between the eyes, in pixels.
+    pub fn eye_distance(&self) -> f32 {
+        let [right_eye, left_eye, ..] = self.landmarks;
+        (left_eye[0] - right_eye[0]).hypot(left_eye[1] - right_eye[1])
+    }
+
     fn is_finite(&self) -> bool {
         let Rect { x, y, width, height } = self.bounds;
         [x, y, width, height].iter().chain(self.landmarks.as_flattened()).all(|v| v.is_finite())

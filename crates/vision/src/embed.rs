@@ -76,9 +76,15 @@ impl Embedder {
             Kind::Recognition => &self.recognition_count,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        let mut values = Zeroizing::new(Vec::new());
+        let mut embeddings = Vec::with_capacity(self.members.len());
         for member in &self.members {
             let Some(embedding) = member.embed(face)? else { return Ok(None) };
+            embeddings.push(embedding);
+        }
+        let length = embeddings.iter().map(|embedding| embedding.values().len()).sum();
+        // The exact capacity: a vector that grows would leave copies in freed memory.
+        let mut values = Zeroizing::new(Vec::with_capacity(length));
+        for (embedding, member) in embeddings.iter().zip(&self.members) {
             values.extend(embedding.values().iter().map(|v| v * member.weight_sqrt));
         }
         let inference_error = |e: instored_domain::EmbeddingError| VisionError::Inference {
@@ -132,9 +138,13 @@ impl MemberNetwork {
     }
 
     fn embed(&self, face: &Picture) -> Result<Option<Embedding>, VisionError> {
-        let mut values = Zeroizing::new(self.network.run(face)?.swap_remove(0));
+        let output = self.network.run(face)?.swap_remove(0);
+        // One more value than the output, for the bias dimension: the vector must not grow.
+        let mut values = Zeroizing::new(Vec::with_capacity(output.len() + 1));
+        values.extend_from_slice(&output);
         if self.is_mirrored {
-            let mirrored = Zeroizing::new(self.network.run(&face.mirrored())?.swap_remove(0));
+            let mirrored = Zeroizing::new(face.mirrored());
+            let mirrored = self.network.run(&mirrored)?.swap_remove(0);
             for (value, mirrored) in values.iter_mut().zip(mirrored.iter()) {
                 *value = (*value + mirrored) / 2.0;
             }

@@ -2,6 +2,7 @@
 //! "Silent-Face-Anti-Spoofing", 2020).
 
 use instored_imaging::{Picture, Scaler};
+use zeroize::Zeroizing;
 
 use super::network::Network;
 use super::{Model, Rect, VisionError};
@@ -49,7 +50,7 @@ impl PadModel {
         picture: &Picture,
         bounds: &Rect,
     ) -> Result<f32, VisionError> {
-        let crop = self.crop(picture, bounds);
+        let crop = Zeroizing::new(self.crop(picture, bounds));
         let logits = self.network.run(&crop)?.swap_remove(0);
         // Softmax; subtracting the maximum avoids overflow.
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

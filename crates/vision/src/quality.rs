@@ -1,6 +1,7 @@
 //! Quality of a view of a face: pose, size, sharpness and brightness.
 
 use instored_imaging::Picture;
+use zeroize::Zeroizing;
 
 use super::{Face, LANDMARK_COUNT};
 
@@ -98,8 +99,7 @@ impl Pose {
 impl Quality {
     /// Measures the view of `face` in `picture`. `aligned` is the aligned face.
     pub fn measure(face: &Face, picture: &Picture, aligned: &Picture) -> Self {
-        let [right_eye, left_eye, ..] = face.landmarks;
-        let eye_distance = (left_eye[0] - right_eye[0]).hypot(left_eye[1] - right_eye[1]);
+        let eye_distance = face.eye_distance();
         let margin = eye_distance / 3.0;
         let within = |v: f32, length: u32| v >= margin && v <= length as f32 - margin;
         let is_inside = face
@@ -150,10 +150,10 @@ impl Default for QualityLimits {
 }
 
 /// Returns the BT.601 luma of each pixel, 0 to 255.
-fn luma(picture: &Picture) -> Vec<f32> {
+fn luma(picture: &Picture) -> Zeroizing<Vec<f32>> {
     let weigh =
         |p: &[u8]| 0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2]);
-    picture.rgb().chunks_exact(3).map(weigh).collect()
+    Zeroizing::new(picture.rgb().chunks_exact(3).map(weigh).collect())
 }
 
 /// Returns the variance of the four-neighbour Laplacian (Pech-Pacheco et al., "Diatom autofocusing in

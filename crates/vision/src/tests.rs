@@ -148,7 +148,7 @@ fn embeddings_match_published_weights() {
     for (name, golden) in golden::<Embedded>("embeddings.json") {
         let crop = picture(&format!("tests/golden/align/{}", name.replace(".jpg", ".png")));
         for (network, theirs) in [(&sface, golden.sface), (&mobilefacenet, golden.mobilefacenet)] {
-            let [ours, theirs] = [network.run(&crop).unwrap().swap_remove(0), theirs]
+            let [ours, theirs] = [network.run(&crop).unwrap()[0].to_vec(), theirs]
                 .map(|values| Embedding::normalised(values).unwrap());
             assert!(ours.cosine(&theirs) > 0.999, "{name}: {}", ours.cosine(&theirs));
         }
@@ -163,7 +163,7 @@ fn blend_cosine_is_weighted_mean_of_member_cosines() {
         let bias_dimension = model.manifest().output.bias_dimension;
         let network = network::Network::new(&model, ALIGNED_SIDE, ALIGNED_SIDE).unwrap();
         move |face: &Picture| {
-            let mut values = network.run(face).unwrap().swap_remove(0);
+            let mut values = network.run(face).unwrap()[0].to_vec();
             values.push(bias_dimension);
             Embedding::normalised(values).unwrap()
         }

@@ -58,6 +58,11 @@ impl Tracker {
         Self { tracks: Vec::new(), next_id: 0, max_gap }
     }
 
+    /// Returns the number of tracks that have begun.
+    pub fn track_count(&self) -> u64 {
+        self.next_id
+    }
+
     /// Associates the faces of a frame with tracks. Returns the faces in the same order with their
     /// tracks, and the tracks that have ended.
     pub fn update(
@@ -84,7 +89,8 @@ impl Tracker {
         (tracked, ended)
     }
 
-    fn end_stale(&mut self, now: Duration) -> Vec<TrackId> {
+    /// Ends the tracks whose face has not been detected for longer than the allowed gap. Returns them.
+    pub fn end_stale(&mut self, now: Duration) -> Vec<TrackId> {
         let max_gap = self.max_gap;
         let is_stale = |track: &mut Track| now.saturating_sub(track.updated_at) > max_gap;
         self.tracks.extract_if(.., is_stale).map(|track| track.id).collect()

@@ -41,6 +41,11 @@ struct PurposeLabel {
     purpose: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FaceLabel {
+    processing: &'static str,
+}
+
 /// Metrics of the daemon and their registry.
 pub(super) struct Metrics {
     pub registry: Registry,
@@ -91,7 +96,7 @@ impl Metrics {
     /// Counts the result of a recognition event, if it has one.
     pub fn count_decision(&self, event: &RecognitionEvent) {
         let decision = match event {
-            RecognitionEvent::Arrived(_) => "recognised",
+            RecognitionEvent::Arrived(_) | RecognitionEvent::RecognisedAgain(_) => "recognised",
             RecognitionEvent::NotRecognised => "not_recognised",
             RecognitionEvent::PresentationAttackSuspected => "picture",
             RecognitionEvent::Enrolled { .. } => "enrolled",
@@ -146,6 +151,13 @@ impl Collector for DaemonCollector {
         {
             embeddings.get_or_create(&PurposeLabel { purpose }).inc_by(count);
         }
+        let count = self.vision.face_count();
+        let faces = Family::<FaceLabel, Counter>::default();
+        for (processing, count) in
+            [("seen", count.seen), ("attended", count.attended), ("embedded", count.embedded)]
+        {
+            faces.get_or_create(&FaceLabel { processing }).inc_by(count);
+        }
         let statistics = self.publisher.statistics();
         let dropped = ConstCounter::new(statistics.dropped);
         let connections = ConstCounter::new(statistics.connections);
@@ -155,8 +167,9 @@ impl Collector for DaemonCollector {
         let oldest = ConstGauge::new(oldest);
         let queued = ConstGauge::new(i64::try_from(statistics.queued).unwrap_or(i64::MAX));
         let panel = ConstGauge::new(i64::from(self.panel.state().is_ready()));
-        let metrics: [(&str, &str, &dyn EncodeMetric); 8] = [
+        let metrics: [(&str, &str, &dyn EncodeMetric); 9] = [
             ("embeddings", "Computed embeddings, by purpose", &embeddings),
+            ("faces", "Faces, by what was computed of them", &faces),
             ("bus_dropped", "Messages that expired, exceeded the queue or were rejected", &dropped),
             ("bus_rejected", "Messages that the broker rejected", &rejected),
             ("bus_connections", "Connections to the broker since the start", &connections),

@@ -9,8 +9,8 @@ use confique::Config as _;
 use ed25519_dalek::{Signer as _, SigningKey};
 use instored_domain::{
     BoxId, BoxState, CameraState, Command, CommandFailure, CommandFailureCode, CommandResponse,
-    CustomerId, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentStep, EventId, Mode, ModelId,
-    RetentionStatus, VisitEvent, VisitKind,
+    CustomerId, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentStep, EventId, FaceCount,
+    Mode, ModelId, RetentionStatus, VisitEvent, VisitKind,
 };
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -69,6 +69,7 @@ fn state(customers: u64) -> BoxState {
         customers,
         rejected_records: 0,
         embeddings: EmbeddingCount { enrolment: 5, recognition: 12 },
+        faces: FaceCount::default(),
         suspected_attacks: 0,
         visits_today: 0,
         not_me_reports: 0,

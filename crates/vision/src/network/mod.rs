@@ -16,6 +16,7 @@ mod weights;
 use instored_domain::ModelId;
 use instored_imaging::Picture;
 use instored_kernels::{InstructionSet, PixelLut, Plan, Size};
+use zeroize::Zeroizing;
 
 use self::graph::Graph;
 use self::tract::TractPlan;
@@ -93,8 +94,9 @@ impl Network {
         })
     }
 
-    /// Runs the network on a picture of the size that it was prepared for.
-    pub fn run(&self, picture: &Picture) -> Result<Vec<Vec<f32>>, VisionError> {
+    /// Runs the network on a picture of the size that it was prepared for. The outputs are overwritten
+    /// with zeros when they are dropped.
+    pub fn run(&self, picture: &Picture) -> Result<Vec<Zeroizing<Vec<f32>>>, VisionError> {
         debug_assert_eq!((picture.width(), picture.height()), (self.width, self.height));
         let pixels = picture.rgb().as_chunks::<3>().0;
         match &self.engine {
@@ -103,10 +105,11 @@ impl Network {
                 self.pixel_lut.convert_row(&pixels[y * width..][..width], row);
             })),
             Engine::Tract(plan) => {
-                let planes = (0..3).flat_map(|plane| {
-                    pixels.iter().map(move |pixel| self.pixel_lut.convert(*pixel)[plane])
-                });
-                plan.run(planes.collect()).map_err(|reason| self.inference_error(&reason))
+                let mut planes = Zeroizing::new(Vec::with_capacity(3 * pixels.len()));
+                for plane in 0..3 {
+                    planes.extend(pixels.iter().map(|p| self.pixel_lut.convert(*p)[plane]));
+                }
+                plan.run(&planes).map_err(|reason| self.inference_error(&reason))
             }
         }
     }
