@@ -101,24 +101,3 @@ pub(crate) fn put_claim(
     transaction.tx().put(CODES, &tag, &customer_key(id))?;
     transaction.put(id, RecordKind::Claim, &tag, claim)
 }
-
-/// Removes a customer's claim codes that have expired at `now`. A code whose record does not verify
-/// is kept.
-pub(crate) fn remove_expired(
-    transaction: &mut WriteTransaction<'_>,
-    id: CustomerId,
-    now: Timestamp,
-) -> Result<(), TransactionError> {
-    let Some(account) = transaction.account(id)? else { return Ok(()) };
-    for tag in account.index.names(RecordKind::Claim).collect::<Vec<_>>() {
-        match transaction.get::<Claim>(id, RecordKind::Claim, &tag) {
-            Ok(Some(claim)) if claim.expires <= now => {
-                transaction.remove(id, RecordKind::Claim, &tag)?;
-                transaction.tx().remove(CODES, &tag)?;
-            }
-            Ok(_) | Err(TransactionError::Vault(_)) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}

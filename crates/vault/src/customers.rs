@@ -142,8 +142,7 @@ impl Vault {
         })
     }
 
-    /// Counts a visit and removes the customer's expired claim codes. Returns `None` if there is no
-    /// such customer.
+    /// Counts a visit. Returns `None` if there is no such customer.
     ///
     /// # Errors
     /// [`VaultError::Rejected`] if the record does not verify.
@@ -176,7 +175,6 @@ impl Vault {
                 customer.deletion_due = None;
             })?;
             let Some(customer) = customer else { return Ok(None) };
-            codes::remove_expired(transaction, id, at)?;
             let limit = order_limit(&customer);
             let orders = transaction.newest_orders(id, limit)?;
             Ok(Some((customer, orders)))
