@@ -16,7 +16,7 @@ const RESULT_DISPLAY_TIME: SignedDuration = SignedDuration::from_secs(8);
 /// Maximum display time of a claim code. The customer needs this time to write the code down.
 const CLAIM_CODE_DISPLAY_TIME: SignedDuration = SignedDuration::from_secs(20);
 
-/// Current state of the display. The caller passes the time, because no method reads the clock.
+/// Current state of the display. No method reads the clock: the caller passes the time.
 #[derive(Clone, Debug)]
 pub(super) struct DisplayState {
     visits: Vec<VisitEvent>,
