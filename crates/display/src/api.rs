@@ -1,8 +1,9 @@
 //! Commands that customers send from the page.
 //!
 //! The page can send only commands about a customer whom it shows, and the command that starts an
-//! enrolment. Pages of other sites cannot send commands: a browser adds the `Origin` header to their
-//! requests, and a form cannot send JSON.
+//! enrolment. Pages of other sites cannot send commands. The server rejects a request whose
+//! `Origin` header names another site; a browser adds this header. The server also rejects a body
+//! without the content type of JSON, which a form cannot set.
 //!
 //! Behind a proxy, `Host` may be the address of this server. The `Origin` is then compared with
 //! `X-Forwarded-Host`. A page of another site can set neither this header nor `Sec-Fetch-Site`: a browser

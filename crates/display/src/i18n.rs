@@ -16,7 +16,7 @@ type Texts = BTreeMap<String, String>;
 
 /// Folder of the shipped files in [`PageFiles`].
 const SHIPPED_FOLDER: &str = "words/";
-/// Language whose texts replace missing texts.
+/// Fallback language for missing texts.
 const ENGLISH: &str = "en";
 /// Maximum length of a language tag: RFC 5646, section 4.4.1.
 const TAG_LENGTH_MAX: usize = 35;
@@ -27,7 +27,9 @@ const PLURAL_SUFFIXES: [&str; 6] = ["_zero", "_one", "_two", "_few", "_many", "_
 #[derive(Debug, thiserror::Error)]
 pub enum TranslationError {
     /// The folder or a file cannot be read.
-    #[error("[display] languages_dir: cannot read {path}: {source}")]
+    #[error(
+        "[display] languages_dir: cannot read {path}: {source}; correct the path or its permissions"
+    )]
     Unreadable {
         /// Path of the folder or file.
         path: PathBuf,
@@ -43,7 +45,9 @@ pub enum TranslationError {
         path: PathBuf,
     },
     /// The file is not a JSON object of texts.
-    #[error("[display] languages_dir: {path} is not a JSON object of texts: {source}")]
+    #[error(
+        "[display] languages_dir: {path} is not a JSON object of texts: {source}; correct or remove it"
+    )]
     InvalidJson {
         /// Path of the file.
         path: PathBuf,
@@ -73,7 +77,7 @@ pub(super) struct Language<'a> {
 }
 
 impl Translations {
-    /// Loads the shipped files and the shop's files from `folder`. Texts of the shop have
+    /// Loads the shipped files, then the shop's files in `folder`. Texts of the shop have
     /// precedence.
     pub fn load(folder: Option<&Path>) -> Result<Self, TranslationError> {
         let mut translations = load_shipped();

@@ -29,7 +29,8 @@ use super::{DisplayError, DisplayEvent, Settings, consent_qr, security_headers};
 
 /// Maximum time until a shutdown closes the open connections.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum time between two checks for expired data. The limit matters if the clock is set meanwhile.
+/// Maximum time between two checks for expired data. If the clock is set forward
+/// during a sleep, expired data remains for at most this time.
 const EXPIRY_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval of the events that keep an idle event stream open. The page detects a silent connection by
 /// their absence.
@@ -88,13 +89,13 @@ pub async fn serve(
     };
     let (stop, mut stopped) = watch::channel(());
     let server = axum::serve(listener, router(shared, policy)).with_graceful_shutdown(async move {
-        // The signal is that `stop` is dropped. `changed` then returns an error.
+        // Dropping `stop` is the signal: `changed` then returns an error.
         let _ = stopped.changed().await;
     });
     let mut server = tokio::spawn(server.into_future());
     tokio::select! {
-        // When another branch completes, this future and its sender of the state are dropped. This
-        // ends the event streams.
+        // `update_state` never returns. When another branch completes, `update_state` is dropped
+        // together with `state`, which ends the event streams.
         () = update_state(state, events, uses) => {}
         result = &mut server => return Ok(result.map_err(std::io::Error::other)??),
         () = shutdown => {}
@@ -131,7 +132,8 @@ async fn update_state(
         let next_expiry = state.borrow().next_expiry();
         tokio::select! {
             event = events.recv(), if is_channel_open => {
-                // After the channel is closed, the shown data remains until it expires.
+                // A closed channel is shown as a lost broker connection. The shown data remains
+                // until it expires.
                 is_channel_open = event.is_some();
                 let event = event.unwrap_or(DisplayEvent::BrokerConnection(false));
                 state.send_modify(|state| state.apply(event, Timestamp::now()));

@@ -42,7 +42,7 @@ struct Departure {
     visit_expires: Option<Timestamp>,
 }
 
-/// Current state of the display. The caller passes the time, because no method reads the clock.
+/// Current state of the display. No method reads the clock: the caller passes the time.
 #[derive(Clone, Debug)]
 pub(super) struct DisplayState {
     visits: Vec<VisitEvent>,

@@ -1,5 +1,5 @@
-//! Assignments of customers to tills. Tills and displays send the assignments, because the box's
-//! camera is at the entrance.
+//! Assignments of customers to tills. Tills and displays send the assignments. The box cannot
+//! detect who is at a till, because its camera is at the entrance.
 
 use std::collections::HashMap;
 
@@ -29,13 +29,13 @@ struct Assignment {
 }
 
 impl Assignment {
-    fn is_live(&self, now: Timestamp) -> bool {
+    fn is_active(&self, now: Timestamp) -> bool {
         self.expires > now
     }
 }
 
 impl TillAssignments {
-    /// Creates an empty store whose assignments expire after `lifetime`.
+    /// Creates an empty table of assignments that expire after `lifetime`.
     pub fn new(lifetime: SignedDuration) -> Self {
         Self { lifetime, tills: HashMap::new() }
     }
@@ -48,7 +48,7 @@ impl TillAssignments {
     /// Assigns a customer to a till and returns the time at which the assignment expires. Ends the
     /// customer's assignment to another till, and another customer's assignment to this till.
     pub fn assign(&mut self, till: &str, customer: CustomerId, now: Timestamp) -> Timestamp {
-        self.retain(|assignment| assignment.is_live(now));
+        self.retain(|assignment| assignment.is_active(now));
         let assignment = self.new_assignment(customer, now);
         for till in self.tills.values_mut() {
             till.current.take_if(|current| current.customer == customer);
@@ -59,7 +59,7 @@ impl TillAssignments {
 
     /// Returns the customer who is assigned to a till.
     pub fn customer_at(&self, till: &str, now: Timestamp) -> Option<CustomerId> {
-        let current = self.tills.get(till)?.current.filter(|current| current.is_live(now))?;
+        let current = self.tills.get(till)?.current.filter(|current| current.is_active(now))?;
         Some(current.customer)
     }
 
@@ -67,7 +67,7 @@ impl TillAssignments {
     /// for other orders, the assigned customer.
     pub fn buyer_of(&self, till: &str, order: &OrderId, now: Timestamp) -> Option<CustomerId> {
         match &self.tills.get(till)?.last_paid {
-            Some((paid, buyer)) if paid == order && buyer.is_live(now) => Some(buyer.customer),
+            Some((paid, buyer)) if paid == order && buyer.is_active(now) => Some(buyer.customer),
             _ => self.customer_at(till, now),
         }
     }

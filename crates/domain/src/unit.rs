@@ -23,7 +23,7 @@ use super::{OrderError, excerpt};
     Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
-// The names are symbols of the International System of Units.
+// Except `Piece`, the names are the symbols of metric units.
 #[allow(missing_docs)]
 pub enum Unit {
     #[default]
