@@ -48,7 +48,7 @@ impl Vault {
     /// unless it is empty; see [`Vault::outbox`].
     ///
     /// # Errors
-    /// As [`Vault::forget`].
+    /// Returns the errors of [`Vault::forget`].
     pub fn forget_and_announce(
         &self,
         id: CustomerId,

@@ -10,6 +10,7 @@ use instored_domain::CustomerId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::account::Reader;
 use crate::audit::AuditContext;
 use crate::error::{TransactionError, VaultError};
 use crate::record::SignedRecord;
@@ -78,37 +79,13 @@ impl Vault {
             })?;
             let mut entries = Verified::default();
             for (key, row) in rows {
-                let read = match row.split_first() {
-                    Some((&OF_CUSTOMER, id)) => {
-                        let Some(id) = leading_customer(id) else { continue };
-                        let Some(account) = reader.account(id)? else { continue };
-                        let name = message_name(&key);
-                        match reader.record::<OutgoingMessage>(
-                            &account,
-                            RecordKind::Outgoing,
-                            &name,
-                        )? {
-                            Ok(None) => continue,
-                            Ok(Some(message)) => Ok(message),
-                            Err(rejected) => Err(rejected),
-                        }
-                    }
-                    Some((&ENCRYPTED, encrypted)) => reader
-                        .derived_keys
-                        .outbox
-                        .open(&aad(OUTBOX, &key), encrypted)
-                        .and_then(|bytes| {
-                            ciborium::from_reader(bytes.as_slice())
-                                .map_err(|_| RecordError::Malformed)
-                        })
-                        .map_err(|error| Rejected::vault("an outgoing message", error.to_string())),
-                    _ => Err(Rejected::vault("an outgoing message", "its row is malformed")),
-                };
-                entries.push(read.map(|read| OutboxEntry {
-                    number: message_number(&key),
-                    stored: read.stored,
-                    message: read.message.into_bytes().unwrap_or_default(),
-                }));
+                if let Some(read) = read_message(reader, &key, &row)?.transpose() {
+                    entries.push(read.map(|read| OutboxEntry {
+                        number: message_number(&key),
+                        stored: read.stored,
+                        message: read.message.into_bytes().unwrap_or_default(),
+                    }));
+                }
             }
             Ok(entries)
         })
@@ -180,6 +157,38 @@ impl WriteTransaction<'_> {
         let next = next.map_or(1, |row| message_number(&row));
         self.tx().put(META, OUTBOX_NEXT_KEY, &(next + 1).to_be_bytes())?;
         Ok(next.to_be_bytes())
+    }
+}
+
+/// Reads the message of a row of `outbox`, or returns `None` if its customer or record no longer exists.
+fn read_message(
+    reader: &Reader<'_, impl Rows>,
+    key: &[u8],
+    row: &[u8],
+) -> Result<Result<Option<OutgoingMessage>, Rejected>, TransactionError> {
+    match row.split_first() {
+        Some((&OF_CUSTOMER, id)) => {
+            let Some(id) = leading_customer(id) else { return Ok(Ok(None)) };
+            let account = match reader.account(id) {
+                Ok(Some(account)) => account,
+                Ok(None) => return Ok(Ok(None)),
+                Err(TransactionError::Vault(VaultError::Rejected(rejected))) => {
+                    return Ok(Err(rejected));
+                }
+                Err(error) => return Err(error),
+            };
+            reader.record(&account, RecordKind::Outgoing, &message_name(key))
+        }
+        Some((&ENCRYPTED, encrypted)) => {
+            let opened = reader.derived_keys.outbox.open(&aad(OUTBOX, key), encrypted);
+            let message = opened.and_then(|bytes| {
+                ciborium::from_reader(bytes.as_slice()).map_err(|_| RecordError::Malformed)
+            });
+            Ok(message
+                .map(Some)
+                .map_err(|error| Rejected::vault("an outgoing message", error.to_string())))
+        }
+        _ => Ok(Err(Rejected::vault("an outgoing message", "its row is malformed"))),
     }
 }
 

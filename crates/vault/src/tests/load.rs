@@ -181,7 +181,7 @@ fn measure_operations() {
 }
 
 #[test]
-#[ignore = "measures"]
+#[ignore = "measures CPU time; docs/reliability.md names the command"]
 fn greeting_of_customer_with_5000_orders_costs_like_one_with_10() {
     const GREETINGS: u32 = 50;
     let fixture = Fixture::new();

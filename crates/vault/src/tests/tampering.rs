@@ -10,7 +10,7 @@ use redb::TableHandle;
 
 use super::*;
 use crate::record::Signers;
-use crate::record_key::{RecordKind, leading_customer, numbered_name, record_key};
+use crate::record_key::{RecordKind, customer_key, leading_customer, numbered_name, record_key};
 use crate::schema::{
     ACCOUNTS, AUDIT, Bytes, CODES, ORDER_IDS, PRODUCTS, RECORDS, Rows, TABLES, TOMBSTONES,
 };
@@ -451,6 +451,21 @@ fn damaged_order_is_rejected_and_repaired_by_import() {
     assert_eq!(vault.add_order(&first, context(2)).unwrap(), AddOrderOutcome::Added);
     assert_eq!(vault.orders(customer(1), 10).unwrap().records.len(), 2);
     assert_valid(&vault);
+}
+
+#[test]
+fn damaged_customer_does_not_block_messages_of_others() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    for n in 1..=3 {
+        enrol(&vault, n);
+        let order = order(u128::from(n), &format!("T{n}"), 9);
+        vault.add_order_and_confirm(&order, context(1), b"stored").unwrap();
+    }
+    damage(&vault, ACCOUNTS, &customer_key(customer(2)));
+    let outbox = vault.outbox(0).unwrap();
+    let numbers: Vec<_> = outbox.records.iter().map(|entry| entry.number).collect();
+    assert_eq!((numbers, outbox.rejected.len()), (vec![1, 3], 1));
 }
 
 #[test]
