@@ -26,7 +26,7 @@ pub(super) enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Confirm that all inactive customers are to be deleted after the grace period
+    /// Permit the deletion of all inactive customers after the grace period
     ///
     /// Needed if unusually many fall due at once, which a wrong clock causes too. Check the date and
     /// `instored customers list --due` first.

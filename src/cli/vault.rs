@@ -23,8 +23,7 @@ use crate::output::{print, print_json, print_line};
 pub(super) enum Action {
     /// Create an empty vault
     ///
-    /// `instored run` does this by itself, unless files of another vault are there. Stop the daemon
-    /// first.
+    /// `instored run` creates a vault too, unless files of another vault exist. Stop the daemon first.
     Create {
         /// Destroy the keys of a vault whose file is missing; its customers are lost
         #[arg(long)]

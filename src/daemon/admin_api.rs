@@ -18,7 +18,7 @@ use instored_vault::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
-use super::controller::stored_step;
+use super::outbox::stored_step;
 
 /// Prefix of the name of a backup in the state folder. The command line moves the file to its target.
 const BACKUP_PREFIX: &str = "backup.";

@@ -13,14 +13,13 @@ use instored_domain::{
     EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, FaceCount, ListEvent, Mode, ModelId,
     RetentionStatus, ShoppingList, ShoppingLists, TillAssignments,
 };
-use instored_mqtt::{OUTBOX_LIFETIME, Publisher};
+use instored_mqtt::Publisher;
 use instored_panel::LedSignal;
 use instored_recognition::RecognitionEvent;
-use instored_vault::{Actor, OutboxEntry, Vault};
+use instored_vault::Vault;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::commands::audit_context;
 use super::compaction::Compaction;
 use super::daily_visits::DailyVisits;
 use super::maintenance::RetentionSchedule;
@@ -195,55 +194,6 @@ impl Controller {
         self.publisher.publish_enrolment(&EnrolmentEvent { id, step, issued, expires });
     }
 
-    /// Passes the new messages of the outbox to the publisher.
-    pub fn send_outbox(&mut self) {
-        let entries = match self.vault.outbox(self.outbox_position) {
-            Ok(entries) => entries,
-            Err(error) => return tracing::error!("cannot read the outbox: {error}"),
-        };
-        for rejected in entries.rejected {
-            tracing::error!("{rejected}");
-        }
-        for OutboxEntry { number, stored, message } in entries.records {
-            self.publisher.publish_stored(number, stored, &message);
-            self.outbox_position = number;
-        }
-    }
-
-    /// Removes a message of the outbox that the broker has acknowledged.
-    pub fn remove_delivered(&self, number: u64) {
-        let context = audit_context(Actor::Command);
-        if let Err(error) = self.vault.remove_from_outbox(&[number], context) {
-            tracing::warn!("a message will be sent again, because it stays in the outbox: {error}");
-        }
-    }
-
-    /// Removes the messages of the outbox that are not sent any more.
-    pub fn remove_expired_messages(&self) {
-        let now = Timestamp::now();
-        let entries = match self.vault.outbox(0) {
-            Ok(entries) => entries.records,
-            Err(error) => return tracing::error!("cannot read the outbox: {error}"),
-        };
-        let expired: Vec<_> = entries
-            .iter()
-            .filter(|entry| now.duration_since(entry.stored) >= OUTBOX_LIFETIME)
-            .map(|entry| entry.number)
-            .collect();
-        if expired.is_empty() {
-            return;
-        }
-        tracing::warn!(
-            "{} messages were not delivered within {} hours and are dropped; check the connection to \
-             the broker",
-            expired.len(),
-            OUTBOX_LIFETIME.as_hours()
-        );
-        if let Err(error) = self.vault.remove_from_outbox(&expired, audit_context(Actor::Command)) {
-            tracing::warn!("cannot remove expired messages from the outbox: {error}");
-        }
-    }
-
     /// Returns the time at which an event expires that is issued at `issued`.
     pub fn event_expiry(&self, issued: Timestamp) -> Timestamp {
         let lifetime = SignedDuration::from_secs(i64::from(self.shop.greeting_seconds));
@@ -270,14 +220,6 @@ pub(super) fn initial_state(model: ModelId, customers: u64, rejected_records: u6
         version: env!("CARGO_PKG_VERSION").to_owned(),
         issued: Timestamp::now(),
     }
-}
-
-/// Encodes the last step of an enrolment or a withdrawal for the vault's outbox.
-pub(super) fn stored_step(box_id: &BoxId, step: EnrolmentStep) -> serde_json::Result<Vec<u8>> {
-    let issued = Timestamp::now();
-    let expires = issued.checked_add(OUTBOX_LIFETIME).unwrap_or(Timestamp::MAX);
-    let event = EnrolmentEvent { id: new_event_id(), step, issued, expires };
-    instored_mqtt::encode_enrolment(box_id, &event)
 }
 
 /// Returns a random event id.

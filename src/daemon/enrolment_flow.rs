@@ -11,7 +11,8 @@ use instored_vision::TrackId;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use super::controller::{Controller, EnrolmentRequest, stored_step};
+use super::controller::{Controller, EnrolmentRequest};
+use super::outbox::stored_step;
 use super::vision_worker::VisionCommand;
 
 /// Time for which a press starts an enrolment, after a face was not recognised.

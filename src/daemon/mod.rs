@@ -3,7 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | `startup` | opens vault, gallery and connections |
-//! | `controller`, `visits`, `enrolment_flow`, `commands`, `purchases`, `admin_requests`, `maintenance` | state of the box and its event handlers |
+//! | `controller`, `visits`, `enrolment_flow`, `commands`, `purchases`, `admin_requests`, `outbox`, `maintenance` | state of the box and its event handlers |
 //! | `capture_thread`, `vision_worker`, `frame_slot` | threads of camera and recognition |
 //! | `panel_threads`, `simulated_button` | threads of button and status LED |
 //! | `admin_api`, `admin_socket` | requests of the command line |
@@ -36,6 +36,7 @@ mod enrolment_flow;
 mod frame_slot;
 mod maintenance;
 mod metrics;
+mod outbox;
 mod panel_threads;
 mod purchases;
 mod recommendations;

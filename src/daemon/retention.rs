@@ -1,11 +1,11 @@
-//! Retention: decides which customers who have not visited are marked, spared and deleted.
+//! Retention: decides which inactive customers are marked, spared and deleted.
 //!
 //! The decisions depend on the arguments alone: nothing here reads a clock or the vault.
 //!
 //! Rules:
 //! 1. Nobody is marked or deleted unless the clock is confirmed and agrees with the newest visit.
 //! 2. A customer is deleted only after they were marked for the grace period without a visit.
-//! 3. If more customers fall due within a day than a shop loses in a day, nobody is marked or deleted
+//! 3. If the number of customers who fall due within a day exceeds a limit, nobody is marked or deleted
 //!    until the operator confirms it.
 
 use std::collections::HashMap;
@@ -42,9 +42,9 @@ pub(super) struct RetentionPlan {
     pub status: RetentionStatus,
     /// Customers to mark.
     pub mark: Vec<CustomerId>,
-    /// Time at which they are to be deleted.
+    /// Time of the deletion of the customers in `mark`.
     pub due: Timestamp,
-    /// Marked customers who have visited, or whom a wrong clock marked: their marks are to be removed.
+    /// Customers whose marks are removed, because they have visited or a wrong clock marked them.
     pub spare: Vec<CustomerId>,
     /// Customers to delete.
     pub delete: Vec<CustomerId>,
@@ -74,7 +74,7 @@ impl Retention {
         retention
     }
 
-    /// Adds a customer, or replaces what is known of them.
+    /// Adds a customer, or replaces the data of a known one.
     pub fn update(&mut self, customer: &Customer) {
         let Customer { id, enrolled, last_visit, deletion_due: due, .. } = *customer;
         let last = last_visit.unwrap_or(enrolled).max(enrolled);
@@ -158,7 +158,7 @@ impl Retention {
         newest.is_some_and(|newest| now.duration_since(newest) <= IDLE_MAX)
     }
 
-    /// Returns true if `new` customers more would fall due in a day than a shop loses in a day.
+    /// Returns true if `new` further customers would exceed the number who may fall due in a day.
     fn is_alarming(&self, now: Timestamp, due: Timestamp, new: usize) -> bool {
         if self.confirmed.is_some_and(|confirmed| now.duration_since(confirmed) <= DAY) {
             return false;

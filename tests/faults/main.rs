@@ -1,11 +1,11 @@
-//! Random walk of the built program through faults, with a check of everything that it promised.
+//! Random operations and faults on the built program, with a check of all its promises.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `operation` | operations and faults, and their random choice |
 //! | `walk` | execution of the operations |
 //! | `checker` | comparison of the promises with vault and broker |
-//! | `journal` | promises: what the box answered and published |
+//! | `journal` | promises: responses and events of the box |
 //! | `test_box` | folders, daemon and command line of the box |
 //! | `full_disk` | small file system that can be filled |
 //! | `proxy` | TCP proxy between box and broker that delays, drops and cuts |

@@ -1,5 +1,7 @@
 //! Execution of the operations of a walk.
 
+mod vault_files;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -12,6 +14,7 @@ use instored_mqtt::Broker;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use self::vault_files::{Backup, MOVED_FILES};
 use crate::journal::{Deletion, Promises};
 use crate::operation::Operation;
 use crate::proxy::Proxy;
@@ -29,15 +32,6 @@ const REPEATED_RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Time for which the daemon runs with a wrong clock.
 const WRONG_CLOCK_TIME: Duration = Duration::from_millis(1500);
-/// Files of the state folder that the box cannot do without.
-const MOVED_FILES: [&str; 4] = ["vault.redb", "vault.redb.wrap", "vault.key", "signing.key"];
-
-/// Backup, and what it must contain.
-struct Backup {
-    file: PathBuf,
-    key_id: String,
-    customers: BTreeMap<String, Promises>,
-}
 
 /// Running walk. The fields are dropped in this order.
 pub struct Walk {
@@ -389,8 +383,8 @@ impl Walk {
         Ok(())
     }
 
-    /// Sends an order and records the promise that its response contains. Returns true if it was
-    /// answered.
+    /// Sends an order and records the promise that its response contains. Returns true if a response
+    /// arrived.
     pub fn send_order(&mut self, order: &PendingOrder, timeout: Duration) -> Result<bool> {
         let Some(response) = self.till.send("order", &order.payload, timeout)? else {
             return Ok(false);
@@ -469,95 +463,6 @@ impl Walk {
         let listed = listed.as_array().context("not a list")?.iter();
         let id = |c: &Value| c["id"].as_str().map(str::to_owned).context("a customer without id");
         listed.map(|customer| Ok((id(customer)?, customer.clone()))).collect()
-    }
-
-    /// Returns the arguments of a command with a backup file.
-    fn backup_arguments(&self, verb: &str, file: &Path) -> Vec<String> {
-        let passphrase = self.test_box.path("passphrase");
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let fixed = ["vault", verb, &text(file), "--passphrase-file", &text(&passphrase)];
-        fixed.map(str::to_owned).to_vec()
-    }
-
-    fn back_up(&mut self) -> Result<()> {
-        let name = format!("backup-{}", self.next_number());
-        let file = self.test_box.path(&name);
-        let mut customers = self.customers.clone();
-        let listed = self.listed()?;
-        customers
-            .retain(|id, promises| promises.deletion == Deletion::None && listed.contains_key(id));
-        let finished = self.test_box.run(self.backup_arguments("backup", &file))?;
-        if self.check_success("vault backup", &finished)? {
-            // A backup is decrypted with its own keys, and signed with the key of its time.
-            let key = self.test_box.json(&["keys", "show", "--json"])?;
-            let key_id = key["key_id"].as_str().context("a key without id")?.to_owned();
-            self.backup = Some(Backup { file, key_id, customers });
-        } else {
-            ensure!(!file.exists(), "a failed backup left its file");
-        }
-        Ok(())
-    }
-
-    /// Returns the arguments that restore the last backup.
-    fn restore_arguments(&mut self) -> Option<Vec<String>> {
-        let Some(backup) = &self.backup else {
-            self.skip("no backup");
-            return None;
-        };
-        let mut arguments = self.backup_arguments("restore", &backup.file);
-        arguments.extend(["--trust".to_owned(), backup.key_id.clone()]);
-        Some(arguments)
-    }
-
-    fn restore(&mut self) -> Result<()> {
-        let Some(arguments) = self.restore_arguments() else { return Ok(()) };
-        self.test_box.stop()?;
-        let finished = self.test_box.run(arguments)?;
-        self.check_success("vault restore", &finished)?;
-        self.start_daemon()
-    }
-
-    fn restore_elsewhere(&mut self) -> Result<()> {
-        let Some(arguments) = self.restore_arguments() else { return Ok(()) };
-        let name = format!("other-{}", self.next_number());
-        let other = self.test_box.path(&name);
-        let run = |arguments: &[String]| {
-            let mut command = self.test_box.command(arguments)?;
-            command
-                .env("INSTORED_STATE_DIR", &other)
-                .env("INSTORED_RUNTIME_DIR", other.join("run"));
-            let finished = Finished::of(&mut command)?;
-            ensure!(finished.code == Some(0), "{arguments:?} in a new vault: {finished:?}");
-            Ok(finished.stdout)
-        };
-        run(&arguments)?;
-        run(&["vault", "verify"].map(str::to_owned))?;
-        for (customer, promises) in &self.backup.as_ref().context("there is a backup")?.customers {
-            let export = run(&["customers", "export", customer].map(str::to_owned))?;
-            check_orders(customer, promises, &serde_json::from_str(&export)?)
-                .context("in a new vault with the backup")?;
-        }
-        Ok(fs::remove_dir_all(&other)?)
-    }
-
-    /// Moves a file of the vault away and back. Meanwhile the program must report it.
-    fn move_file(&mut self, name: &str) -> Result<()> {
-        self.free_disk();
-        self.test_box.stop()?;
-        let (path, away) = (self.test_box.state_dir().join(name), self.test_box.path("away"));
-        fs::copy(&path, &away)?;
-        fs::remove_file(&path)?;
-        for arguments in [&["run"][..], &["customers", "list"], &["run"]] {
-            let finished = self.test_box.run(arguments)?;
-            ensure!(
-                finished.code == Some(1)
-                    && finished.stderr.contains("is missing")
-                    && finished.stderr.contains(name),
-                "{name} is missing, and {arguments:?} does not report it: {finished:?}"
-            );
-        }
-        fs::copy(&away, &path)?;
-        self.start_daemon()
     }
 
     /// Runs the daemon with a wrong clock. Nobody may be deleted or marked for deletion.

@@ -28,15 +28,27 @@ async fn wait_for_nobody(browser: &Browser) -> Duration {
     start.elapsed()
 }
 
-/// Opens the display's page through a proxy and greets Ada.
+/// Opens a page of the display and greets Ada.
+async fn greet_at(shop: &SignedBox, page: &str) -> Browser {
+    let browser = Browser::start(1280, 800).await;
+    browser.client.goto(page).await.unwrap();
+    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
+    browser.wait_for("Ada", &is_greeted("Ada")).await;
+    browser
+}
+
+/// Starts a display with environment variables, opens its page and greets Ada.
+async fn greet(shop: &SignedBox, environment: &[(&str, &str)]) -> (Browser, Process) {
+    let (display, page) = shop.start_display(environment);
+    (greet_at(shop, &page).await, display)
+}
+
+/// Starts a display, opens its page through a proxy and greets Ada.
 async fn greet_through_proxy(shop: &SignedBox) -> (Browser, Process, TcpProxy) {
     let (display, page) = shop.start_display(&[]);
     let port = page.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse().ok());
     let proxy = TcpProxy::start(port.expect("the page's address has a port"));
-    let browser = Browser::start(1280, 800).await;
-    browser.client.goto(&format!("http://127.0.0.1:{}/", proxy.port)).await.unwrap();
-    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    browser.wait_for("Ada", &is_greeted("Ada")).await;
+    let browser = greet_at(shop, &format!("http://127.0.0.1:{}/", proxy.port)).await;
     (browser, display, proxy)
 }
 
@@ -48,11 +60,7 @@ fn next_command(subscriber: &mut Subscriber, verb: &str) -> Value {
 async fn customers_disappear_5_seconds_after_broker_is_lost() {
     let mut broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
-    let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.start_display(&[]);
-    browser.client.goto(&page).await.unwrap();
-    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    browser.wait_for("Ada", &is_greeted("Ada")).await;
+    let (browser, _display) = greet(&shop, &[]).await;
     broker.stop();
     let elapsed = wait_for_nobody(&browser).await;
     assert!((4.0..7.0).contains(&elapsed.as_secs_f64()), "{elapsed:?}");
@@ -62,11 +70,7 @@ async fn customers_disappear_5_seconds_after_broker_is_lost() {
 async fn customers_disappear_5_seconds_after_box_is_offline() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
-    let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.start_display(&[]);
-    browser.client.goto(&page).await.unwrap();
-    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    browser.wait_for("Ada", &is_greeted("Ada")).await;
+    let (browser, _display) = greet(&shop, &[]).await;
     shop.publish_signed_for("instored/entrance/availability", "", "offline");
     let elapsed = wait_for_nobody(&browser).await;
     assert!((4.0..7.0).contains(&elapsed.as_secs_f64()), "{elapsed:?}");
@@ -77,14 +81,10 @@ async fn customers_disappear_within_keep_alive_of_silent_broker() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let proxy = TcpProxy::start(broker.port);
-    let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.start_display(&[
-        ("INSTORED_MQTT_PORT", &proxy.port.to_string()),
-        ("INSTORED_MQTT_KEEP_ALIVE_SECONDS", "8"),
-    ]);
-    browser.client.goto(&page).await.unwrap();
-    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    browser.wait_for("Ada", &is_greeted("Ada")).await;
+    let port = proxy.port.to_string();
+    let environment =
+        [("INSTORED_MQTT_PORT", port.as_str()), ("INSTORED_MQTT_KEEP_ALIVE_SECONDS", "8")];
+    let (browser, _display) = greet(&shop, &environment).await;
     proxy.set(Link::Silent);
     let elapsed = wait_for_nobody(&browser).await;
     // One and a half keep-alive intervals, and a second for the page.
@@ -95,11 +95,7 @@ async fn customers_disappear_within_keep_alive_of_silent_broker() {
 async fn dismissed_greeting_is_hidden_at_once_and_reported_later() {
     let mut broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
-    let browser = Browser::start(1280, 800).await;
-    let (display, page) = shop.start_display(&[]);
-    browser.client.goto(&page).await.unwrap();
-    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
-    browser.wait_for("Ada", &is_greeted("Ada")).await;
+    let (browser, display) = greet(&shop, &[]).await;
     broker.stop();
     assert!(click(&browser, &["button|This is not me"]).await);
     let elapsed = wait_for_nobody(&browser).await;
@@ -195,12 +191,9 @@ async fn display_requests_greetings_of_present_customers() {
 async fn touch_keeps_customer_on_page_for_20_seconds() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
-    let browser = Browser::start(1280, 800).await;
-    let (_display, page) = shop.start_display(&[]);
-    browser.client.goto(&page).await.unwrap();
-    shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
+    let (browser, _display) = greet(&shop, &[]).await;
     shop.publish("visit", &shop.visit("arrived", 2, "Bea", 600.0));
-    browser.wait_for("Ada", &is_greeted("Ada")).await;
+    browser.wait_for("Bea", &is_greeted("Bea")).await;
     touch(&browser, &["button|This is not me"]).await;
     browser
         .wait_for("Ada is dismissed", &format!("return !(() => {{ {} }})()", is_greeted("Ada")))

@@ -226,7 +226,7 @@ impl Recogniser {
         let Some(window) = &self.window else { return Ok(events) };
         let rules = self.decision_rules();
         let attention_rules = self.attention_rules(picture);
-        // Track whose face answers the request for recognition.
+        // Track whose result ends the request for recognition.
         let mut resolved = None;
         let mut has_arrived = false;
         for TrackedFace { track, face } in eligible_faces(window, faces) {

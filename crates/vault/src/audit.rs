@@ -86,7 +86,7 @@ named_variants! {
         Products = "products",
         /// A customer was forgotten.
         Forgotten = "forgotten",
-        /// Customers were marked who are to be deleted by the retention.
+        /// Customers who have not visited were marked for deletion.
         MarkedDue = "marked-due",
         /// A rotation of the keys started.
         RotationBegun = "rotation-begun",

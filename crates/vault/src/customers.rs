@@ -181,8 +181,7 @@ impl Vault {
         })
     }
 
-    /// Marks customers who are to be deleted at `due`, or removes their marks. A visit removes the mark
-    /// too.
+    /// Marks customers for deletion at `due`, or removes their marks. A visit removes the mark too.
     ///
     /// # Errors
     /// If the vault cannot be written, or a record does not verify; nobody is marked then.

@@ -13,8 +13,8 @@ const BYTES_MIN: u64 = 4 << 20;
 const BYTES_PER_CUSTOMER: u64 = 512;
 
 impl Vault {
-    /// Creates or enlarges the reserve. Logs a failure: everything but forgetting on a full disk works
-    /// without it.
+    /// Creates or enlarges the reserve. Logs a failure, because only forgetting on a full disk needs the
+    /// reserve.
     pub(crate) fn reserve_space(&self) {
         if let Err(error) = self.try_to_reserve_space() {
             tracing::warn!(

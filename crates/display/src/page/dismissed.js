@@ -4,7 +4,7 @@
 import { ask } from "./box.js";
 
 const RETRY_MS = 2_000;
-// The box ends the visit by itself in this time.
+// Within this time the box ends the visit.
 const FORGET_MS = 600_000;
 
 // By customer id: issue time of the dismissed greeting, and true after the box confirmed it.
