@@ -88,13 +88,13 @@ impl Browser {
         result.unwrap_or_else(|e| panic!("the page cannot run `{script}`: {e}"))
     }
 
-    /// Runs `script`, a function body, until its result is neither null nor false. Returns the
-    /// result.
+    /// Runs `script`, a function body, until its result is neither null nor false nor an empty
+    /// text. Returns the result.
     pub async fn wait_for(&self, condition: &str, script: &str) -> Value {
         let start = Instant::now();
         loop {
             let result = self.run_script(script).await;
-            if !result.is_null() && result != false {
+            if !result.is_null() && result != false && result != "" {
                 return result;
             }
             if start.elapsed() > PAGE_TIMEOUT {
