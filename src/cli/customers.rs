@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use instored_controller::{retention_cutoff, retention_status_text};
 use instored_domain::{ClaimCode, Customer, CustomerId, CustomerName, RetentionStatus};
 use jiff::Timestamp;
 
@@ -11,7 +12,6 @@ use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use super::{exit, print_record_errors};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
-use crate::daemon::retention::{cutoff, status_text};
 use crate::output::{print, print_json, print_line};
 
 /// Actions on customers.
@@ -108,7 +108,7 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
                 bail!(UNEXPECTED_RESPONSE);
             };
             if status != RetentionStatus::Running {
-                bail!("nobody was marked: {}", status_text(status));
+                bail!("nobody was marked: {}", retention_status_text(status));
             }
             print_line(format_args!("{due} customers are marked for deletion"))?;
         }
@@ -162,7 +162,7 @@ fn list(config: &Config, is_due_only: bool, json: bool) -> anyhow::Result<ExitCo
     if is_due_only {
         let cutoff = match config.shop.retention_months {
             0 => Timestamp::MIN,
-            months => cutoff(Timestamp::now(), months),
+            months => retention_cutoff(Timestamp::now(), months),
         };
         customers.retain(|customer| {
             let last = customer.last_visit.unwrap_or(customer.enrolled);

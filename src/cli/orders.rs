@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use instored_domain::{CustomerId, History, HistoryEntries, HistoryView, Order, OrderId, Page};
+use instored_controller::order_rejection;
+use instored_domain::{
+    AddOrderOutcome, CustomerId, History, HistoryEntries, HistoryView, Order, OrderId, Page,
+};
 use instored_orders::{OrderRules, RejectedLine};
-use instored_vault::AddOrderOutcome;
 use jiff::Timestamp;
 
 use super::import::{self, Batch, RejectedLines};
@@ -14,7 +16,7 @@ use super::table::{self, left, right, table};
 use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use super::{exit, print_record_errors};
 use crate::config::Config;
-use crate::daemon::admin_api::{Request, Response, order_rejection};
+use crate::daemon::admin_api::{Request, Response};
 use crate::output::{print, print_json, print_line};
 
 /// Actions on orders.
@@ -191,7 +193,7 @@ fn add_batch(
             AddOrderOutcome::AlreadyKnown => summary.known += 1,
             outcome => {
                 let reason = order_rejection(order, outcome);
-                let line = |line| RejectedLine { line, reason: reason.clone() };
+                let line = |line| RejectedLine { line, reason: reason.to_string() };
                 rejected.extend(lines.into_iter().map(line));
             }
         }

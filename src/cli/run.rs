@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, ConfigError, Shop};
+use crate::config::{Config, ConfigError};
 use crate::daemon::{self, Delivery, Parts};
 use crate::hardware;
 
@@ -62,7 +62,7 @@ pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 fn reload_on_hangup(
     mut current: Config,
     load: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
-) -> anyhow::Result<mpsc::UnboundedReceiver<Shop>> {
+) -> anyhow::Result<mpsc::UnboundedReceiver<instored_controller::Settings>> {
     let mut hangup = signal(SignalKind::hangup())?;
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(async move {

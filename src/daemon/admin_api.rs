@@ -5,20 +5,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use instored_controller::OperatorResponse;
 use instored_domain::{
-    BoxId, CatalogueChange, ClaimCode, CommandFailure, CommandFailureCode, ConsentReceipt,
-    Currency, Customer, CustomerId, CustomerName, EnrolmentStep, History, HistoryView, Order,
-    OrderId, Page, Product, RetentionStatus,
+    AddOrderOutcome, BoxId, CatalogueChange, ClaimCode, CommandFailure, ConsentReceipt, Currency,
+    Customer, CustomerId, CustomerName, EnrolmentEvent, EnrolmentStep, EventId, ForgetSummary,
+    History, HistoryView, Order, OrderId, Page, Product, RetentionStatus,
 };
 use instored_mqtt::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, Statistics};
 use instored_vault::{
-    AddOrderOutcome, AuditContext, AuditEntry, BackupSummary, ForgetSummary, Passphrase,
-    RotationSummary, SigningKey, Vault, VaultError, VerificationReport, Verified,
+    Actor, AuditContext, AuditEntry, BackupSummary, Passphrase, RotationSummary, SigningKey, Vault,
+    VaultError, VerificationReport, Verified,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
-
-use super::outbox::stored_step;
+use uuid::Uuid;
 
 /// Prefix of the name of a backup in the state folder. The command line moves the file to its target.
 const BACKUP_PREFIX: &str = "backup.";
@@ -143,15 +143,35 @@ pub enum Response {
     },
 }
 
+impl From<OperatorResponse> for Response {
+    fn from(response: OperatorResponse) -> Self {
+        match response {
+            OperatorResponse::Forgotten(ForgetSummary { templates, orders }) => {
+                Self::Forgotten { templates, orders }
+            }
+            OperatorResponse::Added(outcomes) => Self::Added(outcomes),
+            OperatorResponse::Catalogue(change) => Self::Catalogue(change),
+            OperatorResponse::Retention { status, due } => Self::Retention { status, due },
+        }
+    }
+}
+
+/// Returns the audit context of a change that `actor` makes now.
+pub(super) fn audit_context(actor: Actor) -> AuditContext {
+    AuditContext { at: Timestamp::now(), actor }
+}
+
 /// Deletes a customer from the vault, and stores the announcement of the deletion.
-pub(super) fn forget(
+fn forget(
     vault: &Vault,
     box_id: &BoxId,
     customer: CustomerId,
     context: AuditContext,
 ) -> Result<ForgetSummary, CommandFailure> {
-    let withdrawn = stored_step(box_id, EnrolmentStep::Withdrawn { customer });
-    let withdrawn = withdrawn.map_err(internal_failure)?;
+    let step = EnrolmentStep::Withdrawn { customer };
+    let withdrawn = EnrolmentEvent::stored(EventId(Uuid::new_v4()), step, context.at);
+    let withdrawn = instored_mqtt::encode_enrolment(box_id, &withdrawn);
+    let withdrawn = withdrawn.map_err(CommandFailure::internal)?;
     require_customer(customer, vault.forget_and_announce(customer, context, &withdrawn))
 }
 
@@ -177,14 +197,14 @@ pub fn execute(
         }
         Request::CustomerByCode { code } => {
             let by_receipt = vault.customer_by_receipt(&ConsentReceipt(code));
-            let customer = match by_receipt.map_err(internal_failure)? {
+            let customer = match by_receipt.map_err(CommandFailure::internal)? {
                 Some(customer) => Some(customer),
-                None => {
-                    vault.customer_by_claim_code(&code, context.at).map_err(internal_failure)?
-                }
+                None => vault
+                    .customer_by_claim_code(&code, context.at)
+                    .map_err(CommandFailure::internal)?,
             };
             let message = "no enrolled customer has this receipt or this claim code";
-            let customer = customer.ok_or_else(|| not_found_failure(message.to_owned()))?;
+            let customer = customer.ok_or_else(|| CommandFailure::not_found(message))?;
             Response::Customer(require_customer(customer, vault.customer(customer))?)
         }
         Request::Rename { customer, name } => {
@@ -203,7 +223,7 @@ pub fn execute(
         }
         Request::Export { customer } => {
             let export = require_customer(customer, vault.export(customer))?;
-            Response::Export(serde_json::to_value(export).map_err(internal_failure)?)
+            Response::Export(serde_json::to_value(export).map_err(CommandFailure::internal)?)
         }
         Request::History { customer, view, page } => {
             require_customer(customer, vault.customer(customer))?;
@@ -212,13 +232,15 @@ pub fn execute(
         }
         Request::AddOrders { orders } => {
             for order in &orders {
-                order
-                    .check(context.at, currency)
-                    .map_err(|error| malformed_failure(format!("order {}: {error}", order.id)))?;
+                order.check(context.at, currency).map_err(|error| {
+                    CommandFailure::malformed(format!("order {}: {error}", order.id))
+                })?;
             }
-            Response::Added(vault.add_orders(&orders, context).map_err(internal_failure)?)
+            Response::Added(vault.add_orders(&orders, context).map_err(CommandFailure::internal)?)
         }
-        Request::VoidOrder { customer, order } => void_order(vault, customer, order, context)?,
+        Request::VoidOrder { customer, order } => {
+            Response::Added(vec![void_order(vault, customer, order, context)?])
+        }
         Request::Products => {
             let (products, rejected) = split_rejected(vault.products())?;
             Response::Products { products, rejected }
@@ -231,28 +253,32 @@ pub fn execute(
         }
         Request::Key => {
             let key = vault.signing_key();
-            Response::Key(public_key_announcement(vault, &key).map_err(internal_failure)?)
+            Response::Key(public_key_announcement(vault, &key).map_err(CommandFailure::internal)?)
         }
         Request::RotateKeys => {
-            Response::Rotated(vault.rotate_keys(context).map_err(internal_failure)?)
+            Response::Rotated(vault.rotate_keys(context).map_err(CommandFailure::internal)?)
         }
-        Request::Verify => Response::Verified(vault.verify().map_err(internal_failure)?),
+        Request::Verify => Response::Verified(vault.verify().map_err(CommandFailure::internal)?),
         Request::AuditLog { limit } => {
-            Response::AuditLog(vault.audit_log(limit).map_err(internal_failure)?)
+            Response::AuditLog(vault.audit_log(limit).map_err(CommandFailure::internal)?)
         }
         Request::Compact => {
-            vault.compact().map_err(internal_failure)?;
+            vault.compact().map_err(CommandFailure::internal)?;
             Response::Compacted
         }
         Request::Backup { passphrase } => create_backup(vault, &passphrase, context)?,
         Request::MqttStatistics => {
-            return Err(internal_failure("only the running daemon has a connection to the broker"));
+            return Err(CommandFailure::internal(
+                "only the running daemon has a connection to the broker",
+            ));
         }
         Request::Retention | Request::ConfirmDue => {
-            return Err(internal_failure("only the running daemon deletes inactive customers"));
+            return Err(CommandFailure::internal(
+                "only the running daemon deletes inactive customers",
+            ));
         }
         Request::HoldButton { .. } => {
-            return Err(internal_failure(
+            return Err(CommandFailure::internal(
                 "only the running daemon can simulate a press of the button",
             ));
         }
@@ -277,18 +303,17 @@ pub(super) fn public_key_announcement(
 }
 
 /// Replaces an order with an empty order.
-fn void_order(
+pub(super) fn void_order(
     vault: &Vault,
     customer: CustomerId,
     order: OrderId,
     context: AuditContext,
-) -> Result<Response, CommandFailure> {
+) -> Result<AddOrderOutcome, CommandFailure> {
     require_customer(customer, vault.customer(customer))?;
     let (orders, _) = split_rejected(vault.orders(customer, usize::MAX))?;
-    let replaced = orders
-        .into_iter()
-        .find(|stored| stored.id == order)
-        .ok_or_else(|| not_found_failure(format!("customer {customer} has no order {order}")))?;
+    let replaced = orders.into_iter().find(|stored| stored.id == order).ok_or_else(|| {
+        CommandFailure::not_found(format!("customer {customer} has no order {order}"))
+    })?;
     let void = Order {
         id: OrderId(format!("{order}/void")),
         placed: context.at.to_zoned(TimeZone::UTC),
@@ -298,8 +323,8 @@ fn void_order(
         replaces: Some(order),
         ..replaced
     };
-    void.check(context.at, None).map_err(malformed_failure)?;
-    Ok(Response::Added(vec![vault.add_order(&void, context).map_err(internal_failure)?]))
+    void.check(context.at, None).map_err(CommandFailure::malformed)?;
+    vault.add_order(&void, context).map_err(CommandFailure::internal)
 }
 
 /// Writes a backup into the vault's folder, because the daemon cannot write to other folders.
@@ -310,14 +335,15 @@ fn create_backup(
 ) -> Result<Response, CommandFailure> {
     let folder = vault.path().parent().unwrap_or(Path::new("."));
     let cannot_write = |error: std::io::Error| {
-        internal_failure(format!("cannot write a backup in {}: {error}", folder.display()))
+        CommandFailure::internal(format!("cannot write a backup in {}: {error}", folder.display()))
     };
     let mut output = tempfile::Builder::new()
         .prefix(BACKUP_PREFIX)
         .suffix(BACKUP_SUFFIX)
         .tempfile_in(folder)
         .map_err(cannot_write)?;
-    let backup = vault.backup(&mut output, passphrase, context).map_err(internal_failure)?;
+    let backup =
+        vault.backup(&mut output, passphrase, context).map_err(CommandFailure::internal)?;
     output.as_file().sync_all().map_err(cannot_write)?;
     let (_, file) = output.keep().map_err(|error| cannot_write(error.error))?;
     Ok(Response::BackedUp { file, backup })
@@ -337,22 +363,6 @@ pub(super) fn delete_abandoned_backups(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the reason why the vault did not store an order.
-pub fn order_rejection(order: &Order, outcome: AddOrderOutcome) -> String {
-    let Order { id, customer, replaces, .. } = order;
-    match (outcome, replaces) {
-        (AddOrderOutcome::NoSuchCustomer, _) => format!("no customer {customer} is enrolled"),
-        (AddOrderOutcome::ReplacedOrderNotFound, Some(replaced)) => format!(
-            "order {id} replaces order {replaced}, but the customer has no such order, or it was \
-             replaced before"
-        ),
-        _ => format!(
-            "order {id} is stored with other content and stays unchanged; send a correction with a \
-             new id and `replaces`"
-        ),
-    }
-}
-
 /// Returns a page of a customer's history, and the error of each rejected order.
 ///
 /// # Errors
@@ -364,7 +374,7 @@ pub(super) fn history_page(
     page: Page,
     now: Timestamp,
 ) -> Result<(History, Vec<String>), CommandFailure> {
-    page.check().map_err(malformed_failure)?;
+    page.check().map_err(CommandFailure::malformed)?;
     let (orders, rejected) = split_rejected(vault.orders(customer, usize::MAX))?;
     Ok((instored_orders::history_page(customer, orders, view, page, now), rejected))
 }
@@ -381,12 +391,12 @@ pub(super) fn change_catalogue(
     context: AuditContext,
 ) -> Result<CatalogueChange, CommandFailure> {
     for product in products {
-        product
-            .check()
-            .map_err(|error| malformed_failure(format!("product {}: {error}", product.sku)))?;
+        product.check().map_err(|error| {
+            CommandFailure::malformed(format!("product {}: {error}", product.sku))
+        })?;
     }
-    let put = vault.put_products(products, context).map_err(internal_failure)?;
-    let removed = vault.remove_products(removed_skus, context).map_err(internal_failure)?;
+    let put = vault.put_products(products, context).map_err(CommandFailure::internal)?;
+    let removed = vault.remove_products(removed_skus, context).map_err(CommandFailure::internal)?;
     let (added, changed, unchanged) = (put.added, put.changed, put.unchanged);
     Ok(CatalogueChange { added, changed, unchanged, removed })
 }
@@ -395,7 +405,7 @@ pub(super) fn change_catalogue(
 fn split_rejected<T>(
     result: Result<Verified<T>, VaultError>,
 ) -> Result<(Vec<T>, Vec<String>), CommandFailure> {
-    let verified = result.map_err(internal_failure)?;
+    let verified = result.map_err(CommandFailure::internal)?;
     let rejected = verified.rejected.iter().map(ToString::to_string).collect();
     Ok((verified.records, rejected))
 }
@@ -406,21 +416,6 @@ pub(super) fn require_customer<T>(
     result: Result<Option<T>, VaultError>,
 ) -> Result<T, CommandFailure> {
     result
-        .map_err(internal_failure)?
-        .ok_or_else(|| not_found_failure(format!("no customer {customer} is enrolled")))
-}
-
-/// Returns a failure with the code `not_found`.
-pub(super) fn not_found_failure(message: String) -> CommandFailure {
-    CommandFailure::new(CommandFailureCode::NotFound, message)
-}
-
-/// Returns a failure with the code `malformed`.
-pub(super) fn malformed_failure(error: impl std::fmt::Display) -> CommandFailure {
-    CommandFailure::new(CommandFailureCode::Malformed, error.to_string())
-}
-
-/// Returns a failure with the code `internal`.
-pub(super) fn internal_failure(error: impl std::fmt::Display) -> CommandFailure {
-    CommandFailure::new(CommandFailureCode::Internal, error.to_string())
+        .map_err(CommandFailure::internal)?
+        .ok_or_else(|| CommandFailure::unknown_customer(customer))
 }

@@ -1,74 +1,100 @@
-//! Admin requests that the controller executes, because they need its data in memory.
+//! Requests of the command line: the choice of the part of the daemon that executes them.
 
-use instored_domain::{CommandFailure, Order, Product};
-use instored_vault::{Actor, AddOrderOutcome, ForgetSummary};
-use jiff::Timestamp;
+use std::sync::Arc;
 
-use super::admin_api::{self, Request, Response, internal_failure};
-use super::commands::audit_context;
-use super::controller::Controller;
+use instored_controller::{ClientId, Event, OperatorRequest};
+use instored_vault::Actor;
+use tokio::sync::oneshot;
 
-impl Controller {
-    /// Executes a request of the command line, and keeps the data in memory consistent with the vault.
-    pub fn handle_admin_request(&mut self, request: Request) -> Result<Response, CommandFailure> {
-        match request {
-            Request::Forget { customer } => {
-                let ForgetSummary { templates, orders } = self.forget(customer, Actor::Operator)?;
-                Ok(Response::Forgotten { templates, orders })
+use super::admin_api::{self, Request, Response, audit_context};
+use super::admin_socket::{AdminResult, PendingRequest};
+use super::store_worker::StoreJob;
+use super::{Daemon, TaskResult, startup};
+
+/// Result of a long-running admin request, with the sender that passes it to the client.
+pub(super) struct BackgroundResult {
+    result: AdminResult,
+    responder: oneshot::Sender<AdminResult>,
+}
+
+impl Daemon {
+    /// Executes a request that needs the daemon's data, or passes it on.
+    pub(super) fn handle_admin_request(&mut self, pending: PendingRequest) {
+        let PendingRequest { request, responder } = pending;
+        let request = match request {
+            Request::MqttStatistics => {
+                let statistics = self.publisher.statistics();
+                // Fails if the client has disconnected.
+                let _ = responder.send(Ok(Response::MqttStatistics(statistics)));
+                return;
             }
-            Request::MqttStatistics => Ok(Response::MqttStatistics(self.publisher.statistics())),
             Request::HoldButton { duration } => {
-                self.simulated_button.hold(duration)?;
-                Ok(Response::ButtonHeld)
+                let held = self.simulated_button.hold(duration);
+                let _ = responder.send(held.map(|()| Response::ButtonHeld));
+                return;
             }
-            Request::Retention => Ok(self.retention_response()),
-            Request::ConfirmDue => {
-                self.retention.confirm(Timestamp::now());
-                self.run_retention();
-                Ok(self.retention_response())
-            }
-            Request::AddOrders { orders } => self.add_orders(orders),
+            Request::Forget { customer } => OperatorRequest::Forget(customer),
+            Request::AddOrders { orders } => OperatorRequest::AddOrders(orders),
             Request::VoidOrder { customer, order } => {
-                let response = self.execute(Request::VoidOrder { customer, order })?;
-                self.recommendations
-                    .reload_customer(&self.vault, customer)
-                    .map_err(internal_failure)?;
-                Ok(response)
+                OperatorRequest::VoidOrder { customer, order }
             }
-            Request::PutProducts { products } => self.change_catalogue(&products, &[]),
-            Request::RemoveProducts { skus } => self.change_catalogue(&[], &skus),
-            request => self.execute(request),
-        }
+            Request::PutProducts { products } => {
+                OperatorRequest::ChangeCatalogue { products, removed: Vec::new() }
+            }
+            Request::RemoveProducts { skus } => {
+                OperatorRequest::ChangeCatalogue { products: Vec::new(), removed: skus }
+            }
+            Request::Retention => OperatorRequest::Retention,
+            Request::ConfirmDue => OperatorRequest::ConfirmDue,
+            request if request.is_long_running() => {
+                return self.start_background_request(request, responder);
+            }
+            request => {
+                let currency = self.controller.settings().currency;
+                return self.store.send(StoreJob::Admin { request, currency, responder });
+            }
+        };
+        self.last_client += 1;
+        let client = ClientId(self.last_client);
+        self.clients.insert(client, responder);
+        self.handle(Event::Operator { request, client });
     }
 
-    fn change_catalogue(
-        &mut self,
-        products: &[Product],
-        removed_skus: &[String],
-    ) -> Result<Response, CommandFailure> {
-        let context = audit_context(Actor::Operator);
-        self.update_catalogue(products, removed_skus, context).map(Response::Catalogue)
+    /// Executes a long-running request on a separate thread.
+    pub(super) fn start_background_request(
+        &self,
+        request: Request,
+        responder: oneshot::Sender<AdminResult>,
+    ) {
+        let vault = Arc::clone(&self.vault);
+        let box_id = self.box_id.clone();
+        let (results, currency) = (self.results.clone(), self.controller.settings().currency);
+        tokio::task::spawn_blocking(move || {
+            let context = audit_context(Actor::Operator);
+            let result = admin_api::execute(&vault, &box_id, request, context, currency);
+            // Fails if the daemon has stopped.
+            let _ = results.send(TaskResult::Request(BackgroundResult { result, responder }));
+        });
     }
 
-    fn retention_response(&self) -> Response {
-        Response::Retention { status: self.state.retention, due: self.state.due_customers }
-    }
-
-    fn add_orders(&mut self, orders: Vec<Order>) -> Result<Response, CommandFailure> {
-        let response = self.execute(Request::AddOrders { orders: orders.clone() })?;
-        if let Response::Added(outcomes) = &response {
-            for (order, outcome) in orders.iter().zip(outcomes) {
-                if *outcome == AddOrderOutcome::Added {
-                    self.recommendations.add_order(order);
-                }
+    /// Sends the response to a long-running request. After a key rotation, events are signed with the
+    /// new key.
+    pub(super) fn complete_background_request(&mut self, completed: BackgroundResult) {
+        let BackgroundResult { result, responder } = completed;
+        if let Ok(Response::Rotated(_)) = result {
+            match startup::signer(&self.vault) {
+                Ok(signer) => self.publisher.rotate_key(signer),
+                Err(error) => tracing::error!(
+                    "events are signed with the old key until a restart: cannot read the vault: \
+                     {error}"
+                ),
             }
         }
-        Ok(response)
-    }
-
-    /// Executes a request on the vault.
-    fn execute(&self, request: Request) -> Result<Response, CommandFailure> {
-        let context = audit_context(Actor::Operator);
-        admin_api::execute(&self.vault, &self.box_id, request, context, self.shop.currency)
+        if let Err(Ok(Response::BackedUp { file, .. })) = responder.send(result) {
+            // The client has disconnected.
+            if let Err(error) = std::fs::remove_file(&file) {
+                tracing::warn!("cannot delete the abandoned backup {}: {error}", file.display());
+            }
+        }
     }
 }

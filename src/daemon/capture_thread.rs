@@ -7,7 +7,7 @@ use instored_camera::{Camera, CameraError};
 use instored_domain::CameraState;
 use tokio::sync::mpsc;
 
-use super::vision_worker::{VisionCommand, VisionEvent, VisionWorker};
+use super::vision_worker::{VisionEvent, VisionWorker};
 
 /// Function that opens the camera. It is called again after each loss of the camera.
 pub type OpenCamera = Box<dyn FnMut() -> Result<Box<dyn Camera>, CameraError> + Send>;
@@ -21,7 +21,7 @@ const REOPEN_DELAY_MAX: Duration = Duration::from_secs(2);
 pub(super) struct CaptureThread {
     worker: VisionWorker,
     open_camera: OpenCamera,
-    events: mpsc::UnboundedSender<VisionEvent>,
+    events: mpsc::Sender<VisionEvent>,
     /// Time stamp of the latest frame, and the time of its arrival. The time stamps of each opened
     /// camera start at 0, but the recogniser needs time stamps that never decrease.
     latest_frame: (Duration, Instant),
@@ -37,7 +37,7 @@ impl CaptureThread {
     pub fn new(
         worker: VisionWorker,
         open_camera: OpenCamera,
-        events: mpsc::UnboundedSender<VisionEvent>,
+        events: mpsc::Sender<VisionEvent>,
     ) -> Self {
         Self {
             worker,
@@ -106,7 +106,7 @@ impl CaptureThread {
             self.last_error = error;
             self.send(VisionEvent::CameraStateChanged(CameraState::Unavailable));
         }
-        self.worker.send(VisionCommand::Heartbeat);
+        self.worker.send_heartbeat();
         std::thread::sleep(self.reopen_delay);
         self.reopen_delay = (self.reopen_delay * 2).min(REOPEN_DELAY_MAX);
     }
@@ -122,6 +122,6 @@ impl CaptureThread {
 
     /// Sends an event. It is dropped if the daemon has stopped.
     fn send(&self, event: VisionEvent) {
-        let _ = self.events.send(event);
+        let _ = self.events.blocking_send(event);
     }
 }

@@ -3,83 +3,88 @@
 //! | module | content |
 //! |---|---|
 //! | `startup` | opens vault, gallery and connections |
-//! | `controller`, `visits`, `enrolment_flow`, `commands`, `purchases`, `admin_requests`, `outbox`, `maintenance` | state of the box and its event handlers |
+//! | `effects` | performs the effects of the controller |
+//! | `store_worker`, `store_operations` | thread that executes operations on the vault |
 //! | `capture_thread`, `vision_worker`, `frame_slot` | threads of camera and recognition |
 //! | `panel_threads`, `simulated_button` | threads of button and status LED |
-//! | `admin_api`, `admin_socket` | requests of the command line |
-//! | `daily_visits`, `recommendations`, `retention`, `compaction` | data that the controller keeps |
+//! | `admin_api`, `admin_socket`, `admin_requests` | requests of the command line |
+//! | `compaction` | background compaction of the vault's file |
 //! | `clock` | confirmation of the system clock |
 //! | `metrics`, `systemd` | monitoring |
 //! | `display_bridge` | display server of `instored display` |
 //!
-//! Threads: `capture` reads the camera, `vision` processes the newest frame, `button` and `led`
-//! drive the panel, `compaction` and `training` run when needed. Everything else is tokio.
+//! The decisions are those of the crate `instored_controller`. The daemon passes events to its
+//! [`Controller`] and performs the effects.
+//!
+//! Threads: `capture` reads the camera, `vision` processes the newest frame, `store` executes operations
+//! on the vault, `button` and `led` drive the panel, `compaction` and `training` run when needed.
+//! Everything else is tokio.
 //!
 //! Rules:
-//! 1. Only the main loop changes the controller, one event at a time.
-//! 2. A failure after the start is logged and retried; only a panic of the vision thread ends the
-//!    daemon.
+//! 1. Only the main loop calls the controller, with one event at a time. It never waits for the disk.
+//! 2. A failure after the start is logged and retried; only a panic of the vision thread or the store
+//!    thread ends the daemon.
 //! 3. No log line at the level info or above contains a customer's id, name or purchase. Errors about
 //!    a damaged or missing record are the exception: they contain the id of its customer.
+//! 4. All queues are bounded, or hold at most one item for each item of a bounded queue.
 
 pub mod admin_api;
 mod admin_requests;
 mod admin_socket;
 mod capture_thread;
 pub mod clock;
-mod commands;
 mod compaction;
-mod controller;
-mod daily_visits;
 pub mod display_bridge;
-mod enrolment_flow;
+mod effects;
 mod frame_slot;
-mod maintenance;
 mod metrics;
-mod outbox;
 mod panel_threads;
-mod purchases;
-mod recommendations;
-pub mod retention;
 mod simulated_button;
 mod startup;
+mod store_operations;
+mod store_worker;
 mod systemd;
 mod vision_worker;
-mod visits;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use instored_domain::Currency;
-use instored_mqtt::{MqttError, ReceivedCommand};
+use instored_controller::{
+    ClientId, Controller, Counters, Event, Readings, Settings, StoreResponse,
+};
+use instored_domain::BoxId;
+use instored_mqtt::{MqttError, Publisher, ReceivedCommand};
 use instored_panel::{ButtonEvent, Panel};
 use instored_simulation::panel::PanelHandle;
-use instored_vault::{Actor, VaultError};
+use instored_vault::{Vault, VaultError};
 use instored_vision::VisionError;
+use jiff::Zoned;
 use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::block_in_place;
 
 pub use admin_socket::send_admin_request;
 pub use capture_thread::OpenCamera;
 pub use frame_slot::Delivery;
 pub use startup::open_vault;
 
-use crate::config::{Config, Shop};
-use admin_api::{Request, Response};
+use crate::config::Config;
+use admin_requests::BackgroundResult;
 use admin_socket::{AdminResult, AdminSocket, PendingRequest};
-use commands::audit_context;
-use controller::Controller;
+use compaction::Compaction;
 use metrics::Metrics;
+use panel_threads::LedHandle;
+use simulated_button::SimulatedButton;
+use store_worker::StoreWorker;
 use systemd::{SupervisedPart, Watchdog};
-use vision_worker::VisionEvent;
+use vision_worker::{VisionEvent, VisionWorker};
 
 /// Maximum time for the parts to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1900);
-/// Time between two runs of [`Controller::run_maintenance`].
+/// Time between two events [`Event::Tick`].
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Parts that differ between a shop's box, the demonstration and the tests.
@@ -93,7 +98,7 @@ pub struct Parts {
     /// Handle with which `instored button` presses the button, if `panel.driver` is `simulated`.
     pub simulated_panel: Option<PanelHandle>,
     /// Changed `[shop]` settings.
-    pub shop_updates: mpsc::UnboundedReceiver<Shop>,
+    pub shop_updates: mpsc::UnboundedReceiver<Settings>,
 }
 
 /// Error that prevents the daemon from starting or ends it.
@@ -118,37 +123,58 @@ pub enum DaemonError {
 
 /// Sources of events for the main loop.
 struct Inputs {
-    vision: mpsc::UnboundedReceiver<VisionEvent>,
-    button: mpsc::UnboundedReceiver<ButtonEvent>,
+    vision: mpsc::Receiver<VisionEvent>,
+    button: mpsc::Receiver<ButtonEvent>,
     commands: mpsc::Receiver<ReceivedCommand>,
     /// Numbers of the messages of the outbox that the broker has acknowledged.
     delivered: mpsc::UnboundedReceiver<u64>,
     admin: mpsc::Receiver<PendingRequest>,
-    /// Results of long-running admin requests.
-    background: mpsc::UnboundedReceiver<BackgroundResult>,
-    shop: mpsc::UnboundedReceiver<Shop>,
+    /// Results of operations on the vault.
+    stored: mpsc::UnboundedReceiver<StoreResponse>,
+    /// Results of background tasks.
+    results: mpsc::UnboundedReceiver<TaskResult>,
+    shop: mpsc::UnboundedReceiver<Settings>,
     maintenance: tokio::time::Interval,
     /// Interval of the reports to the watchdog.
     heartbeat: tokio::time::Interval,
 }
 
-/// Result of a long-running admin request, with the sender that passes it to the client.
-struct BackgroundResult {
-    result: AdminResult,
-    responder: oneshot::Sender<AdminResult>,
+/// Result of a background task.
+enum TaskResult {
+    /// Event for the controller.
+    Event(Event),
+    /// Result of a long-running admin request.
+    Request(BackgroundResult),
 }
 
 /// Running daemon.
 struct Daemon {
     controller: Controller,
+    started: Instant,
+    vault: Arc<Vault>,
+    box_id: BoxId,
+    publisher: Publisher,
+    vision: VisionWorker,
+    led: LedHandle,
+    /// Button that `instored button` presses, if the panel is simulated.
+    simulated_button: SimulatedButton,
+    compaction: Compaction,
+    store: StoreWorker,
+    /// Number of operations of the controller that the store thread has not executed.
+    waiting_operations: usize,
+    /// True from a command to its response. The next command waits meanwhile.
+    is_command_in_progress: bool,
+    /// Clients whose request the controller executes.
+    clients: HashMap<ClientId, oneshot::Sender<AdminResult>>,
+    last_client: u64,
+    /// Sender of background tasks.
+    results: mpsc::UnboundedSender<TaskResult>,
     inputs: Inputs,
     watchdog: Watchdog,
     metrics: Metrics,
-    /// Currency of the configuration at the start.
-    currency: Option<Currency>,
-    background: mpsc::UnboundedSender<BackgroundResult>,
     admin_socket: AdminSocket,
     vision_thread: JoinHandle<()>,
+    store_thread: JoinHandle<()>,
     mqtt_task: tokio::task::JoinHandle<()>,
     /// Stops the MQTT connection when it is dropped.
     stop_mqtt: oneshot::Sender<()>,
@@ -157,8 +183,8 @@ struct Daemon {
 /// Runs the box until `shutdown` completes or a replay ends.
 ///
 /// # Errors
-/// Returns an error if a part cannot start, or if the vision thread panics. Other failures after the
-/// start are logged and retried.
+/// Returns an error if a part cannot start, or if the vision thread or the store thread panics. Other
+/// failures after the start are logged and retried.
 pub async fn run(
     config: &Config,
     parts: Parts,
@@ -171,9 +197,9 @@ pub async fn run(
 }
 
 impl Daemon {
-    /// Runs the main loop, which passes each event to its handler, one at a time.
+    /// Runs the main loop, which passes each event to the controller, one at a time.
     ///
-    /// Returns when `shutdown` completes, a replay ends, or the vision thread panics.
+    /// Returns when `shutdown` completes, a replay ends, or a thread panics.
     async fn process_events(
         &mut self,
         shutdown: impl Future<Output = ()>,
@@ -187,113 +213,105 @@ impl Daemon {
                     Some(VisionEvent::Crashed) => return Err(DaemonError::ThreadPanicked("vision")),
                     Some(event) => self.handle_vision_event(event),
                 },
-                Some(event) = self.inputs.button.recv() => {
-                    block_in_place(|| self.controller.handle_button_event(event));
+                response = self.inputs.stored.recv() => match response {
+                    Some(response) => self.handle_stored(response),
+                    None => return Err(DaemonError::ThreadPanicked("store")),
+                },
+                Some(event) = self.inputs.button.recv() => self.handle(Event::Button(event)),
+                Some(command) = self.inputs.commands.recv(), if !self.is_command_in_progress => {
+                    self.is_command_in_progress = true;
+                    let ReceivedCommand { command, response_address: address } = command;
+                    self.handle(Event::Command { command, address });
                 }
-                Some(command) = self.inputs.commands.recv() => self.handle_command(command),
-                Some(number) = self.inputs.delivered.recv() => {
-                    block_in_place(|| self.controller.remove_delivered(number));
-                }
+                Some(number) = self.inputs.delivered.recv() => self.handle(Event::Delivered(number)),
                 Some(request) = self.inputs.admin.recv() => self.handle_admin_request(request),
-                Some(result) = self.inputs.background.recv() => {
-                    self.complete_background_request(result);
+                Some(result) = self.inputs.results.recv() => match result {
+                    TaskResult::Event(event) => self.handle(event),
+                    TaskResult::Request(result) => self.complete_background_request(result),
+                },
+                Some(settings) = self.inputs.shop.recv() => {
+                    self.handle(Event::SettingsChanged(settings));
                 }
-                Some(shop) = self.inputs.shop.recv() => self.controller.reload(shop),
                 _ = self.inputs.heartbeat.tick() => self.watchdog.report(SupervisedPart::MainLoop),
                 _ = self.inputs.maintenance.tick() => {
-                    block_in_place(|| self.controller.run_maintenance());
+                    self.compaction.continue_pending(&self.vault);
+                    self.handle(Event::Tick);
                 }
             }
         }
+    }
+
+    /// Passes an event to the controller and performs its effects.
+    fn handle(&mut self, event: Event) {
+        let readings = Readings {
+            now: Zoned::now(),
+            uptime: self.started.elapsed(),
+            counters: Counters {
+                embeddings: self.vision.embedding_count(),
+                faces: self.vision.face_count(),
+                rejected_commands: self.publisher.statistics().rejected_commands,
+            },
+        };
+        let effects = self.controller.handle(event, readings);
+        self.perform(effects);
+    }
+
+    fn handle_stored(&mut self, response: StoreResponse) {
+        self.waiting_operations -= 1;
+        self.handle(Event::Stored(response));
     }
 
     fn handle_vision_event(&mut self, event: VisionEvent) {
-        let delivered = match &event {
-            VisionEvent::Recognition(recognised, delivered) => {
-                self.metrics.count_decision(recognised);
-                Some(*delivered)
+        match event {
+            VisionEvent::Recognition(event, delivered) => {
+                self.metrics.count_decision(&event);
+                let delivered = delivered.saturating_duration_since(self.started);
+                self.handle(Event::Recognition { event, delivered });
             }
-            _ => None,
-        };
-        block_in_place(|| self.controller.handle_vision_event(event));
-        if let Some(delivered) = delivered {
-            self.metrics.observe_event_latency(delivered);
-        }
-    }
-
-    fn handle_command(&mut self, received: ReceivedCommand) {
-        let ReceivedCommand { command, response_address } = received;
-        let response =
-            block_in_place(|| self.controller.handle_command(command, response_address.as_ref()));
-        self.metrics.count_command(response.is_ok());
-        if let (Some(response), Some(response_address)) = (response.transpose(), response_address) {
-            self.controller.publisher.respond(response_address, &response);
-        }
-    }
-
-    fn handle_admin_request(&mut self, pending: PendingRequest) {
-        let PendingRequest { request, responder } = pending;
-        if request.is_long_running() {
-            self.start_background_request(request, responder);
-        } else {
-            let result = block_in_place(|| self.controller.handle_admin_request(request));
-            // Fails if the client has disconnected.
-            let _ = responder.send(result);
-        }
-    }
-
-    /// Executes a long-running request on a separate thread.
-    fn start_background_request(&self, request: Request, responder: oneshot::Sender<AdminResult>) {
-        let vault = Arc::clone(&self.controller.vault);
-        let box_id = self.controller.box_id.clone();
-        let (results, currency) = (self.background.clone(), self.currency);
-        tokio::task::spawn_blocking(move || {
-            let context = audit_context(Actor::Operator);
-            let result = admin_api::execute(&vault, &box_id, request, context, currency);
-            // Fails if the daemon has stopped.
-            let _ = results.send(BackgroundResult { result, responder });
-        });
-    }
-
-    /// Sends the response to a long-running request. After a key rotation, events are signed with the
-    /// new key.
-    fn complete_background_request(&mut self, completed: BackgroundResult) {
-        let BackgroundResult { result, responder } = completed;
-        if let Ok(Response::Rotated(_)) = result {
-            match startup::signer(&self.controller.vault) {
-                Ok(signer) => self.controller.publisher.rotate_key(signer),
-                Err(error) => tracing::error!(
-                    "events are signed with the old key until a restart: cannot read the vault: \
-                     {error}"
-                ),
+            VisionEvent::CameraStateChanged(state) => self.handle(Event::CameraStateChanged(state)),
+            VisionEvent::FaceInViewChanged(has_face) => {
+                self.handle(Event::FaceInViewChanged(has_face));
             }
-        }
-        if let Err(Ok(Response::BackedUp { file, .. })) = responder.send(result) {
-            // The client has disconnected.
-            if let Err(error) = std::fs::remove_file(&file) {
-                tracing::warn!("cannot delete the abandoned backup {}: {error}", file.display());
+            VisionEvent::PresentCustomersChanged(customers) => {
+                self.handle(Event::PresentCustomersChanged(customers));
             }
+            // The main loop ends after these events.
+            VisionEvent::CameraEnded | VisionEvent::Crashed => {}
         }
     }
 
-    /// Publishes the last state and stops all parts, within [`SHUTDOWN_TIMEOUT`].
+    /// Executes the waiting operations on the vault, publishes the last state and stops all parts,
+    /// within [`SHUTDOWN_TIMEOUT`].
     async fn stop(mut self) {
-        let embeddings = self.controller.vision.embedding_count();
+        let embeddings = self.vision.embedding_count();
         tracing::info!(
             enrolment = embeddings.enrolment,
             recognition = embeddings.recognition,
             "stopping; embeddings computed since the start, by purpose"
         );
-        self.controller.publish_state();
         systemd::notify(NotifyState::Stopping);
-        drop(self.admin_socket);
-        self.controller.vision.stop();
-        drop(self.stop_mqtt);
-        let vision_thread = self.vision_thread;
-        let vision = tokio::task::spawn_blocking(move || vision_thread.join());
-        let parts = async { tokio::join!(self.mqtt_task, vision) };
-        if tokio::time::timeout(SHUTDOWN_TIMEOUT, parts).await.is_err() {
+        self.vision.stop();
+        let completed =
+            tokio::time::timeout(SHUTDOWN_TIMEOUT / 2, self.complete_operations()).await;
+        if completed.is_err() {
+            tracing::warn!("not all operations on the vault were executed before the end");
+        }
+        self.handle(Event::Stopping);
+        drop((self.admin_socket, self.stop_mqtt, self.store));
+        let threads = [self.vision_thread, self.store_thread];
+        let threads = tokio::task::spawn_blocking(|| threads.map(JoinHandle::join));
+        let parts = async { tokio::join!(self.mqtt_task, threads) };
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT / 2, parts).await.is_err() {
             tracing::warn!("not all parts have stopped within {SHUTDOWN_TIMEOUT:?}");
+        }
+    }
+
+    /// Handles the results of the waiting operations on the vault.
+    async fn complete_operations(&mut self) {
+        while self.waiting_operations > 0
+            && let Some(response) = self.inputs.stored.recv().await
+        {
+            self.handle_stored(response);
         }
     }
 }

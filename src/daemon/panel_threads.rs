@@ -10,13 +10,16 @@ use tokio::sync::mpsc;
 
 /// Maximum time between two checks whether the daemon has stopped.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Maximum number of button events that wait for the main loop. The button thread waits while the queue is
+/// full.
+const EVENT_QUEUE_LENGTH: usize = 16;
 
 /// Starts the button thread. It ends when the receiver is dropped.
 pub(super) fn start_button_thread(
     mut button: Box<dyn Button>,
     settings: &Settings,
-) -> std::io::Result<mpsc::UnboundedReceiver<ButtonEvent>> {
-    let (sender, events) = mpsc::unbounded_channel();
+) -> std::io::Result<mpsc::Receiver<ButtonEvent>> {
+    let (sender, events) = mpsc::channel(EVENT_QUEUE_LENGTH);
     let mut detector = PressDetector::from_settings(settings);
     std::thread::Builder::new().name("button".into()).spawn(move || {
         while !sender.is_closed() {
@@ -33,7 +36,7 @@ pub(super) fn start_button_thread(
             };
             for event in detected {
                 // Fails if the daemon has stopped. The loop then ends.
-                let _ = sender.send(event);
+                let _ = sender.blocking_send(event);
             }
         }
     })?;

@@ -4,29 +4,29 @@ use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use instored_domain::{CustomerId, Embedding, ModelId, ShoppingLists, TillAssignments};
+use instored_controller::{Controller, Counters, InitialData, Readings, VisionCommand};
+use instored_domain::{CustomerId, Embedding, ModelId};
 use instored_mqtt::{BoxConnection, Signer};
 use instored_recognition::{Mode, Recogniser};
+use instored_recommend::{Catalogue, Recommender};
 use instored_vault::{KeyStore, Vault, VaultError};
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{Timestamp, Zoned};
 use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
+use uuid::Uuid;
 
 use super::admin_api::{self, Request};
 use super::admin_socket::AdminSocket;
 use super::compaction::Compaction;
-use super::controller::{Controller, initial_state};
-use super::daily_visits::DailyVisits;
-use super::maintenance::RetentionSchedule;
 use super::metrics::{self, Metrics};
 use super::panel_threads::{LedHandle, start_button_thread};
-use super::recommendations::Recommendations;
-use super::retention::Retention;
 use super::simulated_button::SimulatedButton;
+use super::store_worker::StoreWorker;
 use super::systemd::{SupervisedPart, WATCHDOG_INTERVAL, Watchdog};
-use super::vision_worker::{StartedVision, VisionCommand, VisionWorker};
+use super::vision_worker::{StartedVision, VisionWorker};
 use super::{Daemon, DaemonError, Inputs, MAINTENANCE_INTERVAL, Parts, systemd};
 use crate::config::Config;
 
@@ -79,12 +79,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
             )
         })?;
     let (gallery, rejected_records) = block_in_place(|| load_gallery(&vault, &model))?;
-    let recommendations = block_in_place(|| Recommendations::load(&vault))?;
-    let now = Zoned::now();
-    let customers = block_in_place(|| vault.customers())?.records;
-    let mut daily_visits = DailyVisits::new(&customers, &now);
-    let mut state = initial_state(model, gallery.len() as u64, rejected_records);
-    state.visits_today = daily_visits.count(&now);
+    let data = block_in_place(|| load_data(&vault, model, gallery.len() as u64, rejected_records))?;
     for (customer, templates) in gallery {
         vision.send(VisionCommand::AddCustomer { customer, templates, track: None });
     }
@@ -111,69 +106,74 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         start_button_thread(parts.panel.button, &config.panel).map_err(DaemonError::Thread)?;
     let led = LedHandle::new(parts.panel.led).map_err(DaemonError::Thread)?;
 
-    let shop = config.shop.clone();
-    let till_lifetime = SignedDuration::from_mins(shop.at_till_minutes.into());
-    let list_lifetime = SignedDuration::from_hours(shop.list_hours.into());
-    let controller = Controller {
+    let (store_sender, stored) = mpsc::unbounded_channel();
+    let box_id = config.box_name.clone();
+    let (store, store_thread) =
+        StoreWorker::start(Arc::clone(&vault), box_id.clone(), store_sender)
+            .map_err(DaemonError::Thread)?;
+
+    let started = Instant::now();
+    let readings =
+        Readings { now: Zoned::now(), uptime: Duration::ZERO, counters: Counters::default() };
+    let is_on_request = config.recognition.mode == Mode::OnRequest;
+    let (controller, effects) = Controller::start(
+        config.shop.clone(),
+        box_id.clone(),
+        is_on_request,
+        data,
+        Uuid::new_v4,
+        readings,
+    );
+    let (result_sender, results) = mpsc::unbounded_channel();
+    let mut daemon = Daemon {
+        controller,
+        started,
         vault,
+        box_id,
         publisher,
         vision,
         led,
         simulated_button: SimulatedButton::new(parts.simulated_panel),
-        shop,
-        box_id: config.box_name.clone(),
-        state,
-        greeted: HashMap::new(),
-        enrolment: None,
-        till_assignments: TillAssignments::new(till_lifetime),
-        shopping_lists: ShoppingLists::new(list_lifetime),
-        daily_visits,
-        recommendations,
         compaction: Compaction::default(),
-        retention_schedule: RetentionSchedule::default(),
-        retention: Retention::new(&customers),
-        outbox_position: 0,
-        has_face_in_view: false,
-        is_hold_aborted: false,
-        is_on_request: config.recognition.mode == Mode::OnRequest,
-        enrolment_offer_expires: None,
-    };
-    let (background_sender, background) = mpsc::unbounded_channel();
-    let mut daemon = Daemon {
-        controller,
+        store,
+        waiting_operations: 0,
+        is_command_in_progress: false,
+        clients: HashMap::new(),
+        last_client: 0,
+        results: result_sender,
         inputs: Inputs {
             vision: vision_events,
             button,
             commands,
             delivered,
             admin,
-            background,
+            stored,
+            results,
             shop: parts.shop_updates,
             maintenance: tokio::time::interval(MAINTENANCE_INTERVAL),
             heartbeat: tokio::time::interval(WATCHDOG_INTERVAL),
         },
         watchdog,
         metrics,
-        currency: config.shop.currency,
-        background: background_sender,
         admin_socket,
         vision_thread,
+        store_thread,
         mqtt_task,
         stop_mqtt,
     };
-    daemon.controller.send_outbox();
-    announce_start(&mut daemon.controller);
+    daemon.perform(effects);
+    announce_start(&daemon);
     resume_interrupted_work(&mut daemon)?;
     Ok(daemon)
 }
 
-/// Publishes the first state and reports readiness.
-fn announce_start(controller: &mut Controller) {
-    controller.set_idle();
+/// Reports that the box is ready.
+fn announce_start(daemon: &Daemon) {
+    let state = daemon.controller.state();
     tracing::info!(
-        box_name = %controller.box_id,
-        model = %controller.state.model,
-        customers = controller.state.customers,
+        box_name = %daemon.box_id,
+        model = %state.model,
+        customers = state.customers,
         "ready"
     );
     systemd::notify(NotifyState::Ready);
@@ -181,14 +181,35 @@ fn announce_start(controller: &mut Controller) {
 
 /// Continues a compaction and a key rotation that the last run did not complete.
 fn resume_interrupted_work(daemon: &mut Daemon) -> Result<(), DaemonError> {
-    let controller = &mut daemon.controller;
-    if controller.vault.is_compaction_due()? {
-        controller.compaction.request(&controller.vault);
+    if daemon.vault.is_compaction_due()? {
+        daemon.compaction.request(&daemon.vault);
     }
-    if controller.vault.is_rotation_pending() {
+    if daemon.vault.is_rotation_pending() {
         daemon.start_background_request(Request::RotateKeys, oneshot::channel().0);
     }
     Ok(())
+}
+
+/// Reads the data that the controller keeps in memory.
+fn load_data(
+    vault: &Vault,
+    model: ModelId,
+    enrolled: u64,
+    rejected_records: u64,
+) -> Result<InitialData, DaemonError> {
+    let mut recommender = Recommender::default();
+    let rejected_orders = vault.for_each_order_history(|_, orders| {
+        for order in orders {
+            recommender.add_order(order);
+        }
+    })?;
+    let products = vault.products()?;
+    for rejected in rejected_orders.iter().chain(&products.rejected) {
+        tracing::error!("{rejected}");
+    }
+    let catalogue: Catalogue = products.records.into_iter().collect();
+    let customers = vault.customers()?.records;
+    Ok(InitialData { model, customers, enrolled, rejected_records, recommender, catalogue })
 }
 
 /// Returns the verified templates of `model` by customer, and the number of rejected records.

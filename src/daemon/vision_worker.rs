@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use instored_domain::{CameraState, CustomerId, Embedding, EmbeddingCount, FaceCount, ModelId};
+use instored_controller::VisionCommand;
+use instored_domain::{
+    CameraState, CustomerId, EmbeddingCount, FaceCount, ModelId, RecognitionEvent,
+};
 use instored_imaging::Frame;
-use instored_recognition::{Recogniser, RecognitionEvent};
-use instored_vision::{TrackId, VisionError};
-use tokio::sync::{mpsc, oneshot};
+use instored_recognition::Recogniser;
+use instored_vision::VisionError;
+use tokio::sync::mpsc;
 
 use super::DaemonError;
 use super::capture_thread::{CaptureThread, OpenCamera};
@@ -26,6 +29,8 @@ pub(super) enum VisionEvent {
     CameraStateChanged(CameraState),
     /// A first face is in view (true), or no face is in view any more (false).
     FaceInViewChanged(bool),
+    /// Other customers are in view than before.
+    PresentCustomersChanged(Vec<CustomerId>),
     /// A replay has ended.
     CameraEnded,
     /// The vision thread panicked; no event follows.
@@ -33,38 +38,21 @@ pub(super) enum VisionEvent {
 }
 
 /// Command to the vision thread, which handles it between two frames.
-pub(super) enum VisionCommand {
-    /// Opens the recognition window. The response is true if the window was closed.
-    OpenRecognitionWindow(oneshot::Sender<bool>),
-    /// Starts an enrolment. The response is true if no enrolment was in progress.
-    BeginEnrolment {
-        /// True if the person resembles a customer, but is another person.
-        is_another_person: bool,
-        responder: oneshot::Sender<bool>,
-    },
-    /// Cancels the enrolment in progress.
-    CancelEnrolment,
-    /// Adds a customer's templates to the gallery.
-    AddCustomer {
-        customer: CustomerId,
-        templates: Vec<Embedding>,
-        /// Track that shows the customer, if they are in view.
-        track: Option<TrackId>,
-    },
-    /// Removes a customer from the gallery.
-    RemoveCustomer(CustomerId),
-    /// Ends the visit of a customer who was recognised wrongly.
-    DismissCustomer(CustomerId),
-    /// Requests the customers in view.
-    ListPresent(oneshot::Sender<Vec<CustomerId>>),
+pub(super) enum WorkerCommand {
+    /// Command of the controller.
+    Controller(VisionCommand),
     /// Heartbeat of the capture thread while it reopens the camera. Faces in view are discarded.
     Heartbeat,
 }
 
+/// Maximum number of events that wait for the main loop. A frame causes few events; the vision thread
+/// waits while the queue is full.
+const EVENT_QUEUE_LENGTH: usize = 256;
+
 /// Handle to the capture thread and the vision thread.
 #[derive(Clone)]
 pub(super) struct VisionWorker {
-    pub(super) slot: Arc<FrameSlot<VisionCommand>>,
+    pub(super) slot: Arc<FrameSlot<WorkerCommand>>,
     is_stopping: Arc<AtomicBool>,
     embedding_count: Arc<Mutex<EmbeddingCount>>,
     face_count: Arc<Mutex<FaceCount>>,
@@ -78,7 +66,7 @@ pub(super) struct StartedVision {
     /// Id of the embedding model; only templates of this model can be compared.
     pub model: ModelId,
     /// Events of both threads.
-    pub events: mpsc::UnboundedReceiver<VisionEvent>,
+    pub events: mpsc::Receiver<VisionEvent>,
     /// Vision thread, to be joined after [`VisionWorker::stop`].
     pub thread: JoinHandle<()>,
 }
@@ -98,9 +86,7 @@ impl VisionWorker {
         report_alive: impl Fn() + Send + 'static,
         metrics: VisionMetrics,
     ) -> Result<StartedVision, DaemonError> {
-        // A bounded channel could cause a deadlock: the controller may wait for a response of the
-        // vision thread while this thread sends. A frame causes few events.
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = mpsc::channel(EVENT_QUEUE_LENGTH);
         let worker = Self {
             slot: Arc::new(FrameSlot::new(delivery)),
             is_stopping: Arc::new(AtomicBool::new(false)),
@@ -117,7 +103,7 @@ impl VisionWorker {
                 let run = || vision_worker.run(recogniser, &vision_sender, &report_alive);
                 if catch_unwind(AssertUnwindSafe(run)).is_err() {
                     // After this event the daemon ends, and systemd restarts it.
-                    let _ = vision_sender.send(VisionEvent::Crashed);
+                    let _ = vision_sender.blocking_send(VisionEvent::Crashed);
                 }
             }
             Err(error) => drop(model_sender.send(Err(error))),
@@ -130,18 +116,12 @@ impl VisionWorker {
 
     /// Sends a command to the vision thread.
     pub fn send(&self, command: VisionCommand) {
-        self.slot.send(command);
+        self.slot.send(WorkerCommand::Controller(command));
     }
 
-    /// Sends a command and waits for the response, which follows the current frame. Returns `None` if
-    /// the vision thread has ended.
-    pub fn request<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> VisionCommand,
-    ) -> Option<T> {
-        let (responder, response) = oneshot::channel();
-        self.send(command(responder));
-        response.blocking_recv().ok()
+    /// Reports that the capture thread runs although the camera delivers no frame.
+    pub fn send_heartbeat(&self) {
+        self.slot.send(WorkerCommand::Heartbeat);
     }
 
     /// Returns the embeddings computed since the start, by purpose.
@@ -169,41 +149,36 @@ impl VisionWorker {
     fn run(
         &self,
         mut recogniser: Recogniser,
-        events: &mpsc::UnboundedSender<VisionEvent>,
+        events: &mpsc::Sender<VisionEvent>,
         report_alive: &dyn Fn(),
     ) {
-        let mut has_face_in_view = false;
+        let mut view = View::default();
         loop {
+            let mut recognised = Vec::new();
             match self.slot.take() {
                 SlotItem::Closed => return,
-                SlotItem::Command(VisionCommand::Heartbeat) => {
+                SlotItem::Command(WorkerCommand::Heartbeat) => {
                     recogniser.set_idle();
                     report_alive();
-                    // Fails if the daemon has stopped.
-                    if std::mem::take(&mut has_face_in_view) {
-                        let _ = events.send(VisionEvent::FaceInViewChanged(false));
-                    }
                 }
-                SlotItem::Command(command) => handle_command(&mut recogniser, command),
+                SlotItem::Command(WorkerCommand::Controller(command)) => {
+                    handle_command(&mut recogniser, command);
+                }
                 SlotItem::Frame(frame, delivered) => match self.process(&mut recogniser, &frame) {
-                    Ok(recognised) => {
+                    Ok(result) => {
                         report_alive();
-                        let mut sent = Vec::new();
-                        if recogniser.has_face_in_view() != has_face_in_view {
-                            has_face_in_view = recogniser.has_face_in_view();
-                            sent.push(VisionEvent::FaceInViewChanged(has_face_in_view));
-                        }
-                        sent.extend(
-                            recognised
-                                .into_iter()
-                                .map(|event| VisionEvent::Recognition(event, delivered)),
-                        );
-                        // Fails if the daemon has stopped.
-                        sent.into_iter().for_each(|event| drop(events.send(event)));
+                        let event = |event| VisionEvent::Recognition(event, delivered);
+                        recognised.extend(result.into_iter().map(event));
                     }
-                    Err(error) => tracing::error!("{error}"),
+                    Err(error) => {
+                        tracing::error!("{error}");
+                        continue;
+                    }
                 },
             }
+            let changes = view.update(&recogniser);
+            // Fails if the daemon has stopped.
+            changes.chain(recognised).for_each(|event| drop(events.blocking_send(event)));
         }
     }
 
@@ -227,17 +202,32 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(DaemonError::Thread)
 }
 
-/// Executes a command. Responses are discarded if the receiver has been dropped.
+/// View of the camera, as it was reported last.
+#[derive(Default)]
+struct View {
+    has_face: bool,
+    customers: Vec<CustomerId>,
+}
+
+impl View {
+    /// Returns the changes since the last call.
+    fn update(&mut self, recogniser: &Recogniser) -> impl Iterator<Item = VisionEvent> {
+        let (has_face, customers) = (recogniser.has_face_in_view(), recogniser.present_customers());
+        let face_change =
+            (has_face != self.has_face).then_some(VisionEvent::FaceInViewChanged(has_face));
+        let customer_change = (customers != self.customers)
+            .then(|| VisionEvent::PresentCustomersChanged(customers.clone()));
+        *self = Self { has_face, customers };
+        face_change.into_iter().chain(customer_change)
+    }
+}
+
 fn handle_command(recogniser: &mut Recogniser, command: VisionCommand) {
     match command {
-        VisionCommand::OpenRecognitionWindow(responder) => {
-            let _ = responder.send(recogniser.open_window());
-        }
-        VisionCommand::BeginEnrolment { is_another_person, responder } => {
-            let _ = responder.send(recogniser.begin_enrolment(is_another_person));
-        }
-        VisionCommand::ListPresent(responder) => {
-            let _ = responder.send(recogniser.present_customers());
+        // An open window stays open, and an enrolment in progress continues.
+        VisionCommand::OpenRecognitionWindow => drop(recogniser.open_window()),
+        VisionCommand::BeginEnrolment { is_another_person } => {
+            recogniser.begin_enrolment(is_another_person);
         }
         VisionCommand::CancelEnrolment => recogniser.cancel_enrolment(),
         VisionCommand::AddCustomer { customer, templates, track } => {
@@ -245,7 +235,6 @@ fn handle_command(recogniser: &mut Recogniser, command: VisionCommand) {
         }
         VisionCommand::RemoveCustomer(customer) => recogniser.remove_customer(customer),
         VisionCommand::DismissCustomer(customer) => recogniser.dismiss(customer),
-        VisionCommand::Heartbeat => {}
     }
 }
 
@@ -257,6 +246,7 @@ mod tests {
 
     use confique::Config;
     use instored_camera::{Camera, CameraError};
+    use instored_domain::TrackId;
     use instored_imaging::read_picture;
 
     use super::super::metrics::Metrics;
@@ -326,14 +316,14 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
         };
         let metrics = Metrics::default().vision;
-        let StartedVision { worker, thread, .. } =
+        let StartedVision { worker, thread, mut events, .. } =
             VisionWorker::start(load, camera, Delivery::Newest, report_alive, metrics).unwrap();
         while attempts.recv_timeout(TIMEOUT).unwrap() < 3 {}
-        // The third attempt hangs. The vision thread still responds, which must not notify the
-        // watchdog.
-        for _ in 0..3 {
-            assert!(worker.request(VisionCommand::ListPresent).unwrap().is_empty());
-        }
+        // The third attempt hangs. The vision thread still works, which must not notify the watchdog.
+        let customer = CustomerId(uuid::Uuid::from_u128(1));
+        let track = Some(TrackId(1));
+        worker.send(VisionCommand::AddCustomer { customer, templates: Vec::new(), track });
+        while !matches!(events.blocking_recv(), Some(VisionEvent::PresentCustomersChanged(_))) {}
         assert_eq!(heartbeats.load(Ordering::SeqCst), 2);
         worker.stop();
         drop(release);

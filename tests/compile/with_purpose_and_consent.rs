@@ -18,5 +18,6 @@ pub fn enrol(vault: &Vault, model: &ModelId, consent: &Consent, claim: ClaimCode
         claim,
         claim_expires,
         announcement: b"",
+        is_clock_confirmed: true,
     });
 }

@@ -1,6 +1,7 @@
 //! MQTT commands and their responses.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -157,6 +158,15 @@ fn deserialize_till<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String
     Ok(name)
 }
 
+/// Response topic and correlation data of a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ResponseAddress {
+    /// MQTT topic of the response.
+    pub topic: String,
+    /// Data with which the client assigns the response to its command.
+    pub correlation_data: Option<Vec<u8>>,
+}
+
 /// The response to a successful command.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -243,6 +253,37 @@ impl CommandFailure {
     /// Creates an error with its message.
     pub fn new(code: CommandFailureCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// Returns an error with the code `malformed`.
+    pub fn malformed(error: impl Display) -> Self {
+        Self::new(CommandFailureCode::Malformed, error.to_string())
+    }
+
+    /// Returns an error with the code `not_found`.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(CommandFailureCode::NotFound, message)
+    }
+
+    /// Returns the error for a customer who is not enrolled.
+    pub fn unknown_customer(customer: CustomerId) -> Self {
+        Self::not_found(format!("no customer {customer} is enrolled"))
+    }
+
+    /// Returns the error for a customer who has switched off the purchase history.
+    pub fn history_switched_off(customer: CustomerId) -> Self {
+        let message = format!("customer {customer} has switched their history off");
+        Self::new(CommandFailureCode::SwitchedOff, message)
+    }
+
+    /// Returns an error with the code `conflict`.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(CommandFailureCode::Conflict, message)
+    }
+
+    /// Returns an error with the code `internal`.
+    pub fn internal(error: impl Display) -> Self {
+        Self::new(CommandFailureCode::Internal, error.to_string())
     }
 }
 

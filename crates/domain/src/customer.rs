@@ -26,6 +26,10 @@ pub struct Customer {
     /// Time at which an inactive customer is deleted, unless the customer visits earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_due: Option<Timestamp>,
+    /// True if the clock was not confirmed at the last visit, or at the enrolment of a customer without
+    /// visits, so that this time may be wrong.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_unconfirmed_time: bool,
     /// The customer's settings.
     #[serde(default)]
     pub preferences: Preferences,

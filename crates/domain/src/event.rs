@@ -1,7 +1,7 @@
 //! Events and the box's state, as published over MQTT. They contain no scores, templates or
 //! pictures.
 
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +93,9 @@ pub struct ListEvent {
     pub expires: Timestamp,
 }
 
+/// Time after which a message of the outbox is no longer sent.
+pub const OUTBOX_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+
 /// Event on topic `enrolment`: a step of an enrolment or a withdrawal.
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct EnrolmentEvent {
@@ -105,6 +108,14 @@ pub struct EnrolmentEvent {
     pub issued: Timestamp,
     /// Time at which a display has to delete the event.
     pub expires: Timestamp,
+}
+
+impl EnrolmentEvent {
+    /// Creates an event for the outbox, which is sent until [`OUTBOX_LIFETIME`] after `issued`.
+    pub fn stored(id: EventId, step: EnrolmentStep, issued: Timestamp) -> Self {
+        let expires = issued.checked_add(OUTBOX_LIFETIME).unwrap_or(Timestamp::MAX);
+        Self { id, step, issued, expires }
+    }
 }
 
 /// The steps of an enrolment or a withdrawal.

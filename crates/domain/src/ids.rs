@@ -46,6 +46,10 @@ macro_rules! uuid_id {
 uuid_id!(CustomerId);
 uuid_id!(EventId);
 
+/// Id of a face's track through the frames. It is never reused while the program runs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TrackId(pub u64);
+
 /// Id of an embedding model and its input preparation. Templates of models with different ids are
 /// never compared.
 #[derive(

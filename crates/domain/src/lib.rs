@@ -2,12 +2,14 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `ids` | ids of customers, events, models, orders and boxes; claim codes |
+//! | `ids` | ids of customers, events, models, orders, boxes and tracks; claim codes |
 //! | `customer`, `consent`, `template` | an enrolled customer, their consent, their face templates |
 //! | `catalogue`, `order`, `order_time`, `currency`, `unit` | products and orders, with their validation rules |
 //! | `history`, `recommendation`, `shopping_lists` | data that a customer sees |
 //! | `till_assignments` | assignments of customers to tills |
 //! | `event`, `command` | MQTT payloads |
+//! | `recognition_event` | events of face recognition |
+//! | `change_result` | results of changes of the stored data |
 //! | `key_endorsement` | signed message for a key replacement |
 //! | `text`, `statistics` | helpers: text validation, medians |
 //!
@@ -21,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod catalogue;
+mod change_result;
 mod command;
 mod consent;
 mod currency;
@@ -31,6 +34,7 @@ mod ids;
 mod key_endorsement;
 mod order;
 mod order_time;
+mod recognition_event;
 mod recommendation;
 mod shopping_lists;
 mod statistics;
@@ -40,24 +44,29 @@ mod till_assignments;
 mod unit;
 
 pub use catalogue::{Allergen, CatalogueChange, Product};
-pub use command::{BuyerRef, Command, CommandFailure, CommandFailureCode, CommandResponse};
+pub use change_result::{AddOrderOutcome, ForgetSummary};
+pub use command::{
+    BuyerRef, Command, CommandFailure, CommandFailureCode, CommandResponse, ResponseAddress,
+};
 pub use consent::{Consent, ConsentMethod, ConsentReceipt};
 pub use currency::Currency;
 pub use customer::{Customer, CustomerName, CustomerNameError, Preferences};
 pub use event::{
     BoxState, CameraState, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentFailure,
-    EnrolmentStep, FaceCount, ListEvent, Mode, OrderSummary, RetentionStatus, VisitEvent,
-    VisitKind,
+    EnrolmentStep, FaceCount, ListEvent, Mode, OUTBOX_LIFETIME, OrderSummary, RetentionStatus,
+    VisitEvent, VisitKind,
 };
 pub use history::{
     History, HistoryEntries, HistoryView, Page, PageError, PurchasedProduct, RepeatedProduct,
 };
 pub use ids::{
-    BoxId, BoxIdError, ClaimCode, ClaimCodeError, CustomerId, EventId, ModelId, OrderId, UuidError,
+    BoxId, BoxIdError, ClaimCode, ClaimCodeError, CustomerId, EventId, ModelId, OrderId, TrackId,
+    UuidError,
 };
 pub use key_endorsement::key_endorsement_message;
 pub use order::{LineItem, MAX_ORDER_LINES, NoCustomer, Order, OrderError, Quantity, TillOrder};
 pub use order_time::parse as parse_order_time;
+pub use recognition_event::RecognitionEvent;
 pub use recommendation::{Reason, Recommendation};
 pub use shopping_lists::{ListItem, ShoppingList, ShoppingLists};
 pub use statistics::medians;

@@ -130,6 +130,7 @@ fn records(lines: &mut Lines) {
             visits: 3,
             last_visit: Some(time(60)),
             deletion_due: None,
+            has_unconfirmed_time: false,
             preferences: preferences(),
         },
     );

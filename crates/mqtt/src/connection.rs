@@ -28,6 +28,10 @@ impl Connection {
         Self { config, handler: Box::new(handler) }
     }
 
+    pub(super) fn into_handler(self) -> Box<dyn SessionHandler> {
+        self.handler
+    }
+
     #[cfg(test)]
     pub(super) fn timing_mut(&mut self) -> &mut Timing {
         &mut self.config.timing

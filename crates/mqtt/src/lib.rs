@@ -14,6 +14,7 @@
 //! | `reconnection` | delays between sessions, log of an outage |
 //! | `send_queue` | messages that wait for the broker, and their limits |
 //! | `publisher` | the box's side of the connection |
+//! | `simulated_connection` | the box's side without a network, for simulations |
 //! | `outbox` | messages that the box stores until the broker has acknowledged them |
 //! | `subscriber` | the display's side of the connection |
 //! | `rate_limit` | rate limiter for commands |
@@ -48,6 +49,7 @@ mod session;
 mod session_config;
 mod settings;
 mod signature;
+mod simulated_connection;
 mod subscriber;
 mod tls;
 mod topics;
@@ -59,12 +61,11 @@ pub use asyncapi::asyncapi;
 pub use broker::Broker;
 pub use connection::Connection;
 pub use error::MqttError;
-pub use outbox::{OUTBOX_LIFETIME, encode_enrolment, encode_response};
-pub use publisher::{
-    BoxConnection, Publisher, ReceivedCommand, ResponseAddress, Statistics, connect,
-};
+pub use outbox::{encode_enrolment, encode_response};
+pub use publisher::{BoxConnection, Publisher, ReceivedCommand, Statistics, connect};
 pub use settings::Settings;
 pub use signature::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, SignatureError, Signer};
+pub use simulated_connection::{SentMessage, SimulatedConnection};
 pub use subscriber::{BoxEvent, CommandClient, CommandError, Trust, subscribe};
 
 /// Version of the event format. It is raised when the meaning of a field changes, not when a field is

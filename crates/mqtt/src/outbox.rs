@@ -4,17 +4,14 @@
 //! passes the message to [`Publisher::publish_stored`] after this transaction and after each start. An
 //! event is signed when it is sent, with the key that is announced at that time.
 
-use instored_domain::{BoxId, CommandResponse, EnrolmentEvent};
-use jiff::{SignedDuration, Timestamp};
+use instored_domain::{BoxId, CommandResponse, EnrolmentEvent, OUTBOX_LIFETIME, ResponseAddress};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::publisher::{Publisher, ResponseAddress};
+use super::publisher::Publisher;
 use super::send_queue::OutgoingMessage;
 use super::topics::{self, box_topic};
 use super::{commands, versioned};
-
-/// Time after which a stored message is no longer sent.
-pub const OUTBOX_LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 
 /// Stored form of a message.
 #[derive(Serialize, Deserialize)]

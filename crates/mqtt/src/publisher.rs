@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use instored_domain::{
     BoxId, BoxState, Command, CommandFailure, CommandFailureCode, CommandResponse, EnrolmentEvent,
-    ListEvent, VisitEvent,
+    ListEvent, ResponseAddress, VisitEvent,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -41,13 +41,6 @@ pub struct ReceivedCommand {
     pub command: Command,
     /// Address for the response; `None` if the command has no valid response topic.
     pub response_address: Option<ResponseAddress>,
-}
-
-/// Response topic and correlation data of a command.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ResponseAddress {
-    pub(super) topic: String,
-    pub(super) correlation_data: Option<Vec<u8>>,
 }
 
 /// Counters of the connection since the start.
@@ -192,17 +185,17 @@ impl Publisher {
         self.publish_event(topics::LIST, event, event.expires);
     }
 
-    /// Publishes the response to a command.
+    /// Publishes the response to a command, which is sent within a minute from `now` or not at all.
     pub fn respond(
         &self,
         response_address: ResponseAddress,
         response: &Result<CommandResponse, CommandFailure>,
+        now: Timestamp,
     ) {
         let payload = match commands::encode_response_payload(response) {
             Ok(payload) => payload,
             Err(error) => return tracing::error!("cannot encode a response as JSON: {error}"),
         };
-        let now = Timestamp::now();
         let message = OutgoingMessage {
             topic: response_address.topic,
             correlation_data: response_address.correlation_data,
@@ -214,12 +207,12 @@ impl Publisher {
     }
 
     pub(super) fn push_response(&self, message: OutgoingMessage) {
-        self.0.queue().push_response(message, Timestamp::now());
+        self.0.queue().push_response(message);
         self.0.queue_notify.notify_one();
     }
 
     pub(super) fn push_event(&self, message: OutgoingMessage) {
-        self.0.queue().push_event(message, Timestamp::now());
+        self.0.queue().push_event(message);
         self.0.queue_notify.notify_one();
     }
 
@@ -332,7 +325,11 @@ impl BoxSession {
         if let Some(response_address) =
             response_address.filter(|_| self.limiter.accept_rejection_response(now))
         {
-            Publisher(Arc::clone(&self.shared)).respond(response_address, &Err(failure));
+            Publisher(Arc::clone(&self.shared)).respond(
+                response_address,
+                &Err(failure),
+                Timestamp::now(),
+            );
         }
     }
 }

@@ -127,16 +127,26 @@ impl SendQueue {
         self.state_due_since.get_or_insert_with(Instant::now);
     }
 
-    /// Queues an event or a command.
-    pub fn push_event(&mut self, message: OutgoingMessage, now: Timestamp) {
-        self.drop_expired(now);
+    /// Queues an event or a command. Ignores a message of the outbox that is queued already.
+    pub fn push_event(&mut self, message: OutgoingMessage) {
+        if self.contains(message.outbox_number) {
+            return;
+        }
         self.dropped += push_bounded(&mut self.events, message, EVENTS_MAX);
     }
 
-    /// Queues a response.
-    pub fn push_response(&mut self, message: OutgoingMessage, now: Timestamp) {
-        self.drop_expired(now);
+    /// Queues a response. Ignores a message of the outbox that is queued already.
+    pub fn push_response(&mut self, message: OutgoingMessage) {
+        if self.contains(message.outbox_number) {
+            return;
+        }
         self.dropped += push_bounded(&mut self.responses, message, RESPONSES_MAX);
+    }
+
+    fn contains(&self, outbox_number: Option<u64>) -> bool {
+        let in_flight = self.in_flight.iter().map(|(_, message)| message);
+        let queued = self.events.iter().chain(&self.responses).chain(in_flight);
+        outbox_number.is_some() && queued.into_iter().any(|m| m.outbox_number == outbox_number)
     }
 
     /// Returns the next message to send, or `None` while a message is in flight.
@@ -287,8 +297,8 @@ mod tests {
     #[test]
     fn message_in_flight_is_sent_first_after_connection_loss() {
         let mut queue = SendQueue::default();
-        queue.push_event(message("a", 100), at(0));
-        queue.push_event(message("b", 100), at(0));
+        queue.push_event(message("a", 100));
+        queue.push_event(message("b", 100));
         assert_eq!(queue.next(at(1)).unwrap().topic, "a");
         assert_eq!(queue.next(at(1)), None);
         queue.disconnect();
@@ -298,8 +308,8 @@ mod tests {
     #[test]
     fn expired_event_is_dropped_even_if_it_was_in_flight() {
         let mut queue = SendQueue::default();
-        queue.push_event(message("short", 10), at(0));
-        queue.push_event(message("long", 20), at(0));
+        queue.push_event(message("short", 10));
+        queue.push_event(message("long", 20));
         assert_eq!(queue.next(at(1)).unwrap().topic, "short");
         queue.disconnect();
         assert_eq!(drain(&mut queue, 10), ["long"]);
@@ -310,9 +320,9 @@ mod tests {
     #[test]
     fn full_queue_drops_oldest_events_and_keeps_responses() {
         let mut queue = SendQueue::default();
-        queue.push_response(message("response", 100), at(0));
+        queue.push_response(message("response", 100));
         for number in 0..EVENTS_MAX + 3 {
-            queue.push_event(message(&number.to_string(), 100), at(0));
+            queue.push_event(message(&number.to_string(), 100));
         }
         let sent = drain(&mut queue, 1);
         let first_two = (sent[0].as_str(), sent[1].as_str());
@@ -321,12 +331,24 @@ mod tests {
     }
 
     #[test]
+    fn outbox_message_is_queued_once() {
+        let mut queue = SendQueue::default();
+        let done = || OutgoingMessage { outbox_number: Some(7), ..message("done", 900) };
+        queue.push_event(done());
+        queue.push_event(done());
+        assert_eq!(queue.next(at(1)).unwrap().topic, "done");
+        queue.push_response(done());
+        assert_eq!(queue.acknowledge(), Some(7));
+        assert_eq!(queue.next(at(1)), None);
+    }
+
+    #[test]
     fn outbox_message_is_kept_in_full_queue_until_acknowledged() {
         let mut queue = SendQueue::default();
-        queue.push_event(message("captured", 100), at(0));
-        queue.push_event(OutgoingMessage { outbox_number: Some(7), ..message("done", 900) }, at(0));
+        queue.push_event(message("captured", 100));
+        queue.push_event(OutgoingMessage { outbox_number: Some(7), ..message("done", 900) });
         for number in 0..EVENTS_MAX {
-            queue.push_event(message(&number.to_string(), 100), at(0));
+            queue.push_event(message(&number.to_string(), 100));
         }
         assert_eq!(queue.next(at(200)).unwrap().topic, "done");
         queue.disconnect();
@@ -346,7 +368,7 @@ mod tests {
             };
             let visit = Some((CustomerId(uuid::Uuid::from_u128(*customer)), kind));
             let name = format!("{customer}{letter}");
-            queue.push_event(OutgoingMessage { visit, ..message(&name, 100) }, at(0));
+            queue.push_event(OutgoingMessage { visit, ..message(&name, 100) });
             if sent.is_some() {
                 // The acknowledgement of the first one is lost.
                 queue.next(at(0));
@@ -374,7 +396,7 @@ mod tests {
         let mut queue = SendQueue::default();
         queue.set_state(message("old", 100));
         queue.set_state(message("new", 100));
-        queue.push_event(message("event", 100), at(0));
+        queue.push_event(message("event", 100));
         assert_eq!(drain(&mut queue, 1), ["new", "event"]);
         queue.disconnect();
         queue.announce([message("online", 100)]);

@@ -196,7 +196,7 @@ impl CommandClient {
             correlation_data: Some(correlation_data),
             ..OutgoingMessage::default()
         };
-        self.0.queue().push_event(message, now);
+        self.0.queue().push_event(message);
         self.0.queue_notify.notify_one();
         let result = tokio::time::timeout(timeout, receiver).await;
         drop(pending_request);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use instored_domain::{CustomerId, Embedding, EnrolmentFailure};
-use instored_vision::{Pose, Purpose, Rect, TrackId};
+use instored_domain::{CustomerId, Embedding, EnrolmentFailure, TrackId};
+use instored_vision::{Pose, Purpose, Rect};
 
 use crate::Gallery;
 use crate::gallery::mean;

@@ -2,7 +2,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `recogniser`, `event` | processing of a frame, and its events |
+//! | `recogniser` | processing of a frame |
 //! | `gallery` | enrolled customers, and search for the most similar ones |
 //! | `attention` | time for which a face is near and turned to the camera |
 //! | `track_decision` | sequential decision over the views of a track |
@@ -23,7 +23,6 @@
 
 mod attention;
 mod enrolment;
-mod event;
 mod gallery;
 mod pad_score;
 mod presence;
@@ -32,7 +31,6 @@ mod recognition_window;
 mod settings;
 mod track_decision;
 
-pub use event::RecognitionEvent;
 pub use gallery::{Gallery, Ranking, mean};
 pub use recogniser::Recogniser;
 pub use settings::{Mode, PadMode, Settings};

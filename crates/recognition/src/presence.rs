@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use instored_domain::CustomerId;
-use instored_vision::TrackId;
+use instored_domain::{CustomerId, TrackId};
 
 /// The visits in progress.
 pub(super) struct Presence {

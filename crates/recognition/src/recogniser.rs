@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use instored_domain::{
-    CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, FaceCount, ModelId,
+    CustomerId, Embedding, EmbeddingCount, EnrolmentFailure, FaceCount, ModelId, RecognitionEvent,
+    TrackId,
 };
 use instored_imaging::{Frame, Picture};
 use instored_vision::{
     Calibration, Detector, Embedder, Face, Model, MotionDetector, PadModel, Quality, QualityLimits,
-    Role, TrackId, TrackedFace, Tracker, VisionError, align,
+    Role, TrackedFace, Tracker, VisionError, align,
 };
 use zeroize::Zeroizing;
 
@@ -19,7 +20,7 @@ use crate::pad_score::PadScore;
 use crate::presence::Presence;
 use crate::recognition_window::RecognitionWindow;
 use crate::track_decision::{self, STAGES, TrackDecision};
-use crate::{Gallery, Mode, PadMode, RecognitionEvent, Settings};
+use crate::{Gallery, Mode, PadMode, Settings};
 
 /// Recognition pipeline from frames to events. One thread owns it.
 pub struct Recogniser {

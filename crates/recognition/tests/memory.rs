@@ -10,9 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use confique::Config;
-use instored_domain::{CustomerId, Embedding};
+use instored_domain::{CustomerId, Embedding, RecognitionEvent};
 use instored_imaging::{Frame, Picture, read_picture};
-use instored_recognition::{Mode, Recogniser, RecognitionEvent, Settings};
+use instored_recognition::{Mode, Recogniser, Settings};
 use instored_vision::{Detector, Model, Role, align};
 use zeroize::Zeroizing;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use confique::Config;
 use instored_camera::{Camera, Pacing};
-use instored_domain::{CustomerId, Embedding, EnrolmentFailure, FaceCount};
+use instored_domain::{CustomerId, Embedding, EnrolmentFailure, FaceCount, RecognitionEvent};
 use instored_imaging::{Frame, Picture, Scaler, read_picture};
-use instored_recognition::{Recogniser, RecognitionEvent, Settings};
+use instored_recognition::{Recogniser, Settings};
 use instored_simulation::{PersonId, SceneCamera, SceneController};
 
 const FPS: u32 = 10;

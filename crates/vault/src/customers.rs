@@ -29,6 +29,8 @@ pub struct NewEnrolment<'a> {
     pub claim_expires: Timestamp,
     /// Message that announces the enrolment; stored in the same commit, see [`Vault::outbox`].
     pub announcement: &'a [u8],
+    /// True if a time server confirms the time of the consent.
+    pub is_clock_confirmed: bool,
 }
 
 impl Vault {
@@ -49,6 +51,7 @@ impl Vault {
             visits: 0,
             last_visit: None,
             deletion_due: None,
+            has_unconfirmed_time: !new.is_clock_confirmed,
             preferences: Preferences::default(),
         };
         let actor = match new.consent.method {
@@ -142,7 +145,7 @@ impl Vault {
         })
     }
 
-    /// Counts a visit. Returns `None` if there is no such customer.
+    /// Counts a visit at a time that a time server confirms. Returns `None` if there is no such customer.
     ///
     /// # Errors
     /// [`VaultError::Rejected`] if the record does not verify.
@@ -151,7 +154,7 @@ impl Vault {
         id: CustomerId,
         at: Timestamp,
     ) -> Result<Option<Customer>, VaultError> {
-        let visit = self.record_visit_and_read_orders(id, at, |_| 0)?;
+        let visit = self.record_visit_and_read_orders(id, at, true, |_| 0)?;
         Ok(visit.map(|(customer, _)| customer))
     }
 
@@ -165,19 +168,41 @@ impl Vault {
         &self,
         id: CustomerId,
         at: Timestamp,
+        is_clock_confirmed: bool,
         order_limit: impl FnOnce(&Customer) -> usize,
     ) -> Result<Option<(Customer, Verified<Order>)>, VaultError> {
         self.write(AuditContext { at, actor: Actor::Camera }, |transaction| {
             let customer = transaction.alter(id, |customer| {
                 customer.visits = customer.visits.saturating_add(1);
-                // A clock that went back must not make a customer look inactive.
-                customer.last_visit = customer.last_visit.max(Some(at));
+                // A clock that went back must not make a customer look inactive. A confirmed time
+                // replaces one that was not.
+                customer.last_visit = match customer.last_visit {
+                    Some(_) if is_clock_confirmed && customer.has_unconfirmed_time => Some(at),
+                    last => last.max(Some(at)),
+                };
+                customer.has_unconfirmed_time = !is_clock_confirmed;
                 customer.deletion_due = None;
             })?;
             let Some(customer) = customer else { return Ok(None) };
             let limit = order_limit(&customer);
             let orders = transaction.newest_orders(id, limit)?;
             Ok(Some((customer, orders)))
+        })
+    }
+
+    /// Sets the last visit of customers to `at`, because the clock was not confirmed at their last visit.
+    ///
+    /// # Errors
+    /// If the vault cannot be written, or a record does not verify; nobody is changed then.
+    pub fn confirm_times(&self, customers: &[CustomerId], at: Timestamp) -> Result<(), VaultError> {
+        self.write(AuditContext { at, actor: Actor::Retention }, |transaction| {
+            for id in customers {
+                transaction.alter(*id, |customer| {
+                    customer.last_visit = Some(at);
+                    customer.has_unconfirmed_time = false;
+                })?;
+            }
+            Ok(())
         })
     }
 

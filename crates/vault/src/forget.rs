@@ -2,7 +2,7 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-use instored_domain::CustomerId;
+use instored_domain::{CustomerId, ForgetSummary};
 
 use crate::account::{open_key, seal_key};
 use crate::audit::{AuditAction, AuditContext};
@@ -12,15 +12,6 @@ use crate::schema::{ACCOUNTS, RECORDS, Rows};
 use crate::symmetric_key::SymmetricKey;
 use crate::vault::Vault;
 use crate::write_transaction::WriteTransaction;
-
-/// Numbers of deleted records.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ForgetSummary {
-    /// Number of templates.
-    pub templates: u64,
-    /// Number of orders.
-    pub orders: u64,
-}
 
 impl Vault {
     /// Deletes every record of a customer and destroys the customer's key. Returns `None` if the

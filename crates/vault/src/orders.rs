@@ -4,8 +4,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use instored_domain::{CustomerId, Order};
-use serde::{Deserialize, Serialize};
+use instored_domain::{AddOrderOutcome, CustomerId, Order};
 
 use crate::account::{Account, Reader};
 use crate::audit::{AuditAction, AuditContext};
@@ -16,23 +15,6 @@ use crate::schema::{ORDER_IDS, Rows};
 use crate::vault::Vault;
 use crate::verified::{Rejected, Verified};
 use crate::write_transaction::WriteTransaction;
-
-/// Outcome of adding an order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AddOrderOutcome {
-    /// The order was stored.
-    Added,
-    /// The same order is already stored, or another order has replaced it.
-    AlreadyKnown,
-    /// Another order has this id and is kept.
-    Conflict,
-    /// The customer is not enrolled; the order was not stored.
-    NoSuchCustomer,
-    /// The customer does not have the order to replace; the order was not stored.
-    #[serde(rename = "nothing_to_replace")]
-    ReplacedOrderNotFound,
-}
 
 impl Vault {
     /// Stores an order that [`Order::check`] accepted. If the order replaces an older order, the

@@ -53,4 +53,4 @@ pub use purpose::Purpose;
 pub use quality::{Pose, Quality, QualityIssue, QualityLimits};
 pub use rect::Rect;
 pub use settings::Settings;
-pub use track::{TrackId, TrackedFace, Tracker};
+pub use track::{TrackedFace, Tracker};

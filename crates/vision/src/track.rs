@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Face, Rect};
+use instored_domain::TrackId;
 
-/// Identifier of a track. It is never reused while the program runs.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct TrackId(u64);
+use super::{Face, Rect};
 
 /// Face of a frame with its track.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod machine;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use instored_controller::retention_status_text;
 use instored_domain::RetentionStatus;
 use instored_mqtt::{BoxEvent, Statistics, Trust};
 use instored_recognition::Recogniser;
@@ -18,7 +19,6 @@ use super::run::runtime;
 use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
-use crate::daemon::retention::status_text;
 use crate::daemon::send_admin_request;
 use crate::output::{error_text, print_json, print_line};
 
@@ -110,10 +110,10 @@ fn vault(config: &Config) -> anyhow::Result<String> {
 fn retention(config: &Config) -> anyhow::Result<String> {
     match send_admin_request(&config.socket_path(), &Request::Retention)? {
         Some(Ok(Response::Retention { status: RetentionStatus::TooManyDue, .. })) => {
-            anyhow::bail!(status_text(RetentionStatus::TooManyDue))
+            anyhow::bail!(retention_status_text(RetentionStatus::TooManyDue))
         }
         Some(Ok(Response::Retention { status, due })) => {
-            Ok(format!("{}; {due} customers are marked", status_text(status)))
+            Ok(format!("{}; {due} customers are marked", retention_status_text(status)))
         }
         Some(_) => anyhow::bail!(UNEXPECTED_RESPONSE),
         None => Ok("the daemon is not running".to_owned()),

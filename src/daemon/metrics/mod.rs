@@ -6,11 +6,11 @@ mod server;
 mod vision;
 
 use std::fmt;
-use std::time::Instant;
+use std::time::Duration;
 
+use instored_domain::RecognitionEvent;
 use instored_mqtt::Publisher;
 use instored_panel::Monitor;
-use instored_recognition::RecognitionEvent;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -108,9 +108,9 @@ impl Metrics {
         self.decisions.get_or_create(&DecisionLabel { decision }).inc();
     }
 
-    /// Records the time since the delivery of a frame whose event has been handled.
-    pub fn observe_event_latency(&self, delivered: Instant) {
-        self.event_seconds.observe(delivered.elapsed().as_secs_f64());
+    /// Records the time from the delivery of a frame until its event was published.
+    pub fn observe_event_latency(&self, latency: Duration) {
+        self.event_seconds.observe(latency.as_secs_f64());
     }
 
     /// Counts a command by its outcome.
@@ -202,7 +202,7 @@ mod tests {
         let customer = CustomerId(uuid::Uuid::from_u128(0x00c0_ffee));
         for event in [RecognitionEvent::Arrived(customer), RecognitionEvent::Left(customer)] {
             metrics.count_decision(&event);
-            metrics.observe_event_latency(Instant::now());
+            metrics.observe_event_latency(Duration::from_millis(7));
         }
         metrics.count_command(true);
         assert_eq!(metrics.vision.time(|| 7), 7);

@@ -10,7 +10,7 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use instored_domain::{
     BoxId, BoxState, CameraState, Command, CommandFailure, CommandFailureCode, CommandResponse,
     CustomerId, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentStep, EventId, FaceCount,
-    Mode, ModelId, RetentionStatus, VisitEvent, VisitKind,
+    Mode, ModelId, OUTBOX_LIFETIME, RetentionStatus, VisitEvent, VisitKind,
 };
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};

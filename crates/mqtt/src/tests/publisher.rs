@@ -162,9 +162,11 @@ async fn response_has_correlation_data_of_command() {
     let received = test_box.next_command().await;
     let enrol = Command::Enrol { language: Some("de".into()), is_another_person: false };
     assert_eq!(received.command, enrol);
-    test_box
-        .publisher
-        .respond(received.response_address.unwrap(), &Ok(CommandResponse::Enrolling {}));
+    test_box.publisher.respond(
+        received.response_address.unwrap(),
+        &Ok(CommandResponse::Enrolling {}),
+        Timestamp::now(),
+    );
     let response = subscription.next_on("till/7");
     assert_eq!(response.correlation_data, "c-1");
     assert_eq!(response.payload, r#"{"enrolling":{}}"#);

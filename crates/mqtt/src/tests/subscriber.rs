@@ -133,7 +133,7 @@ async fn command_client_returns_response_failure_or_timeout() {
     let respond = async |response: Result<CommandResponse, CommandFailure>,
                          test_box: &mut TestBox| {
         let received = test_box.next_command().await;
-        test_box.publisher.respond(received.response_address.unwrap(), &response);
+        test_box.publisher.respond(received.response_address.unwrap(), &response, Timestamp::now());
     };
     let present = Ok(CommandResponse::Present(vec![]));
     let (result, ()) = tokio::join!(

@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 use instored_domain::{
-    BoxId, ClaimCode, Consent, ConsentMethod, ConsentReceipt, Customer, CustomerId, Embedding,
-    LineItem, ModelId, Order, OrderId, Unit, parse_order_time,
+    AddOrderOutcome, BoxId, ClaimCode, Consent, ConsentMethod, ConsentReceipt, Customer,
+    CustomerId, Embedding, ForgetSummary, LineItem, ModelId, Order, OrderId, Unit,
+    parse_order_time,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -135,6 +136,7 @@ fn try_enrol(vault: &Vault, n: u32) -> Result<Customer, VaultError> {
         claim: code(n),
         claim_expires: second(600),
         announcement: b"",
+        is_clock_confirmed: true,
     })
 }
 

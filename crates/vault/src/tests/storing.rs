@@ -53,6 +53,7 @@ fn failed_enrolment_stores_nothing() {
         claim: code(1),
         claim_expires: second(600),
         announcement: b"",
+        is_clock_confirmed: true,
     };
     assert!(matches!(vault.enrol(&taken_code), Err(VaultError::CodeTaken)));
     let same_receipt = Consent { receipt: receipt(1), ..consent(2) };
@@ -139,6 +140,7 @@ fn expired_claim_code_can_be_reused() {
             claim: code(1),
             claim_expires: second(900),
             announcement: b"",
+            is_clock_confirmed: true,
         })
         .unwrap();
     assert_eq!(vault.customer_by_claim_code(&code(1), second(700)).unwrap(), Some(customer(2)));
@@ -416,6 +418,31 @@ fn last_visit_never_goes_back() {
     // The clock was set back, as after a start without network.
     let visited = vault.record_visit(id, Timestamp::UNIX_EPOCH).unwrap().unwrap();
     assert_eq!((visited.visits, visited.last_visit), (2, Some(second(100))));
+}
+
+#[test]
+fn time_of_unconfirmed_visit_is_replaced_when_clock_is_confirmed() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    let id = enrol(&vault, 1).id;
+    let visit = |at, is_confirmed| {
+        let visit = vault.record_visit_and_read_orders(id, second(at), is_confirmed, |_| 0);
+        let (customer, _) = visit.unwrap().unwrap();
+        (customer.last_visit, customer.has_unconfirmed_time)
+    };
+    assert_eq!(visit(100, true), (Some(second(100)), false));
+    // The clock is ahead.
+    assert_eq!(visit(90_000, false), (Some(second(90_000)), true));
+    assert_eq!(visit(200, true), (Some(second(200)), false));
+    // The clock is behind.
+    assert_eq!(visit(1, false), (Some(second(200)), true));
+    vault.confirm_times(&[id], second(300)).unwrap();
+    let confirmed = vault.customer(id).unwrap().unwrap();
+    assert_eq!(
+        (confirmed.last_visit, confirmed.has_unconfirmed_time, confirmed.visits),
+        (Some(second(300)), false, 4)
+    );
+    assert_valid(&vault);
 }
 
 #[test]

@@ -63,6 +63,7 @@ mod tests {
             visits: 1,
             last_visit: last_visit.map(|at| at.parse().unwrap()),
             deletion_due: None,
+            has_unconfirmed_time: false,
             preferences: Preferences::default(),
         }
     }

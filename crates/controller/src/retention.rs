@@ -5,10 +5,12 @@
 //! Rules:
 //! 1. Nobody is marked or deleted unless the clock is confirmed and agrees with the newest visit.
 //! 2. A customer is deleted only after they were marked for the grace period without a visit.
-//! 3. If the number of customers who fall due within a day exceeds a limit, nobody is marked or deleted
+//! 3. A time that was recorded while the clock was not confirmed counts for nothing: the storage period
+//!    begins when the clock is confirmed.
+//! 4. If the number of customers who fall due within a day exceeds a limit, nobody is marked or deleted
 //!    until the operator confirms it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use instored_domain::{Customer, CustomerId, RetentionStatus};
 use jiff::tz::TimeZone;
@@ -46,6 +48,8 @@ pub(super) struct RetentionPlan {
     pub due: Timestamp,
     /// Customers whose marks are removed, because they have visited or a wrong clock marked them.
     pub spare: Vec<CustomerId>,
+    /// Customers whose last visit has an unconfirmed time. Their storage period begins now.
+    pub confirm: Vec<CustomerId>,
     /// Customers to delete.
     pub delete: Vec<CustomerId>,
     /// Number of customers who fall due; with [`RetentionStatus::TooManyDue`] they are not marked.
@@ -57,12 +61,14 @@ pub(super) struct RetentionPlan {
 struct Activity {
     last: Timestamp,
     due: Option<Timestamp>,
+    /// True if the clock was not confirmed at `last`.
+    is_unconfirmed: bool,
 }
 
 /// Last visits and marks of all customers. An index in memory, so that a run reads no records.
 #[derive(Default)]
 pub(super) struct Retention {
-    customers: HashMap<CustomerId, Activity>,
+    customers: BTreeMap<CustomerId, Activity>,
     /// Time at which the operator confirmed that many customers are due.
     confirmed: Option<Timestamp>,
 }
@@ -77,8 +83,9 @@ impl Retention {
     /// Adds a customer, or replaces the data of a known one.
     pub fn update(&mut self, customer: &Customer) {
         let Customer { id, enrolled, last_visit, deletion_due: due, .. } = *customer;
-        let last = last_visit.unwrap_or(enrolled).max(enrolled);
-        self.customers.insert(id, Activity { last, due });
+        let last = last_visit.unwrap_or(enrolled);
+        let is_unconfirmed = customer.has_unconfirmed_time;
+        self.customers.insert(id, Activity { last, due, is_unconfirmed });
     }
 
     pub fn remove(&mut self, id: CustomerId) {
@@ -104,6 +111,15 @@ impl Retention {
         }
     }
 
+    /// Sets the time of the last visit of customers, as it was stored.
+    pub fn confirm_times(&mut self, ids: &[CustomerId], at: Timestamp) {
+        for id in ids {
+            if let Some(activity) = self.customers.get_mut(id) {
+                (activity.last, activity.is_unconfirmed) = (at, false);
+            }
+        }
+    }
+
     /// Decides whom to mark, to spare and to delete at `now`. `is_clock_confirmed` is true if a time
     /// server or the operator confirms the clock.
     pub fn plan(
@@ -118,6 +134,7 @@ impl Retention {
             mark: Vec::new(),
             due,
             spare: Vec::new(),
+            confirm: Vec::new(),
             delete: Vec::new(),
             new_due: 0,
         };
@@ -130,12 +147,14 @@ impl Retention {
         if !is_clock_confirmed {
             return nobody(RetentionStatus::ClockNotConfirmed);
         }
-        if !self.is_plausible(now) {
-            return nobody(RetentionStatus::ClockImplausible);
+        let unconfirmed = self.customers.iter().filter(|(_, activity)| activity.is_unconfirmed);
+        let confirm: Vec<_> = unconfirmed.map(|(id, _)| *id).collect();
+        if confirm.len() < self.customers.len() && !self.is_plausible(now) {
+            return RetentionPlan { confirm, ..nobody(RetentionStatus::ClockImplausible) };
         }
-        let cutoff = cutoff(now, policy.months);
-        let mut plan = nobody(RetentionStatus::Running);
-        for (id, activity) in &self.customers {
+        let cutoff = retention_cutoff(now, policy.months);
+        let mut plan = RetentionPlan { confirm, ..nobody(RetentionStatus::Running) };
+        for (id, activity) in self.customers.iter().filter(|(_, a)| !a.is_unconfirmed) {
             match (activity.last <= cutoff, activity.due) {
                 (true, None) => plan.mark.push(*id),
                 (true, Some(due)) if due <= now => plan.delete.push(*id),
@@ -145,8 +164,8 @@ impl Retention {
         }
         plan.new_due = plan.mark.len();
         if plan.new_due > 0 && self.is_alarming(now, due, plan.new_due) {
-            let (spare, new_due) = (plan.spare, plan.new_due);
-            return RetentionPlan { spare, new_due, ..nobody(RetentionStatus::TooManyDue) };
+            let status = RetentionStatus::TooManyDue;
+            return RetentionPlan { status, mark: Vec::new(), delete: Vec::new(), ..plan };
         }
         plan
     }
@@ -154,7 +173,8 @@ impl Retention {
     /// Returns true if the clock agrees with the newest visit before it.
     fn is_plausible(&self, now: Timestamp) -> bool {
         let latest = now + CLOCK_TOLERANCE;
-        let newest = self.customers.values().map(|a| a.last).filter(|last| *last <= latest).max();
+        let confirmed = self.customers.values().filter(|activity| !activity.is_unconfirmed);
+        let newest = confirmed.map(|activity| activity.last).filter(|last| *last <= latest).max();
         newest.is_some_and(|newest| now.duration_since(newest) <= IDLE_MAX)
     }
 
@@ -171,14 +191,14 @@ impl Retention {
 }
 
 /// Returns the time up to which the last visit of an inactive customer was.
-pub fn cutoff(now: Timestamp, months: u32) -> Timestamp {
+pub fn retention_cutoff(now: Timestamp, months: u32) -> Timestamp {
     let span = Span::new().try_months(months).unwrap_or(Span::new().months(MONTHS_MAX));
     // Before the first representable date nobody is inactive.
     now.to_zoned(TimeZone::UTC).checked_sub(span).map_or(Timestamp::MIN, |date| date.timestamp())
 }
 
 /// Returns a sentence about the state of the deletion.
-pub fn status_text(status: RetentionStatus) -> &'static str {
+pub fn retention_status_text(status: RetentionStatus) -> &'static str {
     match status {
         RetentionStatus::Running => "customers who have not visited are deleted",
         RetentionStatus::Off => "shop.retention_months is 0, so customers are kept without limit",
@@ -220,6 +240,7 @@ mod tests {
             visits: 1,
             last_visit,
             deletion_due: None,
+            has_unconfirmed_time: false,
             preferences: Default::default(),
         }
     }
@@ -290,6 +311,22 @@ mod tests {
         apply(&mut retention, &plan);
         let plan = retention.plan(day(11), true, POLICY);
         assert_eq!((plan.spare.len(), plan.delete.len()), (3, 0));
+    }
+
+    #[test]
+    fn unconfirmed_time_counts_from_confirmation() {
+        let mut retention = retention(1, 10);
+        // Enrolled with the clock in 1970.
+        let unconfirmed =
+            Customer { has_unconfirmed_time: true, ..customer(9, Timestamp::UNIX_EPOCH, None) };
+        retention.update(&unconfirmed);
+        assert!(retention.plan(day(11), false, POLICY).confirm.is_empty());
+        let plan = retention.plan(day(11), true, POLICY);
+        assert_eq!((&plan.confirm[..], plan.mark.len()), (&[id(9)][..], 0));
+        retention.confirm_times(&plan.confirm, day(11));
+        retention.update(&customer(0, day(0), Some(day(376))));
+        assert_eq!(retention.plan(day(375), true, POLICY).mark, [id(1)]);
+        assert_eq!(retention.plan(day(376), true, POLICY).mark, [id(1), id(9)]);
     }
 
     #[test]

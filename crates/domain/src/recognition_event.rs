@@ -1,7 +1,6 @@
-//! Events of the recogniser.
+//! Events of face recognition.
 
-use instored_domain::{CustomerId, Embedding, EnrolmentFailure};
-use instored_vision::TrackId;
+use super::{CustomerId, Embedding, EnrolmentFailure, TrackId};
 
 /// An event that a frame caused.
 #[derive(Debug)]
@@ -27,8 +26,7 @@ pub enum RecognitionEvent {
     },
     /// The enrolment failed; nothing is kept.
     EnrolmentFailed(EnrolmentFailure),
-    /// The enrolment is complete. Store the customer, then call
-    /// [`Recogniser::add_customer`](crate::Recogniser::add_customer).
+    /// The enrolment is complete. The customer has to be stored, and then added to the gallery.
     Enrolled {
         /// Embeddings of the views.
         embeddings: Vec<Embedding>,

@@ -1,0 +1,178 @@
+//! Periodic work: retention, training and counters.
+
+use std::time::Duration;
+
+use instored_domain::{CustomerId, RetentionStatus};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::controller::Controller;
+use crate::effect::Effect;
+use crate::operator::ClientId;
+use crate::retention::{RetentionPlan, RetentionPolicy, retention_status_text};
+use crate::store::{Origin, StoreRequest, StoreResult};
+
+/// Time between two searches for inactive customers.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Difference between clock and uptime up to which the clock was not changed. Time servers correct
+/// smaller errors.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Schedule of the search for inactive customers.
+#[derive(Default)]
+pub(super) struct RetentionRun {
+    /// Uptime of the last search.
+    last: Option<Duration>,
+    /// Clients who wait for the search.
+    clients: Vec<ClientId>,
+}
+
+impl Controller {
+    /// Does all periodic work.
+    pub(super) fn run_maintenance(&mut self) {
+        let uptime = self.readings.uptime;
+        if let Some(recommender) = self.recommendations.start_training(uptime) {
+            self.effects.push(Effect::Train(recommender));
+        }
+        self.refresh_counters();
+        self.retry_outbox();
+        let last = self.retention_run.last;
+        let is_due = last.is_none_or(|last| uptime.saturating_sub(last) >= RETENTION_INTERVAL);
+        if is_due || !self.is_clock_confirmed() {
+            self.retention_run.last = Some(uptime);
+            self.effects.push(Effect::CheckClock);
+        }
+    }
+
+    /// Returns true if a time server or the operator has confirmed the clock, and the clock has not
+    /// been changed since.
+    pub(super) fn is_clock_confirmed(&self) -> bool {
+        self.confirmed_clock.is_some_and(|(confirmed, uptime)| {
+            let elapsed = self.readings.uptime.saturating_sub(uptime);
+            let expected = confirmed.saturating_add(elapsed).unwrap_or(Timestamp::MAX);
+            self.now().duration_since(expected).abs() <= CLOCK_TOLERANCE
+        })
+    }
+
+    /// Publishes the state if one of its counters has changed.
+    fn refresh_counters(&mut self) {
+        let visits = self.daily_visits.count(&self.readings.now);
+        let rejected = self.readings.counters.rejected_commands;
+        if visits != self.state.visits_today || rejected != self.state.rejected_commands {
+            self.state.visits_today = visits;
+            self.publish_state();
+        }
+    }
+
+    /// Permits more due customers than the limit, and searches for them. The client is answered after
+    /// the search.
+    pub(super) fn confirm_due(&mut self, client: ClientId) {
+        let now = self.now();
+        self.retention.confirm(now);
+        self.retention_run.clients.push(client);
+        self.effects.push(Effect::CheckClock);
+    }
+
+    /// Marks, spares and deletes customers who have not visited for `shop.retention_months`.
+    /// `is_synchronised` is true if a time server has set the clock.
+    pub(super) fn handle_clock_check(&mut self, is_synchronised: bool) {
+        let is_clock_confirmed = self.settings.trust_clock || is_synchronised;
+        self.confirmed_clock = is_clock_confirmed.then_some((self.now(), self.readings.uptime));
+        let days = i64::from(self.settings.retention_grace_days);
+        let policy = RetentionPolicy {
+            months: self.settings.retention_months,
+            grace: SignedDuration::from_hours(24 * days),
+        };
+        let plan = self.retention.plan(self.now(), is_clock_confirmed, policy);
+        self.log_retention(&plan);
+        let has_new_status = plan.status != self.state.retention;
+        self.state.retention = plan.status;
+        if has_new_status {
+            self.publish_state();
+        }
+        if !plan.confirm.is_empty() {
+            let (customers, at) = (plan.confirm, self.now());
+            self.store(StoreRequest::ConfirmTimes { customers, at });
+        }
+        let clients = std::mem::take(&mut self.retention_run.clients);
+        self.set_deletion_due(plan.spare, None, Vec::new());
+        self.set_deletion_due(plan.mark, Some(plan.due), clients);
+        for customer in plan.delete {
+            // The visit of a customer who has just arrived may not be stored yet.
+            if !self.arrivals.contains_key(&customer) {
+                self.forget(customer, Origin::Retention);
+            }
+        }
+        // A clock that is ahead must not make a claim code or a deletion expire.
+        if is_clock_confirmed {
+            self.remove_expired_messages();
+            self.resend_outbox();
+        }
+    }
+
+    /// Stores the marks of customers. Without customers, answers the clients at once.
+    fn set_deletion_due(
+        &mut self,
+        customers: Vec<CustomerId>,
+        due: Option<Timestamp>,
+        clients: Vec<ClientId>,
+    ) {
+        if customers.is_empty() {
+            return clients.into_iter().for_each(|client| self.answer_retention(client));
+        }
+        let at = self.now();
+        self.store(StoreRequest::SetDeletionDue { customers, due, at, clients });
+    }
+
+    pub(super) fn complete_deletion_due(
+        &mut self,
+        customers: &[CustomerId],
+        due: Option<Timestamp>,
+        clients: Vec<ClientId>,
+        result: StoreResult<()>,
+    ) {
+        match result {
+            Ok(()) => {
+                self.retention.set_due(customers, due);
+                self.publish_state();
+            }
+            Err(error) => tracing::error!("cannot mark inactive customers: {error}"),
+        }
+        clients.into_iter().for_each(|client| self.answer_retention(client));
+    }
+
+    pub(super) fn complete_confirmed_times(
+        &mut self,
+        customers: &[CustomerId],
+        at: Timestamp,
+        result: StoreResult<()>,
+    ) {
+        match result {
+            Ok(()) => self.retention.confirm_times(customers, at),
+            Err(error) => tracing::error!("cannot correct the times of visits: {error}"),
+        }
+    }
+
+    /// Logs the marked customers, and a changed status that keeps inactive customers.
+    fn log_retention(&self, plan: &RetentionPlan) {
+        if !plan.mark.is_empty() {
+            let (number, days) = (plan.mark.len(), self.settings.retention_grace_days);
+            tracing::info!(
+                "{number} customers have not visited for {} months and will be deleted in {days} \
+                 days: `instored customers list --due`",
+                self.settings.retention_months
+            );
+        }
+        if plan.status == self.state.retention {
+            return;
+        }
+        let text = retention_status_text(plan.status);
+        match plan.status {
+            RetentionStatus::Running | RetentionStatus::Off => {}
+            RetentionStatus::TooManyDue => tracing::error!(customers = plan.new_due, "{text}"),
+            RetentionStatus::ClockNotConfirmed | RetentionStatus::ClockImplausible => {
+                tracing::warn!("{text}");
+            }
+        }
+    }
+}
