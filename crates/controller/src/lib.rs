@@ -44,6 +44,9 @@ mod settings;
 mod store;
 mod visits;
 
+#[cfg(test)]
+mod tests;
+
 pub use commands::PreferenceChanges;
 pub use controller::{Controller, InitialData};
 pub use effect::{Effect, Message, VisionCommand};

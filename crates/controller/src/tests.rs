@@ -1,0 +1,227 @@
+//! Tests of single sequences of events. The package `tests/simulated` walks through random ones.
+
+use std::time::Duration;
+
+use confique::Config as _;
+use instored_domain::{
+    CameraState, Command, Customer, CustomerId, Embedding, EnrolmentFailure, EnrolmentStep,
+    ModelId, Preferences, RecognitionEvent, TrackId, VisitKind,
+};
+use instored_panel::ButtonEvent;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use super::*;
+
+const ADA: CustomerId = CustomerId(Uuid::from_u128(1));
+
+/// Controller with a clock that the test sets.
+struct Fixture {
+    controller: Controller,
+    now: Timestamp,
+    uptime: Duration,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let settings = Settings::builder().load().unwrap();
+        let data = InitialData {
+            model: ModelId("test".into()),
+            customers: Vec::new(),
+            enrolled: 0,
+            rejected_records: 0,
+            recommender: Default::default(),
+            catalogue: Default::default(),
+        };
+        let mut last = 0;
+        let uuids = move || {
+            last += 1;
+            Uuid::from_u128(last << 64 | last)
+        };
+        let box_id = "entrance".parse().unwrap();
+        let readings = readings(now, Duration::ZERO);
+        let (controller, _) = Controller::start(settings, box_id, false, data, uuids, readings);
+        let mut fixture = Self { controller, now, uptime: Duration::ZERO };
+        fixture.handle(Event::CameraStateChanged(CameraState::Streaming));
+        fixture
+    }
+
+    fn handle(&mut self, event: Event) -> Vec<Effect> {
+        self.controller.handle(event, readings(self.now, self.uptime))
+    }
+
+    fn recognise(&mut self, event: RecognitionEvent) -> Vec<Effect> {
+        self.handle(Event::Recognition { event, delivered: Duration::ZERO })
+    }
+
+    /// Handles an event whose only operation on the vault is returned.
+    fn request(&mut self, event: Event) -> StoreRequest {
+        let effects = self.handle(event);
+        let requests = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Store(request) => Some(request),
+            _ => None,
+        });
+        let [request] = requests.collect::<Vec<_>>().try_into().unwrap();
+        request
+    }
+
+    /// Starts an enrolment and captures its views. Returns the enrolment to store.
+    fn capture(&mut self) -> Box<NewCustomer> {
+        self.handle(Event::Button(ButtonEvent::ShortPress));
+        let embeddings = vec![Embedding::normalised(vec![1.0, 2.0]).unwrap()];
+        let event = RecognitionEvent::Enrolled { embeddings, track: TrackId(7), resembles: None };
+        let request = self.request(Event::Recognition { event, delivered: Duration::ZERO });
+        let StoreRequest::Enrol(new) = request else { panic!("{request:?}") };
+        new
+    }
+}
+
+fn readings(now: Timestamp, uptime: Duration) -> Readings {
+    Readings { now: now.to_zoned(TimeZone::UTC), uptime, counters: Counters::default() }
+}
+
+fn customer(id: CustomerId) -> Customer {
+    Customer {
+        id,
+        name: None,
+        enrolled: Timestamp::UNIX_EPOCH,
+        visits: 1,
+        last_visit: None,
+        deletion_due: None,
+        has_unconfirmed_time: false,
+        preferences: Preferences::default(),
+    }
+}
+
+/// Returns the kinds of the published visits.
+fn visits(effects: &[Effect]) -> Vec<VisitKind> {
+    let visit = |effect: &Effect| match effect {
+        Effect::Publish(Message::Visit(event)) => Some(event.event),
+        _ => None,
+    };
+    effects.iter().filter_map(visit).collect()
+}
+
+/// Returns the reason of the published failure of an enrolment.
+fn failure(effects: &[Effect]) -> Option<EnrolmentFailure> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Publish(Message::Enrolment(event)) => match event.step {
+            EnrolmentStep::Failed { reason } => Some(reason),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+fn recorded(arrival: u64, result: StoreResult<Option<Greeting>>) -> Event {
+    Event::Stored(StoreResponse::VisitRecorded { customer: ADA, arrival, result })
+}
+
+fn greeting() -> StoreResult<Option<Greeting>> {
+    Ok(Some(Greeting { customer: customer(ADA), orders: Vec::new() }))
+}
+
+#[test]
+fn customer_is_greeted_after_visit_is_stored() {
+    let mut fixture = Fixture::new();
+    assert!(visits(&fixture.recognise(RecognitionEvent::Arrived(ADA))).is_empty());
+    assert_eq!(visits(&fixture.handle(recorded(1, greeting()))), [VisitKind::Arrived]);
+    assert_eq!(visits(&fixture.recognise(RecognitionEvent::Left(ADA))), [VisitKind::Left]);
+}
+
+#[test]
+fn customer_who_left_before_visit_is_stored_is_not_greeted() {
+    let mut fixture = Fixture::new();
+    fixture.recognise(RecognitionEvent::Arrived(ADA));
+    fixture.recognise(RecognitionEvent::Left(ADA));
+    fixture.recognise(RecognitionEvent::Arrived(ADA));
+    assert!(visits(&fixture.handle(recorded(1, greeting()))).is_empty());
+    assert_eq!(visits(&fixture.handle(recorded(2, greeting()))), [VisitKind::Arrived]);
+}
+
+#[test]
+fn customer_is_greeted_if_visit_cannot_be_stored() {
+    let mut fixture = Fixture::new();
+    fixture.recognise(RecognitionEvent::Arrived(ADA));
+    let failed = Err(StoreError::Failed("the disk is full".into()));
+    let request = fixture.request(recorded(1, failed));
+    let StoreRequest::ReadGreeting { customer, arrival, .. } = request else {
+        panic!("{request:?}")
+    };
+    let response = StoreResponse::GreetingRead { customer, arrival, result: greeting() };
+    assert_eq!(visits(&fixture.handle(Event::Stored(response))), [VisitKind::Arrived]);
+}
+
+#[test]
+fn enrolment_with_code_in_use_is_stored_with_other_codes() {
+    let mut fixture = Fixture::new();
+    let mut new = fixture.capture();
+    for attempt in 1..4 {
+        let (id, claim, receipt) = (new.consent.customer, new.claim, new.consent.receipt);
+        let result = Err(StoreError::CodeTaken);
+        let request = fixture.request(Event::Stored(StoreResponse::Enrolled { new, result }));
+        let StoreRequest::Enrol(next) = request else { panic!("{request:?}") };
+        assert_eq!((next.consent.customer, next.attempt), (id, attempt + 1));
+        assert!(next.claim != claim && next.consent.receipt != receipt);
+        new = next;
+    }
+    let result = Err(StoreError::CodeTaken);
+    let effects = fixture.handle(Event::Stored(StoreResponse::Enrolled { new, result }));
+    assert_eq!(failure(&effects), Some(EnrolmentFailure::NotStored));
+}
+
+#[test]
+fn camera_lost_during_storing_does_not_fail_enrolment() {
+    let mut fixture = Fixture::new();
+    let new = fixture.capture();
+    let effects = fixture.handle(Event::CameraStateChanged(CameraState::Unavailable));
+    assert_eq!(failure(&effects), None);
+    let result = Ok(customer(new.consent.customer));
+    let effects = fixture.handle(Event::Stored(StoreResponse::Enrolled { new, result }));
+    let added = |effect: &Effect| {
+        matches!(effect, Effect::Vision(VisionCommand::AddCustomer { track: Some(TrackId(7)), .. }))
+    };
+    assert!(effects.iter().any(added));
+    assert_eq!(fixture.controller.state().customers, 1);
+}
+
+#[test]
+fn second_enrolment_is_rejected_until_first_is_stored() {
+    let mut fixture = Fixture::new();
+    let new = fixture.capture();
+    let enrol = || Command::Enrol { language: None, is_another_person: false };
+    let is_accepted = |effects: Vec<Effect>| {
+        effects.iter().any(|effect| matches!(effect, Effect::Respond { response: Ok(_), .. }))
+    };
+    let command = Event::Command { command: enrol(), address: None };
+    assert!(!is_accepted(fixture.handle(command)));
+    let result = Ok(customer(new.consent.customer));
+    fixture.handle(Event::Stored(StoreResponse::Enrolled { new, result }));
+    let command = Event::Command { command: enrol(), address: None };
+    assert!(is_accepted(fixture.handle(command)));
+}
+
+#[test]
+fn clock_is_not_confirmed_after_a_jump() {
+    let mut fixture = Fixture::new();
+    let is_confirmed = |fixture: &mut Fixture| {
+        let event = RecognitionEvent::Arrived(ADA);
+        let request = fixture.request(Event::Recognition { event, delivered: Duration::ZERO });
+        let StoreRequest::RecordVisit { is_clock_confirmed, .. } = request else {
+            panic!("{request:?}")
+        };
+        is_clock_confirmed
+    };
+    assert!(!is_confirmed(&mut fixture));
+    fixture.handle(Event::ClockChecked(true));
+    assert!(is_confirmed(&mut fixture));
+    (fixture.now, fixture.uptime) =
+        (fixture.now + SignedDuration::from_hours(30), Duration::from_secs(30 * 3600));
+    assert!(is_confirmed(&mut fixture));
+    fixture.now -= SignedDuration::from_hours(24);
+    assert!(!is_confirmed(&mut fixture));
+    fixture.handle(Event::ClockChecked(true));
+    assert!(is_confirmed(&mut fixture));
+}
