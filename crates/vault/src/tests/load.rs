@@ -247,8 +247,11 @@ fn greeting_of_customer_with_5000_orders_costs_like_one_with_10() {
         }
         (cpu_time() - start) / GREETINGS
     };
-    cost(1);
-    let (few, many) = (cost(1), cost(2));
+    // Caches and other processes only add to the cost.
+    let (mut few, mut many) = (Duration::MAX, Duration::MAX);
+    for _ in 0..5 {
+        (few, many) = (few.min(cost(1)), many.min(cost(2)));
+    }
     let ratio = many.as_secs_f64() / few.as_secs_f64();
     eprintln!(
         "CPU of visit and greeting: 10 orders {} µs, 5,000 orders {} µs, ratio {ratio:.2}",
