@@ -110,7 +110,7 @@ impl Resources {
             .enumerate()
             .map(|(row, (name, value))| {
                 let top = PLOT_MARGIN + row as f64 * (PLOT_HEIGHT + 2.0 * PLOT_MARGIN);
-                let highest = self.samples.iter().map(value).fold(1.0, f64::max);
+                let highest = 1.1 * self.samples.iter().map(value).fold(0.1, f64::max);
                 let points: Vec<_> = self
                     .samples
                     .iter()
