@@ -41,10 +41,18 @@ pub struct Received {
     pub faults: Vec<String>,
     /// Event ids and claim codes of `done`, by customer.
     pub done: BTreeMap<String, BTreeMap<String, String>>,
-    /// Customers whose deletion was announced.
-    pub withdrawn: BTreeSet<String>,
+    /// Event ids of `withdrawn`, by customer.
+    pub withdrawn: BTreeMap<String, BTreeSet<String>>,
+    /// Ids of all events of customers.
+    event_ids: BTreeSet<String>,
+    /// Number of events that arrived again with the same id. Subscribers ignore them.
+    pub repeated: u64,
+    /// Number of views that the running enrolment still needs, after its first view.
+    pub missing_views: Option<u64>,
     /// Number of enrolments that succeeded or failed.
     pub ended_enrolments: u32,
+    /// Number of visits that began.
+    pub arrivals: u64,
     /// Last number of the walk's own messages.
     pub marker: u64,
     /// Number of verified events.
@@ -56,6 +64,9 @@ impl Received {
     pub fn record(&mut self, message: &Value) {
         let text = |name: &str| message[name].as_str().unwrap_or_default();
         let (topic, payload) = (text("topic"), text("payload"));
+        if topic.contains("/cmd/") {
+            return;
+        }
         let json: Value = serde_json::from_str(payload).unwrap_or_default();
         match topic.rsplit('/').next().unwrap_or_default() {
             "marker" => self.marker = payload.parse().unwrap_or_default(),
@@ -67,6 +78,9 @@ impl Received {
                         "{topic} is not signed with the trusted key: {key} {payload}"
                     ));
                 }
+                if let Some(id) = json["id"].as_str() {
+                    self.repeated += u64::from(!self.event_ids.insert(id.to_owned()));
+                }
                 self.record_enrolment(&json);
             }
             _ => {}
@@ -76,6 +90,12 @@ impl Received {
     fn record_enrolment(&mut self, event: &Value) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match event["event"].as_str() {
+            Some("arrived") => self.arrivals += 1,
+            Some("started") => self.missing_views = None,
+            Some("captured") => {
+                let number = |name: &str| event[name].as_u64().unwrap_or_default();
+                self.missing_views = Some(number("of") - number("count"));
+            }
             Some("failed") => self.ended_enrolments += 1,
             Some("done") => {
                 self.ended_enrolments += 1;
@@ -83,7 +103,8 @@ impl Received {
                 events.insert(text(&event["id"]), text(&event["claim_code"]));
             }
             Some("withdrawn") => {
-                self.withdrawn.insert(text(&event["customer"]));
+                let events = self.withdrawn.entry(text(&event["customer"])).or_default();
+                events.insert(text(&event["id"]));
             }
             _ => {}
         }

@@ -11,20 +11,36 @@
 //! | `proxy` | TCP proxy between box and broker that delays, drops and cuts |
 //! | `subscriber` | subscriber that trusts the first key of the box |
 //! | `till` | till that repeats its orders |
+//! | `outages` | outages of the broker and of the link to it |
+//! | `soak` | long run with many visits |
+//! | `load` | latency of a box with a large vault |
+//! | `film` | pictures of the visits of the long run and of the load |
+//! | `resources` | memory, descriptors, threads and vault size of the box, and their curves |
 //!
 //! | variable | meaning |
 //! |---|---|
 //! | `INSTORED_WALK_SECONDS` | duration of the walk, 60 by default; the last check comes on top |
 //! | `INSTORED_WALK_SEED` | seed of the operations, 1 by default |
 //! | `INSTORED_WALK_LOG` | file with operations to execute instead of random ones, one in a line |
+//! | `INSTORED_SOAK_SECONDS` | duration of the long run, 3600 by default |
+//! | `INSTORED_LARGE_VAULT` | folder with a vault for `load` |
+//! | `INSTORED_PROGRAM` | program under test, `target/release/instored` by default |
+//! | `INSTORED_LOST_ACKNOWLEDGEMENTS` | acknowledgements that a test of `outages` drops, 10 by default |
 
 #![forbid(unsafe_code)]
 
+#[path = "../it/support/box_permit.rs"]
+mod box_permit;
 mod checker;
+mod film;
 mod full_disk;
 mod journal;
+mod load;
 mod operation;
+mod outages;
 mod proxy;
+mod resources;
+mod soak;
 mod subscriber;
 mod test_box;
 mod till;
@@ -67,6 +83,7 @@ fn promises_are_kept_through_faults() {
     let seconds = setting("INSTORED_WALK_SECONDS", DEFAULT_SECONDS);
     let seed = setting("INSTORED_WALK_SEED", DEFAULT_SEED);
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("walk-{seed}.log"));
+    let _permit = box_permit::acquire();
     let end = Instant::now() + Duration::from_secs(seconds);
     let operations: Box<dyn Iterator<Item = Operation>> =
         match std::env::var_os("INSTORED_WALK_LOG") {
@@ -98,6 +115,7 @@ fn promises_are_kept_through_faults() {
 /// Executes operations in a box of its own, and checks its promises.
 fn check_operations(name: &str, operations: &[Operation]) {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("walk-{name}.log"));
+    let _permit = box_permit::acquire();
     let mut walk = Walk::start(0, &log).expect("the box starts");
     let result = operations.iter().try_for_each(|operation| walk.execute(operation));
     let result = result.and_then(|()| walk.finish());
@@ -116,6 +134,13 @@ fn deletion_before_wrong_clock_is_announced_after_it() {
         Operation::WrongClock { days: 400 },
     ];
     check_operations("clock", &operations);
+}
+
+/// Makes the customer look inactive. Skipped without the package `faketime`.
+#[test]
+fn wrong_clock_does_not_mark_customer_of_running_box() {
+    let operations = [Operation::Enrol { ms: 30_000 }, Operation::WrongClock { days: 400 }];
+    check_operations("inactive", &operations);
 }
 
 /// Deletes a customer when the vault's file cannot be compacted. Skipped without root.

@@ -8,9 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 /// Packet types of MQTT that are dropped: messages and their acknowledgements.
-const DROPPED_TYPES: [u8; 2] = [3, 4];
+const DROPPED_TYPES: [u8; 2] = [PUBLISH, PUBACK];
+const PUBLISH: u8 = 3;
+const PUBACK: u8 = 4;
 
 /// Running proxy. It ends with the process.
+#[derive(Clone)]
 pub struct Proxy {
     pub port: u16,
     faults: Arc<Faults>,
@@ -24,6 +27,10 @@ struct Faults {
     drops_to_box: AtomicU32,
     /// Number of packets to drop on the way to the broker.
     drops_to_broker: AtomicU32,
+    /// Share of the acknowledgements to the box that are lost, in percent.
+    loss_percent: AtomicU32,
+    /// Number of acknowledgements that were lost.
+    lost: AtomicU64,
     /// Number of connections so far.
     connections: AtomicU64,
     /// Connections with a lower number are half-open: their packets are swallowed.
@@ -86,9 +93,25 @@ impl Proxy {
         self.faults.drops(direction).fetch_add(1, SeqCst);
     }
 
-    /// Ends delays and pending drops. Half-open connections stay until the box closes them.
+    /// Drops this share of the acknowledgements to the box, chosen at random.
+    pub fn lose_acknowledgements(&self, percent: u32) {
+        self.faults.loss_percent.store(percent, SeqCst);
+    }
+
+    /// Returns the number of acknowledgements that [`Self::lose_acknowledgements`] dropped.
+    pub fn lost_acknowledgements(&self) -> u64 {
+        self.faults.lost.load(SeqCst)
+    }
+
+    /// Returns the number of connections so far.
+    pub fn connections(&self) -> u64 {
+        self.faults.connections.load(SeqCst)
+    }
+
+    /// Ends delays, losses and pending drops. Half-open connections stay until the box closes them.
     pub fn heal(&self) {
         self.delay(0);
+        self.lose_acknowledgements(0);
         self.faults.drops_to_box.store(0, SeqCst);
         self.faults.drops_to_broker.store(0, SeqCst);
         self.open();
@@ -155,7 +178,11 @@ impl Faults {
             let packet = read_packet(&mut source)?;
             thread::sleep(Duration::from_millis(self.delay_ms.load(SeqCst)));
             let is_swallowed = number < self.half_open_below.load(SeqCst);
-            if !is_swallowed && !self.is_dropped(packet[0] >> 4, direction) {
+            let packet_type = packet[0] >> 4;
+            if !is_swallowed
+                && !self.is_dropped(packet_type, direction)
+                && !self.is_lost(packet_type, direction)
+            {
                 target.write_all(&packet)?;
             }
         }
@@ -165,6 +192,15 @@ impl Faults {
     fn is_dropped(&self, packet_type: u8, direction: Direction) -> bool {
         DROPPED_TYPES.contains(&packet_type)
             && self.drops(direction).fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok()
+    }
+
+    /// Returns true if an acknowledgement to the box is lost, and counts it.
+    fn is_lost(&self, packet_type: u8, direction: Direction) -> bool {
+        let is_lost = packet_type == PUBACK
+            && direction == Direction::ToBox
+            && fastrand::u32(..100) < self.loss_percent.load(SeqCst);
+        self.lost.fetch_add(u64::from(is_lost), SeqCst);
+        is_lost
     }
 }
 

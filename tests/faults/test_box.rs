@@ -22,7 +22,7 @@ const PASSPHRASE: &str = "correct horse battery staple";
 /// Maximum time of a command, in seconds.
 const COMMAND_SECONDS_MAX: &str = "150";
 /// Maximum time until the daemon is ready, and until it ends after SIGTERM.
-const DAEMON_TIMEOUT: Duration = Duration::from_secs(60);
+const DAEMON_TIMEOUT: Duration = Duration::from_secs(300);
 /// Parts of the log of a daemon that is ready and can enrol.
 const READY: [&str; 2] = ["ready box_name", "the camera is streaming"];
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -36,6 +36,8 @@ pub struct TestBox {
     folder: TempDir,
     mqtt_port: u16,
     portrait: usize,
+    /// Settings as environment variables, which override the configuration file.
+    settings: Vec<(&'static str, String)>,
     starts: u32,
 }
 
@@ -61,6 +63,12 @@ pub fn ended_with_parent(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// Returns the path of the program under test.
+pub fn program() -> PathBuf {
+    let built = || Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release/instored");
+    std::env::var_os("INSTORED_PROGRAM").map_or_else(built, PathBuf::from)
+}
+
 /// Returns the path of the library that changes the clock, if it is installed.
 pub fn faketime() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").ok()?;
@@ -74,7 +82,15 @@ impl TestBox {
         let folder = tempfile::Builder::new().prefix("instored-walk-").tempdir()?;
         let disk = FullDisk::mount(&folder.path().join("disk"))?;
         fs::write(folder.path().join("passphrase"), PASSPHRASE)?;
-        let test_box = Self { daemon: None, disk, folder, mqtt_port, portrait: 0, starts: 0 };
+        let test_box = Self {
+            daemon: None,
+            disk,
+            folder,
+            mqtt_port,
+            portrait: 0,
+            settings: Vec::new(),
+            starts: 0,
+        };
         test_box.write_config()?;
         Ok(test_box)
     }
@@ -111,7 +127,7 @@ impl TestBox {
         &self,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<Command> {
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release/instored");
+        let program = program();
         ensure!(program.exists(), "{} does not exist: run `make build` first", program.display());
         let mut command = ended_with_parent("timeout");
         command.args(["--signal=KILL", COMMAND_SECONDS_MAX]).arg(program);
@@ -120,7 +136,8 @@ impl TestBox {
         Ok(command)
     }
 
-    /// Sets the configuration file, without settings from this machine's environment.
+    /// Sets the configuration file and the box's settings, without settings from this machine's
+    /// environment.
     fn configure(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("INSTORED_") {
@@ -128,6 +145,7 @@ impl TestBox {
             }
         }
         command.env_remove("JOURNAL_STREAM").env_remove("NOTIFY_SOCKET").stdin(Stdio::null());
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.arg("--config").arg(self.path("instored.toml"));
     }
 
@@ -148,8 +166,7 @@ impl TestBox {
     pub fn start(&mut self, days: Option<i64>) -> Result<Start> {
         self.starts += 1;
         let log = self.path(&format!("log-{}", self.starts));
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release/instored");
-        let mut command = ended_with_parent(program);
+        let mut command = ended_with_parent(program());
         self.configure(&mut command);
         command.arg("run").stdout(Stdio::null()).stderr(File::create(&log)?);
         if let (Some(days), Some(library)) = (days, faketime()) {
@@ -174,6 +191,17 @@ impl TestBox {
             }
             thread::sleep(POLL_INTERVAL);
         }
+    }
+
+    /// Sets an environment variable of the program.
+    pub fn set(&mut self, name: &'static str, value: impl ToString) {
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.to_string()));
+    }
+
+    /// Returns the process id of the daemon.
+    pub fn daemon_id(&self) -> Result<u32> {
+        Ok(self.daemon.as_ref().context("the box does not run")?.id())
     }
 
     /// Sets the person who enters the shop after the next start.

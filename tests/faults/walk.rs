@@ -160,7 +160,7 @@ impl Walk {
         *self.skipped.entry(reason).or_default() += 1;
     }
 
-    fn perform(&mut self, operation: &Operation) -> Result<()> {
+    pub fn perform(&mut self, operation: &Operation) -> Result<()> {
         match *operation {
             Operation::Pause { ms } => thread::sleep(Duration::from_millis(ms)),
             Operation::Press { ms } => {
@@ -257,7 +257,7 @@ impl Walk {
     }
 
     /// Starts the daemon. On a full disk it may fail, and is started again on a free one.
-    fn start_daemon(&mut self) -> Result<()> {
+    pub fn start_daemon(&mut self) -> Result<()> {
         if let Start::Ended(log) = self.test_box.start(None)? {
             ensure!(self.disk_free.is_some(), "the box does not start: {log}");
             self.free_disk();
@@ -278,7 +278,7 @@ impl Walk {
     }
 
     /// Stops the broker after the subscriber has received what the broker accepted.
-    fn stop_broker(&mut self, duration: Duration) -> Result<()> {
+    pub fn stop_broker(&mut self, duration: Duration) -> Result<()> {
         if self.broker_back.is_none() {
             self.proxy.close();
             self.subscriber.synchronise()?;
@@ -289,8 +289,13 @@ impl Walk {
         Ok(())
     }
 
+    /// Returns the port of the broker.
+    pub fn broker_port(&self) -> u16 {
+        self.broker.port()
+    }
+
     /// Starts the broker. The box can connect after the subscriber.
-    fn start_broker(&mut self) -> Result<()> {
+    pub fn start_broker(&mut self) -> Result<()> {
         if self.broker_back.take().is_some() {
             self.broker.restart()?;
             self.subscriber.resume()?;
@@ -322,7 +327,7 @@ impl Walk {
     }
 
     /// Runs a command that must succeed unless the disk is full. Returns true if it succeeded.
-    fn expect_success(&mut self, arguments: &[&str]) -> Result<bool> {
+    pub fn expect_success(&mut self, arguments: &[&str]) -> Result<bool> {
         let finished = self.test_box.run(arguments)?;
         self.check_success(&arguments.join(" "), &finished)
     }
@@ -348,7 +353,7 @@ impl Walk {
     }
 
     /// Returns the customers whose deletion was not confirmed.
-    fn enrolled(&self) -> Vec<String> {
+    pub fn enrolled(&self) -> Vec<String> {
         let customers = self.customers.iter();
         let enrolled = customers.filter(|(_, c)| c.deletion != Deletion::Confirmed);
         enrolled.map(|(id, _)| id.clone()).collect()
@@ -370,7 +375,7 @@ impl Walk {
         self.numbers
     }
 
-    fn order(&mut self, number: usize, by_claim_code: bool) -> Result<()> {
+    pub fn order(&mut self, number: usize, by_claim_code: bool) -> Result<()> {
         let Some(customer) = self.choose(number) else { return Ok(()) };
         let code = self.subscriber.received().claim_code(&customer);
         let buyer = match code {
@@ -429,7 +434,7 @@ impl Walk {
         Ok(())
     }
 
-    fn forget(&mut self, number: usize) -> Result<()> {
+    pub fn forget(&mut self, number: usize) -> Result<()> {
         let Some(customer) = self.choose(number) else { return Ok(()) };
         let was_requested = self.request_deletion(&customer);
         let finished = self.test_box.run(["customers", "forget", &customer])?;
@@ -498,13 +503,13 @@ fn is_about_full_disk(message: &str) -> bool {
     message.contains("full") || message.contains("No space left on device")
 }
 
-/// Fails if an order that the box confirmed is not in the export of its customer.
+/// Fails if an order that the box confirmed is not in the export of its customer, or is there twice.
 pub fn check_orders(customer: &str, promises: &Promises, export: &Value) -> Result<()> {
     let orders = export["orders"].as_array().context("an export without orders")?;
-    let has = |id: &String| {
-        orders.iter().any(|order| order["id"] == **id || order["order"]["id"] == **id)
-    };
-    let lost: Vec<_> = promises.orders.iter().filter(|id| !has(id)).collect();
+    let count = |id: &String| orders.iter().filter(|order| order["id"] == **id).count();
+    let lost: Vec<_> = promises.orders.iter().filter(|id| count(id) == 0).collect();
     ensure!(lost.is_empty(), "orders of {customer} were confirmed and are lost: {lost:?}");
+    let doubled: Vec<_> = promises.orders.iter().filter(|id| count(id) > 1).collect();
+    ensure!(doubled.is_empty(), "orders of {customer} are stored twice: {doubled:?}");
     Ok(())
 }

@@ -8,6 +8,8 @@
 //! The tag is the last 16 bytes of a row, the Poly1305 MAC over the whole row under the customer's
 //! key. Two rows that decrypt and have the same tag are equal, so the index needs no other hash.
 
+use std::collections::BinaryHeap;
+
 use zeroize::Zeroizing;
 
 use crate::record_error::RecordError;
@@ -88,11 +90,12 @@ impl RecordIndex {
         self.of_kind(kind).map(|(name, _)| name)
     }
 
-    /// Returns the names of the orders, newest first.
-    pub(crate) fn newest_orders(&self) -> Vec<RecordName> {
-        let mut orders: Vec<_> = self.of_kind(RecordKind::Order).collect();
-        orders.sort_unstable_by_key(|(_, entry)| std::cmp::Reverse(entry.time));
-        orders.into_iter().map(|(name, _)| name).collect()
+    /// Returns the names of the orders, newest first. A greeting reads a few of thousands, which a heap
+    /// finds faster than a sort.
+    pub(crate) fn newest_orders(&self) -> impl Iterator<Item = RecordName> {
+        let orders = self.of_kind(RecordKind::Order).map(|(name, entry)| (entry.time, name));
+        let mut orders: BinaryHeap<_> = orders.collect();
+        std::iter::from_fn(move || orders.pop().map(|(_, name)| name))
     }
 
     /// Returns every listed kind and name in key order.
@@ -182,7 +185,7 @@ mod tests {
         assert_eq!(RecordIndex::from_bytes(&index.to_bytes()).unwrap(), index);
         index.insert(RecordKind::Order, [8; 16], b"a newer order and its tag", 6);
         index.insert(RecordKind::Order, [6; 16], b"an older order and its tag", -4);
-        assert_eq!(index.newest_orders(), [[8; 16], [7; 16], [6; 16]]);
+        assert_eq!(index.newest_orders().collect::<Vec<_>>(), [[8; 16], [7; 16], [6; 16]]);
         assert_eq!(RecordIndex::from_bytes(&index.to_bytes()).unwrap(), index);
         assert_eq!(RecordIndex::from_bytes(&[VERSION, 1, 2]), Err(RecordError::Malformed));
         assert_eq!(RecordIndex::from_bytes(&[9]), Err(RecordError::UnsupportedFormat(9)));

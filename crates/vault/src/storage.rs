@@ -8,6 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase, StorageError, WriteTransaction,
@@ -21,6 +23,10 @@ use crate::schema::{Bytes, COMPACTION_DUE_KEY, META, RowVisitor, Rows, TABLES};
 
 /// Size of redb's cache in bytes. redb's default is 1 GiB, but a visit needs a few hundred kB only.
 const CACHE_BYTES: usize = 8 << 20;
+
+/// Time for which a database in use is tried again.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Function that opens a database: a file, or the simulated disk of a test.
 pub(crate) type Opener = Box<dyn Fn(&Path) -> Result<Database, DatabaseError> + Send + Sync>;
@@ -410,7 +416,21 @@ fn salvage_table(
     Ok(())
 }
 
+/// Opens the database. Tries again for a moment if it is in use: a program that the last daemon was
+/// starting when it was killed keeps the lock until the program runs.
 fn open_database(open: &Opener, path: &Path) -> Result<Database, VaultError> {
+    let start = Instant::now();
+    loop {
+        match try_to_open_database(open, path) {
+            Err(VaultError::InUse { .. }) if start.elapsed() < LOCK_TIMEOUT => {
+                thread::sleep(LOCK_POLL_INTERVAL);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn try_to_open_database(open: &Opener, path: &Path) -> Result<Database, VaultError> {
     catch_unwind(AssertUnwindSafe(|| open(path)))
         .map_err(|panic| panic_error(path, panic.as_ref()))?
         .map_err(|error| open_error(path, error))

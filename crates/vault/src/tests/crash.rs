@@ -327,6 +327,11 @@ fn power_cut_during_rotation_leaves_rotatable_vault() {
 const CHILD_FOLDER: &str = "INSTORED_TEST_CHILD_FOLDER";
 const ACKNOWLEDGES_EARLY: &str = "INSTORED_TEST_CHILD_ACKNOWLEDGES_EARLY";
 
+/// Number of steps between two key rotations.
+const ROTATION_INTERVAL: u32 = 10;
+/// Number of endorsements that a vault keeps.
+const ENDORSEMENTS_KEPT: usize = 32;
+
 /// Runs the workload until the process is killed, and prints each acknowledgement. Does nothing
 /// unless [`kill_after`] started the process.
 #[test]
@@ -346,15 +351,50 @@ fn child_process_runs_workload() {
         println!("\nrequested {step}");
         acknowledged.run_step(&vault, step).unwrap();
         println!("\nacknowledged {step}");
+        if step % ROTATION_INTERVAL == ROTATION_INTERVAL - 1 {
+            vault.rotate_keys(context(1)).unwrap();
+            println!("\nrotated {step}");
+        }
         if step % 40 == 39 {
             vault.compact().unwrap();
         }
     }
 }
 
-/// Starts a child, kills it with SIGKILL after `wait`, and reopens its vault. Returns the last
-/// acknowledged step and the faults of the vault.
-fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
+/// Vault of a killed process.
+struct AfterKill {
+    /// Last acknowledged step.
+    last: u32,
+    /// Number of acknowledged rotations.
+    rotations: usize,
+    /// True if the kill interrupted a rotation.
+    is_rotation_interrupted: bool,
+    faults: Vec<String>,
+}
+
+impl AfterKill {
+    /// Continues an interrupted rotation, and checks that the acknowledged rotations form a chain of
+    /// endorsements to the current key.
+    fn check_rotations(&mut self, vault: &Vault) {
+        self.is_rotation_interrupted = vault.is_rotation_pending();
+        if self.is_rotation_interrupted {
+            vault.rotate_keys(context(2)).unwrap();
+            self.faults.extend(vault.verify().unwrap().faults);
+        }
+        let endorsements = vault.key_endorsements().unwrap();
+        if endorsements.len() < self.rotations.min(ENDORSEMENTS_KEPT) {
+            self.faults.push("the endorsement of a rotation is lost".into());
+        }
+        let is_chain = endorsements.windows(2).all(|pair| pair[0].new == pair[1].old);
+        let newest = endorsements.last().map(|endorsement| endorsement.new);
+        if !is_chain || newest.is_some_and(|newest| newest != vault.signing_key().public()) {
+            self.faults.push("no endorsement leads to the current key".into());
+        }
+    }
+}
+
+/// Starts a child, kills it with SIGKILL after `wait`, and reopens and checks its vault.
+fn kill_after(wait: Duration, acknowledges_early: bool) -> AfterKill {
     let fixture = Fixture::new();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -373,7 +413,8 @@ fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
         let reader = scope.spawn(move || {
             let mut printed = Vec::new();
             while let Some(Ok(line)) = lines.next() {
-                if line.starts_with("acknowledged ") || line.starts_with("requested ") {
+                let words = ["acknowledged ", "requested ", "rotated "];
+                if words.iter().any(|word| line.starts_with(word)) {
                     let _ = line_sender.send(());
                     printed.push(line);
                 }
@@ -402,11 +443,20 @@ fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
         let n = step / 4 + 1;
         if step % 4 == 3 && n % 3 == 0 { n - 1 } else { n }
     });
-    let faults = match fixture.try_open() {
-        Ok(vault) => acknowledged.faults(&vault),
-        Err(error) => vec![format!("the vault does not open: {error}")],
+    let mut after = AfterKill {
+        last: last.unwrap_or(0),
+        rotations: printed.iter().filter(|line| line.starts_with("rotated")).count(),
+        is_rotation_interrupted: false,
+        faults: Vec::new(),
     };
-    (last.unwrap_or(0), faults)
+    match fixture.try_open() {
+        Ok(vault) => {
+            after.faults = acknowledged.faults(&vault);
+            after.check_rotations(&vault);
+        }
+        Err(error) => after.faults.push(format!("the vault does not open: {error}")),
+    }
+    after
 }
 
 // Set `INSTORED_KILLS=1000` for a long run.
@@ -414,15 +464,17 @@ fn kill_after(wait: Duration, acknowledges_early: bool) -> (u32, Vec<String>) {
 fn killed_process_keeps_acknowledged_changes() {
     let kills = std::env::var("INSTORED_KILLS").map_or(25, |kills| kills.parse().unwrap());
     let mut rng = Rng::with_seed(7);
-    let mut steps = 0;
+    let (mut steps, mut rotations, mut interrupted) = (0, 0, 0);
     for kill in 0..kills {
         let wait = Duration::from_micros(rng.usize(..300_000) as u64);
-        let (last, faults) = kill_after(wait, false);
-        assert_eq!(faults, Vec::<String>::new(), "kill {kill} after {last} steps");
-        steps += last;
+        let after = kill_after(wait, false);
+        assert_eq!(after.faults, Vec::<String>::new(), "kill {kill} after {} steps", after.last);
+        steps += after.last;
+        rotations += after.rotations;
+        interrupted += u32::from(after.is_rotation_interrupted);
     }
-    eprintln!("{kills} kills, {steps} steps");
-    assert!(steps > kills);
+    eprintln!("{kills} kills, {steps} steps, {rotations} rotations, {interrupted} interrupted");
+    assert!(steps > kills && rotations > 0);
 }
 
 #[test]
@@ -430,7 +482,7 @@ fn kill_test_detects_early_acknowledgement() {
     let mut rng = Rng::with_seed(8);
     let detected = (0..60).any(|_| {
         let wait = Duration::from_micros(rng.usize(..100_000) as u64);
-        !kill_after(wait, true).1.is_empty()
+        !kill_after(wait, true).faults.is_empty()
     });
     assert!(detected);
 }

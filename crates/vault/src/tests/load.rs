@@ -14,6 +14,11 @@ use crate::record_key::{RecordKind, numbered_name};
 /// Adds customers with `views` random templates of `length` values each, 1,000 customers per
 /// commit.
 fn write_customers(vault: &Vault, customers: u32, views: u32, length: usize) {
+    write_customers_of_model(vault, "mobilefacenet", customers, views, length);
+}
+
+/// As [`write_customers`], with the templates' model.
+fn write_customers_of_model(vault: &Vault, model: &str, customers: u32, views: u32, length: usize) {
     let mut rng = Rng::with_seed(9);
     let ids: Vec<_> = (1..=customers).collect();
     for batch in ids.chunks(1000) {
@@ -41,7 +46,7 @@ fn write_customers(vault: &Vault, customers: u32, views: u32, length: usize) {
                             (0..length).map(|_| rng.usize(..2001) as f32 - 1000.0).collect();
                         let template = Template {
                             customer: id,
-                            model: ModelId("mobilefacenet".into()),
+                            model: ModelId(model.into()),
                             sequence,
                             created: second(0),
                             embedding: Embedding::normalised(values).unwrap(),
@@ -181,6 +186,41 @@ fn measure_operations() {
     }
 }
 
+const LARGE_VAULT_FOLDER: &str = "INSTORED_LARGE_VAULT";
+const LARGE_VAULT_CUSTOMERS: u32 = 100_000;
+const LARGE_VAULT_ORDERS: i64 = 10;
+/// Model and length of the templates of the shipped embedder.
+const SHIPPED_MODEL: (&str, usize) = ("sface-mobilefacenet-w8", 642);
+
+/// Writes a vault with 100,000 customers, five templates and ten orders each, into the folder that
+/// `INSTORED_LARGE_VAULT` names. `measure_box_with_large_vault` of `instored-faults` uses it.
+#[test]
+#[ignore = "writes a file of some GB; docs/reliability.md names the command"]
+fn write_large_vault() {
+    let folder = std::env::var_os(LARGE_VAULT_FOLDER).expect("INSTORED_LARGE_VAULT is set");
+    let folder = PathBuf::from(folder);
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("vault.redb");
+    let keys = keys(&folder, &path).unwrap();
+    let vault = Vault::open(&path, keys, box_id(), second(0)).unwrap();
+    let (model, length) = SHIPPED_MODEL;
+    write_customers_of_model(&vault, model, LARGE_VAULT_CUSTOMERS, 5, length);
+    let customers: Vec<_> = (1..=u128::from(LARGE_VAULT_CUSTOMERS)).collect();
+    for some in customers.chunks(1000) {
+        let orders: Vec<_> = some
+            .iter()
+            .flat_map(|n| {
+                (0..LARGE_VAULT_ORDERS).map(move |at| {
+                    let order = order(*n, &format!("T{n}-{at}"), 9);
+                    Order { placed: &order.placed + jiff::Span::new().days(at), ..order }
+                })
+            })
+            .collect();
+        vault.add_orders(&orders, context(1)).unwrap();
+    }
+    eprintln!("{} MB in {}", fs::metadata(&path).unwrap().len() >> 20, path.display());
+}
+
 #[test]
 #[ignore = "measures CPU time; docs/reliability.md names the command"]
 fn greeting_of_customer_with_5000_orders_costs_like_one_with_10() {
@@ -208,8 +248,11 @@ fn greeting_of_customer_with_5000_orders_costs_like_one_with_10() {
         }
         (cpu_time() - start) / GREETINGS
     };
-    cost(1);
-    let (few, many) = (cost(1), cost(2));
+    // Caches and other processes only add to the cost.
+    let (mut few, mut many) = (Duration::MAX, Duration::MAX);
+    for _ in 0..5 {
+        (few, many) = (few.min(cost(1)), many.min(cost(2)));
+    }
     let ratio = many.as_secs_f64() / few.as_secs_f64();
     eprintln!(
         "CPU of visit and greeting: 10 orders {} µs, 5,000 orders {} µs, ratio {ratio:.2}",

@@ -11,6 +11,7 @@ fn enrol_and_announce(vault: &Vault, n: u32, announcement: &[u8]) -> CustomerId 
         claim: code(n),
         claim_expires: second(600),
         announcement,
+        is_clock_confirmed: true,
     });
     enrolled.unwrap().id
 }

@@ -338,6 +338,19 @@ fn vault_in_use_is_rejected_with_remedy() {
 }
 
 #[test]
+fn vault_that_is_released_soon_opens() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(vault);
+        });
+        enrol(&fixture.open(), 1);
+    });
+}
+
+#[test]
 fn vault_opens_only_with_its_keys_and_box() {
     let fixture = Fixture::new();
     fixture.open();
