@@ -324,7 +324,7 @@ mod tests {
         let plan = retention.plan(day(11), true, POLICY);
         assert_eq!((&plan.confirm[..], plan.mark.len()), (&[id(9)][..], 0));
         retention.confirm_times(&plan.confirm, day(11));
-        retention.update(&customer(0, day(0), Some(day(376))));
+        retention.update(&customer(0, day(0), Some(day(370))));
         assert_eq!(retention.plan(day(375), true, POLICY).mark, [id(1)]);
         assert_eq!(retention.plan(day(376), true, POLICY).mark, [id(1), id(9)]);
     }
