@@ -231,9 +231,9 @@ async fn page_enrols_greets_and_deletes_in_german() {
     let mut attempts = 0;
     let steps = [
         "button|Optionen",
-        "button|Mich vergessen",
-        "button|Mich vergessen",
-        "button|Ja, vergessen",
+        "button|Meine Daten löschen",
+        "button|Meine Daten löschen",
+        "button|Ja, löschen",
     ];
     while !click(&browser, &steps).await {
         attempts += 1;
@@ -243,7 +243,7 @@ async fn page_enrols_greets_and_deletes_in_german() {
     browser
         .wait_for(
             "the confirmation",
-            "return document.body.innerText.includes('Sie sind vergessen.')",
+            "return document.body.innerText.includes('Ihre Daten sind gelöscht.')",
         )
         .await;
     subscriber.state("nobody", |s| s["customers"] == 0);

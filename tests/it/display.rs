@@ -313,6 +313,25 @@ async fn numbers_have_plural_forms_in_every_language() {
 }
 
 #[tokio::test]
+async fn region_of_shop_decides_formats_and_welcome_is_translated() {
+    let broker = Mosquitto::start();
+    let shop = SignedBox::new(&broker, 1);
+    for (tag, language, welcome) in
+        [("en-GB", "en", "Welcome"), ("de-AT", "de", "Willkommen"), ("fr", "fr", "Bienvenue")]
+    {
+        let (_display, page) = shop.start_display(&[("INSTORED_DISPLAY_LANGUAGE", tag)]);
+        let browser = Browser::start_with(1280, 800, "en-US", false).await;
+        browser.client.goto(&page).await.unwrap();
+        let is_shown =
+            format!("return document.querySelector('#title').textContent === '{welcome}'");
+        browser.wait_for(welcome, &is_shown).await;
+        let formats = "return import('/words.js').then(({ locale }) =>
+            [document.documentElement.lang, locale()])";
+        assert_eq!(browser.run_script(formats).await, json!([language, tag]));
+    }
+}
+
+#[tokio::test]
 async fn curtain_shows_first_name_only_until_touched() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);

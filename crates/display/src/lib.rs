@@ -54,9 +54,10 @@ pub struct Settings {
     #[config(default = "127.0.0.1:8080", env = "INSTORED_DISPLAY_LISTEN")]
     pub listen: SocketAddr,
 
-    /// Title that the page shows while no customer is present, such as the name of the shop.
-    #[config(default = "Welcome", env = "INSTORED_DISPLAY_TITLE")]
-    pub title: String,
+    /// Title that the page shows while no customer is present, such as the name of the shop. Default: a
+    /// welcome in the language of the page.
+    #[config(env = "INSTORED_DISPLAY_TITLE")]
+    pub title: Option<String>,
 
     /// Language of the page until a customer selects another, a BCP 47 tag. Default: the language of
     /// the browser.

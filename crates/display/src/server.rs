@@ -79,7 +79,7 @@ pub async fn serve(
     let Settings { title, language, curtain, .. } = settings.clone();
     let shared = SharedData {
         settings: Arc::new(PageSettings {
-            title,
+            title: title.unwrap_or_default(),
             language,
             is_private: curtain,
             version: page_version(),

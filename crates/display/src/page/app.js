@@ -92,8 +92,9 @@ function show() {
   const enrolment = isEnrolling ? situation.enrolment : null;
   const state = enrolment ? "enrolling" : guests.length > 0 ? "greeting" : "quiet";
 
-  document.title = situation.title || "Welcome";
-  byId("title").textContent = situation.title;
+  const title = situation.title || text("welcome");
+  document.title = title;
+  byId("title").textContent = title;
   byId("status").textContent = statusText();
   const step = showEnrolment(enrolment);
   const names = showGuests(guests, situation.curtain);

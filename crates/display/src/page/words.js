@@ -18,12 +18,15 @@ export function text(key, values = {}) {
   });
 }
 
+// The language of a tag without its region, such as de of de-AT.
+const base = (tag) => tag.toLowerCase().split("-")[0];
+
 // The first language wanted that there is: exactly, or but for its region.
 function best(wanted) {
   const tags = known.map(({ tag }) => tag);
   for (const tag of wanted) {
     const near = tags.find((have) => have.toLowerCase() === tag.toLowerCase())
-      ?? tags.find((have) => have.split("-")[0] === tag.toLowerCase().split("-")[0]);
+      ?? tags.find((have) => base(have) === base(tag));
     if (near) return near;
   }
   return "en";
@@ -40,8 +43,9 @@ export async function speak(wanted) {
   const tag = best(wanted);
   const loaded = await load(`/languages/${tag}`);
   [words, language] = [loaded, tag];
-  // A region of the browser's decides how dates and amounts are written.
-  language = navigator.languages.find((have) => have.split("-")[0] === tag) ?? tag;
+  // A region, the shop's or the browser's, decides how dates and amounts are written.
+  const isRegional = (have) => have.includes("-") && base(have) === base(tag);
+  language = tag.includes("-") ? tag : (wanted.find(isRegional) ?? tag);
   document.documentElement.lang = tag;
   document.documentElement.dir = words.direction;
   for (const place of document.querySelectorAll("[data-text]")) {
