@@ -46,7 +46,7 @@ test: build-packages test-packages
 	$(CARGO) test $(PROFILE) $(SHIPPED)
 	$(CARGO) test $(PROFILE) -p instored-it -p instored-faults
 
-# Fuzzes the parsers of untrusted files, each target for FUZZ_SECONDS.
+# Fuzzes the parsers of files, messages, requests and camera frames, each target for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 60
 fuzz: fuzz-packages
 	fuzz/run $(FUZZ_SECONDS)

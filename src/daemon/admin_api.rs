@@ -2,159 +2,24 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use instored_controller::OperatorResponse;
 use instored_domain::{
-    AddOrderOutcome, BoxId, CatalogueChange, ClaimCode, CommandFailure, ConsentReceipt, Currency,
-    Customer, CustomerId, CustomerName, EnrolmentEvent, EnrolmentStep, EventId, ForgetSummary,
-    History, HistoryView, Order, OrderId, Page, Product, RetentionStatus,
+    AddOrderOutcome, BoxId, CatalogueChange, CommandFailure, ConsentReceipt, Currency, CustomerId,
+    EnrolmentEvent, EnrolmentStep, EventId, ForgetSummary, History, HistoryView, Order, OrderId,
+    Page, Product,
 };
-use instored_mqtt::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, Statistics};
-use instored_vault::{
-    Actor, AuditContext, AuditEntry, BackupSummary, Passphrase, RotationSummary, SigningKey, Vault,
-    VaultError, VerificationReport, Verified,
-};
+use instored_mqtt::{KeyEndorsement, PublicKey, PublicKeyAnnouncement};
+use instored_vault::{Actor, AuditContext, Passphrase, SigningKey, Vault, VaultError, Verified};
 use jiff::{Timestamp, tz::TimeZone};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use instored_admin::{Request, Response};
 
 /// Prefix of the name of a backup in the state folder. The command line moves the file to its target.
 const BACKUP_PREFIX: &str = "backup.";
 /// Suffix of the name of a backup in the state folder.
 const BACKUP_SUFFIX: &str = ".tmp";
-
-/// Request of the command line.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "request", rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "each variant is the command of the same name")]
-pub enum Request {
-    Customers,
-    Customer {
-        customer: CustomerId,
-    },
-    /// Finds the customer of a consent receipt or of a valid claim code.
-    CustomerByCode {
-        code: ClaimCode,
-    },
-    Rename {
-        customer: CustomerId,
-        name: Option<CustomerName>,
-    },
-    Forget {
-        customer: CustomerId,
-    },
-    Export {
-        customer: CustomerId,
-    },
-    History {
-        customer: CustomerId,
-        view: HistoryView,
-        page: Page,
-    },
-    AddOrders {
-        orders: Vec<Order>,
-    },
-    VoidOrder {
-        customer: CustomerId,
-        order: OrderId,
-    },
-    Products,
-    PutProducts {
-        products: Vec<Product>,
-    },
-    RemoveProducts {
-        skus: Vec<String>,
-    },
-    Key,
-    MqttStatistics,
-    RotateKeys,
-    Verify,
-    AuditLog {
-        limit: usize,
-    },
-    Compact,
-    Backup {
-        passphrase: Passphrase,
-    },
-    HoldButton {
-        duration: Duration,
-    },
-    /// State of the deletion of inactive customers.
-    Retention,
-    /// Lifts, for one day, the limit on customers who fall due for deletion.
-    ConfirmDue,
-}
-
-impl Request {
-    /// Returns true if the request may take longer than the main loop can wait.
-    pub(super) fn is_long_running(&self) -> bool {
-        matches!(self, Self::RotateKeys | Self::Verify | Self::Compact | Self::Backup { .. })
-    }
-}
-
-/// Response to a [`Request`].
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "each variant contains the result of one request")]
-pub enum Response {
-    /// Enrolled customers, and the error of each rejected record.
-    Customers {
-        customers: Vec<Customer>,
-        rejected: Vec<String>,
-    },
-    Customer(Customer),
-    Forgotten {
-        templates: u64,
-        orders: u64,
-    },
-    /// All data about the customer.
-    Export(serde_json::Value),
-    /// Page of the history, and the error of each rejected order.
-    History {
-        history: History,
-        rejected: Vec<String>,
-    },
-    /// One outcome per order, in the same sequence as in the request.
-    Added(Vec<AddOrderOutcome>),
-    /// Catalogue, and the error of each rejected product.
-    Products {
-        products: Vec<Product>,
-        rejected: Vec<String>,
-    },
-    Catalogue(CatalogueChange),
-    Key(PublicKeyAnnouncement),
-    MqttStatistics(Statistics),
-    Rotated(RotationSummary),
-    Verified(VerificationReport),
-    AuditLog(Vec<AuditEntry>),
-    Compacted,
-    /// Path of the backup in the state folder. The command line moves the file to its target.
-    BackedUp {
-        file: PathBuf,
-        backup: BackupSummary,
-    },
-    ButtonHeld,
-    /// Status, and number of customers who are marked for deletion.
-    Retention {
-        status: RetentionStatus,
-        due: u64,
-    },
-}
-
-impl From<OperatorResponse> for Response {
-    fn from(response: OperatorResponse) -> Self {
-        match response {
-            OperatorResponse::Forgotten(ForgetSummary { templates, orders }) => {
-                Self::Forgotten { templates, orders }
-            }
-            OperatorResponse::Added(outcomes) => Self::Added(outcomes),
-            OperatorResponse::Catalogue(change) => Self::Catalogue(change),
-            OperatorResponse::Retention { status, due } => Self::Retention { status, due },
-        }
-    }
-}
 
 /// Returns the audit context of a change that `actor` makes now.
 pub(super) fn audit_context(actor: Actor) -> AuditContext {

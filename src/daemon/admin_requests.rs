@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use instored_controller::{ClientId, Event, OperatorRequest};
+use instored_controller::{ClientId, Event, OperatorRequest, OperatorResponse};
+use instored_domain::ForgetSummary;
 use instored_vault::Actor;
 use tokio::sync::oneshot;
 
@@ -96,5 +97,17 @@ impl Daemon {
                 tracing::warn!("cannot delete the abandoned backup {}: {error}", file.display());
             }
         }
+    }
+}
+
+/// Returns the response of the admin API to a request that the controller executed.
+pub(super) fn admin_response(response: OperatorResponse) -> Response {
+    match response {
+        OperatorResponse::Forgotten(ForgetSummary { templates, orders }) => {
+            Response::Forgotten { templates, orders }
+        }
+        OperatorResponse::Added(outcomes) => Response::Added(outcomes),
+        OperatorResponse::Catalogue(change) => Response::Catalogue(change),
+        OperatorResponse::Retention { status, due } => Response::Retention { status, due },
     }
 }

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use instored_admin::parse_request;
 use instored_domain::{CommandFailure, CommandFailureCode};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader as AsyncBufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -84,15 +85,15 @@ async fn serve(stream: UnixStream, requests: mpsc::Sender<PendingRequest>) {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     let mut read = AsyncBufReader::new(read.take(REQUEST_BYTES_MAX));
+    let malformed = |message| CommandFailure::new(CommandFailureCode::Malformed, message);
     let request = match tokio::time::timeout(REQUEST_TIMEOUT, read.read_line(&mut line)).await {
-        Ok(read) => read.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no request within {} s", REQUEST_TIMEOUT.as_secs())),
+        Ok(Ok(_)) => parse_request(&line),
+        Ok(Err(error)) => Err(malformed(error.to_string())),
+        Err(_) => Err(malformed(format!("no request within {} s", REQUEST_TIMEOUT.as_secs()))),
     };
-    let request = request
-        .and_then(|_| serde_json::from_str::<Request>(&line).map_err(|error| error.to_string()));
     let result = match request {
         Ok(request) => forward(request, requests).await,
-        Err(message) => Err(CommandFailure::new(CommandFailureCode::Malformed, message)),
+        Err(failure) => Err(failure),
     };
     if let Ok(mut response) = serde_json::to_vec(&result) {
         response.push(b'\n');

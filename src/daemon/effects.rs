@@ -4,6 +4,7 @@ use instored_controller::{Effect, Event, Message};
 use instored_recommend::Recommender;
 use jiff::Timestamp;
 
+use super::admin_requests::admin_response;
 use super::store_worker::StoreJob;
 use super::{Daemon, TaskResult, clock};
 
@@ -32,7 +33,7 @@ impl Daemon {
             Effect::Answer { client, response } => {
                 if let Some(responder) = self.clients.remove(&client) {
                     // Fails if the client has disconnected.
-                    let _ = responder.send(response.map(Into::into));
+                    let _ = responder.send(response.map(admin_response));
                 }
             }
             Effect::Show(signal) => self.led.show(signal),

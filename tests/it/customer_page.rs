@@ -211,7 +211,7 @@ async fn page_enrols_greets_and_deletes_in_german() {
     browser.client.goto(&page).await.unwrap();
     browser.wait_for("German", "return document.documentElement.lang === 'de'").await;
 
-    assert!(click(&browser, &["#read-consent", "button|Einverstanden: los"]).await);
+    assert!(click(&browser, &["#read-consent", "button|Ich willige ein"]).await);
     let done = subscriber.enrolment("done");
     let code = done["claim_code"].as_str().unwrap();
     let shown = format!("return document.body.innerText.includes('{code}')");

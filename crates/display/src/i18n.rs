@@ -12,12 +12,12 @@ use serde::Serialize;
 use super::server::PageFiles;
 
 /// Texts of one language, by key.
-type Texts = BTreeMap<String, String>;
+pub(super) type Texts = BTreeMap<String, String>;
 
 /// Folder of the shipped files in [`PageFiles`].
 const SHIPPED_FOLDER: &str = "words/";
 /// Fallback language for missing texts.
-const ENGLISH: &str = "en";
+pub(super) const ENGLISH: &str = "en";
 /// Maximum length of a language tag: RFC 5646, section 4.4.1.
 const TAG_LENGTH_MAX: usize = 35;
 /// Key suffixes of the CLDR plural categories.
@@ -80,13 +80,20 @@ impl Translations {
     /// Loads the shipped files, then the shop's files in `folder`. Texts of the shop have
     /// precedence.
     pub fn load(folder: Option<&Path>) -> Result<Self, TranslationError> {
-        let mut translations = load_shipped();
-        let english = translations[ENGLISH].clone();
+        let mut translations = Self(load_shipped());
+        let english = translations.0[ENGLISH].clone();
         for path in folder.map(json_files).transpose()?.unwrap_or_default() {
-            let (tag, texts) = read_translation(&path, &english)?;
-            translations.entry(tag).or_insert_with(|| english.clone()).extend(texts);
+            let tag = language_tag(&path)?;
+            let text = fs::read_to_string(&path)
+                .map_err(|source| TranslationError::Unreadable { path: path.clone(), source })?;
+            translations.add(tag, parse_texts(&path, &text, &english)?, &english);
         }
-        Ok(Self(translations))
+        Ok(translations)
+    }
+
+    /// Adds texts of the shop. Missing texts of a new language are in English.
+    pub(super) fn add(&mut self, tag: String, texts: Texts, english: &Texts) {
+        self.0.entry(tag).or_insert_with(|| english.clone()).extend(texts);
     }
 
     /// Returns the available languages.
@@ -129,31 +136,33 @@ fn json_files(folder: &Path) -> Result<Vec<PathBuf>, TranslationError> {
     Ok(files)
 }
 
-/// Reads a translation file and returns its language tag and its texts.
-fn read_translation(path: &Path, english: &Texts) -> Result<(String, Texts), TranslationError> {
-    let path = path.to_owned();
+/// Returns the language tag in the name of a translation file.
+pub(super) fn language_tag(path: &Path) -> Result<String, TranslationError> {
     let tag = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
     let is_subtag = |part: &str| {
         (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     if tag.len() > TAG_LENGTH_MAX || !tag.split('-').all(is_subtag) {
-        return Err(TranslationError::InvalidName { path });
+        return Err(TranslationError::InvalidName { path: path.to_owned() });
     }
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(source) => return Err(TranslationError::Unreadable { path, source }),
-    };
-    let texts: Texts = match serde_json::from_str(&text) {
-        Ok(texts) => texts,
-        Err(source) => return Err(TranslationError::InvalidJson { path, source }),
-    };
+    Ok(tag)
+}
+
+/// Parses the contents of a translation file.
+pub(super) fn parse_texts(
+    path: &Path,
+    text: &str,
+    english: &Texts,
+) -> Result<Texts, TranslationError> {
+    let texts: Texts = serde_json::from_str(text)
+        .map_err(|source| TranslationError::InvalidJson { path: path.to_owned(), source })?;
     let is_known = |key: &str| {
         let stem = PLURAL_SUFFIXES.iter().find_map(|suffix| key.strip_suffix(suffix));
         english.contains_key(key) || stem.is_some_and(|stem| english.contains_key(stem))
     };
     match texts.keys().find(|key| !is_known(key)) {
-        Some(key) => Err(TranslationError::UnknownKey { path, key: key.clone() }),
-        None => Ok((tag, texts)),
+        Some(key) => Err(TranslationError::UnknownKey { path: path.to_owned(), key: key.clone() }),
+        None => Ok(texts),
     }
 }
 

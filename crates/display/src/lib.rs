@@ -29,6 +29,8 @@
 mod api;
 mod auth;
 mod consent_qr;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod i18n;
 mod security_headers;
 mod server;

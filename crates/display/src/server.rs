@@ -48,10 +48,10 @@ pub(super) struct PageFiles;
 
 /// Data that the request handlers share.
 #[derive(Clone)]
-struct SharedData {
-    settings: Arc<PageSettings>,
-    translations: Arc<Translations>,
-    gateway: CommandGateway,
+pub(super) struct SharedData {
+    pub settings: Arc<PageSettings>,
+    pub translations: Arc<Translations>,
+    pub gateway: CommandGateway,
 }
 
 impl FromRef<SharedData> for CommandGateway {
@@ -163,7 +163,7 @@ async fn sleep_until(time: Option<Timestamp>) {
     }
 }
 
-fn router(shared: SharedData, policy: AccessPolicy) -> Router {
+pub(super) fn router(shared: SharedData, policy: AccessPolicy) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/{file}", get(page_file))

@@ -29,6 +29,8 @@ mod consent;
 mod currency;
 mod customer;
 mod event;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod history;
 mod ids;
 mod key_endorsement;

@@ -19,6 +19,8 @@
 
 mod frame_decoder;
 mod frame_layout;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod image_file;
 mod mjpeg;
 mod picture;

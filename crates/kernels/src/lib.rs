@@ -56,7 +56,7 @@ pub use instruction_set::InstructionSet;
 pub use node::{Node, Op, Output};
 pub use pixel_lut::PixelLut;
 pub use plan::Plan;
-pub use pointwise::{Pointwise, Scratch, Weights};
+pub use pointwise::{INT8_INPUTS_MAX, Pointwise, Scratch, Weights};
 pub use quantized_index::QuantizedIndex;
 pub use resample::{add_upsample2x, max_pool};
 pub use row_buffer::{RowBuffer, RowBufferMut};

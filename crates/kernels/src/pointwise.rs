@@ -89,8 +89,8 @@ pub(crate) fn first_values<T: Copy + Default + Zeroize>(
 /// Number of rows that are quantized and multiplied together. They fit into the L1 cache.
 const BLOCK_ROWS: usize = 48;
 
-/// Largest number of inputs for which an `i32` sum of products cannot overflow.
-const INT8_INPUTS_MAX: usize = (i32::MAX / (255 * 128)) as usize;
+/// Largest number of inputs, including padding, for which an `i32` sum of int8 products cannot overflow.
+pub const INT8_INPUTS_MAX: usize = (i32::MAX / (255 * 128)) as usize;
 
 impl Pointwise {
     /// Packs the weights of a layer with `inputs` values per row; the number of outputs is the number

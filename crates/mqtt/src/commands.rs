@@ -29,12 +29,12 @@ pub(super) fn parse(verb: &str, payload: &[u8]) -> Result<Command, CommandFailur
     }
     serde_json::from_value(Value::Object(fields)).map_err(|error| {
         let message = error.to_string();
-        // serde reports an unknown verb as an unknown variant of the enum `Command`.
-        if message.starts_with(&format!("unknown variant `{verb}`")) {
+        if Command::VERBS.contains(&verb) {
+            malformed(format!("`{verb}`: {message}"))
+        } else {
+            // serde reports an unknown verb as an unknown variant of the enum `Command`.
             let message = message.replacen("variant", "command", 1);
             CommandFailure::new(CommandFailureCode::UnknownCommand, message)
-        } else {
-            malformed(format!("`{verb}`: {message}"))
         }
     })
 }
@@ -107,6 +107,8 @@ mod tests {
         assert_eq!(error_code("dance", b"{}"), CommandFailureCode::UnknownCommand);
         assert_eq!(error_code("", b""), CommandFailureCode::UnknownCommand);
         assert!(parse("dance", b"").unwrap_err().message.contains("not-me"));
+        // The verb is known, and the value of `by` is not.
+        assert_eq!(error_code("history", br#"{"by":"history"}"#), CommandFailureCode::Malformed);
         for payload in [&b"{"[..], b"[]", b"\xff\xfe", b"{}{}", br#"{"customer":7}"#, b"{}"] {
             assert_eq!(error_code("forget", payload), CommandFailureCode::Malformed);
         }

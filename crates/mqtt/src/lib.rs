@@ -39,6 +39,8 @@ mod broker;
 mod commands;
 mod connection;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod home_assistant;
 mod outbox;
 mod publisher;

@@ -15,16 +15,16 @@ use super::{commands, versioned};
 
 /// Stored form of a message.
 #[derive(Serialize, Deserialize)]
-struct StoredMessage {
-    topic: String,
+pub(super) struct StoredMessage {
+    pub topic: String,
     /// Payload as JSON text.
-    payload: String,
+    pub payload: String,
     /// Properties of a response; `None` for an event.
-    response: Option<ResponseProperties>,
+    pub response: Option<ResponseProperties>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct ResponseProperties {
+pub(super) struct ResponseProperties {
     /// Correlation data of the command.
     correlation_data: Option<Vec<u8>>,
 }

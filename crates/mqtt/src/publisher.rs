@@ -240,6 +240,12 @@ impl Publisher {
         }
     }
 
+    /// Returns the send queue.
+    #[cfg(fuzzing)]
+    pub(super) fn queue(&self) -> MutexGuard<'_, SendQueue> {
+        self.0.queue()
+    }
+
     fn publish_event(&self, leaf: &str, event: &impl Serialize, expires: Timestamp) {
         if let Some(message) = self.0.event_message(leaf, event) {
             self.push_event(OutgoingMessage { expires: Some(expires), ..message });

@@ -80,15 +80,15 @@ pub enum CommandError {
 }
 
 /// Commands that are queued, and commands that wait for a response.
-struct Requests {
-    client_id: String,
-    queue: Mutex<SendQueue>,
-    queue_notify: Arc<Notify>,
+pub(super) struct Requests {
+    pub client_id: String,
+    pub queue: Mutex<SendQueue>,
+    pub queue_notify: Arc<Notify>,
     /// Channels for the response payloads, by correlation data.
-    pending: Mutex<HashMap<Vec<u8>, oneshot::Sender<Vec<u8>>>>,
+    pub pending: Mutex<HashMap<Vec<u8>, oneshot::Sender<Vec<u8>>>>,
 }
 
-struct Subscriber {
+pub(super) struct Subscriber {
     trust: Trust,
     /// Trusted keys of the boxes that announced a key.
     keys: HashMap<BoxId, PublicKey>,
@@ -150,17 +150,7 @@ pub fn subscribe(
         queue_notify,
         pending: Mutex::default(),
     });
-    let subscriber = Subscriber {
-        trust,
-        keys: HashMap::new(),
-        untrusted_boxes: HashSet::new(),
-        unverified_states: HashMap::new(),
-        recent_event_ids: HashMap::new(),
-        newest_state_times: HashMap::new(),
-        is_connected: None,
-        events: sender,
-        requests: Arc::clone(&requests),
-    };
+    let subscriber = Subscriber::new(trust, sender, Arc::clone(&requests));
     Ok((events, CommandClient(requests), Connection::new(config, subscriber)))
 }
 
@@ -230,6 +220,21 @@ impl Requests {
 }
 
 impl Subscriber {
+    /// Creates a subscriber without any key of a box.
+    pub fn new(trust: Trust, events: mpsc::Sender<BoxEvent>, requests: Arc<Requests>) -> Self {
+        Self {
+            trust,
+            keys: HashMap::new(),
+            untrusted_boxes: HashSet::new(),
+            unverified_states: HashMap::new(),
+            recent_event_ids: HashMap::new(),
+            newest_state_times: HashMap::new(),
+            is_connected: None,
+            events,
+            requests,
+        }
+    }
+
     fn deliver(&self, event: BoxEvent) {
         if self.events.try_send(event).is_err() {
             tracing::warn!("an event is dropped: the event queue of the display is full");

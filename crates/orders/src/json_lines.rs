@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 use super::record_reader::RecordReader;
 use super::{NextEntry, to_entry};
 
+/// Maximum length of the parser's message about a line, in characters.
+const MAX_ERROR_CHARACTERS: usize = 300;
+
 /// Returns a function that reads the next entry and validates it with `check`.
 pub(super) fn read<T: DeserializeOwned>(
     input: impl BufRead,
@@ -29,6 +32,9 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
         // The message ends with a line number within `text`, which is always 1.
         let error = e.to_string();
         let error = error.split(" at line ").next().unwrap_or_default();
+        // The message may quote any text of the file.
+        let error = error.chars().take(MAX_ERROR_CHARACTERS);
+        let error: String = error.map(|c| if c.is_control() { ' ' } else { c }).collect();
         format!("is not valid: {error}, at column {}", e.column())
     })
 }

@@ -17,6 +17,8 @@
 #![forbid(unsafe_code)]
 
 mod csv_reader;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod history;
 mod json_lines;
 mod order_assembler;

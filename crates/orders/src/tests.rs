@@ -260,6 +260,19 @@ fn json_lines_are_validated_one_by_one() {
 }
 
 /// Returns a file with a line of `bytes` bytes between the texts `before` and `after`.
+#[test]
+fn reason_that_quotes_a_file_is_one_short_line() {
+    let long_key = "x".repeat(60_000);
+    for key in ["t\u{7f}tal", "to\u{1b}[2Jtal", "a\\nb", &long_key] {
+        let text = format!(r#"{{"{key}":1}}"#);
+        let imported = import(&text, Format::JsonLines);
+        assert_eq!(imported.rejected.len(), 1);
+        let reason = &imported.rejected[0].reason;
+        assert!(!reason.contains(char::is_control) && reason.len() < 500, "{reason:?}");
+        assert!(reason.contains("at column "), "{reason}");
+    }
+}
+
 fn file_with_long_line(bytes: u64, before: &str, after: &str) -> impl BufRead + use<> {
     let text = |text: &str| std::io::Cursor::new(text.to_owned().into_bytes());
     let long = std::io::repeat(b'x').take(bytes);

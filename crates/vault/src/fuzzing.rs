@@ -4,10 +4,7 @@
 
 use std::sync::OnceLock;
 
-use instored_domain::{
-    ClaimCode, Consent, ConsentMethod, ConsentReceipt, Customer, CustomerId, Embedding, ModelId,
-    Order, OrderId, Product, Template,
-};
+use instored_domain::{Consent, Customer, CustomerId, Order, Product, Template};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -15,7 +12,7 @@ use crate::account::{Account, open_key};
 use crate::backup::{FORMAT, Header, Item, length_prefixed};
 use crate::catalogue;
 use crate::encrypted_file::EncryptingWriter;
-use crate::record::{Claim, ReplacedOrder, SignedRecord, Signers, cbor as to_cbor};
+use crate::record::{Claim, ReplacedOrder, Signers, cbor as to_cbor};
 use crate::record_index::RecordIndex;
 use crate::record_key::{RecordKind, numbered_name};
 use crate::symmetric_key::SymmetricKey;
@@ -33,44 +30,58 @@ fn customer() -> CustomerId {
     CustomerId(Uuid::from_u128(7))
 }
 
-/// Decodes a row of any table: encrypted, signed, listed in a record index, or with a MAC.
-pub fn record(data: &[u8]) {
+/// Decodes a row of any table: encrypted, signed, listed in a record index, or with a MAC. Returns true if
+/// the data has the form of a signed record or of a record index.
+pub fn record(data: &[u8]) -> bool {
     let key = SymmetricKey::from_bytes(&[2; 32]);
     assert!(key.open(b"aad", data).is_err());
     assert!(open_key(&key, customer(), data).is_err());
     assert!(catalogue::decode(&key, b"sku", data).is_err());
-    let mut index = RecordIndex::from_bytes(data).unwrap_or_default();
+    let index = RecordIndex::from_bytes(data);
+    let has_index_form = index.is_ok();
+    let mut index = index.unwrap_or_default();
     assert_eq!(RecordIndex::from_bytes(&index.to_bytes()), Ok(index.clone()));
     index.insert(RecordKind::Template, numbered_name(0), data, 0);
     let account = Account::new(customer(), key, index);
     assert!(account.unseal(RecordKind::Template, &numbered_name(0), data).is_err());
-    if let Ok(signed) = signers().trusted.parse(b"aad", data) {
+    let signed = signers().trusted.parse(b"aad", data);
+    if let Ok(signed) = &signed {
         assert!(signed.verify().is_err());
     }
+    has_index_form || signed.is_ok()
 }
 
-/// Decodes a payload that the box signed, such as one from a faulty older version.
-pub fn cbor(data: &[u8]) {
-    let Ok(bytes) = signers().sign_payload(b"aad", data) else { return };
+/// Decodes a payload that the box signed, such as one from a faulty older version. Returns true if the
+/// payload is one of a record, a product or a backup item.
+pub fn cbor(data: &[u8]) -> bool {
+    let Ok(bytes) = signers().sign_payload(b"aad", data) else { return false };
     let trusted = &signers().trusted;
-    let Ok(signed) = trusted.parse(b"aad", &bytes) else { return };
+    let Ok(signed) = trusted.parse(b"aad", &bytes) else { return false };
     assert!(signed.verify().is_ok());
-    let _ = trusted.decode::<Customer>(customer(), &signed);
-    let _ = trusted.decode::<Consent>(customer(), &signed);
-    let _ = trusted.decode::<Claim>(customer(), &signed);
-    let _ = trusted.decode::<Order>(customer(), &signed);
-    let _ = trusted.decode::<ReplacedOrder>(customer(), &signed);
-    if let Ok(template) = trusted.decode::<Template>(customer(), &signed) {
+    let template = trusted.decode::<Template>(customer(), &signed);
+    if let Ok(template) = &template {
         assert!(template.embedding.values().iter().all(|value| value.is_finite()));
     }
-    let _ = ciborium::from_reader::<Product, _>(data);
-    if let Ok(item) = ciborium::from_reader::<Item, _>(data) {
-        assert!(to_cbor(&item).is_ok());
+    let item = ciborium::from_reader::<Item, _>(data);
+    if let Ok(item) = &item {
+        assert!(to_cbor(item).is_ok());
     }
+    [
+        template.is_ok(),
+        item.is_ok(),
+        trusted.decode::<Customer>(customer(), &signed).is_ok(),
+        trusted.decode::<Consent>(customer(), &signed).is_ok(),
+        trusted.decode::<Claim>(customer(), &signed).is_ok(),
+        trusted.decode::<Order>(customer(), &signed).is_ok(),
+        trusted.decode::<ReplacedOrder>(customer(), &signed).is_ok(),
+        ciborium::from_reader::<Product, _>(data).is_ok(),
+    ]
+    .contains(&true)
 }
 
-/// Restores a backup with a valid passphrase and header, followed by `data`.
-pub fn backup(data: &[u8]) {
+/// Restores a backup with a valid passphrase and header, followed by `data`. Returns true if the data
+/// begins with an item.
+pub fn backup(data: &[u8]) -> bool {
     static VAULT: OnceLock<(tempfile::TempDir, Vault)> = OnceLock::new();
     let now = AuditContext { at: Timestamp::UNIX_EPOCH, actor: Actor::Operator };
     let (_, vault) = VAULT.get_or_init(|| {
@@ -96,88 +107,8 @@ pub fn backup(data: &[u8]) {
     writer.write(data).expect("memory");
     writer.write_last_segment().expect("memory");
     assert!(vault.restore(file.as_slice(), &passphrase, None, now).is_err());
-}
-
-/// Returns seed inputs with the names of their targets: one of each kind of record, row and backup
-/// item.
-pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
-    let id = customer();
-    let at = Timestamp::UNIX_EPOCH;
-    let code: ClaimCode = "2345-6789".parse().expect("a code");
-    let order: Order = serde_json::from_value(serde_json::json!({
-        "id": "T1", "customer": id, "placed": "2026-05-01T09:30:00+02:00[Europe/Berlin]",
-        "currency": "EUR", "total": 258, "till": "2",
-        "lines": [{"sku": "11", "name": "Oat milk", "quantity": "2", "unit_price": 129}],
-    }))
-    .expect("an order");
-    let product: Product = serde_json::from_value(serde_json::json!({
-        "sku": "11", "name": "Oat milk", "category": "drinks", "allergens": ["gluten"],
-    }))
-    .expect("a product");
-    let record = Customer {
-        id,
-        name: Some("Zoë".parse().expect("a name")),
-        enrolled: at,
-        visits: 3,
-        last_visit: Some(at),
-        preferences: Default::default(),
-    };
-    let consent = Consent {
-        customer: id,
-        given: at,
-        method: ConsentMethod::Button,
-        box_id: "entrance".parse().expect("a name"),
-        text_version: "1".into(),
-        language: "en".into(),
-        receipt: ConsentReceipt(code),
-    };
-    let template = Template {
-        customer: id,
-        model: ModelId("mobilefacenet".into()),
-        sequence: 0,
-        created: at,
-        embedding: Embedding::normalised(vec![0.5; 8]).expect("finite"),
-    };
-    let signed = [
-        payload(&record),
-        payload(&consent),
-        payload(&template),
-        payload(&Claim { code, expires: at }),
-        payload(&order),
-        payload(&ReplacedOrder(OrderId("T0".into()))),
-    ];
-
-    let mut seeds: Vec<_> = signed.iter().map(|payload| ("cbor", payload.clone())).collect();
-    let other_signers =
-        Signers::new("entrance".parse().expect("a name"), SigningKey::from_seed(&[9; 32]), None);
-    let mut index = RecordIndex::default();
-    let mut backup = Vec::new();
-    let mut items =
-        vec![Item::Tombstone(numbered_name(1)), Item::Product(product), Item::Customer(id)];
-    for (number, payload) in signed.iter().enumerate() {
-        let signed = other_signers.sign_payload(b"aad", payload).expect("a signed record");
-        let sealed =
-            SymmetricKey::from_bytes(&[8; 32]).seal(b"aad", &signed).expect("an encrypted record");
-        index.insert(RecordKind::Template, numbered_name(number as u32), &sealed, 0);
-        seeds.extend([("record", signed.to_vec()), ("record", sealed)]);
-        items.push(Item::Record {
-            kind: number as u8,
-            name: numbered_name(0),
-            signed: ciborium::Value::Bytes(signed.to_vec()),
-        });
-    }
-    seeds.push(("record", index.to_bytes().to_vec()));
-    items.push(Item::End(ciborium::Value::Bytes(vec![0; 100])));
-    for item in &items {
-        seeds.push(("cbor", to_cbor(item).expect("an item").to_vec()));
-        backup.extend_from_slice(&length_prefixed(item).expect("an item"));
-        seeds.push(("backup", backup.clone()));
-    }
-    seeds
-}
-
-fn payload<R: SignedRecord>(record: &R) -> Vec<u8> {
-    let signed = signers().sign(b"aad", customer(), record, Timestamp::UNIX_EPOCH);
-    let signed = signers().trusted.parse(b"aad", &signed.expect("a signed record"));
-    signed.expect("a signed record").payload().to_vec()
+    data.split_first_chunk().is_some_and(|(length, item)| {
+        let item = item.get(..u32::from_be_bytes(*length) as usize);
+        item.is_some_and(|item| ciborium::from_reader::<Item, _>(item).is_ok())
+    })
 }

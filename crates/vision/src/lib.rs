@@ -26,6 +26,8 @@ mod detect;
 mod embed;
 mod ensemble;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod manifest;
 mod model;
 mod motion;

@@ -8,6 +8,9 @@ use serde::Deserialize;
 
 use super::{Calibration, VisionError};
 
+/// Longest side of the input of a network, in pixels.
+pub(super) const SIDE_MAX: u32 = 2048;
+
 /// Manifest of a model.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,6 +120,10 @@ pub enum Role {
     Pad,
 }
 
+fn is_positive(value: f32) -> bool {
+    value.is_finite() && value > 0.0
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -130,12 +137,76 @@ impl fmt::Display for Role {
 impl ModelManifest {
     /// Parses a manifest. Errors contain `path`.
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, VisionError> {
-        toml::from_str(text)
-            .map_err(|e| VisionError::Manifest { path: path.to_owned(), reason: e.to_string() })
+        let manifest_error =
+            |reason: String| VisionError::Manifest { path: path.to_owned(), reason };
+        let manifest: Self = toml::from_str(text).map_err(|e| manifest_error(e.to_string()))?;
+        manifest.check().map_err(manifest_error)?;
+        Ok(manifest)
+    }
+
+    /// Rejects numbers with which no network can be run.
+    fn check(&self) -> Result<(), String> {
+        let Input { width, height, mean, scale, box_scale, .. } = self.input;
+        let Output { mean: output_mean, bias_dimension, .. } = &self.output;
+        let is_side = |side: Option<u32>| side.is_none_or(|side| (1..=SIDE_MAX).contains(&side));
+        // The largest input, for a colour value of 0 or 255.
+        let input_max = (mean.abs() + 255.0) / scale;
+        let threshold = self.decision.as_ref().map_or(0.0, |decision| decision.threshold);
+        for (key, is_valid, range) in [
+            ("input.width", is_side(width), "1 to 2048 pixels"),
+            ("input.height", is_side(height), "1 to 2048 pixels"),
+            ("input.mean", mean.is_finite(), "a number"),
+            ("input.scale", input_max.is_finite(), "a number other than 0"),
+            ("input.box_scale", box_scale.is_none_or(is_positive), "a number above 0"),
+            ("output.centre", output_mean.iter().all(|v| v.is_finite()), "numbers"),
+            ("output.steady", bias_dimension.is_finite(), "a number"),
+            ("decision.threshold", (0.0..=1.0).contains(&threshold), "0 to 1"),
+        ] {
+            if !is_valid {
+                return Err(format!("{key} must be {range}"));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the error of a model that cannot be run.
     pub(super) fn unsupported_error(&self, reason: impl Into<String>) -> VisionError {
         VisionError::Unsupported { id: self.id.0.clone(), reason: reason.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAD_MANIFEST: &str = include_str!("../../../models/minifasnet.toml");
+
+    fn parse_error(from: &str, to: &str) -> Option<String> {
+        assert!(PAD_MANIFEST.contains(from), "{from}");
+        let text = PAD_MANIFEST.replace(from, to);
+        let result = ModelManifest::parse(Path::new("custom.toml"), &text);
+        result.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn input_that_cannot_be_computed_is_rejected() {
+        assert_eq!(parse_error("mean = 0.0", "mean = 127.5"), None);
+        for (from, to, key) in [
+            ("width = 80", "width = 0", "input.width"),
+            ("width = 80", "width = 4294967295", "input.width"),
+            ("height = 80", "height = 2049", "input.height"),
+            ("mean = 0.0", "mean = nan", "input.mean"),
+            ("\nscale = 1.0", "\nscale = 0.0", "input.scale"),
+            ("\nscale = 1.0", "\nscale = 1e-45", "input.scale"),
+            ("box_scale = 2.7", "box_scale = inf", "input.box_scale"),
+            ("box_scale = 2.7", "box_scale = -1.0", "input.box_scale"),
+            ("live_class = 1", "live_class = 1\nsteady = nan", "output.steady"),
+            ("live_class = 1", "live_class = 1\ncentre = [inf]", "output.centre"),
+            ("threshold = 0.5", "threshold = nan", "decision.threshold"),
+            ("threshold = 0.5", "threshold = 50.0", "decision.threshold"),
+        ] {
+            let error = parse_error(from, to).unwrap_or_else(|| panic!("{to} is accepted"));
+            assert!(error.contains(key), "{to}: {error}");
+        }
     }
 }

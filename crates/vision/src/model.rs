@@ -87,7 +87,7 @@ impl Model {
         Self::verified(path, &text, Cow::Owned(weights))
     }
 
-    fn verified(
+    pub(super) fn verified(
         path: &Path,
         manifest: &str,
         weights: Cow<'static, [u8]>,
@@ -124,7 +124,7 @@ impl Model {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 

@@ -31,8 +31,11 @@ impl PadModel {
             let reason = "its manifest lacks the input size, box_scale or live_class";
             return Err(manifest.unsupported_error(reason));
         };
+        if side != height {
+            return Err(manifest.unsupported_error("its input must be square"));
+        }
         Ok(Self {
-            network: Network::new(model, side, height)?,
+            network: Network::new(model, side, side)?,
             side,
             box_scale,
             bona_fide_class,
@@ -80,5 +83,22 @@ impl PadModel {
         let (left, width) = side(x, bounds.width, picture.width());
         let (top, height) = side(y, bounds.height, picture.height());
         self.scaler.crop_and_resize(picture, [left, top, width, height], self.side, self.side)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn input_that_is_not_square_is_rejected() {
+        let manifest = include_str!("../../../models/minifasnet.toml");
+        let weights = include_bytes!("../../../models/minifasnet.onnx").as_slice();
+        let manifest = manifest.replace("height = 80", "height = 96");
+        let model = Model::verified(Path::new("pad.toml"), &manifest, weights.into()).unwrap();
+        let error = PadModel::new(&model).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("must be square"), "{error}");
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use instored_kernels::{
-    Convolution, Depthwise, Epilogue, InstructionSet, Node, Op, Output, Plan, Pointwise, Size,
-    Window, padded,
+    Convolution, Depthwise, Epilogue, INT8_INPUTS_MAX, InstructionSet, Node, Op, Output, Plan,
+    Pointwise, Size, Window, padded,
 };
 use tract_onnx::pb::NodeProto;
 
@@ -206,9 +206,11 @@ impl<'a> Compiler<'a> {
         Some(())
     }
 
-    /// Compiles the subtraction of one number from every value of the picture.
+    /// Compiles the subtraction of one number from every value of the picture. The offset is the same for
+    /// all nodes that read the picture, so that no other node may read it without the subtraction.
     fn subtract(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.input(node).filter(|value| value.node == INPUT)?;
+        self.only_reader(node.input.first()?)?;
         self.input_offset += self.constant(node, 1)?.scalar()?;
         self.alias(node, input)
     }
@@ -221,6 +223,9 @@ impl<'a> Compiler<'a> {
             Some(_) => self.constant(node, 2)?.floats()?.to_vec(),
             None => vec![0.0; outputs],
         };
+        if bias.len() != outputs {
+            return None;
+        }
         let window = window(node, height, width)?;
         let group = usize::try_from(integer(node, "group", 1)).ok()?;
         Some(ConvNode { window, weights: &weights.values, bias, outputs, inputs, group })
@@ -237,7 +242,7 @@ impl<'a> Compiler<'a> {
         let activation = self.find_activation(output_name(node), outputs);
         let epilogue = Epilogue { bias, slope: &activation.slope };
         let mut output = activation.output.clone();
-        let op = if conv.is_depthwise() && outputs == input.channels {
+        let op = if conv.is_depthwise() && outputs == input.channels && input.node != INPUT {
             Op::Depthwise(Depthwise::new(window, &dequantize(weights)?, epilogue))
         } else if group != 1 || inputs != input.channels {
             return None;
@@ -265,9 +270,10 @@ impl<'a> Compiler<'a> {
     }
 
     /// Keeps int8 weights if the instruction set multiplies int8 faster and there are at least
-    /// [`INT8_INPUTS_MIN`] inputs. Otherwise converts them to `f32`.
+    /// [`INT8_INPUTS_MIN`] inputs, but not too many for it. Otherwise converts them to `f32`.
     pub fn choose_dtype(&self, weights: Values, inputs: usize) -> Option<Values> {
-        if self.isa.has_int8_dot() && inputs >= INT8_INPUTS_MIN {
+        let has_suitable_length = inputs >= INT8_INPUTS_MIN && padded(inputs) <= INT8_INPUTS_MAX;
+        if self.isa.has_int8_dot() && has_suitable_length {
             return Some(weights);
         }
         dequantize(&weights).map(Values::F32)
@@ -301,7 +307,10 @@ impl<'a> Compiler<'a> {
         let large = self.value(other_input(add, output_name(node))?)?;
         let doubled = Size { height: small.size.height * 2, width: small.size.width * 2 };
         let channels = small.channels;
-        if large.size != doubled || large.channels != channels || large.layout != Layout::Nchw {
+        let has_same_shape =
+            large.size == doubled && large.channels == channels && large.layout == Layout::Nchw;
+        // The picture has three values per pixel, without padding.
+        if !has_same_shape || small.node == INPUT || large.node == INPUT {
             return None;
         }
         self.fused.insert(index);

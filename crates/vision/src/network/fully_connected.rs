@@ -31,7 +31,8 @@ impl<'a> Compiler<'a> {
         let layer = Pointwise::new(pixel_stride * taps, as_kernel_weights(&weights)?, epilogue);
         let row = Value { size: Size { height: 1, width: 1 }, ..input };
         let output = output.to_owned();
-        self.push(Op::Pointwise(layer, None), row, &output, bias.len());
+        let value = self.push_unnamed(Op::Pointwise(layer, None), row, bias.len());
+        self.values.insert(output, Value { layout: Layout::Flattened, ..value });
         Some(())
     }
 

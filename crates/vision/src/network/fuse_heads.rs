@@ -66,6 +66,7 @@ impl<'a> Compiler<'a> {
             heads.iter().flat_map(|head| &head.activation.slope).copied().collect();
         let epilogue = Epilogue { bias: &bias, slope: &slope };
         let window = heads.first()?.depthwise.window;
+        window.output_size(input.size)?;
         let depthwise = Depthwise::new(window, &weights?.concat(), epilogue);
 
         let sums = self.push_unnamed(Op::Pointwise(pointwise, None), input, outputs);

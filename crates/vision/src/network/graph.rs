@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 use tract_onnx::prelude::*;
 
 /// Graph of an ONNX file.
@@ -38,14 +38,22 @@ const INT8: i32 = 3;
 const INT64: i32 = 7;
 
 impl Graph {
-    /// Reads an ONNX file. Constants other than `f32`, `i64` and `DequantizeLinear` of `i8` are
-    /// ignored.
+    /// Reads an ONNX file.
     pub fn read(mut file: &[u8]) -> Result<Self, String> {
         let proto = tract_onnx::onnx()
             .proto_model_for_read(&mut file)
             .map_err(|e| format!("{e:#}"))?
             .graph
             .ok_or("the file has no graph")?;
+        if proto.output.is_empty() {
+            return Err("the graph has no output".to_owned());
+        }
+        Ok(Self::new(proto))
+    }
+
+    /// Separates nodes and constants. Empty constants, and constants other than `f32`, `i64` and
+    /// `DequantizeLinear` of `i8`, are ignored.
+    pub fn new(proto: GraphProto) -> Self {
         let tensors: HashMap<_, _> =
             proto.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
         let mut constants: HashMap<_, _> = tensors
@@ -55,17 +63,17 @@ impl Graph {
         let mut nodes = Vec::new();
         for node in proto.node {
             match quantized_constant(&node, &tensors) {
-                Some(constant) => drop(constants.insert(node.output[0].clone(), constant)),
+                Some((name, constant)) => drop(constants.insert(name, constant)),
                 None => nodes.push(node),
             }
         }
         let inputs = proto.input.into_iter().map(|input| input.name);
-        Ok(Self {
+        Self {
             inputs: inputs.filter(|name| !tensors.contains_key(name.as_str())).collect(),
             outputs: proto.output.into_iter().map(|output| output.name).collect(),
             nodes,
             constants,
-        })
+        }
     }
 
     /// Returns all nodes except constants, in execution order.
@@ -158,7 +166,7 @@ fn constant(tensor: &TensorProto) -> Option<Constant> {
         Values::Int64(values) => values.len(),
         Values::Int8 { values, .. } => values.len(),
     };
-    (length == shape.iter().product::<usize>()).then_some(Constant { shape, values })
+    (Some(length) == value_count(&shape)).then_some(Constant { shape, values })
 }
 
 /// Returns the shape of a tensor, or `None` if a dimension is negative.
@@ -166,9 +174,18 @@ fn shape(tensor: &TensorProto) -> Option<Vec<usize>> {
     tensor.dims.iter().map(|dimension| usize::try_from(*dimension).ok()).collect()
 }
 
-/// Returns the constant of a `DequantizeLinear` node with `i8` values, a scale for each index of the
-/// first dimension, and zero points of 0.
-fn quantized_constant(node: &NodeProto, tensors: &HashMap<&str, &TensorProto>) -> Option<Constant> {
+/// Returns the number of values of a tensor. Returns `None` if there are none or too many.
+fn value_count(shape: &[usize]) -> Option<usize> {
+    let count = shape.iter().try_fold(1usize, |count, side| count.checked_mul(*side));
+    count.filter(|count| *count > 0)
+}
+
+/// Returns the output of a `DequantizeLinear` node with its name, if the node has `i8` values, a scale for
+/// each index of the first dimension, and zero points of 0.
+fn quantized_constant(
+    node: &NodeProto,
+    tensors: &HashMap<&str, &TensorProto>,
+) -> Option<(String, Constant)> {
     if node.op_type != "DequantizeLinear" || integer(node, "axis", 1) != 0 {
         return None;
     }
@@ -180,6 +197,8 @@ fn quantized_constant(node: &NodeProto, tensors: &HashMap<&str, &TensorProto>) -
     let scales = constant(tensor(1)?)?.floats()?.to_vec();
     let shape = shape(quantized)?;
     let values: Vec<i8> = quantized.raw_data.iter().map(|byte| byte.cast_signed()).collect();
-    (shape.first() == Some(&scales.len()) && values.len() == shape.iter().product::<usize>())
-        .then_some(Constant { shape, values: Values::Int8 { values, scales } })
+    let has_matching_shape =
+        shape.first() == Some(&scales.len()) && Some(values.len()) == value_count(&shape);
+    let constant = Constant { shape, values: Values::Int8 { values, scales } };
+    has_matching_shape.then_some((node.output.first()?.clone(), constant))
 }

@@ -3,11 +3,13 @@
 //! A network runs on the kernels if they support all of its operators and the processor has one of
 //! their instruction sets. Otherwise it runs on tract.
 
-mod compile;
+pub(super) mod compile;
 mod fully_connected;
 mod fuse_activation;
 mod fuse_heads;
 mod graph;
+#[cfg(test)]
+mod invalid_graphs;
 #[cfg(test)]
 mod tests;
 mod tract;
@@ -18,8 +20,8 @@ use instored_imaging::Picture;
 use instored_kernels::{InstructionSet, PixelLut, Plan, Size};
 use zeroize::Zeroizing;
 
-use self::graph::Graph;
-use self::tract::TractPlan;
+pub(super) use self::graph::Graph;
+pub(super) use self::tract::TractPlan;
 use super::manifest::{ColourOrder, Input};
 use super::{Model, VisionError};
 

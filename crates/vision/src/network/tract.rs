@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use instored_kernels::Size;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::plan::{SimpleState, eval};
 use zeroize::{Zeroize, Zeroizing};
@@ -20,9 +21,15 @@ struct Tensors(Vec<TValue>);
 impl TractPlan {
     /// Prepares an ONNX file.
     pub fn new(mut weights: &[u8], size: Size) -> Result<Self, String> {
+        let proto = tract_onnx::onnx().proto_model_for_read(&mut weights);
+        Self::from_proto(&proto.map_err(|e| format!("{e:#}"))?, size)
+    }
+
+    /// Prepares a parsed ONNX file.
+    pub fn from_proto(proto: &ModelProto, size: Size) -> Result<Self, String> {
         let shape = [1, 3, size.height, size.width];
         let plan = tract_onnx::onnx()
-            .model_for_read(&mut weights)
+            .model_for_proto_model(proto)
             .and_then(|graph| graph.with_input_fact(0, f32::fact(shape).into()))
             .and_then(|graph| graph.into_optimized())
             .and_then(|graph| graph.into_runnable())

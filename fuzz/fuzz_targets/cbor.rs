@@ -1,6 +1,0 @@
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(
-    init: instored_fuzz::write_seeds("cbor"),
-    |data: &[u8]| instored_vault::fuzzing::cbor(data)
-);

@@ -1,0 +1,5 @@
+#![no_main]
+
+use instored_vault::fuzzing::cbor;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| instored_fuzz::count(cbor(data)));
