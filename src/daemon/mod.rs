@@ -65,6 +65,7 @@ use instored_vision::VisionError;
 use jiff::Zoned;
 use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout_at;
 
 pub use admin_socket::send_admin_request;
 pub use capture_thread::OpenCamera;
@@ -290,10 +291,12 @@ impl Daemon {
             "stopping; embeddings computed since the start, by purpose"
         );
         systemd::notify(NotifyState::Stopping);
+        let deadline = Instant::now() + SHUTDOWN_TIMEOUT;
         self.vision.stop();
-        let completed =
-            tokio::time::timeout(SHUTDOWN_TIMEOUT / 2, self.complete_operations()).await;
-        if completed.is_err() {
+        // The vision thread may wait for a place in the queue.
+        self.inputs.vision.close();
+        let operations_deadline = deadline - SHUTDOWN_TIMEOUT / 2;
+        if timeout_at(operations_deadline.into(), self.complete_operations()).await.is_err() {
             tracing::warn!("not all operations on the vault were executed before the end");
         }
         self.handle(Event::Stopping);
@@ -301,7 +304,7 @@ impl Daemon {
         let threads = [self.vision_thread, self.store_thread];
         let threads = tokio::task::spawn_blocking(|| threads.map(JoinHandle::join));
         let parts = async { tokio::join!(self.mqtt_task, threads) };
-        if tokio::time::timeout(SHUTDOWN_TIMEOUT / 2, parts).await.is_err() {
+        if timeout_at(deadline.into(), parts).await.is_err() {
             tracing::warn!("not all parts have stopped within {SHUTDOWN_TIMEOUT:?}");
         }
     }

@@ -75,7 +75,7 @@ impl VisionWorker {
     /// Starts both threads and returns after `load_models` has succeeded.
     ///
     /// `report_alive` notifies the watchdog. The vision thread calls it after each processed frame and
-    /// after each [`VisionCommand::Heartbeat`], so that the notifications stop if either thread hangs.
+    /// after each [`WorkerCommand::Heartbeat`], so that the notifications stop if either thread hangs.
     ///
     /// The vision thread loads the models, because it also runs them: the allocator keeps memory that
     /// is released after loading for the same thread, and the networks reuse this memory.
