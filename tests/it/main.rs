@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `errors` | messages about wrong settings, devices and files |
 //! | `mqtt`, `asyncapi`, `access_control`, `overload` | the box at a real broker |
+//! | `admin_socket` | clients of the admin socket that misbehave |
 //! | `button`, `on_request` | the button, and recognition on request |
 //! | `orders` | command line, with and without a running box |
 //! | `privacy`, `tampering` | protection of customers' data |
@@ -12,6 +13,7 @@
 //! | `support` | program, servers, clients and browser |
 
 mod access_control;
+mod admin_socket;
 mod asyncapi;
 mod button;
 mod customer_page;

@@ -40,6 +40,11 @@ impl Process {
         Self { stdout, stderr, name, child }
     }
 
+    /// Returns the process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns the resident memory, in KiB.
     pub fn memory_kib(&self) -> u64 {
         self.status_kib("VmRSS:")
