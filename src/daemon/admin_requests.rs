@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use instored_controller::{ClientId, Event, OperatorRequest, OperatorResponse};
 use instored_domain::ForgetSummary;
-use instored_vault::Actor;
+use instored_mqtt::Signer;
+use instored_vault::{Actor, VaultError};
 use tokio::sync::oneshot;
 
 use super::admin_api::{self, Request, Response, audit_context};
@@ -15,6 +16,8 @@ use super::{Daemon, TaskResult, startup};
 /// Result of a long-running admin request, with the sender that passes it to the client.
 pub(super) struct BackgroundResult {
     result: AdminResult,
+    /// Signer with the new key after a key rotation.
+    signer: Option<Result<Signer, VaultError>>,
     responder: oneshot::Sender<AdminResult>,
 }
 
@@ -35,6 +38,7 @@ impl Daemon {
                 return;
             }
             Request::Forget { customer } => OperatorRequest::Forget(customer),
+            Request::Rename { customer, name } => OperatorRequest::Rename { customer, name },
             Request::AddOrders { orders } => OperatorRequest::AddOrders(orders),
             Request::VoidOrder { customer, order } => {
                 OperatorRequest::VoidOrder { customer, order }
@@ -73,29 +77,35 @@ impl Daemon {
         tokio::task::spawn_blocking(move || {
             let context = audit_context(Actor::Operator);
             let result = admin_api::execute(&vault, &box_id, request, context, currency);
+            let is_rotated = matches!(result, Ok(Response::Rotated(_)));
+            let signer = is_rotated.then(|| startup::signer(&vault));
+            let result = BackgroundResult { result, signer, responder };
             // Fails if the daemon has stopped.
-            let _ = results.send(TaskResult::Request(BackgroundResult { result, responder }));
+            let _ = results.send(TaskResult::Request(result));
         });
     }
 
     /// Sends the response to a long-running request. After a key rotation, events are signed with the
     /// new key.
     pub(super) fn complete_background_request(&mut self, completed: BackgroundResult) {
-        let BackgroundResult { result, responder } = completed;
-        if let Ok(Response::Rotated(_)) = result {
-            match startup::signer(&self.vault) {
-                Ok(signer) => self.publisher.rotate_key(signer),
-                Err(error) => tracing::error!(
-                    "events are signed with the old key until a restart: cannot read the vault: \
-                     {error}"
-                ),
-            }
+        let BackgroundResult { result, signer, responder } = completed;
+        match signer {
+            Some(Ok(signer)) => self.publisher.rotate_key(signer),
+            Some(Err(error)) => tracing::error!(
+                "events are signed with the old key until a restart: cannot read the vault: {error}"
+            ),
+            None => {}
         }
         if let Err(Ok(Response::BackedUp { file, .. })) = responder.send(result) {
             // The client has disconnected.
-            if let Err(error) = std::fs::remove_file(&file) {
-                tracing::warn!("cannot delete the abandoned backup {}: {error}", file.display());
-            }
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = std::fs::remove_file(&file) {
+                    tracing::warn!(
+                        "cannot delete the abandoned backup {}: {error}",
+                        file.display()
+                    );
+                }
+            });
         }
     }
 }
@@ -106,6 +116,7 @@ pub(super) fn admin_response(response: OperatorResponse) -> Response {
         OperatorResponse::Forgotten(ForgetSummary { templates, orders }) => {
             Response::Forgotten { templates, orders }
         }
+        OperatorResponse::Customer(customer) => Response::Customer(customer),
         OperatorResponse::Added(outcomes) => Response::Added(outcomes),
         OperatorResponse::Catalogue(change) => Response::Catalogue(change),
         OperatorResponse::Retention { status, due } => Response::Retention { status, due },

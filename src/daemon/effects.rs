@@ -1,4 +1,4 @@
-//! Performance of the controller's effects.
+//! Execution of the controller's effects.
 
 use instored_controller::{Effect, Event, Message};
 use instored_recommend::Recommender;
@@ -19,7 +19,7 @@ impl Daemon {
     fn perform_one(&mut self, effect: Effect) {
         match effect {
             Effect::Store(request) => {
-                self.waiting_operations += 1;
+                self.pending_operations += 1;
                 self.store.send(StoreJob::Controller(request));
             }
             Effect::Publish(message) => self.publish(&message),
@@ -72,7 +72,7 @@ impl Daemon {
     /// Trains a ranker on a separate thread.
     fn train(&self, recommender: Recommender) {
         let results = self.results.clone();
-        let failed = self.results.clone();
+        let results_if_not_started = self.results.clone();
         let train = move || {
             let ranker = std::panic::catch_unwind(|| recommender.train());
             if ranker.is_err() {
@@ -83,7 +83,7 @@ impl Daemon {
         };
         if let Err(error) = std::thread::Builder::new().name("training".into()).spawn(train) {
             tracing::error!("cannot start the training thread: {error}");
-            let _ = failed.send(TaskResult::Event(Event::Trained(None)));
+            let _ = results_if_not_started.send(TaskResult::Event(Event::Trained(None)));
         }
     }
 }

@@ -13,8 +13,8 @@
 //! | `metrics`, `systemd` | monitoring |
 //! | `display_bridge` | display server of `instored display` |
 //!
-//! The decisions are those of the crate `instored_controller`. The daemon passes events to its
-//! [`Controller`] and performs the effects.
+//! The crate `instored_controller` makes the decisions. The daemon passes events to its [`Controller`]
+//! and performs the effects.
 //!
 //! Threads: `capture` reads the camera, `vision` processes the newest frame, `store` executes operations
 //! on the vault, `button` and `led` drive the panel, `compaction` and `training` run when needed.
@@ -22,11 +22,12 @@
 //!
 //! Rules:
 //! 1. Only the main loop calls the controller, with one event at a time. It never waits for the disk.
-//! 2. A failure after the start is logged and retried; only a panic of the vision thread or the store
-//!    thread ends the daemon.
+//! 2. A failure after the start is logged and retried; only the end of a replay, or a panic of the vision
+//!    thread or the store thread, ends the daemon.
 //! 3. No log line at the level info or above contains a customer's id, name or purchase. Errors about
 //!    a damaged or missing record are the exception: they contain the id of its customer.
-//! 4. All queues are bounded, or hold at most one item for each item of a bounded queue.
+//! 4. Queues are bounded. The queue of the store thread is the exception, since the main loop must not
+//!    wait: one command at a time, the visits and the periodic work fill it.
 
 pub mod admin_api;
 mod admin_requests;
@@ -83,9 +84,10 @@ use store_worker::StoreWorker;
 use systemd::{SupervisedPart, Watchdog};
 use vision_worker::{VisionEvent, VisionWorker};
 
-/// Maximum time for the parts to stop.
+/// Maximum time from the signal to the end: half of it for operations on the vault, the rest for threads
+/// and MQTT.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(1900);
-/// Time between two events [`Event::Tick`].
+/// Interval of [`Event::Tick`].
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Parts that differ between a shop's box, the demonstration and the tests.
@@ -161,14 +163,14 @@ struct Daemon {
     simulated_button: SimulatedButton,
     compaction: Compaction,
     store: StoreWorker,
-    /// Number of operations of the controller that the store thread has not executed.
-    waiting_operations: usize,
+    /// Number of operations on the vault whose result was not handled yet.
+    pending_operations: usize,
     /// True from a command to its response. The next command waits meanwhile.
     is_command_in_progress: bool,
     /// Clients whose request the controller executes.
     clients: HashMap<ClientId, oneshot::Sender<AdminResult>>,
     last_client: u64,
-    /// Sender of background tasks.
+    /// Sender for the results of background tasks.
     results: mpsc::UnboundedSender<TaskResult>,
     inputs: Inputs,
     watchdog: Watchdog,
@@ -258,7 +260,7 @@ impl Daemon {
     }
 
     fn handle_stored(&mut self, response: StoreResponse) {
-        self.waiting_operations -= 1;
+        self.pending_operations -= 1;
         self.handle(Event::Stored(response));
     }
 
@@ -297,7 +299,7 @@ impl Daemon {
         self.inputs.vision.close();
         let operations_deadline = deadline - SHUTDOWN_TIMEOUT / 2;
         if timeout_at(operations_deadline.into(), self.complete_operations()).await.is_err() {
-            tracing::warn!("not all operations on the vault were executed before the end");
+            tracing::warn!("not all results of the vault were handled before the end");
         }
         self.handle(Event::Stopping);
         drop((self.admin_socket, self.stop_mqtt, self.store));
@@ -311,7 +313,7 @@ impl Daemon {
 
     /// Handles the results of the waiting operations on the vault.
     async fn complete_operations(&mut self) {
-        while self.waiting_operations > 0
+        while self.pending_operations > 0
             && let Some(response) = self.inputs.stored.recv().await
         {
             self.handle_stored(response);

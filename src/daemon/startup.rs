@@ -79,7 +79,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
             )
         })?;
     let (gallery, rejected_records) = block_in_place(|| load_gallery(&vault, &model))?;
-    let data = block_in_place(|| load_data(&vault, model, gallery.len() as u64, rejected_records))?;
+    let data = block_in_place(|| load_data(&vault, model, rejected_records))?;
     for (customer, templates) in gallery {
         vision.send(VisionCommand::AddCustomer { customer, templates, track: None });
     }
@@ -136,7 +136,7 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         simulated_button: SimulatedButton::new(parts.simulated_panel),
         compaction: Compaction::default(),
         store,
-        waiting_operations: 0,
+        pending_operations: 0,
         is_command_in_progress: false,
         clients: HashMap::new(),
         last_client: 0,
@@ -194,7 +194,6 @@ fn resume_interrupted_work(daemon: &mut Daemon) -> Result<(), DaemonError> {
 fn load_data(
     vault: &Vault,
     model: ModelId,
-    enrolled: u64,
     rejected_records: u64,
 ) -> Result<InitialData, DaemonError> {
     let mut recommender = Recommender::default();
@@ -209,7 +208,7 @@ fn load_data(
     }
     let catalogue: Catalogue = products.records.into_iter().collect();
     let customers = vault.customers()?.records;
-    Ok(InitialData { model, customers, enrolled, rejected_records, recommender, catalogue })
+    Ok(InitialData { model, customers, rejected_records, recommender, catalogue })
 }
 
 /// Returns the verified templates of `model` by customer, and the number of rejected records.

@@ -56,10 +56,10 @@ pub(super) fn execute(vault: &Vault, box_id: &BoxId, request: StoreRequest) -> S
         StoreRequest::ReadNames { customers, address } => {
             StoreResponse::NamesRead { address, result: read_names(vault, &customers) }
         }
-        StoreRequest::Rename { customer, name, at, address } => {
-            let context = AuditContext { at, actor: Actor::Command };
+        StoreRequest::Rename { customer, name, at, origin } => {
+            let context = AuditContext { at, actor: actor(&origin) };
             let result = vault.rename(customer, name, context).map_err(store_error);
-            StoreResponse::Renamed { customer, address, result }
+            StoreResponse::Renamed { customer, origin, result }
         }
         StoreRequest::ChangePreferences { customer, changes, at, address } => {
             let is_change = !changes.is_empty();
@@ -129,7 +129,7 @@ fn encode(box_id: &BoxId, event: &EnrolmentEvent) -> StoreResult<Vec<u8>> {
     instored_mqtt::encode_enrolment(box_id, event).map_err(|e| StoreError::Failed(e.to_string()))
 }
 
-/// Returns the records, and logs the rejected ones.
+/// Logs the rejected records, and returns the others.
 fn log_rejected<T>(verified: Verified<T>) -> Vec<T> {
     for rejected in &verified.rejected {
         tracing::error!("{rejected}");
@@ -137,7 +137,7 @@ fn log_rejected<T>(verified: Verified<T>) -> Vec<T> {
     verified.records
 }
 
-/// Returns the number of orders that a greeting shows to a customer.
+/// Returns `orders_shown`, or 0 if the customer has switched the history off.
 fn order_limit(customer: &Customer, orders_shown: usize) -> usize {
     if customer.preferences.can_show_history { orders_shown } else { 0 }
 }
@@ -176,7 +176,6 @@ fn find_buyer(
     buyer: &BuyerRef,
     at: Timestamp,
 ) -> Result<CustomerId, CommandFailure> {
-    let unknown = |message: &str| CommandFailure::not_found(message);
     match buyer {
         BuyerRef::Customer(customer) => {
             Ok(require_customer(*customer, vault.customer(*customer))?.id)
@@ -184,10 +183,13 @@ fn find_buyer(
         BuyerRef::ClaimCode(code) => {
             let customer =
                 vault.customer_by_claim_code(code, at).map_err(CommandFailure::internal)?;
-            customer.ok_or_else(|| unknown("the claim code is unknown or expired"))
+            customer
+                .ok_or_else(|| CommandFailure::not_found("the claim code is unknown or expired"))
         }
-        // The controller knows the customers at the tills.
-        BuyerRef::AtTill(till) => Err(unknown(&format!("no customer is at till {till}"))),
+        // The controller finds the customers at the tills.
+        BuyerRef::AtTill(till) => {
+            Err(CommandFailure::not_found(format!("no customer is at till {till}")))
+        }
     }
 }
 
@@ -257,7 +259,7 @@ fn read_outbox(vault: &Vault, after: u64) -> StoreResult<Vec<StoredMessage>> {
 }
 
 fn remove_expired(vault: &Vault, stored_until: Timestamp, at: Timestamp) -> StoreResult<usize> {
-    let entries = vault.outbox(0).map_err(store_error)?.records;
+    let entries = log_rejected(vault.outbox(0).map_err(store_error)?);
     let expired = entries.iter().filter(|entry| entry.stored <= stored_until);
     let expired: Vec<_> = expired.map(|entry| entry.number).collect();
     if !expired.is_empty() {

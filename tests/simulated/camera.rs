@@ -20,6 +20,9 @@ pub struct Camera {
     pub events: VecDeque<Event>,
     gallery: BTreeMap<CustomerId, usize>,
     is_enrolling: bool,
+    is_on_request: bool,
+    /// True while faces may be recognised in the mode `on-request`.
+    is_window_open: bool,
     reported: Vec<CustomerId>,
     reported_face: bool,
     tracks: u64,
@@ -41,7 +44,8 @@ enum Visit {
 }
 
 impl Camera {
-    pub fn new() -> Self {
+    /// Creates a camera. If `is_on_request`, faces are recognised only after a request.
+    pub fn new(is_on_request: bool) -> Self {
         let mut camera = Self {
             people: vec![Person::default(); PEOPLE],
             is_streaming: true,
@@ -49,6 +53,8 @@ impl Camera {
             events: VecDeque::new(),
             gallery: BTreeMap::new(),
             is_enrolling: false,
+            is_on_request,
+            is_window_open: false,
             reported: Vec::new(),
             reported_face: false,
             tracks: 0,
@@ -62,7 +68,7 @@ impl Camera {
         let people = std::mem::take(&mut self.people).into_iter();
         let people = people.map(|person| Person { visit: None, ..person }).collect();
         let is_streaming = self.is_streaming;
-        *self = Self { people, tracks: self.tracks, is_streaming, ..Self::new() };
+        *self = Self { people, tracks: self.tracks, is_streaming, ..Self::new(self.is_on_request) };
         self.events.clear();
         self.gallery = gallery.into_iter().collect();
         self.report_streaming();
@@ -117,8 +123,10 @@ impl Camera {
 
     fn execute(&mut self, command: VisionCommand) {
         match command {
-            VisionCommand::OpenRecognitionWindow => {}
-            VisionCommand::BeginEnrolment { .. } => self.is_enrolling = true,
+            VisionCommand::OpenRecognitionWindow => self.is_window_open = true,
+            VisionCommand::BeginEnrolment { .. } => {
+                (self.is_enrolling, self.is_window_open) = (true, false);
+            }
             VisionCommand::CancelEnrolment => self.is_enrolling = false,
             VisionCommand::AddCustomer { customer, templates, track } => {
                 self.gallery.insert(customer, person_of(&templates[0]));
@@ -144,13 +152,24 @@ impl Camera {
 
     fn recognise(&mut self) {
         for number in 0..PEOPLE {
-            if !self.people[number].is_in_view || self.people[number].visit.is_some() {
+            if !self.people[number].is_in_view || (self.is_on_request && !self.is_window_open) {
+                continue;
+            }
+            if let Some((customer, visit)) = self.people[number].visit {
+                if self.is_on_request && visit == Visit::Arrived {
+                    self.is_window_open = false;
+                    self.push(RecognitionEvent::RecognisedAgain(customer));
+                }
                 continue;
             }
             let mut known = self.gallery.iter().filter(|(_, person)| **person == number);
             if let Some((&customer, _)) = known.next() {
                 self.people[number].visit = Some((customer, Visit::Arrived));
+                self.is_window_open = false;
                 self.push(RecognitionEvent::Arrived(customer));
+            } else if self.is_on_request {
+                self.is_window_open = false;
+                self.push(RecognitionEvent::NotRecognised);
             }
         }
     }

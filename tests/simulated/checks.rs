@@ -12,7 +12,7 @@ use crate::world::{Faults, World};
 const ROUNDS_MAX: usize = 2000;
 
 impl World {
-    /// Checks what holds at any time.
+    /// Checks the invariants that are valid after each operation.
     pub fn check_always(&mut self) -> Result<()> {
         for (customer, ids) in &self.broker.received.done {
             ensure!(ids.len() == 1, "{customer} is announced by {} events", ids.len());
@@ -33,7 +33,7 @@ impl World {
         Ok(())
     }
 
-    /// Ends all faults, runs everything to its end, and checks what holds then.
+    /// Ends all faults, completes all pending work, and checks all invariants.
     pub fn settle_and_check(&mut self) -> Result<()> {
         self.counts.checks += 1;
         self.vault.is_full = false;
@@ -68,7 +68,7 @@ impl World {
         self.check_state()
     }
 
-    /// Runs everything until nothing is left to do.
+    /// Runs until the box is idle.
     fn settle(&mut self) -> Result<()> {
         for _ in 0..ROUNDS_MAX {
             self.camera.run();
@@ -80,7 +80,7 @@ impl World {
                 return Ok(());
             }
         }
-        anyhow::bail!("the box does not come to rest")
+        anyhow::bail!("the box is not idle after {ROUNDS_MAX} rounds")
     }
 
     /// Ends an enrolment whose person has not been captured.
@@ -159,7 +159,11 @@ impl World {
         let state = self.broker.retained("state");
         let enrolled = self.vault.accounts.len();
         ensure!(state["customers"] == enrolled, "{state} does not have {enrolled} customers");
-        ensure!(state["mode"] == "watching", "an enrolment has not ended: {state}");
+        let mode = if self.is_on_request { "waiting" } else { "watching" };
+        ensure!(
+            state["mode"] == mode || state["mode"] == "watching",
+            "an enrolment has not ended: {state}"
+        );
         let due =
             self.vault.accounts.values().filter(|a| a.customer.deletion_due.is_some()).count();
         ensure!(state["due"] == due, "{state} does not have {due} marked customers");

@@ -32,7 +32,10 @@ pub enum Operation {
     },
     Press,
     Hold,
-    AbortHold,
+    /// Aborts a hold by a release of the button, or because the button is lost.
+    AbortHold {
+        is_released: bool,
+    },
     /// Captures the views of an enrolment, or fails.
     Capture {
         times_out: bool,
@@ -146,7 +149,7 @@ impl Operation {
             74..84 => Self::Leave { person },
             84..91 => Self::Press,
             91..93 => Self::Hold,
-            93 => Self::AbortHold,
+            93 => Self::AbortHold { is_released: random.bool() },
             94..102 => Self::Capture { times_out: random.u8(..5) == 0 },
             102 => Self::SuspectAttack,
             103..107 => Self::Enrol,

@@ -31,15 +31,15 @@ pub struct Account {
     active: Timestamp,
 }
 
-/// Deletions that somebody has asked for.
+/// Requests and acts that permit enrolments and deletions.
 #[derive(Default)]
 pub struct Permits {
     /// Customers whose deletion was requested by command or by the operator.
     pub requested: BTreeSet<CustomerId>,
     /// Customers who were in view while the button was held.
     pub held: BTreeSet<CustomerId>,
-    /// Number of acts of consent that have not led to a customer.
-    pub consents: usize,
+    /// True from the act of consent that began an enrolment until its end.
+    pub has_consent: bool,
 }
 
 /// Vault and its faults.
@@ -132,9 +132,9 @@ impl Vault {
                 };
                 StoreResponse::NamesRead { address, result: Ok(known.map(name).collect()) }
             }
-            StoreRequest::Rename { customer, name, address, .. } => {
+            StoreRequest::Rename { customer, name, origin, .. } => {
                 let result = self.alter(customer, |stored| stored.name = name);
-                StoreResponse::Renamed { customer, address, result }
+                StoreResponse::Renamed { customer, origin, result }
             }
             StoreRequest::ChangePreferences { customer, changes, address, .. } => {
                 let is_change = !changes.is_empty();
@@ -224,8 +224,11 @@ impl Vault {
         is_clock_confirmed: bool,
         orders_shown: usize,
     ) -> StoreResult<Option<Greeting>> {
-        self.writable()?;
         let now = self.now;
+        if let Some(account) = self.accounts.get_mut(&id) {
+            account.active = now;
+        }
+        self.writable()?;
         if let Some(account) = self.accounts.get_mut(&id) {
             let customer = &mut account.customer;
             customer.visits += 1;
@@ -235,7 +238,6 @@ impl Vault {
             };
             customer.has_unconfirmed_time = !is_clock_confirmed;
             customer.deletion_due = None;
-            account.active = now;
         }
         Ok(self.greeting(id, orders_shown))
     }
@@ -249,7 +251,7 @@ impl Vault {
     }
 
     fn enrol(&mut self, new: &NewCustomer) -> Result<StoreResult<Customer>> {
-        ensure!(self.permits.consents > 0, "an enrolment is stored without an act of consent");
+        ensure!(self.permits.has_consent, "an enrolment is stored without an act of consent");
         ensure!(!new.embeddings.is_empty(), "an enrolment is stored without templates");
         if let Err(error) = self.writable() {
             return Ok(Err(error));
@@ -257,7 +259,7 @@ impl Vault {
         if self.accounts.values().any(|account| account.claim == new.claim) {
             return Ok(Err(StoreError::CodeTaken));
         }
-        self.permits.consents -= 1;
+        self.permits.has_consent = false;
         let id = new.consent.customer;
         let customer = Customer {
             id,
@@ -297,6 +299,8 @@ impl Vault {
         };
         ensure!(is_permitted, "{id} is deleted without a reason: {origin:?}");
         let orders = account.orders.len() as u64;
+        self.permits.requested.remove(&id);
+        self.permits.held.remove(&id);
         self.accounts.remove(&id);
         self.order_ids.retain(|_, customer| *customer != id);
         self.deleted.insert(id);

@@ -96,6 +96,7 @@ pub struct World {
     pub clock_offset: SignedDuration,
     pub settings: Settings,
     box_id: BoxId,
+    pub is_on_request: bool,
     pub key: u64,
     pub process: Process,
     pub vault: Vault,
@@ -103,6 +104,8 @@ pub struct World {
     pub camera: Camera,
     /// Customers in view, as they were reported to the controller, without those whom it has removed.
     reported_present: Vec<CustomerId>,
+    /// True while the current event is an act of consent.
+    is_consent: bool,
     /// True from the start of an enrolment until it fails or succeeds.
     is_enrolling: bool,
     pub faults: Faults,
@@ -122,12 +125,13 @@ impl World {
         let box_id: BoxId = "entrance".parse().expect("a valid name");
         let settings: Settings = Settings::builder().load().expect("all settings have defaults");
         let vault = Vault::new(box_id.clone(), now);
+        let is_on_request = seed.is_multiple_of(3);
         let readings = readings(now, Duration::ZERO);
         let uuids = uuid_source(random.u64(..));
         let (controller, effects) = Controller::start(
             settings.clone(),
             box_id.clone(),
-            false,
+            is_on_request,
             data(&vault),
             uuids,
             readings,
@@ -140,12 +144,14 @@ impl World {
             clock_offset: SignedDuration::ZERO,
             settings,
             box_id,
+            is_on_request,
             key: 1,
             process,
             vault,
             broker: Broker { is_running: true, ..Broker::default() },
-            camera: Camera::new(),
+            camera: Camera::new(is_on_request),
             reported_present: Vec::new(),
+            is_consent: false,
             is_enrolling: false,
             faults: Faults::default(),
             pending_orders: Vec::new(),
@@ -181,7 +187,7 @@ impl World {
         self.settle_and_check().context("last check")
     }
 
-    /// Returns a number that depends on everything that happened.
+    /// Returns a hash of the operations and of the messages at the broker.
     pub fn trace(&self) -> u64 {
         self.trace.finish()
     }
@@ -218,14 +224,12 @@ impl World {
             Operation::PressAlone { person } => {
                 (0..PEOPLE).filter(|n| *n != person % PEOPLE).for_each(|n| self.camera.leave(n));
                 self.camera.enter(person);
-                self.vault.permits.consents += 1;
-                self.handle(Event::Button(ButtonEvent::ShortPress))?;
+                self.press()?;
                 self.camera.run();
                 self.camera.capture(false);
             }
             Operation::Press => {
-                self.vault.permits.consents += 1;
-                self.handle(Event::Button(ButtonEvent::ShortPress))?;
+                self.press()?;
             }
             Operation::Hold => {
                 // If several customers are in view, the customer at the button is unknown.
@@ -235,16 +239,16 @@ impl World {
                 self.handle(Event::Button(ButtonEvent::HoldStarted))?;
                 self.handle(Event::Button(ButtonEvent::HoldCompleted))?;
             }
-            Operation::AbortHold => {
-                self.vault.permits.consents += 1;
+            Operation::AbortHold { is_released } => {
                 self.handle(Event::Button(ButtonEvent::HoldStarted))?;
                 self.handle(Event::Button(ButtonEvent::HoldAborted))?;
-                self.handle(Event::Button(ButtonEvent::ShortPress))?;
+                if is_released {
+                    self.press()?;
+                }
             }
             Operation::Capture { times_out } => self.camera.capture(times_out),
             Operation::SuspectAttack => self.camera.suspect_attack(),
             Operation::Enrol => {
-                self.vault.permits.consents += 1;
                 self.send(Command::Enrol { language: None, is_another_person: false });
             }
             Operation::Present { republishes_greetings } => {
@@ -386,7 +390,8 @@ impl World {
             && let Some((command, address)) = self.process.commands.pop_front()
         {
             self.process.is_command_in_progress = true;
-            self.handle(Event::Command { command, address })?;
+            let is_consent = matches!(command, Command::Enrol { .. });
+            self.act(is_consent, Event::Command { command, address })?;
         }
         Ok(())
     }
@@ -441,6 +446,7 @@ impl World {
     fn transmit(&mut self) -> Result<bool> {
         let Some(message) = self.process.connection.send(self.box_now()) else { return Ok(false) };
         self.process.is_in_flight = true;
+        message.payload.hash(&mut self.trace);
         self.broker.receive(&message)?;
         self.take_confirmations();
         Ok(true)
@@ -500,7 +506,7 @@ impl World {
         self.run_vault(executed)?;
         self.uptime = Duration::ZERO;
         self.reported_present.clear();
-        self.is_enrolling = false;
+        (self.is_enrolling, self.vault.permits.has_consent) = (false, false);
         self.faults.has_killed = true;
         let gallery: Vec<_> =
             self.vault.accounts.iter().map(|(id, account)| (*id, account.person)).collect();
@@ -509,13 +515,25 @@ impl World {
         let (controller, effects) = Controller::start(
             self.settings.clone(),
             self.box_id.clone(),
-            false,
+            self.is_on_request,
             data(&self.vault),
             uuids,
             readings(self.box_now(), self.uptime),
         );
         self.process = start_process(&self.box_id, self.key, controller);
         self.perform(effects)
+    }
+
+    fn press(&mut self) -> Result<()> {
+        self.act(true, Event::Button(ButtonEvent::ShortPress))
+    }
+
+    /// Passes an event of a person, which is an act of consent or not.
+    fn act(&mut self, is_consent: bool, event: Event) -> Result<()> {
+        self.is_consent = is_consent;
+        self.handle(event)?;
+        self.is_consent = false;
+        Ok(())
     }
 
     /// Passes an event to the controller and performs its effects.
@@ -532,7 +550,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Store(request) => self.process.requests.push_back(request),
-                Effect::Publish(message) => self.publish(&message),
+                Effect::Publish(message) => self.publish(&message)?,
                 Effect::Respond { address, response } => {
                     let is_expected = std::mem::take(&mut self.process.is_command_in_progress);
                     ensure!(is_expected, "a command is answered twice: {response:?}");
@@ -546,10 +564,6 @@ impl World {
                     ensure!(is_expected, "a request is answered twice: {response:?}");
                 }
                 Effect::Vision(command) => {
-                    if let VisionCommand::BeginEnrolment { .. } = command {
-                        let consents = self.vault.permits.consents;
-                        ensure!(consents > 0, "an enrolment starts without an act of consent");
-                    }
                     self.check_command(&command)?;
                     self.camera.commands.push_back(command);
                 }
@@ -564,6 +578,10 @@ impl World {
     /// Checks a command to recognition, and records its effect.
     fn check_command(&mut self, command: &VisionCommand) -> Result<()> {
         match command {
+            VisionCommand::BeginEnrolment { .. } => {
+                ensure!(self.is_consent, "an enrolment starts without an act of consent");
+                self.vault.permits.has_consent = true;
+            }
             VisionCommand::AddCustomer { .. } => {
                 let is_enrolling = std::mem::take(&mut self.is_enrolling);
                 ensure!(is_enrolling, "an enrolment succeeds after it has failed");
@@ -576,11 +594,14 @@ impl World {
         Ok(())
     }
 
-    fn publish(&mut self, message: &Message) {
+    fn publish(&mut self, message: &Message) -> Result<()> {
         if let Message::Enrolment(EnrolmentEvent { step, .. }) = message {
             match step {
                 EnrolmentStep::Started => self.is_enrolling = true,
-                EnrolmentStep::Failed { .. } => self.is_enrolling = false,
+                EnrolmentStep::Failed { .. } => {
+                    ensure!(self.is_enrolling, "an enrolment fails that is not in progress");
+                    (self.is_enrolling, self.vault.permits.has_consent) = (false, false);
+                }
                 _ => {}
             }
         }
@@ -594,6 +615,7 @@ impl World {
                 publisher.publish_stored(stored.number, stored.stored, &stored.message);
             }
         }
+        Ok(())
     }
 
     fn next_number(&mut self) -> u64 {
@@ -712,7 +734,6 @@ fn data(vault: &Vault) -> InitialData {
     let customers: Vec<_> = vault.accounts.values().map(|a| a.customer.clone()).collect();
     InitialData {
         model: ModelId("test".to_owned()),
-        enrolled: customers.len() as u64,
         customers,
         rejected_records: 0,
         recommender,

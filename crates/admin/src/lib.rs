@@ -82,7 +82,7 @@ pub enum Request {
 }
 
 impl Request {
-    /// Returns true if the request may take longer than the main loop can wait.
+    /// Returns true if the request may take long. It is executed on a thread of its own.
     pub fn is_long_running(&self) -> bool {
         matches!(self, Self::RotateKeys | Self::Verify | Self::Compact | Self::Backup { .. })
     }

@@ -32,7 +32,8 @@ impl Controller {
                 self.respond(address, dismissed);
             }
             Command::Rename { customer, name } => {
-                self.store(StoreRequest::Rename { customer, name, at, address });
+                let origin = Origin::Command(address);
+                self.store(StoreRequest::Rename { customer, name, at, origin });
             }
             Command::Preferences { customer, can_recommend, can_show_history, allergens } => {
                 let changes = PreferenceChanges { can_recommend, can_show_history, allergens };
@@ -77,7 +78,7 @@ impl Controller {
             return Err(CommandFailure::not_found(message));
         }
         self.effects.push(Effect::Vision(VisionCommand::DismissCustomer(customer)));
-        self.present.retain(|present| *present != customer);
+        self.hide(customer);
         self.end_visit(customer);
         self.state.not_me_reports += 1;
         self.publish_state();
@@ -87,15 +88,23 @@ impl Controller {
     pub(super) fn complete_rename(
         &mut self,
         customer: CustomerId,
-        address: Option<ResponseAddress>,
+        origin: Origin,
         result: StoreResult<Option<Customer>>,
     ) {
         let renamed = require_customer(customer, result);
         if renamed.is_ok() {
             self.refresh_greeting(customer);
         }
-        let response = renamed.map(|Customer { id, name, .. }| CustomerRef { id, name });
-        self.respond(address, response.map(CommandResponse::Renamed));
+        match origin {
+            Origin::Operator(client) => {
+                self.answer(client, renamed.map(OperatorResponse::Customer))
+            }
+            Origin::Command(address) => {
+                let response = renamed.map(|Customer { id, name, .. }| CustomerRef { id, name });
+                self.respond(address, response.map(CommandResponse::Renamed));
+            }
+            Origin::Button | Origin::Retention => {}
+        }
     }
 
     pub(super) fn complete_preferences(
@@ -177,7 +186,7 @@ impl PreferenceChanges {
 }
 
 /// Returns the result, or a failure if the customer does not exist.
-fn require_customer<T>(
+pub(super) fn require_customer<T>(
     customer: CustomerId,
     result: StoreResult<Option<T>>,
 ) -> Result<T, CommandFailure> {

@@ -1,4 +1,4 @@
-//! State of the box, and the choice of the handler of an event.
+//! State of the controller, and dispatch of the events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,12 +39,14 @@ pub struct Controller {
     pub(super) effects: Vec<Effect>,
     /// State that was published last.
     pub(super) state: BoxState,
-    /// Customers in view.
+    /// Recognised customers in view, without dismissed and deleted ones.
     pub(super) present: Vec<CustomerId>,
+    /// Customers who were dismissed or deleted while in view. Recognition may still report them.
+    hidden: Vec<CustomerId>,
     /// Arrivals of customers whose visit is not stored yet.
     pub(super) arrivals: BTreeMap<CustomerId, Arrival>,
     /// Number of the last arrival.
-    pub(super) last_arrival: u64,
+    pub(super) last_arrival_number: u64,
     /// Customers who were greeted and have not left.
     pub(super) greeted: BTreeMap<CustomerId, GreetedCustomer>,
     /// Enrolment in progress.
@@ -60,8 +62,8 @@ pub struct Controller {
     pub(super) confirmed_clock: Option<(Timestamp, Duration)>,
     /// True while a face is in view.
     has_face_in_view: bool,
-    /// True if the next short press belongs to an aborted hold and is ignored.
-    pub(super) is_hold_aborted: bool,
+    /// Uptime at which a hold was aborted while a customer was in view.
+    pub(super) hold_aborted: Option<Duration>,
     /// Time until which a press starts an enrolment, after a face was not recognised.
     pub(super) enrolment_offer_expires: Option<Timestamp>,
 }
@@ -72,8 +74,6 @@ pub struct InitialData {
     pub model: ModelId,
     /// All customers.
     pub customers: Vec<Customer>,
-    /// Number of customers in the gallery.
-    pub enrolled: u64,
     /// Number of records that failed verification.
     pub rejected_records: u64,
     /// Recommender with all orders.
@@ -99,7 +99,7 @@ impl Controller {
         let mut daily_visits = DailyVisits::new(&data.customers, &readings.now);
         let state = BoxState {
             visits_today: daily_visits.count(&readings.now),
-            ..initial_state(data.model, data.enrolled, data.rejected_records)
+            ..initial_state(data.model, data.customers.len() as u64, data.rejected_records)
         };
         let mut controller = Self {
             settings,
@@ -110,8 +110,9 @@ impl Controller {
             effects: Vec::new(),
             state,
             present: Vec::new(),
+            hidden: Vec::new(),
             arrivals: BTreeMap::new(),
-            last_arrival: 0,
+            last_arrival_number: 0,
             greeted: BTreeMap::new(),
             enrolment: None,
             till_assignments: TillAssignments::new(till_lifetime),
@@ -123,7 +124,7 @@ impl Controller {
             outbox: OutboxReader::default(),
             confirmed_clock: None,
             has_face_in_view: false,
-            is_hold_aborted: false,
+            hold_aborted: None,
             enrolment_offer_expires: None,
         };
         controller.read_outbox();
@@ -144,7 +145,7 @@ impl Controller {
                 self.has_face_in_view = has_face_in_view;
                 self.show_idle_signal();
             }
-            Event::PresentCustomersChanged(present) => self.present = present,
+            Event::PresentCustomersChanged(present) => self.set_present(present),
             Event::Button(event) => self.handle_button_event(event),
             Event::Command { command, address } => self.handle_command(command, address),
             Event::Operator { request, client } => self.handle_operator_request(request, client),
@@ -197,8 +198,8 @@ impl Controller {
                 let response = result.map(CommandResponse::Present).map_err(CommandFailure::from);
                 self.respond(address, response);
             }
-            StoreResponse::Renamed { customer, address, result } => {
-                self.complete_rename(customer, address, result);
+            StoreResponse::Renamed { customer, origin, result } => {
+                self.complete_rename(customer, origin, result);
             }
             StoreResponse::PreferencesChanged { customer, is_change, address, result } => {
                 self.complete_preferences(customer, is_change, address, result);
@@ -232,6 +233,11 @@ impl Controller {
                 self.state.suspected_attacks += 1;
                 self.publish_state();
             }
+            // A step of an enrolment that has ended meanwhile.
+            RecognitionEvent::LookHere
+            | RecognitionEvent::Captured { .. }
+            | RecognitionEvent::EnrolmentFailed(_)
+                if !self.is_capturing() => {}
             RecognitionEvent::LookHere => {
                 self.show(LedSignal::LookHere);
                 self.publish_step(EnrolmentStep::LookHere);
@@ -248,6 +254,21 @@ impl Controller {
         self.effects.push(Effect::RecordLatency(delivered));
     }
 
+    fn set_present(&mut self, mut present: Vec<CustomerId>) {
+        self.hidden.retain(|hidden| present.contains(hidden));
+        present.retain(|customer| !self.hidden.contains(customer));
+        self.present = present;
+    }
+
+    /// Removes a customer from the customers in view, because they were dismissed or deleted.
+    pub(super) fn hide(&mut self, customer: CustomerId) {
+        let before = self.present.len();
+        self.present.retain(|present| *present != customer);
+        if self.present.len() < before {
+            self.hidden.push(customer);
+        }
+    }
+
     fn handle_camera_state(&mut self, camera: CameraState) {
         self.state.camera = camera;
         if camera == CameraState::Unavailable && self.is_capturing() {
@@ -259,20 +280,33 @@ impl Controller {
     }
 
     fn change_settings(&mut self, settings: Settings) {
-        let lifetime = SignedDuration::from_mins(settings.at_till_minutes.into());
-        self.till_assignments.set_lifetime(lifetime);
+        let till_lifetime = SignedDuration::from_mins(settings.at_till_minutes.into());
+        self.till_assignments.set_lifetime(till_lifetime);
+        let list_lifetime = SignedDuration::from_hours(settings.list_hours.into());
+        self.shopping_lists.set_lifetime(list_lifetime);
         self.settings = settings;
         tracing::info!("[shop] settings reloaded");
     }
 
-    /// Sets the mode that applies between enrolments, and publishes the state.
+    /// Sets the mode that applies between enrolments, and publishes the state. An enrolment in progress
+    /// keeps its mode.
     pub(super) fn set_idle(&mut self) {
-        self.state.mode = if self.is_on_request { Mode::Waiting } else { Mode::Watching };
+        if self.enrolment.is_none() {
+            self.state.mode = if self.is_on_request { Mode::Waiting } else { Mode::Watching };
+        }
         self.publish_state();
     }
 
-    /// Shows the LED signal that applies between enrolments. While a face is in view, the signal is
-    /// not [`LedSignal::Idle`].
+    /// Shows the LED signal that applies after a hold of the button.
+    pub(super) fn restore_signal(&mut self) {
+        match self.enrolment {
+            Some(_) => self.show(LedSignal::LookHere),
+            None => self.show_idle_signal(),
+        }
+    }
+
+    /// Shows the LED signal that applies between enrolments: a missing camera, a face in view, or
+    /// neither. Does nothing during an enrolment.
     pub(super) fn show_idle_signal(&mut self) {
         if self.enrolment.is_none() {
             self.show(match self.state.camera {
@@ -319,8 +353,8 @@ impl Controller {
         self.state.faces = counters.faces;
         self.state.rejected_commands = counters.rejected_commands;
         self.state.due_customers = self.retention.due_count();
-        // Displays ignore a state that is not newer than the last state. The time therefore increases
-        // even if the clock was set back.
+        // Displays ignore a state that is not newer than the last one. Within a run of the daemon, the
+        // time therefore increases even if the clock is set back.
         let next = self.state.issued.saturating_add(SignedDuration::from_nanos(1));
         self.state.issued = self.now().max(next.unwrap_or(Timestamp::MAX));
         self.effects.push(Effect::Publish(Message::State(self.state.clone())));
@@ -342,7 +376,7 @@ impl Controller {
         self.effects.push(Effect::Publish(Message::Enrolment(event)));
     }
 
-    /// Returns the time at which an event expires that is issued at `issued`.
+    /// Returns the expiry time of an event that is issued at `issued`.
     pub(super) fn event_expiry(&self, issued: Timestamp) -> Timestamp {
         let lifetime = SignedDuration::from_secs(i64::from(self.settings.greeting_seconds));
         issued.checked_add(lifetime).unwrap_or(Timestamp::MAX)

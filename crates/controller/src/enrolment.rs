@@ -1,5 +1,7 @@
 //! Button presses, and the flow from a request to opt in to a stored enrolment.
 
+use std::time::Duration;
+
 use instored_domain::{
     CameraState, ClaimCode, CommandFailure, Consent, ConsentMethod, ConsentReceipt, Customer,
     CustomerId, CustomerRef, Embedding, EnrolmentEvent, EnrolmentFailure, EnrolmentStep, Mode,
@@ -12,11 +14,13 @@ use crate::controller::Controller;
 use crate::effect::{Effect, VisionCommand};
 use crate::store::{NewCustomer, Origin, StoreError, StoreRequest, StoreResult};
 
-/// Time for which a press starts an enrolment, after a face was not recognised.
+/// Time after a face was not recognised in which a press starts an enrolment.
 const ENROLMENT_OFFER_DURATION: SignedDuration = SignedDuration::from_secs(15);
 /// Maximum number of attempts to find unused random codes. A second attempt is needed about once in
 /// a billion enrolments.
 const CODE_ATTEMPTS_MAX: u32 = 4;
+/// Maximum time from the end of an aborted hold to the press that its release causes.
+const RELEASE_TIME: Duration = Duration::from_secs(1);
 const CAMERA_UNAVAILABLE: &str = "the camera delivers no pictures; run `instored doctor`";
 
 /// Enrolment in progress.
@@ -26,43 +30,54 @@ pub(super) struct Enrolment {
     /// Language of the consent text.
     language: String,
     /// True while the vault stores the captured views. The enrolment cannot be cancelled then.
-    is_stored: bool,
+    is_being_stored: bool,
 }
 
 impl Controller {
     /// Handles a press or a hold of the button.
     pub(super) fn handle_button_event(&mut self, event: ButtonEvent) {
         match event {
-            ButtonEvent::ShortPress if std::mem::take(&mut self.is_hold_aborted) => {}
+            ButtonEvent::ShortPress if self.is_release_of_aborted_hold() => {}
             ButtonEvent::ShortPress => self.handle_short_press(),
             ButtonEvent::HoldStarted => self.show(LedSignal::HoldToWithdraw),
             ButtonEvent::HoldAborted => {
-                // If no customer is in view, a new customer pressed the button for a long time. The
-                // release then counts as a short press.
-                self.is_hold_aborted = !self.present.is_empty();
-                self.show_idle_signal();
+                // If no customer is in view, a person who wants to enrol pressed the button for a long
+                // time. The release then counts as a short press.
+                self.hold_aborted = (!self.present.is_empty()).then_some(self.readings.uptime);
+                self.restore_signal();
             }
             ButtonEvent::HoldCompleted => self.withdraw_present_customer(),
         }
     }
 
+    /// Returns true if a short press is the release of a hold that was aborted while a customer was in
+    /// view. No press follows a hold that ended because the button was lost.
+    fn is_release_of_aborted_hold(&mut self) -> bool {
+        let uptime = self.readings.uptime;
+        self.hold_aborted.take().is_some_and(|at| uptime.saturating_sub(at) <= RELEASE_TIME)
+    }
+
     /// Starts recognition or an enrolment.
     fn handle_short_press(&mut self) {
-        let result = if self.is_recognition_request() {
+        let has_offer = self.take_offer();
+        let result = if self.is_recognition_request(has_offer) {
             self.open_recognition_window()
         } else {
             self.begin_enrolment(ConsentMethod::Button, None, false)
         };
         if let Err(failure) = result {
-            tracing::info!("button press ignored: {failure}");
+            tracing::info!("nothing follows a press of the button: {failure}");
         }
     }
 
-    /// Returns true if a press requests recognition, and false if it requests an enrolment. Ends an
-    /// offer of an enrolment.
-    fn is_recognition_request(&mut self) -> bool {
+    /// Ends an offer of an enrolment. Returns true if it was valid.
+    fn take_offer(&mut self) -> bool {
         let expires = self.enrolment_offer_expires.take();
-        let has_offer = expires.is_some_and(|expires| self.now() < expires);
+        expires.is_some_and(|expires| self.now() < expires)
+    }
+
+    /// Returns true if a press requests recognition, and false if it requests an enrolment.
+    fn is_recognition_request(&self, has_offer: bool) -> bool {
         self.is_on_request && self.state.customers > 0 && !has_offer && self.enrolment.is_none()
     }
 
@@ -79,12 +94,16 @@ impl Controller {
         Ok(())
     }
 
-    /// Invites a person who was not recognised to opt in by another press.
+    /// Offers an enrolment after a face was not recognised: the next press starts it.
     pub(super) fn offer_enrolment(&mut self) {
+        if self.enrolment.is_some() {
+            return;
+        }
         self.enrolment_offer_expires = self.now().checked_add(ENROLMENT_OFFER_DURATION).ok();
         self.show(LedSignal::Failed);
         self.publish_step(EnrolmentStep::Offered);
         self.set_idle();
+        self.show_idle_signal();
     }
 
     /// Starts an enrolment of the person in view.
@@ -104,7 +123,7 @@ impl Controller {
         }
         self.effects.push(Effect::Vision(VisionCommand::BeginEnrolment { is_another_person }));
         let language = language.unwrap_or_else(|| self.settings.language.clone());
-        self.enrolment = Some(Enrolment { method, language, is_stored: false });
+        self.enrolment = Some(Enrolment { method, language, is_being_stored: false });
         self.state.mode = Mode::Enrolling;
         self.show(LedSignal::LookHere);
         self.publish_step(EnrolmentStep::Started);
@@ -114,7 +133,7 @@ impl Controller {
 
     /// Returns true while recognition captures the views of an enrolment.
     pub(super) fn is_capturing(&self) -> bool {
-        self.enrolment.as_ref().is_some_and(|enrolment| !enrolment.is_stored)
+        self.enrolment.as_ref().is_some_and(|enrolment| !enrolment.is_being_stored)
     }
 
     /// Stores an enrolment whose views are complete. Drops the views if the enrolment was cancelled.
@@ -124,11 +143,12 @@ impl Controller {
         track: TrackId,
         resembles: Option<CustomerId>,
     ) {
-        let Some(enrolment) = self.enrolment.as_mut().filter(|enrolment| !enrolment.is_stored)
+        let Some(enrolment) =
+            self.enrolment.as_mut().filter(|enrolment| !enrolment.is_being_stored)
         else {
             return;
         };
-        enrolment.is_stored = true;
+        enrolment.is_being_stored = true;
         let (method, language) = (enrolment.method, enrolment.language.clone());
         let given = self.now();
         let claim_lifetime = SignedDuration::from_hours(24 * i64::from(self.settings.claim_days));
@@ -158,8 +178,8 @@ impl Controller {
         self.store(StoreRequest::Enrol(Box::new(new)));
     }
 
-    /// Adds a stored customer to the gallery and publishes their codes. Tries again with other codes
-    /// if a code is already in use.
+    /// Adds a stored customer to the gallery and publishes their codes. Retries with new codes if a
+    /// code is in use.
     pub(super) fn complete_enrolment(&mut self, new: NewCustomer, result: StoreResult<Customer>) {
         match result {
             Ok(customer) => self.announce_enrolment(new, &customer),
@@ -235,7 +255,7 @@ impl Controller {
             self.forget(customer, Origin::Button);
         } else {
             self.show(LedSignal::Failed);
-            self.show_idle_signal();
+            self.restore_signal();
         }
     }
 

@@ -1,27 +1,28 @@
-//! State machine of the box: the decisions between recognition, button, commands, storage and
-//! events.
+//! State machine of the box. It turns results of recognition, presses, commands and results of the
+//! vault into effects.
 //!
 //! The daemon passes each [`Event`] to [`Controller::handle`], and performs the returned [`Effect`]s in
 //! their sequence. The result of an effect is a further event.
 //!
 //! | module | contents |
 //! |---|---|
-//! | `controller` | state, and the choice of the handler of an event |
+//! | `controller` | state, and dispatch of the events |
 //! | `event`, `effect`, `store` | inputs, outputs, operations on the vault |
 //! | `visits` | arrival, greeting, departure and deletion of customers |
 //! | `enrolment` | button, and the steps from a request to opt in to a stored enrolment |
 //! | `commands`, `purchases` | MQTT commands |
 //! | `operator` | requests of the command line |
-//! | `outbox` | messages that wait in the vault until the broker has them |
+//! | `outbox` | messages that wait in the vault until the broker acknowledges them |
 //! | `maintenance`, `retention` | periodic work, and the deletion of inactive customers |
-//! | `daily_visits`, `recommendations` | data in memory |
+//! | `daily_visits`, `recommendations` | number of today's visitors; recommendations and the schedule of training |
 //! | `settings` | configuration section `[shop]` |
 //!
 //! Rules:
 //! 1. The controller performs no I/O, takes no lock, and reads neither a clock nor random numbers. Time and
 //!    counters come with each event; UUIDs come from the source that the caller supplies.
 //! 2. The same events, readings and UUIDs cause the same effects.
-//! 3. The vault comes first: memory and events change after the vault has stored a change.
+//! 3. The vault comes first: memory and events change after the vault has stored a change. A customer is
+//!    greeted even if the visit cannot be stored. Tills and shopping lists exist only in memory.
 //! 4. Each [`Effect::Store`] is followed by one [`Event::Stored`], in the same sequence.
 //! 5. Each command and each request of the operator is answered once.
 //! 6. No log line at the level info or above contains a customer's id, name or purchase.

@@ -1,4 +1,4 @@
-//! Periodic work: retention, training and counters.
+//! Periodic work: retention, training, outbox and counters.
 
 use std::time::Duration;
 
@@ -11,19 +11,21 @@ use crate::operator::ClientId;
 use crate::retention::{RetentionPlan, RetentionPolicy, retention_status_text};
 use crate::store::{Origin, StoreRequest, StoreResult};
 
-/// Time between two searches for inactive customers.
+/// Time between two retention runs while the clock is confirmed.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// Difference between clock and uptime up to which the clock was not changed. Time servers correct
-/// smaller errors.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+/// Maximum deviation of the clock from the uptime. A larger one means that the clock was changed. Time
+/// servers correct smaller errors.
+const CLOCK_DRIFT_MAX: SignedDuration = SignedDuration::from_mins(5);
 
-/// Schedule of the search for inactive customers.
+/// Schedule of the retention runs.
 #[derive(Default)]
 pub(super) struct RetentionRun {
-    /// Uptime of the last search.
+    /// Uptime of the last scheduled clock check.
     last: Option<Duration>,
-    /// Clients who wait for the search.
+    /// True while a clock check is in progress.
+    is_check_pending: bool,
+    /// Clients who wait for the next run.
     clients: Vec<ClientId>,
 }
 
@@ -40,7 +42,7 @@ impl Controller {
         let is_due = last.is_none_or(|last| uptime.saturating_sub(last) >= RETENTION_INTERVAL);
         if is_due || !self.is_clock_confirmed() {
             self.retention_run.last = Some(uptime);
-            self.effects.push(Effect::CheckClock);
+            self.check_clock();
         }
     }
 
@@ -50,7 +52,7 @@ impl Controller {
         self.confirmed_clock.is_some_and(|(confirmed, uptime)| {
             let elapsed = self.readings.uptime.saturating_sub(uptime);
             let expected = confirmed.saturating_add(elapsed).unwrap_or(Timestamp::MAX);
-            self.now().duration_since(expected).abs() <= CLOCK_TOLERANCE
+            self.now().duration_since(expected).abs() <= CLOCK_DRIFT_MAX
         })
     }
 
@@ -64,18 +66,25 @@ impl Controller {
         }
     }
 
-    /// Permits more due customers than the limit, and searches for them. The client is answered after
-    /// the search.
+    /// Lifts the limit on due customers for a day, and starts a retention run. The client is answered
+    /// after it.
     pub(super) fn confirm_due(&mut self, client: ClientId) {
         let now = self.now();
         self.retention.confirm(now);
         self.retention_run.clients.push(client);
-        self.effects.push(Effect::CheckClock);
+        self.check_clock();
+    }
+
+    fn check_clock(&mut self) {
+        if !std::mem::replace(&mut self.retention_run.is_check_pending, true) {
+            self.effects.push(Effect::CheckClock);
+        }
     }
 
     /// Marks, spares and deletes customers who have not visited for `shop.retention_months`.
     /// `is_synchronised` is true if a time server has set the clock.
     pub(super) fn handle_clock_check(&mut self, is_synchronised: bool) {
+        self.retention_run.is_check_pending = false;
         let is_clock_confirmed = self.settings.trust_clock || is_synchronised;
         self.confirmed_clock = is_clock_confirmed.then_some((self.now(), self.readings.uptime));
         let days = i64::from(self.settings.retention_grace_days);
@@ -83,7 +92,10 @@ impl Controller {
             months: self.settings.retention_months,
             grace: SignedDuration::from_hours(24 * days),
         };
-        let plan = self.retention.plan(self.now(), is_clock_confirmed, policy);
+        let mut plan = self.retention.plan(self.now(), is_clock_confirmed, policy);
+        // The visit of a customer who is here may not be stored yet.
+        plan.mark.retain(|customer| !self.is_here(*customer));
+        plan.delete.retain(|customer| !self.is_here(*customer));
         self.log_retention(&plan);
         let has_new_status = plan.status != self.state.retention;
         self.state.retention = plan.status;
@@ -95,19 +107,26 @@ impl Controller {
             self.store(StoreRequest::ConfirmTimes { customers, at });
         }
         let clients = std::mem::take(&mut self.retention_run.clients);
-        self.set_deletion_due(plan.spare, None, Vec::new());
-        self.set_deletion_due(plan.mark, Some(plan.due), clients);
+        // The clients are answered after the last change.
+        let (first, last) =
+            if plan.mark.is_empty() { (Vec::new(), clients) } else { (clients, Vec::new()) };
+        self.set_deletion_due(plan.mark, Some(plan.due), first);
+        self.set_deletion_due(plan.spare, None, last);
         for customer in plan.delete {
-            // The visit of a customer who has just arrived may not be stored yet.
-            if !self.arrivals.contains_key(&customer) {
-                self.forget(customer, Origin::Retention);
-            }
+            self.forget(customer, Origin::Retention);
         }
-        // A clock that is ahead must not make a claim code or a deletion expire.
+        // If the clock is ahead, messages would expire too early.
         if is_clock_confirmed {
             self.remove_expired_messages();
             self.resend_outbox();
         }
+    }
+
+    /// Returns true if a customer has arrived or is in view.
+    fn is_here(&self, customer: CustomerId) -> bool {
+        self.arrivals.contains_key(&customer)
+            || self.greeted.contains_key(&customer)
+            || self.present.contains(&customer)
     }
 
     /// Stores the marks of customers. Without customers, answers the clients at once.
@@ -134,6 +153,7 @@ impl Controller {
         match result {
             Ok(()) => {
                 self.retention.set_due(customers, due);
+                self.log_marked(customers.len(), due);
                 self.publish_state();
             }
             Err(error) => tracing::error!("cannot mark inactive customers: {error}"),
@@ -153,16 +173,20 @@ impl Controller {
         }
     }
 
-    /// Logs the marked customers, and a changed status that keeps inactive customers.
-    fn log_retention(&self, plan: &RetentionPlan) {
-        if !plan.mark.is_empty() {
-            let (number, days) = (plan.mark.len(), self.settings.retention_grace_days);
+    /// Logs the number of customers who were marked.
+    fn log_marked(&self, count: usize, due: Option<Timestamp>) {
+        if due.is_some() {
+            let days = self.settings.retention_grace_days;
             tracing::info!(
-                "{number} customers have not visited for {} months and will be deleted in {days} \
-                 days: `instored customers list --due`",
+                "{count} customers have not visited for {} months and will be deleted in {days} days: \
+                 `instored customers list --due`",
                 self.settings.retention_months
             );
         }
+    }
+
+    /// Logs a new status that prevents the deletion.
+    fn log_retention(&self, plan: &RetentionPlan) {
         if plan.status == self.state.retention {
             return;
         }

@@ -1,8 +1,8 @@
 //! Requests of the command line that change data in memory too.
 
 use instored_domain::{
-    AddOrderOutcome, CatalogueChange, CommandFailure, CustomerId, ForgetSummary, Order, OrderId,
-    Product, RetentionStatus,
+    AddOrderOutcome, CatalogueChange, CommandFailure, Customer, CustomerId, CustomerName,
+    ForgetSummary, Order, OrderId, Product, RetentionStatus,
 };
 
 use crate::controller::Controller;
@@ -18,6 +18,13 @@ pub struct ClientId(pub u64);
 pub enum OperatorRequest {
     /// Deletes a customer.
     Forget(CustomerId),
+    /// Sets or deletes a customer's name.
+    Rename {
+        /// The customer.
+        customer: CustomerId,
+        /// The name.
+        name: Option<CustomerName>,
+    },
     /// Stores orders.
     AddOrders(Vec<Order>),
     /// Replaces an order with an empty one.
@@ -36,13 +43,15 @@ pub enum OperatorRequest {
     },
     /// Returns the state of the deletion of inactive customers.
     Retention,
-    /// Permits, for a day, more due customers than the limit.
+    /// Lifts the limit on due customers for a day.
     ConfirmDue,
 }
 
 /// Response to an [`OperatorRequest`].
 #[derive(Debug)]
 pub enum OperatorResponse {
+    /// The renamed customer.
+    Customer(Customer),
     /// Numbers of deleted records.
     Forgotten(ForgetSummary),
     /// One outcome per order, in the same sequence as in the request.
@@ -64,6 +73,10 @@ impl Controller {
         let at = self.now();
         match request {
             OperatorRequest::Forget(customer) => self.forget(customer, Origin::Operator(client)),
+            OperatorRequest::Rename { customer, name } => {
+                let origin = Origin::Operator(client);
+                self.store(StoreRequest::Rename { customer, name, at, origin });
+            }
             OperatorRequest::AddOrders(orders) => self.add_orders(orders, client),
             OperatorRequest::VoidOrder { customer, order } => {
                 self.store(StoreRequest::VoidOrder { customer, order, at, client });

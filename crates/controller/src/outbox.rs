@@ -1,4 +1,4 @@
-//! Messages that wait in the vault until the broker has them.
+//! Messages that wait in the vault until the broker acknowledges them.
 
 use instored_domain::OUTBOX_LIFETIME;
 
@@ -11,40 +11,41 @@ use crate::store::{StoreRequest, StoreResult, StoredMessage};
 pub(super) struct OutboxReader {
     /// Highest number of a message that was published.
     position: u64,
-    /// True if messages may be unread because the vault could not be read.
-    is_behind: bool,
+    /// Position of the failed read that starts at the lowest number.
+    failed_after: Option<u64>,
 }
 
 impl Controller {
     /// Requests the messages of the outbox that were not published yet.
     pub(super) fn read_outbox(&mut self) {
-        self.outbox.is_behind = true;
         self.store(StoreRequest::ReadOutbox { after: self.outbox.position });
     }
 
-    /// Requests the messages again that could not be read.
+    /// Repeats a failed read of the outbox.
     pub(super) fn retry_outbox(&mut self) {
-        if self.outbox.is_behind {
-            self.read_outbox();
+        if let Some(after) = self.outbox.failed_after.take() {
+            self.store(StoreRequest::ReadOutbox { after });
         }
     }
 
-    /// Requests all messages again, since a wrong clock or a rejection of the broker may have removed
-    /// some of them from the queue of the connection.
+    /// Requests all messages again. The connection may have dropped some of them, because they seemed
+    /// expired under a wrong clock, or the broker rejected them.
     pub(super) fn resend_outbox(&mut self) {
-        self.outbox.is_behind = true;
         self.store(StoreRequest::ReadOutbox { after: 0 });
     }
 
-    /// Publishes messages of the outbox. The connection ignores those that still wait.
+    /// Publishes messages of the outbox. The connection ignores a message that is already in its queue.
     pub(super) fn send_outbox(&mut self, after: u64, result: StoreResult<Vec<StoredMessage>>) {
         let messages = match result {
             Ok(messages) => messages,
-            Err(error) => return tracing::error!("cannot read the outbox: {error}"),
+            Err(error) => {
+                let failed_after = self.outbox.failed_after.unwrap_or(after).min(after);
+                self.outbox.failed_after = Some(failed_after);
+                return tracing::error!("cannot read the outbox, retrying: {error}");
+            }
         };
-        self.outbox.is_behind = false;
         for message in messages {
-            // Two requests at the same time read the same messages.
+            // Two pending reads can return the same message.
             if after == 0 || message.number > self.outbox.position {
                 self.outbox.position = self.outbox.position.max(message.number);
                 self.effects.push(Effect::Publish(Message::Stored(message)));
@@ -58,7 +59,7 @@ impl Controller {
         self.store(StoreRequest::RemoveDelivered { number, at });
     }
 
-    /// Removes the messages that are not sent any more.
+    /// Removes the messages that are older than [`OUTBOX_LIFETIME`].
     pub(super) fn remove_expired_messages(&mut self) {
         let at = self.now();
         if let Ok(stored_until) = at.checked_sub(OUTBOX_LIFETIME) {
@@ -70,7 +71,7 @@ impl Controller {
 /// Logs a message that stays in the outbox.
 pub(super) fn log_removal(result: StoreResult<()>) {
     if let Err(error) = result {
-        tracing::warn!("a message will be sent again, because it stays in the outbox: {error}");
+        tracing::warn!("a delivered message stays in the outbox and will be sent again: {error}");
     }
 }
 

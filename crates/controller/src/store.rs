@@ -31,7 +31,7 @@ impl From<StoreError> for CommandFailure {
 /// Result of an operation on the vault.
 pub type StoreResult<T> = Result<T, StoreError>;
 
-/// Act that caused a change, with the client to answer.
+/// Origin of a change, with the address of the response.
 #[derive(Debug)]
 pub enum Origin {
     /// MQTT command.
@@ -89,7 +89,7 @@ pub struct StoredMessage {
     pub message: Vec<u8>,
 }
 
-/// Operation on the vault. `at` is the time of the audit log.
+/// Operation on the vault. `at` is the time of the operation; a change records it in the audit log.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "the fields are described where their types are")]
 pub enum StoreRequest {
@@ -107,7 +107,7 @@ pub enum StoreRequest {
     Enrol(Box<NewCustomer>),
     /// Deletes a customer, and stores the message about it in the outbox.
     Forget { customer: CustomerId, at: Timestamp, announcement: EnrolmentEvent, origin: Origin },
-    /// Finds the customer that a customer id or a claim code names.
+    /// Finds a customer by id or claim code.
     FindBuyer {
         buyer: BuyerRef,
         at: Timestamp,
@@ -123,12 +123,7 @@ pub enum StoreRequest {
     /// Reads the names of customers. A customer who was deleted is left out.
     ReadNames { customers: Vec<CustomerId>, address: Option<ResponseAddress> },
     /// Sets or deletes a customer's name.
-    Rename {
-        customer: CustomerId,
-        name: Option<CustomerName>,
-        at: Timestamp,
-        address: Option<ResponseAddress>,
-    },
+    Rename { customer: CustomerId, name: Option<CustomerName>, at: Timestamp, origin: Origin },
     /// Changes preferences, or only reads them if there is no change.
     ChangePreferences {
         customer: CustomerId,
@@ -146,7 +141,7 @@ pub enum StoreRequest {
     },
     /// Adds or changes products, and removes others.
     ChangeCatalogue { products: Vec<Product>, removed: Vec<String>, at: Timestamp, origin: Origin },
-    /// Marks customers for deletion, or removes their marks. Answers `clients`.
+    /// Marks customers for deletion, or removes their marks. `clients` is returned.
     SetDeletionDue {
         customers: Vec<CustomerId>,
         due: Option<Timestamp>,
@@ -157,13 +152,13 @@ pub enum StoreRequest {
     ConfirmTimes { customers: Vec<CustomerId>, at: Timestamp },
     /// Reads the messages of the outbox with a higher number.
     ReadOutbox { after: u64 },
-    /// Removes a message that the broker has.
+    /// Removes a message that the broker has acknowledged.
     RemoveDelivered { number: u64, at: Timestamp },
     /// Removes the messages that were stored at this time or before.
     RemoveExpired { stored_until: Timestamp, at: Timestamp },
 }
 
-/// Result of the [`StoreRequest`] of the corresponding name.
+/// Results. Each variant belongs to one [`StoreRequest`], such as `Enrolled` to `Enrol`.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "the fields are those of the request, and its result")]
 pub enum StoreResponse {
@@ -214,7 +209,7 @@ pub enum StoreResponse {
     },
     Renamed {
         customer: CustomerId,
-        address: Option<ResponseAddress>,
+        origin: Origin,
         result: StoreResult<Option<Customer>>,
     },
     PreferencesChanged {
@@ -248,10 +243,10 @@ pub enum StoreResponse {
         after: u64,
         result: StoreResult<Vec<StoredMessage>>,
     },
-    /// Number of removed messages.
     DeliveredRemoved {
         result: StoreResult<()>,
     },
+    /// Number of removed messages.
     ExpiredRemoved {
         result: StoreResult<usize>,
     },

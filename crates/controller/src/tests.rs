@@ -30,7 +30,6 @@ impl Fixture {
         let data = InitialData {
             model: ModelId("test".into()),
             customers: Vec::new(),
-            enrolled: 0,
             rejected_records: 0,
             recommender: Default::default(),
             catalogue: Default::default(),

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use instored_domain::{
-    CommandFailure, CommandResponse, CustomerId, CustomerRef, EnrolmentEvent, EnrolmentStep,
-    ForgetSummary, OrderSummary, VisitEvent, VisitKind,
+    CommandResponse, CustomerId, CustomerRef, EnrolmentEvent, EnrolmentStep, ForgetSummary,
+    OrderSummary, VisitEvent, VisitKind,
 };
 use instored_panel::LedSignal;
 use jiff::Timestamp;
 
+use crate::commands::require_customer;
 use crate::controller::Controller;
 use crate::effect::{Effect, Message, VisionCommand};
 use crate::operator::OperatorResponse;
@@ -27,7 +28,7 @@ pub(super) struct Arrival {
 /// Greeted customer in view.
 pub(super) struct GreetedCustomer {
     customer: CustomerRef,
-    /// Number of visits, including the current visit.
+    /// Number of visits, including the current visit if it could be stored.
     visits: u64,
 }
 
@@ -35,8 +36,8 @@ impl Controller {
     /// Counts the visit of a recognised customer. The greeting follows when the visit is stored.
     pub(super) fn begin_visit(&mut self, customer: CustomerId, delivered: Duration) {
         self.confirm_request();
-        self.last_arrival += 1;
-        let number = self.last_arrival;
+        self.last_arrival_number += 1;
+        let number = self.last_arrival_number;
         self.arrivals.insert(customer, Arrival { number, delivered, has_left: false });
         let (at, orders_shown) = (self.now(), self.settings.orders_shown);
         self.store(StoreRequest::RecordVisit {
@@ -49,7 +50,7 @@ impl Controller {
     }
 
     /// Greets a customer whose visit is stored, unless they have left meanwhile. If the visit cannot be
-    /// stored, for example on a full disk, the customer is greeted without it.
+    /// stored, for example on a full disk, the customer is greeted and the visit is not counted.
     pub(super) fn complete_visit(
         &mut self,
         customer: CustomerId,
@@ -60,7 +61,7 @@ impl Controller {
             Ok(Some(greeting)) => {
                 self.retention.update(&greeting.customer);
                 self.state.visits_today = self.daily_visits.record(customer, &self.readings.now);
-                self.welcome(number, greeting);
+                self.greet_arrival(number, greeting);
             }
             // The customer was deleted after the recognition.
             Ok(None) => drop(self.take_arrival(customer, number)),
@@ -74,7 +75,7 @@ impl Controller {
     }
 
     /// Greets a customer who has arrived and has not left.
-    fn welcome(&mut self, number: u64, greeting: Greeting) {
+    fn greet_arrival(&mut self, number: u64, greeting: Greeting) {
         let id = greeting.customer.id;
         if let Some(arrival) = self.take_arrival(id, number).filter(|arrival| !arrival.has_left) {
             tracing::info!("a customer arrived");
@@ -91,8 +92,7 @@ impl Controller {
         if is_last { self.arrivals.remove(&customer) } else { None }
     }
 
-    /// Responds to a present customer who requested recognition again: republishes the greeting, and
-    /// counts no visit.
+    /// Republishes the greeting of a present customer who requested recognition again. Counts no visit.
     pub(super) fn confirm_visit(&mut self, id: CustomerId) {
         self.confirm_request();
         self.refresh_greeting(id);
@@ -100,9 +100,10 @@ impl Controller {
 
     /// Shows that a request for recognition succeeded, in the mode `on-request`.
     fn confirm_request(&mut self) {
-        if self.is_on_request {
+        if self.is_on_request && self.enrolment.is_none() {
             self.show(LedSignal::Succeeded);
             self.set_idle();
+            self.show_idle_signal();
         }
     }
 
@@ -122,7 +123,7 @@ impl Controller {
         result: StoreResult<Option<Greeting>>,
     ) {
         match (result, arrival) {
-            (Ok(Some(greeting)), Some(number)) => self.welcome(number, greeting),
+            (Ok(Some(greeting)), Some(number)) => self.greet_arrival(number, greeting),
             (Ok(Some(greeting)), None) => {
                 if self.greeted.contains_key(&customer) {
                     self.greet(greeting, VisitKind::Changed);
@@ -150,7 +151,8 @@ impl Controller {
             customer: CustomerRef { id, name: customer.name },
             visits: customer.visits,
         };
-        // A list is kept after a visit. It comes first, so that a display shows both together.
+        // The list can be from an earlier visit. It is published first, so that a display shows list and
+        // greeting together.
         let list = self.shopping_lists.get(id, issued);
         if !list.items.is_empty() {
             self.publish_list(list);
@@ -203,39 +205,37 @@ impl Controller {
         self.store(StoreRequest::Forget { customer, at, announcement, origin });
     }
 
-    /// Removes a customer who was deleted from the vault from memory, and answers the request.
+    /// Removes a deleted customer from memory, and responds to the request.
     pub(super) fn complete_forget(
         &mut self,
         customer: CustomerId,
         origin: Origin,
         result: StoreResult<Option<ForgetSummary>>,
     ) {
-        let result = match result {
-            Ok(Some(summary)) => {
-                self.remove_from_memory(customer);
-                self.effects.push(Effect::Compact);
-                Ok(summary)
-            }
-            Ok(None) => Err(CommandFailure::unknown_customer(customer)),
-            Err(error) => Err(error.into()),
-        };
+        if let Ok(Some(_)) = result {
+            self.remove_from_memory(customer);
+            self.effects.push(Effect::Compact);
+        }
         match origin {
             Origin::Command(address) => {
-                self.respond(address, result.map(|_| CommandResponse::Forgotten(customer)));
+                let response = require_customer(customer, result);
+                self.respond(address, response.map(|_| CommandResponse::Forgotten(customer)));
             }
             Origin::Operator(client) => {
-                self.answer(client, result.map(OperatorResponse::Forgotten))
+                let response = require_customer(customer, result);
+                self.answer(client, response.map(OperatorResponse::Forgotten));
             }
+            // A customer who was deleted meanwhile is deleted, too.
             Origin::Button => {
-                if let Err(failure) = &result {
-                    tracing::error!("cannot delete the customer who held the button: {failure}");
+                if let Err(error) = &result {
+                    tracing::error!("cannot delete the customer who held the button: {error}");
                 }
                 self.show(if result.is_ok() { LedSignal::Succeeded } else { LedSignal::Failed });
-                self.show_idle_signal();
+                self.restore_signal();
             }
             Origin::Retention => {
-                if let Err(failure) = result {
-                    tracing::error!("cannot delete an inactive customer: {failure}");
+                if let Err(error) = result {
+                    tracing::error!("cannot delete an inactive customer: {error}");
                 }
             }
         }
@@ -243,7 +243,7 @@ impl Controller {
 
     fn remove_from_memory(&mut self, customer: CustomerId) {
         self.effects.push(Effect::Vision(VisionCommand::RemoveCustomer(customer)));
-        self.present.retain(|present| *present != customer);
+        self.hide(customer);
         self.end_visit(customer);
         self.till_assignments.remove_customer(customer);
         self.shopping_lists.remove_customer(customer);

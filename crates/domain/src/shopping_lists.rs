@@ -43,6 +43,11 @@ impl ShoppingLists {
         Self { lifetime, lists: HashMap::new() }
     }
 
+    /// Sets the lifetime of lists after their next change.
+    pub fn set_lifetime(&mut self, lifetime: SignedDuration) {
+        self.lifetime = lifetime;
+    }
+
     /// Returns a customer's list. The list is empty if the customer has none.
     pub fn get(&self, customer: CustomerId, now: Timestamp) -> ShoppingList {
         let list = self.lists.get(&customer).filter(|(_, expires)| *expires > now);
