@@ -106,7 +106,8 @@ fn check_calibration(calibration: &Calibration) {
 
 /// Compiles a network and runs it on a picture. The first two bytes are the size of the picture. If the
 /// third byte is even, the rest of the data is an ONNX file. Otherwise it selects the nodes of a graph, and
-/// the kernels are compared with tract. The third byte also selects the instruction set. Returns true if the kernels support the network.
+/// the kernels are compared with tract. The third byte also selects the instruction set. Returns true if
+/// the kernels support the network.
 pub fn onnx(data: &[u8]) -> bool {
     let Some(([height, width, selector], data)) = data.split_first_chunk() else { return false };
     let side = |byte: u8| usize::from(1 + byte % PICTURE_SIDE_MAX);
