@@ -143,6 +143,7 @@ struct Inputs {
 }
 
 /// Result of a background task.
+#[allow(clippy::large_enum_variant, reason = "few results wait at a time")]
 enum TaskResult {
     /// Event for the controller.
     Event(Event),
