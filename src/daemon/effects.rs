@@ -30,7 +30,7 @@ impl Daemon {
                     self.publisher.respond(address, &response, Timestamp::now());
                 }
             }
-            Effect::Answer { client, response } => {
+            Effect::RespondToClient { client, response } => {
                 if let Some(responder) = self.clients.remove(&client) {
                     // Fails if the client has disconnected.
                     let _ = responder.send(response.map(admin_response));

@@ -23,7 +23,8 @@ impl Walk {
         self.check_within(SETTLE_TIMEOUT)
     }
 
-    /// As [`Self::check`], with another maximum time until everything promised has arrived.
+    /// Ends all faults, and waits at most for `timeout` until everything promised has arrived. Then checks
+    /// everything.
     pub fn check_within(&mut self, timeout: Duration) -> Result<()> {
         self.checks += 1;
         self.end_all_faults()?;

@@ -21,7 +21,7 @@ const SEED: u64 = 1;
 const SHORT_VISITS: usize = 10;
 /// Time from the entrance to the start of leaving. A person enters and leaves within two seconds each.
 const SHORT_VISIT: Duration = Duration::from_millis(2600);
-/// As [`SHORT_VISIT`], for a visit that is long enough for an enrolment.
+/// Time from the entrance to the start of leaving, long enough for an enrolment.
 const LONG_VISIT: Duration = Duration::from_secs(10);
 /// Time from the start of leaving to the next visit.
 const PAUSE: Duration = Duration::from_millis(2800);

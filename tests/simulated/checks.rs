@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use instored_domain::{Command, OUTBOX_LIFETIME};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::world::{Faults, World};
+use crate::counts::Faults;
+use crate::world::World;
 
 /// Maximum number of rounds until nothing is left to do.
 const ROUNDS_MAX: usize = 2000;
@@ -138,7 +139,7 @@ impl World {
     }
 
     /// Checks that nobody is shown who is not here. After a wrong clock, a rejected message or a kill, a
-    /// display removes the greetings by itself.
+    /// display removes greetings when they expire.
     fn check_departures(&mut self, faults: &Faults) -> Result<()> {
         let here: BTreeSet<_> = self.camera.arrived().iter().map(ToString::to_string).collect();
         let is_exempt = faults.has_wrong_clock || faults.has_rejected || faults.has_killed;

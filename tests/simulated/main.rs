@@ -5,7 +5,8 @@
 //! | module | contents |
 //! |---|---|
 //! | `operation` | operations and faults, and their random choice |
-//! | `world` | clock and process, and the execution of the operations |
+//! | `world` | box with its simulated parts, the walk, and the execution of the operations |
+//! | `counts` | counters, and faults since the last check |
 //! | `process` | a running daemon: controller, connection and queues |
 //! | `vault` | simulated vault with its outbox |
 //! | `broker` | simulated broker, and a subscriber that records everything |
@@ -23,6 +24,7 @@
 mod broker;
 mod camera;
 mod checks;
+mod counts;
 mod operation;
 mod process;
 mod vault;
@@ -62,7 +64,7 @@ fn invariants_hold_through_random_faults() {
     let seeds: u64 = setting("INSTORED_SIMULATION_SEEDS", 20);
     let first = setting("INSTORED_SIMULATION_FIRST_SEED", 1);
     let operations = setting("INSTORED_SIMULATION_OPERATIONS", 2000);
-    let mut total = world::Counts::default();
+    let mut total = counts::Counts::default();
     for seed in first..first + seeds {
         total.add(&walk(seed, operations).counts);
     }

@@ -1,7 +1,9 @@
-//! Clock and process, and the execution of the operations.
+//! Box with simulated clock, vault, broker and camera: its random walk, and its parts one step at a time.
+
+mod commands;
+mod execution;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -9,85 +11,28 @@ use anyhow::{Context as _, Result, ensure};
 use confique::Config as _;
 use fastrand::Rng;
 use instored_controller::{
-    ClientId, Controller, Counters, Effect, Event, InitialData, Message, OperatorRequest, Readings,
-    Settings, VisionCommand,
+    Controller, Counters, Effect, Event, InitialData, Message, Readings, Settings, VisionCommand,
 };
 use instored_domain::{
-    BoxId, BuyerRef, Command, CustomerId, EnrolmentEvent, EnrolmentStep, HistoryView, LineItem,
-    ModelId, NoCustomer, Order, OrderId, Page, Product, Quantity, ResponseAddress, TillOrder, Unit,
+    BoxId, Command, CustomerId, EnrolmentEvent, EnrolmentStep, ModelId, OrderId,
 };
-use instored_panel::ButtonEvent;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use self::commands::PendingOrder;
 use crate::broker::Broker;
-use crate::camera::{Camera, PEOPLE};
-use crate::operation::{Buyer, Operation};
+use crate::camera::Camera;
+use crate::counts::{Counts, Faults};
+use crate::operation::Operation;
 use crate::process::{self, Process};
 use crate::vault::Vault;
 
-/// Operations between two checks of everything.
+/// Operations between two full checks.
 const CHECK_INTERVAL: usize = 100;
-/// Maximum number of commands that wait for the daemon, as in the MQTT connection.
-const COMMANDS_MAX: usize = 32;
 /// Number of operations that a failure shows.
 const SHOWN_OPERATIONS: usize = 40;
-const TILLS: usize = 2;
 
-/// Numbers of a walk.
-#[derive(Clone, Copy, Default)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Counts {
-    pub operations: usize,
-    pub faults: usize,
-    pub enrolments: usize,
-    pub deletions: usize,
-    pub visits: usize,
-    pub orders: usize,
-    pub checks: usize,
-}
-
-impl Counts {
-    pub fn add(&mut self, other: &Self) {
-        self.operations += other.operations;
-        self.faults += other.faults;
-        self.enrolments += other.enrolments;
-        self.deletions += other.deletions;
-        self.visits += other.visits;
-        self.orders += other.orders;
-        self.checks += other.checks;
-    }
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operations, faults, enrolments, deletions, visits, orders, checks } = self;
-        write!(
-            f,
-            "{operations} operations, {faults} faults, {enrolments} enrolments, {deletions} \
-             deletions, {visits} greetings, {orders} confirmed orders, {checks} checks"
-        )
-    }
-}
-
-/// Faults since the last check of everything that take time to heal.
-#[derive(Default)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Faults {
-    pub has_killed: bool,
-    pub has_wrong_clock: bool,
-    /// True if the broker has rejected a message for good.
-    pub has_rejected: bool,
-}
-
-/// Order that the till has sent and that was not answered.
-#[derive(Clone)]
-pub struct PendingOrder {
-    pub correlation: String,
-    pub command: Command,
-}
-
-/// Box with its surroundings.
+/// Box with simulated clock, vault, broker and camera.
 pub struct World {
     random: Rng,
     pub now: Timestamp,
@@ -102,7 +47,7 @@ pub struct World {
     pub vault: Vault,
     pub broker: Broker,
     pub camera: Camera,
-    /// Customers in view, as they were reported to the controller, without those whom it has removed.
+    /// Customers in view, as reported to the controller, without dismissed and deleted ones.
     reported_present: Vec<CustomerId>,
     /// True while the current event is an act of consent.
     is_consent: bool,
@@ -181,7 +126,7 @@ impl World {
             self.advance()?;
             self.check_always()?;
             if self.counts.operations.is_multiple_of(CHECK_INTERVAL) {
-                self.settle_and_check().context("check of everything")?;
+                self.settle_and_check().context("full check")?;
             }
         }
         self.settle_and_check().context("last check")
@@ -202,7 +147,7 @@ impl World {
         self.now.saturating_add(self.clock_offset).unwrap_or(self.now)
     }
 
-    /// Lets each part of the box do some of its work, or none.
+    /// Executes a random part of the pending work.
     fn advance(&mut self) -> Result<()> {
         if self.random.bool() {
             self.camera.run();
@@ -213,136 +158,7 @@ impl World {
         self.run_network(messages)
     }
 
-    fn execute(&mut self, operation: &Operation) -> Result<()> {
-        match *operation {
-            Operation::Run { steps } => self.run(steps)?,
-            Operation::RunVault { count } => self.run_vault(count)?,
-            Operation::RunNetwork { count } => self.run_network(count)?,
-            Operation::RunCamera => self.camera.run(),
-            Operation::Enter { person } => self.camera.enter(person),
-            Operation::Leave { person } => self.camera.leave(person),
-            Operation::PressAlone { person } => {
-                (0..PEOPLE).filter(|n| *n != person % PEOPLE).for_each(|n| self.camera.leave(n));
-                self.camera.enter(person);
-                self.press()?;
-                self.camera.run();
-                self.camera.capture(false);
-            }
-            Operation::Press => {
-                self.press()?;
-            }
-            Operation::Hold => {
-                // If several customers are in view, the customer at the button is unknown.
-                if let [customer] = *self.reported_present {
-                    self.vault.permits.held.insert(customer);
-                }
-                self.handle(Event::Button(ButtonEvent::HoldStarted))?;
-                self.handle(Event::Button(ButtonEvent::HoldCompleted))?;
-            }
-            Operation::AbortHold { is_released } => {
-                self.handle(Event::Button(ButtonEvent::HoldStarted))?;
-                self.handle(Event::Button(ButtonEvent::HoldAborted))?;
-                if is_released {
-                    self.press()?;
-                }
-            }
-            Operation::Capture { times_out } => self.camera.capture(times_out),
-            Operation::SuspectAttack => self.camera.suspect_attack(),
-            Operation::Enrol => {
-                self.send(Command::Enrol { language: None, is_another_person: false });
-            }
-            Operation::Present { republishes_greetings } => {
-                self.send(Command::Present { republishes_greetings });
-            }
-            Operation::Forget { customer } => {
-                let customer = self.vault.choose(customer);
-                self.vault.permits.requested.insert(customer);
-                self.send(Command::Forget { customer });
-            }
-            Operation::NotMe { customer } => {
-                let customer = self.vault.choose(customer);
-                self.send(Command::NotMe { customer });
-            }
-            Operation::Rename { customer } => {
-                let (customer, name) = (self.vault.choose(customer), "Ada".parse().ok());
-                self.send(Command::Rename { customer, name });
-            }
-            Operation::Preferences { customer, has_history } => {
-                let customer = self.vault.choose(customer);
-                self.send(Command::Preferences {
-                    customer,
-                    can_recommend: None,
-                    can_show_history: has_history,
-                    allergens: None,
-                });
-            }
-            Operation::History { customer } => {
-                let customer = self.vault.choose(customer);
-                let page = Page { page: 1, limit: 20 };
-                self.send(Command::History { customer, view: HistoryView::Time, page });
-            }
-            Operation::AtTill { customer, by_claim_code } => {
-                let till = till(customer);
-                let buyer = self.buyer(customer, by_claim_code);
-                self.send(Command::AtTill { buyer, till });
-            }
-            Operation::Order { customer, buyer } => self.send_order(customer, buyer),
-            Operation::RepeatOrder { order } => self.repeat_order(order),
-            Operation::List { customer } => {
-                let buyer = BuyerRef::Customer(self.vault.choose(customer));
-                let (add, remove) = (vec!["1".to_owned()], vec!["2".to_owned()]);
-                self.send(Command::List { buyer, add, remove });
-            }
-            Operation::Catalogue { product } => {
-                let (products, remove) = (vec![new_product(product)], vec!["9".to_owned()]);
-                self.send(Command::Catalogue { products, remove });
-            }
-            Operation::OperatorForget { customer } => {
-                let customer = self.vault.choose(customer);
-                self.vault.permits.requested.insert(customer);
-                self.request(OperatorRequest::Forget(customer))?;
-            }
-            Operation::OperatorOrders { customer } => {
-                let customer = self.vault.choose(customer);
-                let order = self.new_order().with_customer(customer);
-                self.request(OperatorRequest::AddOrders(vec![order]))?;
-            }
-            Operation::OperatorVoid { customer } => self.void_order(customer)?,
-            Operation::ConfirmDue => self.request(OperatorRequest::ConfirmDue)?,
-            Operation::Rotate => {
-                self.key += 1;
-                self.process.publisher.rotate_key(process::signer(self.key));
-            }
-            Operation::Reload => self.handle(Event::SettingsChanged(self.settings.clone()))?,
-            Operation::Wait { duration } => self.wait(duration)?,
-            Operation::Cut { has_arrived } => self.cut(has_arrived)?,
-            Operation::StopBroker => {
-                self.cut(false)?;
-                self.broker.is_running = false;
-            }
-            Operation::StartBroker { has_memory } => self.start_broker(has_memory),
-            Operation::Reject { is_retried } => {
-                if std::mem::take(&mut self.process.is_in_flight) {
-                    self.faults.has_rejected |= !is_retried;
-                    self.process.connection.reject(is_retried);
-                }
-            }
-            Operation::FillDisk => self.vault.is_full = true,
-            Operation::FreeDisk => self.vault.is_full = false,
-            Operation::FailRead => self.vault.fails_next_read = true,
-            Operation::Kill { executed } => self.kill(executed)?,
-            Operation::LoseCamera => self.camera.set_streaming(false),
-            Operation::RestoreCamera => self.camera.set_streaming(true),
-            Operation::WrongClock { hours } => {
-                self.faults.has_wrong_clock = true;
-                self.clock_offset = SignedDuration::from_hours(hours);
-            }
-            Operation::CorrectClock => self.clock_offset = SignedDuration::ZERO,
-        }
-        Ok(())
-    }
-
-    /// Passes time, with the periodic work of each day.
+    /// Advances the time in parts of at most a day, with a tick after each part of a minute or more.
     pub fn wait(&mut self, duration: SignedDuration) -> Result<()> {
         let day = SignedDuration::from_hours(24);
         let mut remaining = duration;
@@ -524,18 +340,6 @@ impl World {
         self.perform(effects)
     }
 
-    fn press(&mut self) -> Result<()> {
-        self.act(true, Event::Button(ButtonEvent::ShortPress))
-    }
-
-    /// Passes an event of a person, which is an act of consent or not.
-    fn act(&mut self, is_consent: bool, event: Event) -> Result<()> {
-        self.is_consent = is_consent;
-        self.handle(event)?;
-        self.is_consent = false;
-        Ok(())
-    }
-
     /// Passes an event to the controller and performs its effects.
     pub fn handle(&mut self, event: Event) -> Result<()> {
         if let Event::PresentCustomersChanged(present) = &event {
@@ -559,7 +363,7 @@ impl World {
                         self.process.publisher.respond(address, &response, now);
                     }
                 }
-                Effect::Answer { client, response } => {
+                Effect::RespondToClient { client, response } => {
                     let is_expected = self.process.clients.remove(&client.0);
                     ensure!(is_expected, "a request is answered twice: {response:?}");
                 }
@@ -616,104 +420,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    fn next_number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
-    }
-
-    /// Sends a command, and returns its correlation data. The command is rejected if too many wait.
-    pub fn send(&mut self, command: Command) -> String {
-        let correlation = self.next_number().to_string();
-        self.send_with(command, &correlation);
-        correlation
-    }
-
-    fn send_with(&mut self, command: Command, correlation: &str) {
-        if self.process.commands.len() < COMMANDS_MAX && self.broker.is_running {
-            let address = ResponseAddress {
-                topic: "till/reply".to_owned(),
-                correlation_data: Some(correlation.as_bytes().to_vec()),
-            };
-            self.process.commands.push_back((command, Some(address)));
-        }
-    }
-
-    fn request(&mut self, request: OperatorRequest) -> Result<()> {
-        let client = self.next_number();
-        self.process.clients.insert(client);
-        self.handle(Event::Operator { request, client: ClientId(client) })
-    }
-
-    fn buyer(&self, customer: usize, by_claim_code: bool) -> BuyerRef {
-        let customer = self.vault.choose(customer);
-        match self.vault.accounts.get(&customer) {
-            Some(account) if by_claim_code => BuyerRef::ClaimCode(account.claim),
-            _ => BuyerRef::Customer(customer),
-        }
-    }
-
-    fn new_order(&mut self) -> TillOrder {
-        let line = LineItem {
-            sku: "1".to_owned(),
-            name: "Milk".to_owned(),
-            quantity: Quantity::ONE,
-            unit: Unit::default(),
-            unit_price: 120,
-            is_void: false,
-        };
-        Order {
-            id: OrderId(format!("T-{}", self.next_number())),
-            customer: NoCustomer,
-            placed: self.box_now().to_zoned(TimeZone::UTC),
-            currency: "EUR".parse().expect("a currency"),
-            lines: vec![line],
-            total: 120,
-            till: None,
-            replaces: None,
-        }
-    }
-
-    fn send_order(&mut self, customer: usize, buyer: Buyer) {
-        let buyer = match buyer {
-            Buyer::Till => BuyerRef::AtTill(till(customer)),
-            Buyer::ClaimCode => self.buyer(customer, true),
-            Buyer::Customer => self.buyer(customer, false),
-        };
-        let command = Command::Order { buyer, order: self.new_order() };
-        let correlation = self.send(command.clone());
-        self.pending_orders.push(PendingOrder { correlation, command });
-    }
-
-    pub fn repeat_order(&mut self, number: usize) {
-        if !self.pending_orders.is_empty() {
-            let index = number % self.pending_orders.len();
-            let PendingOrder { correlation, command } = self.pending_orders[index].clone();
-            self.send_with(command, &correlation);
-        }
-    }
-
-    fn void_order(&mut self, customer: usize) -> Result<()> {
-        let customer = self.vault.choose(customer);
-        let order = self.vault.accounts.get(&customer).and_then(|account| account.orders.first());
-        let Some(order) = order.map(|order| order.id.clone()) else { return Ok(()) };
-        self.request(OperatorRequest::VoidOrder { customer, order })
-    }
-}
-
-fn till(number: usize) -> String {
-    (number % TILLS).to_string()
-}
-
-fn new_product(number: u32) -> Product {
-    Product {
-        sku: number.to_string(),
-        name: "Milk".to_owned(),
-        category: None,
-        is_available: true,
-        is_age_restricted: false,
-        allergens: Default::default(),
     }
 }
 

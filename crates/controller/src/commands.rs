@@ -24,12 +24,12 @@ impl Controller {
             Command::Enrol { language, is_another_person } => {
                 let begun =
                     self.begin_enrolment(ConsentMethod::Command, language, is_another_person);
-                self.respond(address, begun.map(|()| CommandResponse::Enrolling {}));
+                self.respond_to_command(address, begun.map(|()| CommandResponse::Enrolling {}));
             }
             Command::Forget { customer } => self.forget(customer, Origin::Command(address)),
             Command::NotMe { customer } => {
                 let dismissed = self.dismiss(customer);
-                self.respond(address, dismissed);
+                self.respond_to_command(address, dismissed);
             }
             Command::Rename { customer, name } => {
                 let origin = Origin::Command(address);
@@ -43,7 +43,9 @@ impl Controller {
                 Ok(()) => {
                     self.store(StoreRequest::ReadHistory { customer, view, page, at, address });
                 }
-                Err(error) => self.respond(address, Err(CommandFailure::malformed(error))),
+                Err(error) => {
+                    self.respond_to_command(address, Err(CommandFailure::malformed(error)))
+                }
             },
             Command::AtTill { buyer, till } => {
                 self.find_buyer(buyer, BuyerAction::AssignToTill(till), address);
@@ -97,11 +99,11 @@ impl Controller {
         }
         match origin {
             Origin::Operator(client) => {
-                self.answer(client, renamed.map(OperatorResponse::Customer))
+                self.respond_to_client(client, renamed.map(OperatorResponse::Customer))
             }
             Origin::Command(address) => {
                 let response = renamed.map(|Customer { id, name, .. }| CustomerRef { id, name });
-                self.respond(address, response.map(CommandResponse::Renamed));
+                self.respond_to_command(address, response.map(CommandResponse::Renamed));
             }
             Origin::Button | Origin::Retention => {}
         }
@@ -122,7 +124,7 @@ impl Controller {
             customer,
             preferences: stored.preferences,
         });
-        self.respond(address, response);
+        self.respond_to_command(address, response);
     }
 
     /// Changes the catalogue in the vault, and then in memory.
@@ -148,10 +150,10 @@ impl Controller {
         }
         match origin {
             Origin::Operator(client) => {
-                self.answer(client, result.map(OperatorResponse::Catalogue))
+                self.respond_to_client(client, result.map(OperatorResponse::Catalogue))
             }
             Origin::Command(address) => {
-                self.respond(address, result.map(CommandResponse::Catalogue));
+                self.respond_to_command(address, result.map(CommandResponse::Catalogue));
             }
             Origin::Button | Origin::Retention => {}
         }

@@ -133,7 +133,7 @@ impl Controller {
         (controller, effects)
     }
 
-    /// Handles an event, and returns its effects in the sequence in which they are to be performed.
+    /// Handles an event, and returns its effects in the sequence of their execution.
     pub fn handle(&mut self, event: Event, readings: Readings) -> Vec<Effect> {
         self.readings = readings;
         match event {
@@ -196,7 +196,7 @@ impl Controller {
             }
             StoreResponse::NamesRead { address, result } => {
                 let response = result.map(CommandResponse::Present).map_err(CommandFailure::from);
-                self.respond(address, response);
+                self.respond_to_command(address, response);
             }
             StoreResponse::Renamed { customer, origin, result } => {
                 self.complete_rename(customer, origin, result);
@@ -205,7 +205,7 @@ impl Controller {
                 self.complete_preferences(customer, is_change, address, result);
             }
             StoreResponse::HistoryRead { address, result } => {
-                self.respond(address, result.map(CommandResponse::History));
+                self.respond_to_command(address, result.map(CommandResponse::History));
             }
             StoreResponse::CatalogueChanged { products, removed, origin, result } => {
                 self.complete_catalogue_change(&products, &removed, origin, result);
@@ -225,7 +225,7 @@ impl Controller {
     fn handle_recognition_event(&mut self, event: RecognitionEvent, delivered: Duration) {
         match event {
             RecognitionEvent::Arrived(customer) => return self.begin_visit(customer, delivered),
-            RecognitionEvent::RecognisedAgain(customer) => self.confirm_visit(customer),
+            RecognitionEvent::RecognisedAgain(customer) => self.repeat_greeting(customer),
             RecognitionEvent::Left(customer) => self.end_visit(customer),
             RecognitionEvent::NotRecognised => self.offer_enrolment(),
             RecognitionEvent::PresentationAttackSuspected => {
@@ -325,7 +325,7 @@ impl Controller {
         self.effects.push(Effect::Store(request));
     }
 
-    pub(super) fn respond(
+    pub(super) fn respond_to_command(
         &mut self,
         address: Option<ResponseAddress>,
         response: Result<CommandResponse, CommandFailure>,

@@ -25,8 +25,8 @@ pub enum Effect {
         /// Response, or the reason of the failure.
         response: Result<CommandResponse, CommandFailure>,
     },
-    /// Answers a request of the command line.
-    Answer {
+    /// Responds to a request of the command line.
+    RespondToClient {
         /// The client.
         client: ClientId,
         /// Response, or the reason of the failure.

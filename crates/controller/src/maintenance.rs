@@ -81,7 +81,7 @@ impl Controller {
         }
     }
 
-    /// Marks, spares and deletes customers who have not visited for `shop.retention_months`.
+    /// Marks, unmarks and deletes customers who have not visited for `shop.retention_months`.
     /// `is_synchronised` is true if a time server has set the clock.
     pub(super) fn handle_clock_check(&mut self, is_synchronised: bool) {
         self.retention_run.is_check_pending = false;
@@ -111,7 +111,7 @@ impl Controller {
         let (first, last) =
             if plan.mark.is_empty() { (Vec::new(), clients) } else { (clients, Vec::new()) };
         self.set_deletion_due(plan.mark, Some(plan.due), first);
-        self.set_deletion_due(plan.spare, None, last);
+        self.set_deletion_due(plan.unmark, None, last);
         for customer in plan.delete {
             self.forget(customer, Origin::Retention);
         }
@@ -137,7 +137,7 @@ impl Controller {
         clients: Vec<ClientId>,
     ) {
         if customers.is_empty() {
-            return clients.into_iter().for_each(|client| self.answer_retention(client));
+            return clients.into_iter().for_each(|client| self.respond_with_retention(client));
         }
         let at = self.now();
         self.store(StoreRequest::SetDeletionDue { customers, due, at, clients });
@@ -158,7 +158,7 @@ impl Controller {
             }
             Err(error) => tracing::error!("cannot mark inactive customers: {error}"),
         }
-        clients.into_iter().for_each(|client| self.answer_retention(client));
+        clients.into_iter().for_each(|client| self.respond_with_retention(client));
     }
 
     pub(super) fn complete_confirmed_times(

@@ -84,22 +84,22 @@ impl Controller {
             OperatorRequest::ChangeCatalogue { products, removed } => {
                 self.change_catalogue(products, removed, Origin::Operator(client));
             }
-            OperatorRequest::Retention => self.answer_retention(client),
+            OperatorRequest::Retention => self.respond_with_retention(client),
             OperatorRequest::ConfirmDue => self.confirm_due(client),
         }
     }
 
-    pub(super) fn answer(
+    pub(super) fn respond_to_client(
         &mut self,
         client: ClientId,
         response: Result<OperatorResponse, CommandFailure>,
     ) {
-        self.effects.push(Effect::Answer { client, response });
+        self.effects.push(Effect::RespondToClient { client, response });
     }
 
-    pub(super) fn answer_retention(&mut self, client: ClientId) {
+    pub(super) fn respond_with_retention(&mut self, client: ClientId) {
         let (status, due) = (self.state.retention, self.retention.due_count());
-        self.answer(client, Ok(OperatorResponse::Retention { status, due }));
+        self.respond_to_client(client, Ok(OperatorResponse::Retention { status, due }));
     }
 
     fn add_orders(&mut self, orders: Vec<Order>, client: ClientId) {
@@ -107,7 +107,7 @@ impl Controller {
         for order in &orders {
             if let Err(error) = order.check(at, self.settings.currency) {
                 let failure = CommandFailure::malformed(format!("order {}: {error}", order.id));
-                return self.answer(client, Err(failure));
+                return self.respond_to_client(client, Err(failure));
             }
         }
         self.store(StoreRequest::AddOrders { orders, at, client });
@@ -124,7 +124,7 @@ impl Controller {
                 self.recommendations.add_order(order);
             }
         }
-        self.answer(client, result.map(OperatorResponse::Added));
+        self.respond_to_client(client, result.map(OperatorResponse::Added));
     }
 
     pub(super) fn complete_void(
@@ -137,6 +137,6 @@ impl Controller {
             self.recommendations.replace_orders(customer, &orders);
             OperatorResponse::Added(vec![outcome])
         });
-        self.answer(client, outcome);
+        self.respond_to_client(client, outcome);
     }
 }

@@ -33,7 +33,7 @@ impl Controller {
         address: Option<ResponseAddress>,
     ) {
         match order.check(self.now(), self.settings.currency) {
-            Err(error) => self.respond(address, Err(CommandFailure::malformed(error))),
+            Err(error) => self.respond_to_command(address, Err(CommandFailure::malformed(error))),
             Ok(()) => self.find_buyer(buyer, BuyerAction::Order(order), address),
         }
     }
@@ -58,7 +58,7 @@ impl Controller {
         match (customer, action) {
             (None, _) => {
                 let message = format!("no customer is at till {till}");
-                self.respond(address, Err(CommandFailure::not_found(message)));
+                self.respond_to_command(address, Err(CommandFailure::not_found(message)));
             }
             (Some(customer), BuyerAction::Order(order)) => {
                 self.store_order(customer, order, Some(till), address);
@@ -87,7 +87,7 @@ impl Controller {
                 self.change_list(customer, &add, &remove).map(CommandResponse::List)
             }
         };
-        self.respond(address, response);
+        self.respond_to_command(address, response);
     }
 
     fn store_order(
@@ -113,8 +113,10 @@ impl Controller {
         let is_new = match result {
             Ok(AddOrderOutcome::Added) => true,
             Ok(AddOrderOutcome::AlreadyKnown) => false,
-            Ok(outcome) => return self.respond(address, Err(order_rejection(&order, outcome))),
-            Err(error) => return self.respond(address, Err(error.into())),
+            Ok(outcome) => {
+                return self.respond_to_command(address, Err(order_rejection(&order, outcome)));
+            }
+            Err(error) => return self.respond_to_command(address, Err(error.into())),
         };
         if is_new {
             self.recommendations.add_order(&order);
@@ -129,7 +131,7 @@ impl Controller {
         }
         let address = address.filter(|_| !is_new);
         let Order { id, customer, .. } = order;
-        self.respond(address, Ok(CommandResponse::Order { id, customer, is_new }));
+        self.respond_to_command(address, Ok(CommandResponse::Order { id, customer, is_new }));
     }
 
     /// Removes bought products from the customer's shopping list.

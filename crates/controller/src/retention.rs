@@ -1,4 +1,4 @@
-//! Retention: decides which inactive customers are marked, spared and deleted.
+//! Retention: decides which inactive customers are marked, unmarked and deleted.
 //!
 //! The decisions depend on the arguments alone: nothing here reads a clock or the vault.
 //!
@@ -47,7 +47,7 @@ pub(super) struct RetentionPlan {
     /// Time of the deletion of the customers in `mark`.
     pub due: Timestamp,
     /// Customers whose marks are removed, because they have visited or a wrong clock marked them.
-    pub spare: Vec<CustomerId>,
+    pub unmark: Vec<CustomerId>,
     /// Customers whose last visit has an unconfirmed time. Their storage period begins now.
     pub confirm: Vec<CustomerId>,
     /// Customers to delete.
@@ -120,7 +120,7 @@ impl Retention {
         }
     }
 
-    /// Decides whom to mark, to spare and to delete at `now`. `is_clock_confirmed` is true if a time
+    /// Decides whom to mark, to unmark and to delete at `now`. `is_clock_confirmed` is true if a time
     /// server or the operator confirms the clock.
     pub fn plan(
         &self,
@@ -133,7 +133,7 @@ impl Retention {
             status,
             mark: Vec::new(),
             due,
-            spare: Vec::new(),
+            unmark: Vec::new(),
             confirm: Vec::new(),
             delete: Vec::new(),
             new_due: 0,
@@ -159,7 +159,7 @@ impl Retention {
                 (true, None) => plan.mark.push(*id),
                 (true, Some(due)) if due <= now => plan.delete.push(*id),
                 (true, Some(_)) | (false, None) => {}
-                (false, Some(_)) => plan.spare.push(*id),
+                (false, Some(_)) => plan.unmark.push(*id),
             }
         }
         plan.new_due = plan.mark.len();
@@ -254,7 +254,7 @@ mod tests {
 
     fn apply(retention: &mut Retention, plan: &RetentionPlan) {
         retention.set_due(&plan.mark, Some(plan.due));
-        retention.set_due(&plan.spare, None);
+        retention.set_due(&plan.unmark, None);
         plan.delete.iter().for_each(|id| retention.remove(*id));
     }
 
@@ -284,7 +284,7 @@ mod tests {
             ..customer(1, day(0), Some(day(370)))
         });
         let plan = retention.plan(day(373), true, POLICY);
-        assert_eq!((&plan.spare[..], plan.delete.len()), (&[id(1)][..], 0));
+        assert_eq!((&plan.unmark[..], plan.delete.len()), (&[id(1)][..], 0));
     }
 
     #[test]
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(plan.mark.len(), 3);
         apply(&mut retention, &plan);
         let plan = retention.plan(day(11), true, POLICY);
-        assert_eq!((plan.spare.len(), plan.delete.len()), (3, 0));
+        assert_eq!((plan.unmark.len(), plan.delete.len()), (3, 0));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) struct GreetedCustomer {
 impl Controller {
     /// Counts the visit of a recognised customer. The greeting follows when the visit is stored.
     pub(super) fn begin_visit(&mut self, customer: CustomerId, delivered: Duration) {
-        self.confirm_request();
+        self.show_recognition_success();
         self.last_arrival_number += 1;
         let number = self.last_arrival_number;
         self.arrivals.insert(customer, Arrival { number, delivered, has_left: false });
@@ -93,13 +93,13 @@ impl Controller {
     }
 
     /// Republishes the greeting of a present customer who requested recognition again. Counts no visit.
-    pub(super) fn confirm_visit(&mut self, id: CustomerId) {
-        self.confirm_request();
+    pub(super) fn repeat_greeting(&mut self, id: CustomerId) {
+        self.show_recognition_success();
         self.refresh_greeting(id);
     }
 
     /// Shows that a request for recognition succeeded, in the mode `on-request`.
-    fn confirm_request(&mut self) {
+    fn show_recognition_success(&mut self) {
         if self.is_on_request && self.enrolment.is_none() {
             self.show(LedSignal::Succeeded);
             self.set_idle();
@@ -219,11 +219,14 @@ impl Controller {
         match origin {
             Origin::Command(address) => {
                 let response = require_customer(customer, result);
-                self.respond(address, response.map(|_| CommandResponse::Forgotten(customer)));
+                self.respond_to_command(
+                    address,
+                    response.map(|_| CommandResponse::Forgotten(customer)),
+                );
             }
             Origin::Operator(client) => {
                 let response = require_customer(customer, result);
-                self.answer(client, response.map(OperatorResponse::Forgotten));
+                self.respond_to_client(client, response.map(OperatorResponse::Forgotten));
             }
             // A customer who was deleted meanwhile is deleted, too.
             Origin::Button => {

@@ -17,7 +17,7 @@ fn write_customers(vault: &Vault, customers: u32, views: u32, length: usize) {
     write_customers_of_model(vault, "mobilefacenet", customers, views, length);
 }
 
-/// As [`write_customers`], with the templates' model.
+/// Writes customers with templates of a model.
 fn write_customers_of_model(vault: &Vault, model: &str, customers: u32, views: u32, length: usize) {
     let mut rng = Rng::with_seed(9);
     let ids: Vec<_> = (1..=customers).collect();

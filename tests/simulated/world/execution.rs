@@ -1,0 +1,157 @@
+//! Execution of an operation.
+
+use anyhow::Result;
+use instored_controller::{Event, OperatorRequest};
+use instored_domain::{BuyerRef, Command, HistoryView, Page};
+use instored_panel::ButtonEvent;
+use jiff::SignedDuration;
+
+use super::World;
+use super::commands::{new_product, till};
+use crate::camera::PEOPLE;
+use crate::operation::Operation;
+use crate::process;
+
+impl World {
+    /// Executes an operation.
+    pub(super) fn execute(&mut self, operation: &Operation) -> Result<()> {
+        match *operation {
+            Operation::Run { steps } => self.run(steps)?,
+            Operation::RunVault { count } => self.run_vault(count)?,
+            Operation::RunNetwork { count } => self.run_network(count)?,
+            Operation::RunCamera => self.camera.run(),
+            Operation::Enter { person } => self.camera.enter(person),
+            Operation::Leave { person } => self.camera.leave(person),
+            Operation::PressAlone { person } => {
+                (0..PEOPLE).filter(|n| *n != person % PEOPLE).for_each(|n| self.camera.leave(n));
+                self.camera.enter(person);
+                self.press()?;
+                self.camera.run();
+                self.camera.capture(false);
+            }
+            Operation::Press => {
+                self.press()?;
+            }
+            Operation::Hold => {
+                // If several customers are in view, the customer at the button is unknown.
+                if let [customer] = *self.reported_present {
+                    self.vault.permits.held.insert(customer);
+                }
+                self.handle(Event::Button(ButtonEvent::HoldStarted))?;
+                self.handle(Event::Button(ButtonEvent::HoldCompleted))?;
+            }
+            Operation::AbortHold { is_released } => {
+                self.handle(Event::Button(ButtonEvent::HoldStarted))?;
+                self.handle(Event::Button(ButtonEvent::HoldAborted))?;
+                if is_released {
+                    self.press()?;
+                }
+            }
+            Operation::Capture { times_out } => self.camera.capture(times_out),
+            Operation::SuspectAttack => self.camera.suspect_attack(),
+            Operation::Enrol => {
+                self.send(Command::Enrol { language: None, is_another_person: false });
+            }
+            Operation::Present { republishes_greetings } => {
+                self.send(Command::Present { republishes_greetings });
+            }
+            Operation::Forget { customer } => {
+                let customer = self.vault.choose(customer);
+                self.vault.permits.requested.insert(customer);
+                self.send(Command::Forget { customer });
+            }
+            Operation::NotMe { customer } => {
+                let customer = self.vault.choose(customer);
+                self.send(Command::NotMe { customer });
+            }
+            Operation::Rename { customer } => {
+                let (customer, name) = (self.vault.choose(customer), "Ada".parse().ok());
+                self.send(Command::Rename { customer, name });
+            }
+            Operation::Preferences { customer, has_history } => {
+                let customer = self.vault.choose(customer);
+                self.send(Command::Preferences {
+                    customer,
+                    can_recommend: None,
+                    can_show_history: has_history,
+                    allergens: None,
+                });
+            }
+            Operation::History { customer } => {
+                let customer = self.vault.choose(customer);
+                let page = Page { page: 1, limit: 20 };
+                self.send(Command::History { customer, view: HistoryView::Time, page });
+            }
+            Operation::AtTill { customer, by_claim_code } => {
+                let till = till(customer);
+                let buyer = self.buyer(customer, by_claim_code);
+                self.send(Command::AtTill { buyer, till });
+            }
+            Operation::Order { customer, buyer } => self.send_order(customer, buyer),
+            Operation::RepeatOrder { order } => self.repeat_order(order),
+            Operation::List { customer } => {
+                let buyer = BuyerRef::Customer(self.vault.choose(customer));
+                let (add, remove) = (vec!["1".to_owned()], vec!["2".to_owned()]);
+                self.send(Command::List { buyer, add, remove });
+            }
+            Operation::Catalogue { product } => {
+                let (products, remove) = (vec![new_product(product)], vec!["9".to_owned()]);
+                self.send(Command::Catalogue { products, remove });
+            }
+            Operation::OperatorForget { customer } => {
+                let customer = self.vault.choose(customer);
+                self.vault.permits.requested.insert(customer);
+                self.request(OperatorRequest::Forget(customer))?;
+            }
+            Operation::OperatorOrders { customer } => {
+                let customer = self.vault.choose(customer);
+                let order = self.new_order().with_customer(customer);
+                self.request(OperatorRequest::AddOrders(vec![order]))?;
+            }
+            Operation::OperatorVoid { customer } => self.void_order(customer)?,
+            Operation::ConfirmDue => self.request(OperatorRequest::ConfirmDue)?,
+            Operation::Rotate => {
+                self.key += 1;
+                self.process.publisher.rotate_key(process::signer(self.key));
+            }
+            Operation::Reload => self.handle(Event::SettingsChanged(self.settings.clone()))?,
+            Operation::Wait { duration } => self.wait(duration)?,
+            Operation::Cut { has_arrived } => self.cut(has_arrived)?,
+            Operation::StopBroker => {
+                self.cut(false)?;
+                self.broker.is_running = false;
+            }
+            Operation::StartBroker { has_memory } => self.start_broker(has_memory),
+            Operation::Reject { is_retried } => {
+                if std::mem::take(&mut self.process.is_in_flight) {
+                    self.faults.has_rejected |= !is_retried;
+                    self.process.connection.reject(is_retried);
+                }
+            }
+            Operation::FillDisk => self.vault.is_full = true,
+            Operation::FreeDisk => self.vault.is_full = false,
+            Operation::FailRead => self.vault.fails_next_read = true,
+            Operation::Kill { executed } => self.kill(executed)?,
+            Operation::LoseCamera => self.camera.set_streaming(false),
+            Operation::RestoreCamera => self.camera.set_streaming(true),
+            Operation::WrongClock { hours } => {
+                self.faults.has_wrong_clock = true;
+                self.clock_offset = SignedDuration::from_hours(hours);
+            }
+            Operation::CorrectClock => self.clock_offset = SignedDuration::ZERO,
+        }
+        Ok(())
+    }
+
+    fn press(&mut self) -> Result<()> {
+        self.act(true, Event::Button(ButtonEvent::ShortPress))
+    }
+
+    /// Passes an event of a person, which is an act of consent or not.
+    pub(super) fn act(&mut self, is_consent: bool, event: Event) -> Result<()> {
+        self.is_consent = is_consent;
+        self.handle(event)?;
+        self.is_consent = false;
+        Ok(())
+    }
+}
