@@ -49,6 +49,8 @@ pub struct World {
     pub camera: Camera,
     /// Customers in view, as reported to the controller, without dismissed and deleted ones.
     reported_present: Vec<CustomerId>,
+    /// Customers who were dismissed or deleted, until recognition no longer reports them.
+    hidden: Vec<CustomerId>,
     /// True while the current event is an act of consent.
     is_consent: bool,
     /// True from the start of an enrolment until it fails or succeeds.
@@ -96,6 +98,7 @@ impl World {
             broker: Broker { is_running: true, ..Broker::default() },
             camera: Camera::new(is_on_request),
             reported_present: Vec::new(),
+            hidden: Vec::new(),
             is_consent: false,
             is_enrolling: false,
             faults: Faults::default(),
@@ -322,6 +325,7 @@ impl World {
         self.run_vault(executed)?;
         self.uptime = Duration::ZERO;
         self.reported_present.clear();
+        self.hidden.clear();
         (self.is_enrolling, self.vault.permits.has_consent) = (false, false);
         self.faults.has_killed = true;
         let gallery: Vec<_> =
@@ -343,7 +347,9 @@ impl World {
     /// Passes an event to the controller and performs its effects.
     pub fn handle(&mut self, event: Event) -> Result<()> {
         if let Event::PresentCustomersChanged(present) = &event {
-            self.reported_present.clone_from(present);
+            self.hidden.retain(|customer| present.contains(customer));
+            let shown = present.iter().filter(|customer| !self.hidden.contains(customer));
+            self.reported_present = shown.copied().collect();
         }
         let readings = readings(self.box_now(), self.uptime);
         let effects = self.process.controller.handle(event, readings);
@@ -391,7 +397,10 @@ impl World {
                 ensure!(is_enrolling, "an enrolment succeeds after it has failed");
             }
             VisionCommand::RemoveCustomer(customer) | VisionCommand::DismissCustomer(customer) => {
-                self.reported_present.retain(|present| present != customer);
+                if self.reported_present.contains(customer) {
+                    self.reported_present.retain(|present| present != customer);
+                    self.hidden.push(*customer);
+                }
             }
             _ => {}
         }

@@ -25,11 +25,15 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        Self::with_customers(Vec::new())
+    }
+
+    fn with_customers(customers: Vec<Customer>) -> Self {
+        let now = start();
         let settings = Settings::builder().load().unwrap();
         let data = InitialData {
             model: ModelId("test".into()),
-            customers: Vec::new(),
+            customers,
             rejected_records: 0,
             recommender: Default::default(),
             catalogue: Default::default(),
@@ -75,6 +79,10 @@ impl Fixture {
         let StoreRequest::Enrol(new) = request else { panic!("{request:?}") };
         new
     }
+}
+
+fn start() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
 }
 
 fn readings(now: Timestamp, uptime: Duration) -> Readings {
@@ -223,4 +231,36 @@ fn clock_is_not_confirmed_after_a_jump() {
     assert!(!is_confirmed(&mut fixture));
     fixture.handle(Event::ClockChecked(true));
     assert!(is_confirmed(&mut fixture));
+}
+
+#[test]
+fn customer_in_the_shop_is_not_deleted_by_retention() {
+    let day = SignedDuration::from_hours(24);
+    let due = Customer {
+        last_visit: Some(start() - 400 * day),
+        deletion_due: Some(start() - day),
+        ..customer(ADA)
+    };
+    // The visit of another customer confirms that the clock is plausible.
+    let recent =
+        Customer { last_visit: Some(start() - day), ..customer(CustomerId(Uuid::from_u128(2))) };
+    let is_deleted = |fixture: &mut Fixture| {
+        let effects = fixture.handle(Event::ClockChecked(true));
+        effects.iter().any(|effect| {
+            matches!(effect, Effect::Store(StoreRequest::Forget { customer: ADA, .. }))
+        })
+    };
+    let mut fixture = Fixture::with_customers(vec![due.clone(), recent.clone()]);
+    assert!(is_deleted(&mut fixture));
+
+    let mut fixture = Fixture::with_customers(vec![due, recent]);
+    fixture.recognise(RecognitionEvent::Arrived(ADA));
+    assert!(!is_deleted(&mut fixture));
+    fixture.handle(recorded(1, Err(StoreError::Failed("the disk is full".into()))));
+    let greeted =
+        StoreResponse::GreetingRead { customer: ADA, arrival: Some(1), result: greeting() };
+    fixture.handle(Event::Stored(greeted));
+    assert!(!is_deleted(&mut fixture));
+    fixture.recognise(RecognitionEvent::Left(ADA));
+    assert!(is_deleted(&mut fixture));
 }
