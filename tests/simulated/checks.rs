@@ -7,6 +7,7 @@ use instored_domain::{Command, OUTBOX_LIFETIME};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::counts::Faults;
+use crate::vault::Fact;
 use crate::world::World;
 
 /// Maximum number of rounds until nothing is left to do.
@@ -108,18 +109,21 @@ impl World {
     /// Checks that each enrolment and each deletion was announced, unless its message became too old.
     fn check_announcements(&mut self) -> Result<()> {
         let received = &self.broker.received;
-        let accounts = self.vault.accounts.keys().map(ToString::to_string);
-        let missing = accounts.filter(|customer| !received.done.contains_key(customer)).count();
-        let deleted = self.vault.deleted.iter().map(ToString::to_string);
-        let unannounced = deleted.filter(|id| !received.withdrawn.contains_key(id)).count();
+        let enrolled = self.vault.accounts.keys().copied().map(Fact::Enrolled);
+        let facts = enrolled.chain(self.vault.deleted.iter().copied().map(Fact::Deleted));
         let is_old = |stored: Timestamp| self.now.duration_since(stored) >= OUTBOX_LIFETIME;
-        let old = self.vault.outbox.values().filter(|(message, _)| is_old(message.stored)).count();
-        let expired = self.vault.expired + old;
-        ensure!(
-            missing + unannounced <= expired,
-            "{missing} enrolments and {unannounced} deletions were not announced; {expired} messages \
-             expired"
-        );
+        let old = self.vault.outbox.values().filter(|(message, _)| is_old(message.stored));
+        let old: BTreeSet<_> = old.map(|(_, fact)| *fact).collect();
+        for fact in facts {
+            let is_announced = match fact {
+                Fact::Enrolled(id) => received.done.contains_key(&id.to_string()),
+                Fact::Deleted(id) | Fact::Ordered(id) => {
+                    received.withdrawn.contains_key(&id.to_string())
+                }
+            };
+            let has_expired = old.contains(&fact) || self.vault.expired.contains(&fact);
+            ensure!(is_announced || has_expired, "{fact:?} was not announced");
+        }
         self.counts.enrolments = received.done.len();
         self.counts.deletions = received.withdrawn.len();
         self.counts.visits = received.visits;

@@ -42,12 +42,20 @@ pub struct Permits {
     pub has_consent: bool,
 }
 
+/// Fact that a message of the outbox announces.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Fact {
+    Enrolled(CustomerId),
+    Deleted(CustomerId),
+    Ordered(CustomerId),
+}
+
 /// Vault and its faults.
 pub struct Vault {
     pub accounts: BTreeMap<CustomerId, Account>,
     pub products: Vec<Product>,
-    /// Messages, with the customer whose deletion removes them.
-    pub outbox: BTreeMap<u64, (StoredMessage, Option<CustomerId>)>,
+    /// Messages with the facts that they announce.
+    pub outbox: BTreeMap<u64, (StoredMessage, Fact)>,
     order_ids: BTreeMap<OrderId, CustomerId>,
     last_number: u64,
     box_id: BoxId,
@@ -56,8 +64,8 @@ pub struct Vault {
     pub voided: BTreeSet<OrderId>,
     /// Customers who were deleted.
     pub deleted: BTreeSet<CustomerId>,
-    /// Messages that were removed because they were too old.
-    pub expired: usize,
+    /// Facts whose messages were removed because of their age.
+    pub expired: BTreeSet<Fact>,
     pub is_full: bool,
     pub fails_next_read: bool,
     /// True time.
@@ -76,7 +84,7 @@ impl Vault {
             permits: Permits::default(),
             voided: BTreeSet::new(),
             deleted: BTreeSet::new(),
-            expired: 0,
+            expired: BTreeSet::new(),
             is_full: false,
             fails_next_read: false,
             now,
@@ -193,8 +201,13 @@ impl Vault {
             StoreRequest::RemoveExpired { stored_until, .. } => {
                 let result = self.writable().map(|()| {
                     let before = self.outbox.len();
-                    self.outbox.retain(|_, (message, _)| message.stored > stored_until);
-                    self.expired += before - self.outbox.len();
+                    self.outbox.retain(|_, (message, fact)| {
+                        let is_kept = message.stored > stored_until;
+                        if !is_kept {
+                            self.expired.insert(*fact);
+                        }
+                        is_kept
+                    });
                     before - self.outbox.len()
                 });
                 StoreResponse::ExpiredRemoved { result }
@@ -207,10 +220,10 @@ impl Vault {
         if self.is_full { Err(StoreError::Failed("the disk is full".to_owned())) } else { Ok(()) }
     }
 
-    fn queue(&mut self, stored: Timestamp, message: Vec<u8>, about: Option<CustomerId>) {
+    fn queue(&mut self, stored: Timestamp, message: Vec<u8>, fact: Fact) {
         self.last_number += 1;
         let number = self.last_number;
-        self.outbox.insert(number, (StoredMessage { number, stored, message }, about));
+        self.outbox.insert(number, (StoredMessage { number, stored, message }, fact));
     }
 
     fn encode(&self, event: &EnrolmentEvent) -> Result<Vec<u8>> {
@@ -280,7 +293,7 @@ impl Vault {
             active: self.now,
         };
         ensure!(self.accounts.insert(id, account).is_none(), "{id} is enrolled twice");
-        self.queue(new.consent.given, self.encode(&new.announcement)?, Some(id));
+        self.queue(new.consent.given, self.encode(&new.announcement)?, Fact::Enrolled(id));
         Ok(Ok(customer))
     }
 
@@ -304,8 +317,9 @@ impl Vault {
         self.accounts.remove(&id);
         self.order_ids.retain(|_, customer| *customer != id);
         self.deleted.insert(id);
-        self.outbox.retain(|_, (_, about)| *about != Some(id));
-        self.queue(at, self.encode(announcement)?, None);
+        // Other messages about a customer are deleted with them.
+        self.outbox.retain(|_, (_, fact)| ![Fact::Enrolled(id), Fact::Ordered(id)].contains(fact));
+        self.queue(at, self.encode(announcement)?, Fact::Deleted(id));
         Ok(Ok(Some(ForgetSummary { templates: 1, orders })))
     }
 
@@ -351,7 +365,7 @@ impl Vault {
             let response = CommandResponse::Order { id, customer, is_new: true };
             let message = instored_mqtt::encode_response(address, response)
                 .map_err(|error| StoreError::Failed(error.to_string()))?;
-            self.queue(at, message, Some(order.customer));
+            self.queue(at, message, Fact::Ordered(order.customer));
         }
         Ok(outcome)
     }
