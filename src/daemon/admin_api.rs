@@ -247,8 +247,7 @@ pub(super) fn history_page(
 /// Adds or changes products in the catalogue and removes others.
 ///
 /// # Errors
-/// Returns a failure if a product is not valid, or if the vault returns an error. A product that is
-/// not valid changes nothing.
+/// Returns a failure if a product is not valid, or if the vault returns an error. If a product is not valid, nothing changes.
 pub(super) fn change_catalogue(
     vault: &Vault,
     products: &[Product],

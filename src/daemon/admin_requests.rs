@@ -1,4 +1,4 @@
-//! Requests of the command line: the choice of the part of the daemon that executes them.
+//! Routing of admin requests to the part of the daemon that executes them.
 
 use std::sync::Arc;
 

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// File that systemd-timesyncd creates after its first synchronisation since the start.
-const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
+const SYNCHRONISED_FILE: &str = "/run/systemd/timesync/synchronized";
 
 /// Returns true if a time server has set the clock since the system started.
 ///
 /// The kernel's own flag is hidden from the service by `ProtectClock`. systemd-timesyncd leaves a file;
-/// for other programs, such as chrony, systemd-timedated knows the flag.
+/// for other programs, such as chrony, systemd-timedated reports the flag.
 pub fn is_synchronised() -> bool {
-    Path::new(SYNCHRONISED).exists() || is_synchronised_by_other_program()
+    Path::new(SYNCHRONISED_FILE).exists() || is_synchronised_by_other_program()
 }
 
 fn is_synchronised_by_other_program() -> bool {

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Maximum time for the response of the box to a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum number of requests for the present customers after the box is available.
+/// Maximum number of requests for the present customers each time the box becomes available.
 const PRESENCE_ATTEMPTS_MAX: u32 = 3;
 /// Maximum number of commands that wait to be sent.
 const COMMAND_QUEUE_LENGTH: usize = 16;

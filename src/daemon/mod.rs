@@ -18,7 +18,7 @@
 //!
 //! Threads: `capture` reads the camera, `vision` processes the newest frame, `store` executes operations
 //! on the vault, `button` and `led` drive the panel, `compaction` and `training` run when needed.
-//! Everything else is tokio.
+//! All other work runs on tokio.
 //!
 //! Rules:
 //! 1. Only the main loop calls the controller, with one event at a time. It never waits for the disk.
@@ -26,8 +26,8 @@
 //!    thread or the store thread, ends the daemon.
 //! 3. No log line at the level info or above contains a customer's id, name or purchase. Errors about
 //!    a damaged or missing record are the exception: they contain the id of its customer.
-//! 4. Queues are bounded. The queue of the store thread is the exception, since the main loop must not
-//!    wait: one command at a time, the visits and the periodic work fill it.
+//! 4. Queues of frames, recognition events, button presses, commands and admin requests are bounded.
+//!    Queues that the main loop fills are unbounded, because it must not wait, and so are those of results.
 
 pub mod admin_api;
 mod admin_requests;

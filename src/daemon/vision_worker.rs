@@ -29,7 +29,7 @@ pub(super) enum VisionEvent {
     CameraStateChanged(CameraState),
     /// A first face is in view (true), or no face is in view any more (false).
     FaceInViewChanged(bool),
-    /// Other customers are in view than before.
+    /// The customers in view changed.
     PresentCustomersChanged(Vec<CustomerId>),
     /// A replay has ended.
     CameraEnded,
@@ -124,12 +124,12 @@ impl VisionWorker {
         self.slot.send(WorkerCommand::Heartbeat);
     }
 
-    /// Returns the embeddings computed since the start, by purpose.
+    /// Returns the number of embeddings computed since the start, by purpose.
     pub fn embedding_count(&self) -> EmbeddingCount {
         *self.embedding_count.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the faces seen, attending and embedded since the start.
+    /// Returns the numbers of faces detected, attended and embedded since the start.
     pub fn face_count(&self) -> FaceCount {
         *self.face_count.lock().unwrap_or_else(PoisonError::into_inner)
     }

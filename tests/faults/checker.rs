@@ -42,10 +42,10 @@ impl Walk {
         self.check_claim_codes()
     }
 
-    /// Returns a promise that is not kept yet.
+    /// Describes a promise that is not kept yet, if any.
     fn missing(&mut self) -> Result<Option<String>> {
         self.subscriber.synchronise()?;
-        self.learn_customers()?;
+        self.add_announced_customers()?;
         let topics =
             ["availability", "key", "state"].map(|leaf| format!("instored/{BOX_NAME}/{leaf}"));
         let retained =
@@ -100,10 +100,19 @@ impl Walk {
                 Deletion::Requested if is_listed => {}
                 Deletion::Requested => promises.deletion = Deletion::Confirmed,
             }
-            if !is_listed && !received.withdrawn.contains_key(customer) {
-                return Ok(Some(format!(
-                    "{customer} was deleted, and `withdrawn` was not published"
-                )));
+            // A deletion whose response timed out may be executed between the two readings.
+            match (is_listed, received.withdrawn.contains_key(customer)) {
+                (true, true) => {
+                    return Ok(Some(format!(
+                        "{customer} is enrolled, and `withdrawn` was published"
+                    )));
+                }
+                (false, false) => {
+                    return Ok(Some(format!(
+                        "{customer} was deleted, and `withdrawn` was not published"
+                    )));
+                }
+                _ => {}
             }
         }
         Ok(self.pending_orders.first().map(|order| format!("no response to {}", order.payload)))

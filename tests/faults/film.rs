@@ -19,7 +19,7 @@ const JPEG_QUALITY: u8 = 90;
 const SEED: u64 = 1;
 /// Short visits of each customer before a long one.
 const SHORT_VISITS: usize = 10;
-/// Time from the entrance to the start of leaving. A person enters and leaves within two seconds each.
+/// Time from the entrance to the start of leaving. Entering takes two seconds, leaving too.
 const SHORT_VISIT: Duration = Duration::from_millis(2600);
 /// Time from the entrance to the start of leaving, long enough for an enrolment.
 const LONG_VISIT: Duration = Duration::from_secs(10);

@@ -14,11 +14,11 @@ const FILLER: &str = "filler";
 const BLOCK: [u8; 4096] = [0; 4096];
 
 /// Mounted file system. Dropping it unmounts it.
-pub struct FullDisk {
+pub struct SmallDisk {
     folder: PathBuf,
 }
 
-impl FullDisk {
+impl SmallDisk {
     /// Mounts a file system at a new folder. Returns `None` without the right to mount one.
     pub fn mount(folder: &Path) -> Result<Option<Self>> {
         fs::create_dir(folder)?;
@@ -41,14 +41,14 @@ impl FullDisk {
         }
     }
 
-    /// Frees the space that [`FullDisk::fill`] took.
+    /// Frees the space that [`SmallDisk::fill`] took.
     pub fn free(&self) {
         // Fails if the disk was not filled.
         let _ = fs::remove_file(self.folder.join(FILLER));
     }
 }
 
-impl Drop for FullDisk {
+impl Drop for SmallDisk {
     fn drop(&mut self) {
         let unmounted = Command::new("umount").arg("--lazy").arg(&self.folder).status();
         if !unmounted.is_ok_and(|status| status.success()) {

@@ -1,4 +1,4 @@
-//! Promises of the box: what it answered and published.
+//! Promises of the box: its responses and events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 /// Name of the box.
 pub const BOX_NAME: &str = "entrance";
 
-/// Customer, and what the box has promised about them.
+/// Promises of the box about one customer.
 #[derive(Clone, Default, Debug)]
 pub struct Promises {
     pub deletion: Deletion,
@@ -43,7 +43,7 @@ pub struct Received {
     pub done: BTreeMap<String, BTreeMap<String, String>>,
     /// Event ids of `withdrawn`, by customer.
     pub withdrawn: BTreeMap<String, BTreeSet<String>>,
-    /// Ids of all events of customers.
+    /// Ids of all events.
     event_ids: BTreeSet<String>,
     /// Number of events that arrived again with the same id. Subscribers ignore them.
     pub repeated: u64,
@@ -53,7 +53,7 @@ pub struct Received {
     pub ended_enrolments: u32,
     /// Number of visits that began.
     pub arrivals: u64,
-    /// Last number of the walk's own messages.
+    /// Number of the last marker message.
     pub marker: u64,
     /// Number of verified events.
     pub verified: u64,
@@ -72,7 +72,7 @@ impl Received {
             "marker" => self.marker = payload.parse().unwrap_or_default(),
             "key" => self.follow(&json),
             "state" | "visit" | "enrolment" | "list" => {
-                if !self.is_trusted(topic, payload, message) {
+                if !self.verify_signature(topic, payload, message) {
                     let key = &message["properties"]["user-properties"]["key"];
                     self.faults.push(format!(
                         "{topic} is not signed with the trusted key: {key} {payload}"
@@ -81,20 +81,20 @@ impl Received {
                 if let Some(id) = json["id"].as_str() {
                     self.repeated += u64::from(!self.event_ids.insert(id.to_owned()));
                 }
-                self.record_enrolment(&json);
+                self.record_event(&json);
             }
             _ => {}
         }
     }
 
-    fn record_enrolment(&mut self, event: &Value) {
+    fn record_event(&mut self, event: &Value) {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         match event["event"].as_str() {
             Some("arrived") => self.arrivals += 1,
             Some("started") => self.missing_views = None,
             Some("captured") => {
                 let number = |name: &str| event[name].as_u64().unwrap_or_default();
-                self.missing_views = Some(number("of") - number("count"));
+                self.missing_views = Some(number("of").saturating_sub(number("count")));
             }
             Some("failed") => self.ended_enrolments += 1,
             Some("done") => {
@@ -137,7 +137,7 @@ impl Received {
         }
     }
 
-    fn is_trusted(&mut self, topic: &str, payload: &str, message: &Value) -> bool {
+    fn verify_signature(&mut self, topic: &str, payload: &str, message: &Value) -> bool {
         let is_signed = self.trusted.is_some_and(|key| is_signed(&key, topic, payload, message));
         self.verified += u64::from(is_signed);
         is_signed

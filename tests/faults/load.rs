@@ -43,7 +43,9 @@ impl Histogram {
             let (bound, count) = bucket.split_once("\"} ")?;
             Some((bound.parse().ok()?, count.parse().ok()?))
         });
-        Ok(Self(buckets.filter(|(bound, _): &(f64, f64)| bound.is_finite()).collect()))
+        let buckets: Vec<_> = buckets.collect();
+        ensure!(!buckets.is_empty(), "the metrics have no {HISTOGRAM}");
+        Ok(Self(buckets))
     }
 
     /// Returns the values since an earlier reading.
@@ -133,7 +135,7 @@ fn enrol(walk: &mut Walk) -> Result<String> {
     let start = Instant::now();
     while walk.subscriber.received().done.is_empty() {
         ensure!(start.elapsed() < ENROLMENT_TIMEOUT, "nobody enrolled");
-        // Without an effect while an enrolment runs.
+        // A press has no effect during an enrolment.
         walk.expect_success(&["button", "press"])?;
         thread::sleep(POLL_INTERVAL * 4);
     }

@@ -19,7 +19,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `INSTORED_WALK_SECONDS` | duration of the walk, 60 by default; the last check comes on top |
+//! | `INSTORED_WALK_SECONDS` | duration of the walk, 60 by default, without the last check |
 //! | `INSTORED_WALK_SEED` | seed of the operations, 1 by default |
 //! | `INSTORED_WALK_LOG` | file with operations to execute instead of random ones, one in a line |
 //! | `INSTORED_SOAK_SECONDS` | duration of the long run, 3600 by default |
@@ -103,8 +103,8 @@ fn promises_are_kept_through_faults() {
         panic!(
             "broken promise: {error:#}\n\
              replay: INSTORED_WALK_SEED={seed} INSTORED_WALK_SECONDS={seconds} \
-             cargo test --release --locked -p instored-faults\n\
-             same operations, without the clock: INSTORED_WALK_LOG={} (remove lines to shorten it)\n\
+             cargo test --release --locked -p instored-faults promises_are_kept\n\
+             replay the same operations: INSTORED_WALK_LOG={} (remove lines to shorten it)\n\
              files of the box: {}",
             log.display(),
             folder.display()
@@ -112,7 +112,7 @@ fn promises_are_kept_through_faults() {
     }
 }
 
-/// Executes operations in a box of its own, and checks its promises.
+/// Executes operations in a new box, and checks its promises.
 fn check_operations(name: &str, operations: &[Operation]) {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("walk-{name}.log"));
     let _permit = box_permit::acquire();
@@ -120,11 +120,11 @@ fn check_operations(name: &str, operations: &[Operation]) {
     let result = operations.iter().try_for_each(|operation| walk.execute(operation));
     let result = result.and_then(|()| walk.finish());
     println!("{}", walk.summary());
-    assert!(!walk.customers.is_empty(), "nobody enrolled");
     result.unwrap_or_else(|error| panic!("{error:#}"));
+    assert!(!walk.customers.is_empty(), "nobody enrolled");
 }
 
-/// Keeps the broker away until the clock is right again. Skipped without the package `faketime`.
+/// Stops the broker until the clock is right again. Without `faketime`, the clock stays right.
 #[test]
 fn deletion_before_wrong_clock_is_announced_after_it() {
     let operations = [
@@ -136,14 +136,14 @@ fn deletion_before_wrong_clock_is_announced_after_it() {
     check_operations("clock", &operations);
 }
 
-/// Makes the customer look inactive. Skipped without the package `faketime`.
+/// Makes the customer look inactive. Without `faketime`, the clock stays right.
 #[test]
 fn wrong_clock_does_not_mark_customer_of_running_box() {
     let operations = [Operation::Enrol { ms: 30_000 }, Operation::WrongClock { days: 400 }];
     check_operations("inactive", &operations);
 }
 
-/// Deletes a customer when the vault's file cannot be compacted. Skipped without root.
+/// Deletes a customer when the vault's file cannot be compacted. Without root, the disk is not filled.
 #[test]
 fn customer_is_deleted_on_full_disk_without_daemon() {
     let operations = [

@@ -47,7 +47,7 @@ pub enum Operation {
     Cut,
     /// Delays each packet between box and broker, until this time is over.
     Delay { packet_ms: u64, ms: u64 },
-    /// Swallows everything on the existing connections without closing them.
+    /// Drops all packets of the existing connections without closing them.
     HalfOpen,
     /// Drops the next packet with a message or an acknowledgement.
     DropPacket { is_to_box: bool },
@@ -61,7 +61,7 @@ pub enum Operation {
 
 /// Days by which a clock is wrong: 13 months ahead, the year 1972, and one day ahead. The first is chosen
 /// most often, because it makes all customers look inactive.
-const WRONG_DAYS: [i64; 4] = [400, 400, -20_000, 1];
+const CLOCK_OFFSETS_DAYS: [i64; 4] = [400, 400, -20_000, 1];
 
 impl Operation {
     /// Chooses an operation.
@@ -91,7 +91,9 @@ impl Operation {
             83..86 => Self::HalfOpen,
             86..91 => Self::DropPacket { is_to_box: random.bool() },
             91..93 => Self::MoveFile { file: random.usize(..1000) },
-            93..97 => Self::WrongClock { days: WRONG_DAYS[random.usize(..WRONG_DAYS.len())] },
+            93..97 => Self::WrongClock {
+                days: CLOCK_OFFSETS_DAYS[random.usize(..CLOCK_OFFSETS_DAYS.len())],
+            },
             _ => Self::FillDisk { ms: random.u64(1000..8000) },
         }
     }

@@ -26,12 +26,11 @@ const SHORT_POLL_INTERVAL: Duration = Duration::from_millis(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time in which a session without an acknowledgement ends, and the next one begins.
 const NEXT_SESSION_TIMEOUT: Duration = Duration::from_secs(15);
-/// Maximum time from the end of an outage until everything promised has arrived. After connections
-/// that the broker closes repeatedly, the box waits up to 300 seconds.
+/// Maximum time from the end of an outage until everything promised has arrived. If the broker closes its connections repeatedly, the box waits up to 300 seconds.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(330);
 /// Topics whose retained messages do not change in an outage.
 const RETAINED: [&str; 2] = ["instored/entrance/key", "homeassistant/#"];
-/// More messages than are retained.
+/// Above the number of retained messages.
 const RETAINED_MAX: usize = 1000;
 /// Time before the end of an outage at which no new enrolment starts.
 const LAST_ENROLMENT: Duration = Duration::from_secs(30);
@@ -47,8 +46,8 @@ const LOSS_PERCENT: u32 = 30;
 const LOST_ACKNOWLEDGEMENTS: u64 = 10;
 /// Boxes that lose acknowledgements at the same time. Each loss takes ten seconds.
 const BOXES_MAX: u64 = 10;
-/// Lost acknowledgements of a box, from which on a test uses more boxes.
-const LOST_BY_BOX: u64 = 50;
+/// A test uses one box for each 50 lost acknowledgements.
+const LOST_PER_BOX: u64 = 50;
 
 /// Box with customers and a till, and counts of what it promised in the outage.
 struct Shop {
@@ -61,7 +60,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// Starts a box, and enrols two customers with one order each.
+    /// Starts a box, enrols two customers and sends two orders.
     fn open(name: &str, frames_per_second: u32) -> Result<Self> {
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("walk-{name}.log"));
         let mut walk = Walk::start(0, &log)?;
@@ -133,7 +132,7 @@ impl Shop {
         let start = Instant::now();
         while self.walk.listed()?.is_empty() {
             ensure!(start.elapsed() < 2 * ENROLMENT_TIMEOUT, "nobody enrolled");
-            // Without an effect while an enrolment runs.
+            // A press has no effect during an enrolment.
             self.walk.expect_success(&["button", "press"])?;
             let pressed = Instant::now();
             while pressed.elapsed() < ENROLMENT_TIMEOUT / 3 && self.walk.listed()?.is_empty() {
@@ -310,7 +309,7 @@ fn link_that_flaps_100_times_loses_no_promise() {
         shop.replace_customers_until(|_| flapping.is_finished())?;
         match flapping.join() {
             Ok(()) => Ok(()),
-            Err(_) => bail!("the thread of the link panicked"),
+            Err(_) => bail!("the flapping thread panicked"),
         }
     });
 }
@@ -326,11 +325,11 @@ fn half_open_connection_loses_no_promise() {
     });
 }
 
-/// Drops `INSTORED_LOST_ACKNOWLEDGEMENTS` acknowledgements; for 1000 of them, ten boxes run.
+/// Drops `INSTORED_LOST_ACKNOWLEDGEMENTS` acknowledgements; 500 or more use ten boxes.
 #[test]
 fn lost_acknowledgements_lose_no_promise() {
     let count = setting("INSTORED_LOST_ACKNOWLEDGEMENTS", LOST_ACKNOWLEDGEMENTS);
-    let boxes = (count / LOST_BY_BOX).clamp(1, BOXES_MAX);
+    let boxes = (count / LOST_PER_BOX).clamp(1, BOXES_MAX);
     let _permit = box_permit::acquire();
     let by_box = count.div_ceil(boxes);
     let threads: Vec<_> = (0..boxes)

@@ -33,7 +33,7 @@ struct Faults {
     lost: AtomicU64,
     /// Number of connections so far.
     connections: AtomicU64,
-    /// Connections with a lower number are half-open: their packets are swallowed.
+    /// Connections with a lower number are half-open: their packets are dropped.
     half_open_below: AtomicU64,
     open: Mutex<Vec<TcpStream>>,
 }
@@ -82,12 +82,12 @@ impl Proxy {
         self.faults.delay_ms.store(ms, SeqCst);
     }
 
-    /// Swallows all packets of the existing connections.
+    /// Drops all packets of the existing connections.
     pub fn make_half_open(&self) {
         self.faults.half_open_below.store(self.faults.connections.load(SeqCst), SeqCst);
     }
 
-    /// Drops the next packet.
+    /// Drops the next PUBLISH or PUBACK.
     pub fn drop_packet(&self, is_to_box: bool) {
         let direction = if is_to_box { Direction::ToBox } else { Direction::ToBroker };
         self.faults.drops(direction).fetch_add(1, SeqCst);
@@ -143,6 +143,8 @@ impl Faults {
         broker.set_nodelay(true)?;
         let number = self.connections.fetch_add(1, SeqCst);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // The address of a closed connection cannot be read.
+        open.retain(|stream| stream.peer_addr().is_ok());
         open.extend([client.try_clone()?, broker.try_clone()?]);
         drop(open);
         if self.is_closed.load(SeqCst) {
@@ -177,9 +179,9 @@ impl Faults {
         loop {
             let packet = read_packet(&mut source)?;
             thread::sleep(Duration::from_millis(self.delay_ms.load(SeqCst)));
-            let is_swallowed = number < self.half_open_below.load(SeqCst);
+            let is_half_open = number < self.half_open_below.load(SeqCst);
             let packet_type = packet[0] >> 4;
-            if !is_swallowed
+            if !is_half_open
                 && !self.is_dropped(packet_type, direction)
                 && !self.is_lost(packet_type, direction)
             {

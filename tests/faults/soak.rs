@@ -16,7 +16,7 @@ use crate::{box_permit, film, setting};
 const DEFAULT_SECONDS: u64 = 3600;
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
 const CHECK_INTERVAL: Duration = Duration::from_secs(300);
-/// Time between two actions of the actors.
+/// Time between two actions.
 const ACTION_INTERVAL: Duration = Duration::from_millis(1500);
 /// Portraits of the customers who come and go.
 const PORTRAITS: [&str; 2] = ["person_a_1.jpg", "person_b_1.jpg"];
@@ -100,10 +100,10 @@ fn run(duration: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Lets one of the actors act.
+/// Performs one action.
 fn act(walk: &mut Walk, actions: &mut Actions, number: u64) -> Result<()> {
     let customers = walk.listed()?;
-    walk.learn_customers()?;
+    walk.add_announced_customers()?;
     if customers.len() < PORTRAITS.len() {
         // Without an effect while an enrolment runs; an enrolled person in view ends it.
         walk.expect_success(&["button", "press"])?;

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::full_disk::FullDisk;
+use crate::full_disk::SmallDisk;
 
 /// Portraits of the people who enter the shop.
 const PORTRAITS: [&str; 4] =
@@ -32,7 +32,7 @@ const FAKETIME: &str = "faketime/libfaketime.so.1";
 /// Box with temporary folders. The fields are dropped in this order.
 pub struct TestBox {
     daemon: Option<Child>,
-    pub disk: Option<FullDisk>,
+    pub disk: Option<SmallDisk>,
     folder: TempDir,
     mqtt_port: u16,
     portrait: usize,
@@ -80,7 +80,7 @@ impl TestBox {
     /// Creates a box that connects to the broker on this port.
     pub fn new(mqtt_port: u16) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("instored-walk-").tempdir()?;
-        let disk = FullDisk::mount(&folder.path().join("disk"))?;
+        let disk = SmallDisk::mount(&folder.path().join("disk"))?;
         fs::write(folder.path().join("passphrase"), PASSPHRASE)?;
         let test_box = Self {
             daemon: None,
@@ -257,7 +257,7 @@ impl TestBox {
         fs::read_to_string(self.path(&format!("log-{}", self.starts))).unwrap_or_default()
     }
 
-    /// Copies vault, keys and logs to a new folder, and returns it.
+    /// Copies vault, keys and logs to a new folder.
     pub fn copy_files(&self, target: &Path) -> Result<()> {
         fs::create_dir_all(target)?;
         for folder in [self.state_dir(), self.folder.path().to_owned()] {

@@ -41,10 +41,10 @@ pub struct Walk {
     pub proxy: Proxy,
     broker: Broker,
     /// Time at which the broker starts again, if it is stopped.
-    broker_back: Option<Instant>,
+    broker_outage_end: Option<Instant>,
     delay_end: Option<Instant>,
     /// Time at which the disk is freed, if it is full.
-    disk_free: Option<Instant>,
+    full_disk_end: Option<Instant>,
     /// True if a customer was deleted since the disk was filled, which uses the reserved space.
     is_reserve_used: bool,
     pub customers: BTreeMap<String, Promises>,
@@ -76,9 +76,9 @@ impl Walk {
             till: Till::new(broker.port()),
             proxy,
             broker,
-            broker_back: None,
+            broker_outage_end: None,
             delay_end: None,
-            disk_free: None,
+            full_disk_end: None,
             is_reserve_used: false,
             customers: BTreeMap::new(),
             pending_orders: Vec::new(),
@@ -96,7 +96,7 @@ impl Walk {
         Ok(walk)
     }
 
-    /// Executes an operation, and checks the promises after some.
+    /// Executes an operation, and checks the promises every 12th time.
     pub fn execute(&mut self, operation: &Operation) -> Result<()> {
         self.operations += 1;
         self.faults += usize::from(operation.is_fault());
@@ -112,7 +112,7 @@ impl Walk {
 
     fn after_operation(&mut self) -> Result<()> {
         self.test_box.check_running()?;
-        self.learn_customers()?;
+        self.add_announced_customers()?;
         if let Some(order) = self.pending_orders.first().cloned() {
             self.send_order(&order, REPEATED_RESPONSE_TIMEOUT)?;
         }
@@ -231,7 +231,7 @@ impl Walk {
             Operation::FillDisk { ms } => match &self.test_box.disk {
                 Some(disk) => {
                     disk.fill()?;
-                    self.disk_free = Some(Instant::now() + Duration::from_millis(ms));
+                    self.full_disk_end = Some(Instant::now() + Duration::from_millis(ms));
                 }
                 None => self.skip("a small disk needs root"),
             },
@@ -259,7 +259,7 @@ impl Walk {
     /// Starts the daemon. On a full disk it may fail, and is started again on a free one.
     pub fn start_daemon(&mut self) -> Result<()> {
         if let Start::Ended(log) = self.test_box.start(None)? {
-            ensure!(self.disk_free.is_some(), "the box does not start: {log}");
+            ensure!(self.full_disk_end.is_some(), "the box does not start: {log}");
             self.free_disk();
             if let Start::Ended(log) = self.test_box.start(None)? {
                 bail!("the box does not start after the disk was freed: {log}");
@@ -270,7 +270,7 @@ impl Walk {
 
     fn free_disk(&mut self) {
         self.is_reserve_used = false;
-        if self.disk_free.take().is_some()
+        if self.full_disk_end.take().is_some()
             && let Some(disk) = &self.test_box.disk
         {
             disk.free();
@@ -279,12 +279,12 @@ impl Walk {
 
     /// Stops the broker after the subscriber has received what the broker accepted.
     pub fn stop_broker(&mut self, duration: Duration) -> Result<()> {
-        if self.broker_back.is_none() {
+        if self.broker_outage_end.is_none() {
             self.proxy.close();
             self.subscriber.synchronise()?;
             self.broker.stop();
             self.subscriber.stop();
-            self.broker_back = Some(Instant::now() + duration);
+            self.broker_outage_end = Some(Instant::now() + duration);
         }
         Ok(())
     }
@@ -296,7 +296,7 @@ impl Walk {
 
     /// Starts the broker. The box can connect after the subscriber.
     pub fn start_broker(&mut self) -> Result<()> {
-        if self.broker_back.take().is_some() {
+        if self.broker_outage_end.take().is_some() {
             self.broker.restart()?;
             self.subscriber.resume()?;
             self.proxy.open();
@@ -311,10 +311,10 @@ impl Walk {
             self.delay_end = None;
             self.proxy.delay(0);
         }
-        if is_due(self.disk_free) {
+        if is_due(self.full_disk_end) {
             self.free_disk();
         }
-        if is_due(self.broker_back) { self.start_broker() } else { Ok(()) }
+        if is_due(self.broker_outage_end) { self.start_broker() } else { Ok(()) }
     }
 
     /// Ends all faults.
@@ -334,13 +334,13 @@ impl Walk {
 
     fn check_success(&self, command: &str, finished: &Finished) -> Result<bool> {
         let is_success = finished.code == Some(0);
-        let is_excused = self.disk_free.is_some() && is_about_full_disk(&finished.stderr);
+        let is_excused = self.full_disk_end.is_some() && is_about_full_disk(&finished.stderr);
         ensure!(is_success || is_excused, "`{command}` failed: {finished:?}");
         Ok(is_success)
     }
 
-    /// Adds the customers who were announced since.
-    pub fn learn_customers(&mut self) -> Result<()> {
+    /// Adds the announced customers. Fails on a recorded violation.
+    pub fn add_announced_customers(&mut self) -> Result<()> {
         let received = self.subscriber.received();
         if let Some(fault) = received.faults.first() {
             bail!("{fault}");
@@ -398,7 +398,7 @@ impl Walk {
         if let Some(code) = response["error"]["code"].as_str() {
             match code {
                 "not_found" if promises.deletion != Deletion::None => {}
-                "internal" if self.disk_free.is_some() => return Ok(false),
+                "internal" if self.full_disk_end.is_some() => return Ok(false),
                 _ => bail!("the order {} was rejected: {response}", order.id),
             }
         } else {
@@ -427,7 +427,7 @@ impl Walk {
         let code = response["error"]["code"].as_str();
         let is_excused = match code {
             Some("not_found") => was_requested,
-            Some("internal") => self.disk_free.is_some() && self.is_reserve_used,
+            Some("internal") => self.full_disk_end.is_some() && self.is_reserve_used,
             _ => false,
         };
         ensure!(is_excused, "{customer} was not deleted: {response}");
@@ -441,7 +441,7 @@ impl Walk {
         if finished.code == Some(0) {
             return self.confirm_deletion(&customer);
         }
-        let is_full = self.disk_free.is_some()
+        let is_full = self.full_disk_end.is_some()
             && self.is_reserve_used
             && is_about_full_disk(&finished.stderr);
         let is_gone = was_requested && finished.stderr.contains("no customer");
@@ -458,7 +458,7 @@ impl Walk {
     fn confirm_deletion(&mut self, customer: &str) -> Result<()> {
         let promises = self.customers.get_mut(customer).context("the customer is known")?;
         promises.deletion = Deletion::Confirmed;
-        self.is_reserve_used = self.disk_free.is_some();
+        self.is_reserve_used = self.full_disk_end.is_some();
         Ok(())
     }
 
@@ -484,7 +484,7 @@ impl Walk {
         }
         let start = Instant::now();
         while start.elapsed() < WRONG_CLOCK_TIME {
-            // A visit would remove a mark again.
+            // Polls, because a visit would remove a mark.
             let now = self.listed()?;
             for customer in before.keys() {
                 let shown = now.get(customer).with_context(|| format!("{customer} is deleted"))?;
@@ -498,9 +498,9 @@ impl Walk {
     }
 }
 
-/// Returns true if an error message names the cause.
+/// Returns true if an error message names a full disk.
 fn is_about_full_disk(message: &str) -> bool {
-    message.contains("full") || message.contains("No space left on device")
+    message.contains(" is full") || message.contains("No space left on device")
 }
 
 /// Fails if an order that the box confirmed is not in the export of its customer, or is there twice.

@@ -7,7 +7,7 @@ use instored_mqtt::SentMessage;
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// Broker with its memory, and what its subscriber has received.
+/// Broker with its retained messages and its subscriber.
 #[derive(Default)]
 pub struct Broker {
     pub is_running: bool,
@@ -44,7 +44,10 @@ pub struct Visit {
 impl Broker {
     /// Takes a message of the box.
     pub fn receive(&mut self, message: &SentMessage) -> Result<()> {
-        if let Some(key) = property(message, "key") {
+        let key = property(message, "key");
+        let is_event = ["/visit", "/enrolment"].iter().any(|leaf| message.topic.ends_with(leaf));
+        ensure!(key.is_some() || !is_event, "{} is not signed", message.topic);
+        if let Some(key) = key {
             let announced = self.announced_key();
             ensure!(
                 announced.as_deref() == Some(key),
@@ -56,6 +59,11 @@ impl Broker {
             self.retained.insert(message.topic.clone(), message.payload.clone());
         }
         self.received.record(message).with_context(|| message.topic.clone())
+    }
+
+    /// Publishes the will of the box, whose connection was lost.
+    pub fn publish_will(&mut self) {
+        self.retained.insert("instored/entrance/availability".to_owned(), b"offline".to_vec());
     }
 
     /// Returns a retained message of the box as JSON, or as text if it is no JSON.
@@ -102,7 +110,7 @@ impl Received {
                 let customer = customer(&event["customer"]["id"])?;
                 ensure!(
                     !self.withdrawn.contains_key(&customer),
-                    "{customer} is done after withdrawn"
+                    "{customer} is announced as enrolled after their deletion"
                 );
                 self.done.entry(customer).or_default().insert(id);
             }

@@ -10,7 +10,7 @@ use instored_domain::{
 /// Number of people who come to the shop.
 pub const PEOPLE: usize = 7;
 
-/// Recognition with its queues. It loses everything but the people when the process ends.
+/// Recognition with its queues. Only people, track numbers and camera state survive a restart.
 pub struct Camera {
     pub people: Vec<Person>,
     pub is_streaming: bool,
@@ -24,7 +24,7 @@ pub struct Camera {
     /// True while faces may be recognised in the mode `on-request`.
     is_window_open: bool,
     reported: Vec<CustomerId>,
-    reported_face: bool,
+    has_reported_face: bool,
     tracks: u64,
 }
 
@@ -56,7 +56,7 @@ impl Camera {
             is_on_request,
             is_window_open: false,
             reported: Vec::new(),
-            reported_face: false,
+            has_reported_face: false,
             tracks: 0,
         };
         camera.report_streaming();
@@ -185,13 +185,13 @@ impl Camera {
             self.events.push_back(Event::PresentCustomersChanged(present));
         }
         let has_face = self.people.iter().any(|person| person.is_in_view);
-        if has_face != self.reported_face {
-            self.reported_face = has_face;
+        if has_face != self.has_reported_face {
+            self.has_reported_face = has_face;
             self.events.push_back(Event::FaceInViewChanged(has_face));
         }
     }
 
-    /// Captures the views of the enrolment in progress.
+    /// Captures the views of the enrolment in progress, or lets it time out.
     pub fn capture(&mut self, times_out: bool) {
         if !self.is_enrolling || !self.is_streaming {
             return;
@@ -221,7 +221,7 @@ impl Camera {
         self.push(RecognitionEvent::PresentationAttackSuspected);
     }
 
-    /// Returns the customers whose arrival was reported, and who have not left.
+    /// Returns the customers whose arrival was reported, without departed and dismissed ones.
     pub fn arrived(&self) -> Vec<CustomerId> {
         let visits = self.people.iter().filter_map(|person| person.visit);
         let arrived = visits.filter(|(_, visit)| *visit == Visit::Arrived);

@@ -10,14 +10,14 @@ use crate::counts::Faults;
 use crate::vault::Fact;
 use crate::world::World;
 
-/// Maximum number of rounds until nothing is left to do.
+/// Maximum number of rounds until the box is idle.
 const ROUNDS_MAX: usize = 2000;
 
 impl World {
     /// Checks the invariants that are valid after each operation.
     pub fn check_always(&mut self) -> Result<()> {
         for (customer, ids) in &self.broker.received.done {
-            ensure!(ids.len() == 1, "{customer} is announced by {} events", ids.len());
+            ensure!(ids.len() == 1, "the enrolment of {customer} has {} events", ids.len());
         }
         for (customer, ids) in &self.broker.received.withdrawn {
             ensure!(ids.len() == 1, "the deletion of {customer} has {} events", ids.len());
@@ -52,7 +52,7 @@ impl World {
             self.check_announcements().context("a minute after the faults")?;
         }
         self.check_departures(&faults)?;
-        // At the latest after an hour the box sends everything again that its connection has dropped.
+        // Each hour, the box resends its outbox, including messages that its connection dropped.
         self.wait(SignedDuration::from_secs(2 * 3600))?;
         self.settle()?;
         while !self.pending_orders.is_empty() {
@@ -61,7 +61,7 @@ impl World {
             self.settle()?;
             ensure!(self.pending_orders.len() < before, "orders are not answered");
         }
-        // The display asks for the customers who are here.
+        // The display requests the present customers.
         self.send(Command::Present { republishes_greetings: true });
         self.settle()?;
         self.check_always()?;
@@ -85,7 +85,7 @@ impl World {
         anyhow::bail!("the box is not idle after {ROUNDS_MAX} rounds")
     }
 
-    /// Ends an enrolment whose person has not been captured.
+    /// Lets an enrolment in progress time out.
     fn fail_capture(&mut self) {
         self.camera.capture(true);
     }
@@ -124,13 +124,16 @@ impl World {
             let has_expired = old.contains(&fact) || self.vault.expired.contains(&fact);
             ensure!(is_announced || has_expired, "{fact:?} was not announced");
         }
+        let deleted: BTreeSet<_> = self.vault.deleted.iter().map(ToString::to_string).collect();
+        let wrong = received.withdrawn.keys().find(|customer| !deleted.contains(*customer));
+        ensure!(wrong.is_none(), "the deletion of {wrong:?} was announced, but they are enrolled");
         self.counts.enrolments = received.done.len();
         self.counts.deletions = received.withdrawn.len();
         self.counts.visits = received.visits;
         Ok(())
     }
 
-    /// Checks that the last events show the customers who are here, and nobody else.
+    /// Checks that the last event of each present customer shows them.
     fn check_visits(&self) -> Result<()> {
         let here: BTreeSet<_> = self.camera.arrived().iter().map(ToString::to_string).collect();
         let visits = &self.broker.received.last_visits;
@@ -142,15 +145,17 @@ impl World {
         Ok(())
     }
 
-    /// Checks that nobody is shown who is not here. After a wrong clock, a rejected message or a kill, a
-    /// display removes greetings when they expire.
+    /// Checks that nobody absent is shown, and clears the recorded visits. After a wrong clock, events may
+    /// have expired too early, and a display removes greetings only when they expire.
     fn check_departures(&mut self, faults: &Faults) -> Result<()> {
         let here: BTreeSet<_> = self.camera.arrived().iter().map(ToString::to_string).collect();
-        let is_exempt = faults.has_wrong_clock || faults.has_rejected || faults.has_killed;
         let now = self.now;
         let visits = &mut self.broker.received.last_visits;
         visits.retain(|customer, last| {
-            last.kind != "left" && !here.contains(customer) && last.expires > now && !is_exempt
+            last.kind != "left"
+                && !here.contains(customer)
+                && last.expires > now
+                && !faults.has_wrong_clock
         });
         let shown = visits.iter().next();
         ensure!(shown.is_none(), "a customer has left and is still shown: {shown:?}");

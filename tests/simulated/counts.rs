@@ -33,7 +33,7 @@ impl fmt::Display for Counts {
         write!(
             f,
             "{operations} operations, {faults} faults, {enrolments} enrolments, {deletions} \
-             deletions, {visits} greetings, {orders} confirmed orders, {checks} checks"
+             deletions, {visits} visits, {orders} confirmed orders, {checks} checks"
         )
     }
 }
@@ -42,7 +42,6 @@ impl fmt::Display for Counts {
 #[derive(Default)]
 #[allow(missing_docs, reason = "the names are complete")]
 pub struct Faults {
-    pub has_killed: bool,
     pub has_wrong_clock: bool,
     /// True if the broker has rejected a message for good.
     pub has_rejected: bool,

@@ -10,7 +10,7 @@ pub enum Operation {
     Run {
         steps: usize,
     },
-    /// Lets the vault execute a few operations.
+    /// Lets the vault execute a few requests.
     RunVault {
         count: usize,
     },
@@ -18,7 +18,7 @@ pub enum Operation {
     RunNetwork {
         count: usize,
     },
-    /// Lets recognition execute its commands and look at the next frame.
+    /// Lets recognition execute its commands and process the next frame.
     RunCamera,
     Enter {
         person: usize,
@@ -26,7 +26,7 @@ pub enum Operation {
     Leave {
         person: usize,
     },
-    /// Everybody leaves but this person, who presses the button and looks at the camera.
+    /// Everybody else leaves. This person presses the button and looks at the camera.
     PressAlone {
         person: usize,
     },
@@ -36,7 +36,7 @@ pub enum Operation {
     AbortHold {
         is_released: bool,
     },
-    /// Captures the views of an enrolment, or fails.
+    /// Captures the views of an enrolment, or lets it time out.
     Capture {
         times_out: bool,
     },
@@ -95,11 +95,11 @@ pub enum Operation {
         duration: SignedDuration,
     },
     // Faults:
-    /// Loses the connection to the broker. The message in flight has arrived, or not.
+    /// Loses the connection to the broker. The next message still arrives, or is lost.
     Cut {
         has_arrived: bool,
     },
-    /// Stops the broker until it is started, with or without its memory.
+    /// Stops the broker until `StartBroker`, which keeps or clears its retained messages.
     StopBroker,
     StartBroker {
         has_memory: bool,
@@ -112,13 +112,13 @@ pub enum Operation {
     FreeDisk,
     /// Lets the next read of the outbox fail.
     FailRead,
-    /// Kills the daemon after the vault has executed some of the waiting operations.
+    /// Kills the daemon after the vault has executed some of the waiting requests.
     Kill {
         executed: usize,
     },
     LoseCamera,
     RestoreCamera,
-    /// Sets the clock of the box by this time ahead or back. No time server confirms it.
+    /// Sets the clock of the box ahead or back by this time. No time server confirms it.
     WrongClock {
         hours: i64,
     },
@@ -133,7 +133,7 @@ pub enum Buyer {
     Till,
 }
 
-const WRONG_HOURS: [i64; 5] = [24 * 400, -24 * 20_000, 24, 24 * 9, -1];
+const CLOCK_OFFSETS_HOURS: [i64; 5] = [24 * 400, -24 * 20_000, 24, 24 * 9, -1];
 
 impl Operation {
     /// Chooses an operation.
@@ -186,28 +186,15 @@ impl Operation {
             181..186 => Self::Kill { executed: random.usize(..4) },
             186..188 => Self::LoseCamera,
             188..191 => Self::RestoreCamera,
-            191..194 => Self::WrongClock { hours: WRONG_HOURS[random.usize(..WRONG_HOURS.len())] },
+            191..194 => Self::WrongClock {
+                hours: CLOCK_OFFSETS_HOURS[random.usize(..CLOCK_OFFSETS_HOURS.len())],
+            },
             _ => Self::CorrectClock,
         }
     }
-
-    /// Returns true if the operation is a fault.
-    pub fn is_fault(&self) -> bool {
-        matches!(
-            self,
-            Self::Cut { .. }
-                | Self::StopBroker
-                | Self::Reject { .. }
-                | Self::FillDisk
-                | Self::FailRead
-                | Self::Kill { .. }
-                | Self::LoseCamera
-                | Self::WrongClock { .. }
-        )
-    }
 }
 
-/// Returns a time from a moment to a month.
+/// Returns a duration from 1 ms to 29 days.
 fn random_duration(random: &mut Rng) -> SignedDuration {
     match random.u8(..10) {
         0..5 => SignedDuration::from_millis(random.i64(1..5000)),

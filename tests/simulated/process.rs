@@ -19,9 +19,9 @@ pub struct Process {
     pub is_connected: bool,
     /// True while a message has no acknowledgement.
     pub is_in_flight: bool,
-    /// Operations that the vault has not executed.
+    /// Requests that the vault has not executed.
     pub requests: VecDeque<StoreRequest>,
-    /// Results that the main loop has not taken.
+    /// Responses that the main loop has not taken.
     pub responses: VecDeque<StoreResponse>,
     pub commands: VecDeque<(Command, Option<ResponseAddress>)>,
     pub is_command_in_progress: bool,
@@ -31,7 +31,7 @@ pub struct Process {
     pub clients: BTreeSet<u64>,
 }
 
-/// Returns the signer with the key of this number. Its signatures are not valid; only the id of the key
+/// Returns a signer whose key has this number. Its signatures are not valid; only the id of the key
 /// is checked.
 pub fn signer(number: u64) -> Signer {
     let mut secret = [0; 32];

@@ -91,7 +91,7 @@ impl Vault {
         }
     }
 
-    /// Executes an operation. Fails if the operation breaks an invariant.
+    /// Executes a request. Fails if it breaks an invariant.
     pub fn execute(&mut self, request: StoreRequest) -> Result<StoreResponse> {
         Ok(match request {
             StoreRequest::RecordVisit {
@@ -124,7 +124,7 @@ impl Vault {
                 StoreResponse::OrderAdded { order, till, address, result }
             }
             StoreRequest::AddOrders { orders, client, .. } => {
-                let result = self.writable().map_err(CommandFailure::from);
+                let result = self.check_writable().map_err(CommandFailure::from);
                 let result = result.map(|()| orders.iter().map(|o| self.add_order(o)).collect());
                 StoreResponse::OrdersAdded { orders, client, result }
             }
@@ -157,12 +157,12 @@ impl Vault {
                 StoreResponse::HistoryRead { address, result }
             }
             StoreRequest::ChangeCatalogue { products, removed, origin, .. } => {
-                let result = self.writable().map_err(CommandFailure::from);
+                let result = self.check_writable().map_err(CommandFailure::from);
                 let result = result.map(|()| self.change_catalogue(&products, &removed));
                 StoreResponse::CatalogueChanged { products, removed, origin, result }
             }
             StoreRequest::SetDeletionDue { customers, due, clients, .. } => {
-                let result = self.writable().map(|()| {
+                let result = self.check_writable().map(|()| {
                     for (id, account) in &mut self.accounts {
                         if customers.contains(id) {
                             account.customer.deletion_due = due;
@@ -172,7 +172,7 @@ impl Vault {
                 StoreResponse::DeletionDueSet { customers, due, clients, result }
             }
             StoreRequest::ConfirmTimes { customers, at } => {
-                let result = self.writable().map(|()| {
+                let result = self.check_writable().map(|()| {
                     for id in &customers {
                         if let Some(account) = self.accounts.get_mut(id) {
                             account.customer.last_visit = Some(at);
@@ -195,11 +195,11 @@ impl Vault {
                 StoreResponse::OutboxRead { after, result }
             }
             StoreRequest::RemoveDelivered { number, .. } => {
-                let result = self.writable().map(|()| drop(self.outbox.remove(&number)));
+                let result = self.check_writable().map(|()| drop(self.outbox.remove(&number)));
                 StoreResponse::DeliveredRemoved { result }
             }
             StoreRequest::RemoveExpired { stored_until, .. } => {
-                let result = self.writable().map(|()| {
+                let result = self.check_writable().map(|()| {
                     let before = self.outbox.len();
                     self.outbox.retain(|_, (message, fact)| {
                         let is_kept = message.stored > stored_until;
@@ -216,7 +216,7 @@ impl Vault {
     }
 
     /// Fails if the disk is full.
-    fn writable(&self) -> StoreResult<()> {
+    fn check_writable(&self) -> StoreResult<()> {
         if self.is_full { Err(StoreError::Failed("the disk is full".to_owned())) } else { Ok(()) }
     }
 
@@ -241,7 +241,7 @@ impl Vault {
         if let Some(account) = self.accounts.get_mut(&id) {
             account.active = now;
         }
-        self.writable()?;
+        self.check_writable()?;
         if let Some(account) = self.accounts.get_mut(&id) {
             let customer = &mut account.customer;
             customer.visits += 1;
@@ -266,7 +266,7 @@ impl Vault {
     fn enrol(&mut self, new: &NewCustomer) -> Result<StoreResult<Customer>> {
         ensure!(self.permits.has_consent, "an enrolment is stored without an act of consent");
         ensure!(!new.embeddings.is_empty(), "an enrolment is stored without templates");
-        if let Err(error) = self.writable() {
+        if let Err(error) = self.check_writable() {
             return Ok(Err(error));
         }
         if self.accounts.values().any(|account| account.claim == new.claim) {
@@ -317,7 +317,7 @@ impl Vault {
         self.accounts.remove(&id);
         self.order_ids.retain(|_, customer| *customer != id);
         self.deleted.insert(id);
-        // Other messages about a customer are deleted with them.
+        // All earlier messages about the customer are deleted too.
         self.outbox.retain(|_, (_, fact)| ![Fact::Enrolled(id), Fact::Ordered(id)].contains(fact));
         self.queue(at, self.encode(announcement)?, Fact::Deleted(id));
         Ok(Ok(Some(ForgetSummary { templates: 1, orders })))
@@ -358,7 +358,7 @@ impl Vault {
         at: Timestamp,
         address: Option<&ResponseAddress>,
     ) -> StoreResult<AddOrderOutcome> {
-        self.writable()?;
+        self.check_writable()?;
         let outcome = self.add_order(order);
         if let (AddOrderOutcome::Added, Some(address)) = (outcome, address) {
             let (id, customer) = (order.id.clone(), order.customer);
@@ -375,7 +375,7 @@ impl Vault {
         customer: CustomerId,
         order: &OrderId,
     ) -> Result<(AddOrderOutcome, Vec<Order>), CommandFailure> {
-        self.writable()?;
+        self.check_writable()?;
         let account = self.accounts.get_mut(&customer);
         let account = account.ok_or_else(|| CommandFailure::unknown_customer(customer))?;
         account.orders.retain(|stored| stored.id != *order);
@@ -388,7 +388,7 @@ impl Vault {
         id: CustomerId,
         change: impl FnOnce(&mut Customer),
     ) -> StoreResult<Option<Customer>> {
-        self.writable()?;
+        self.check_writable()?;
         let Some(account) = self.accounts.get_mut(&id) else { return Ok(None) };
         change(&mut account.customer);
         Ok(Some(account.customer.clone()))

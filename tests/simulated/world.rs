@@ -29,7 +29,7 @@ use crate::vault::Vault;
 
 /// Operations between two full checks.
 const CHECK_INTERVAL: usize = 100;
-/// Number of operations that a failure shows.
+/// Number of last operations in a failure message.
 const SHOWN_OPERATIONS: usize = 40;
 
 /// Box with simulated clock, vault, broker and camera.
@@ -118,7 +118,7 @@ impl World {
         for _ in 0..operations {
             let operation = Operation::random(&mut self.random);
             self.counts.operations += 1;
-            self.counts.faults += usize::from(operation.is_fault());
+            self.counts.faults += usize::from(self.is_effective_fault(&operation));
             let line = format!("{} {operation:?}", self.counts.operations);
             line.hash(&mut self.trace);
             if self.recent.len() == SHOWN_OPERATIONS {
@@ -231,7 +231,7 @@ impl World {
         Ok(())
     }
 
-    /// Lets the vault execute operations.
+    /// Lets the vault execute requests.
     pub fn run_vault(&mut self, count: usize) -> Result<()> {
         for _ in 0..count {
             let Some(request) = self.process.requests.pop_front() else { break };
@@ -261,7 +261,7 @@ impl World {
         Ok(())
     }
 
-    /// Sends a message, which arrives and is not acknowledged yet. Returns false if there is none.
+    /// Delivers a message without acknowledging it. Returns false if there is none.
     fn transmit(&mut self) -> Result<bool> {
         let Some(message) = self.process.connection.send(self.box_now()) else { return Ok(false) };
         self.process.is_in_flight = true;
@@ -271,16 +271,18 @@ impl World {
         Ok(true)
     }
 
-    /// Records the orders that were answered.
+    /// Records the confirmed orders. A till repeats an order until it is confirmed or rejected.
     fn take_confirmations(&mut self) {
         let Self { pending_orders, broker, confirmed_orders, counts, .. } = self;
         pending_orders.retain(|pending| {
             let Some(responses) = broker.received.responses.get(&pending.correlation) else {
                 return true;
             };
+            let mut is_answered = false;
             for response in responses {
                 let response: serde_json::Value =
                     serde_json::from_str(response).unwrap_or_default();
+                is_answered |= response["error"]["code"] != "internal";
                 let order = &response["order"];
                 if let (Some(id), Ok(customer)) =
                     (order["id"].as_str(), serde_json::from_value(order["customer"].clone()))
@@ -289,11 +291,11 @@ impl World {
                     confirmed_orders.insert(OrderId(id.to_owned()), customer);
                 }
             }
-            false
+            !is_answered
         });
     }
 
-    /// Loses the connection. A message that is sent at this moment arrives, or not.
+    /// Loses the connection. If no message is in flight, the next one still arrives, or is lost.
     fn cut(&mut self, has_arrived: bool) -> Result<()> {
         if !self.process.is_connected {
             return Ok(());
@@ -308,6 +310,7 @@ impl World {
         }
         (self.process.is_connected, self.process.is_in_flight) = (false, false);
         self.process.connection.disconnect();
+        self.broker.publish_will();
         Ok(())
     }
 
@@ -320,14 +323,15 @@ impl World {
         }
     }
 
-    /// Kills the daemon and starts it again. The vault has executed some of the waiting operations.
+    /// Kills the daemon and starts it again. Before, the vault executes some of the waiting requests.
     fn kill(&mut self, executed: usize) -> Result<()> {
         self.run_vault(executed)?;
         self.uptime = Duration::ZERO;
         self.reported_present.clear();
         self.hidden.clear();
         (self.is_enrolling, self.vault.permits.has_consent) = (false, false);
-        self.faults.has_killed = true;
+        // The new process does not know who was greeted; a display removes the greetings when they expire.
+        self.broker.received.last_visits.clear();
         let gallery: Vec<_> =
             self.vault.accounts.iter().map(|(id, account)| (*id, account.person)).collect();
         self.camera.restart(gallery);
@@ -340,6 +344,9 @@ impl World {
             uuids,
             readings(self.box_now(), self.uptime),
         );
+        if self.process.is_connected {
+            self.broker.publish_will();
+        }
         self.process = start_process(&self.box_id, self.key, controller);
         self.perform(effects)
     }
@@ -412,7 +419,7 @@ impl World {
             match step {
                 EnrolmentStep::Started => self.is_enrolling = true,
                 EnrolmentStep::Failed { .. } => {
-                    ensure!(self.is_enrolling, "an enrolment fails that is not in progress");
+                    ensure!(self.is_enrolling, "an enrolment failed, but none is in progress");
                     (self.is_enrolling, self.vault.permits.has_consent) = (false, false);
                 }
                 _ => {}

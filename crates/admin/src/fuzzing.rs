@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::{Request, Response, parse_request};
 
 /// Fields of all requests.
-const KEYS: [&str; 13] = [
+const FIELDS: [&str; 13] = [
     "request",
     "customer",
     "code",
@@ -28,7 +28,7 @@ const KEYS: [&str; 13] = [
 
 /// Parses a request, see [`json`], and a response to one. Returns true if the request is valid.
 pub fn admin_request(data: &[u8]) -> bool {
-    let data = json(&KEYS, data);
+    let data = json(&FIELDS, data);
     // The daemon reads a line of text.
     let Ok(line) = str::from_utf8(&data) else { return false };
     check_result(line);

@@ -76,7 +76,7 @@ impl Controller {
     /// Ends the visit of a customer who was recognised wrongly.
     fn dismiss(&mut self, customer: CustomerId) -> Result<CommandResponse, CommandFailure> {
         if !self.greeted.contains_key(&customer) {
-            let message = format!("customer {customer} is not being greeted");
+            let message = format!("customer {customer} was not greeted or has left");
             return Err(CommandFailure::not_found(message));
         }
         self.effects.push(Effect::Vision(VisionCommand::DismissCustomer(customer)));

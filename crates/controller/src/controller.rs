@@ -18,7 +18,7 @@ use crate::daily_visits::DailyVisits;
 use crate::effect::{Effect, Message, VisionCommand};
 use crate::enrolment::Enrolment;
 use crate::event::{Event, Readings};
-use crate::maintenance::RetentionRun;
+use crate::maintenance::RetentionSchedule;
 use crate::outbox::{self, OutboxReader};
 use crate::recommendations::Recommendations;
 use crate::retention::Retention;
@@ -56,7 +56,7 @@ pub struct Controller {
     pub(super) daily_visits: DailyVisits,
     pub(super) recommendations: Recommendations,
     pub(super) retention: Retention,
-    pub(super) retention_run: RetentionRun,
+    pub(super) retention_schedule: RetentionSchedule,
     pub(super) outbox: OutboxReader,
     /// Clock and uptime when a time server or the operator last confirmed the clock.
     pub(super) confirmed_clock: Option<(Timestamp, Duration)>,
@@ -120,7 +120,7 @@ impl Controller {
             daily_visits,
             recommendations: Recommendations::new(data.recommender, data.catalogue),
             retention: Retention::new(&data.customers),
-            retention_run: RetentionRun::default(),
+            retention_schedule: RetentionSchedule::default(),
             outbox: OutboxReader::default(),
             confirmed_clock: None,
             has_face_in_view: false,

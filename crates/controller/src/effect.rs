@@ -43,7 +43,7 @@ pub enum Effect {
     Train(Recommender),
     /// Rewrites the vault's file without deleted data, in the background.
     Compact,
-    /// Records that the event of the frame delivered at this uptime is published.
+    /// Records the latency since this uptime, at which the frame was delivered.
     RecordLatency(Duration),
 }
 
@@ -55,7 +55,7 @@ pub enum Message {
     Visit(VisitEvent),
     Enrolment(EnrolmentEvent),
     List(ListEvent),
-    /// Message of the outbox. [`Event::Delivered`](crate::Event::Delivered) follows when the broker has it.
+    /// Message of the outbox. [`Event::Delivered`](crate::Event::Delivered) follows when the broker acknowledges it.
     Stored(StoredMessage),
 }
 

@@ -19,7 +19,7 @@ const ENROLMENT_OFFER_DURATION: SignedDuration = SignedDuration::from_secs(15);
 /// Maximum number of attempts to find unused random codes. A second attempt is needed about once in
 /// a billion enrolments.
 const CODE_ATTEMPTS_MAX: u32 = 4;
-/// Maximum time from the end of an aborted hold to the press that its release causes.
+/// Maximum time between `HoldAborted` and the `ShortPress` of the same release.
 const RELEASE_TIME: Duration = Duration::from_secs(1);
 const CAMERA_UNAVAILABLE: &str = "the camera delivers no pictures; run `instored doctor`";
 
@@ -37,7 +37,7 @@ impl Controller {
     /// Handles a press or a hold of the button.
     pub(super) fn handle_button_event(&mut self, event: ButtonEvent) {
         match event {
-            ButtonEvent::ShortPress if self.is_release_of_aborted_hold() => {}
+            ButtonEvent::ShortPress if self.take_aborted_hold() => {}
             ButtonEvent::ShortPress => self.handle_short_press(),
             ButtonEvent::HoldStarted => self.show(LedSignal::HoldToWithdraw),
             ButtonEvent::HoldAborted => {
@@ -50,9 +50,9 @@ impl Controller {
         }
     }
 
-    /// Returns true if a short press is the release of a hold that was aborted while a customer was in
-    /// view. No press follows a hold that ended because the button was lost.
-    fn is_release_of_aborted_hold(&mut self) -> bool {
+    /// Clears the hold that was aborted while a customer was in view. Returns true if this short press is its
+    /// release. No press follows a hold that ended because the button was lost.
+    fn take_aborted_hold(&mut self) -> bool {
         let uptime = self.readings.uptime;
         self.hold_aborted.take().is_some_and(|at| uptime.saturating_sub(at) <= RELEASE_TIME)
     }
@@ -66,7 +66,9 @@ impl Controller {
             self.begin_enrolment(ConsentMethod::Button, None, false)
         };
         if let Err(failure) = result {
-            tracing::info!("nothing follows a press of the button: {failure}");
+            tracing::info!(
+                "cannot start recognition or an enrolment after a button press: {failure}"
+            );
         }
     }
 

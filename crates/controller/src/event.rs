@@ -26,7 +26,7 @@ pub enum Event {
     CameraStateChanged(CameraState),
     /// A first face is in view (true), or no face is in view any more (false).
     FaceInViewChanged(bool),
-    /// Other customers are in view than before.
+    /// The customers in view changed.
     PresentCustomersChanged(Vec<CustomerId>),
     /// Press or hold of the button.
     Button(ButtonEvent),
@@ -73,12 +73,12 @@ pub struct Readings {
     pub counters: Counters,
 }
 
-/// Counters of other parts since the start, for the published state.
+/// Counters of recognition and MQTT since the start, for the published state.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counters {
     /// Embeddings, by purpose.
     pub embeddings: EmbeddingCount,
-    /// Faces, by what was computed of them.
+    /// Faces that were detected, attended and embedded.
     pub faces: FaceCount,
     /// Commands that were rejected.
     pub rejected_commands: u64,

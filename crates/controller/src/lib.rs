@@ -1,5 +1,5 @@
-//! State machine of the box. It turns results of recognition, presses, commands and results of the
-//! vault into effects.
+//! State machine of the box. It turns results of recognition, button presses, commands and
+//! results of the vault into effects.
 //!
 //! The daemon passes each [`Event`] to [`Controller::handle`], and performs the returned [`Effect`]s in
 //! their sequence. The result of an effect is a further event.
@@ -21,9 +21,9 @@
 //! 1. The controller performs no I/O, takes no lock, and reads neither a clock nor random numbers. Time and
 //!    counters come with each event; UUIDs come from the source that the caller supplies.
 //! 2. The same events, readings and UUIDs cause the same effects.
-//! 3. The vault comes first: memory and events change after the vault has stored a change. A customer is
-//!    greeted even if the visit cannot be stored. Tills and shopping lists exist only in memory.
-//! 4. Each [`Effect::Store`] is followed by one [`Event::Stored`], in the same sequence.
+//! 3. A change is first stored in the vault, then applied in memory and published. A customer is
+//!    greeted even if the visit cannot be stored. Till assignments and shopping lists exist only in memory.
+//! 4. The daemon passes one [`Event::Stored`] for each [`Effect::Store`], in the same sequence.
 //! 5. Each command and each request of the operator is answered once.
 //! 6. No log line at the level info or above contains a customer's id, name or purchase.
 

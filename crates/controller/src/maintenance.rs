@@ -20,7 +20,7 @@ const CLOCK_DRIFT_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// Schedule of the retention runs.
 #[derive(Default)]
-pub(super) struct RetentionRun {
+pub(super) struct RetentionSchedule {
     /// Uptime of the last scheduled clock check.
     last: Option<Duration>,
     /// True while a clock check is in progress.
@@ -38,10 +38,10 @@ impl Controller {
         }
         self.refresh_counters();
         self.retry_outbox();
-        let last = self.retention_run.last;
+        let last = self.retention_schedule.last;
         let is_due = last.is_none_or(|last| uptime.saturating_sub(last) >= RETENTION_INTERVAL);
         if is_due || !self.is_clock_confirmed() {
-            self.retention_run.last = Some(uptime);
+            self.retention_schedule.last = Some(uptime);
             self.check_clock();
         }
     }
@@ -56,7 +56,7 @@ impl Controller {
         })
     }
 
-    /// Publishes the state if one of its counters has changed.
+    /// Publishes the state if the number of today's visitors or of rejected commands has changed.
     fn refresh_counters(&mut self) {
         let visits = self.daily_visits.count(&self.readings.now);
         let rejected = self.readings.counters.rejected_commands;
@@ -70,21 +70,21 @@ impl Controller {
     /// after it.
     pub(super) fn confirm_due(&mut self, client: ClientId) {
         let now = self.now();
-        self.retention.confirm(now);
-        self.retention_run.clients.push(client);
+        self.retention.confirm_due(now);
+        self.retention_schedule.clients.push(client);
         self.check_clock();
     }
 
     fn check_clock(&mut self) {
-        if !std::mem::replace(&mut self.retention_run.is_check_pending, true) {
+        if !std::mem::replace(&mut self.retention_schedule.is_check_pending, true) {
             self.effects.push(Effect::CheckClock);
         }
     }
 
-    /// Marks, unmarks and deletes customers who have not visited for `shop.retention_months`.
+    /// Runs the retention with the result of a clock check, and cleans and resends the outbox.
     /// `is_synchronised` is true if a time server has set the clock.
     pub(super) fn handle_clock_check(&mut self, is_synchronised: bool) {
-        self.retention_run.is_check_pending = false;
+        self.retention_schedule.is_check_pending = false;
         let is_clock_confirmed = self.settings.trust_clock || is_synchronised;
         self.confirmed_clock = is_clock_confirmed.then_some((self.now(), self.readings.uptime));
         let days = i64::from(self.settings.retention_grace_days);
@@ -102,20 +102,20 @@ impl Controller {
         if has_new_status {
             self.publish_state();
         }
-        if !plan.confirm.is_empty() {
-            let (customers, at) = (plan.confirm, self.now());
+        if !plan.unconfirmed_times.is_empty() {
+            let (customers, at) = (plan.unconfirmed_times, self.now());
             self.store(StoreRequest::ConfirmTimes { customers, at });
         }
-        let clients = std::mem::take(&mut self.retention_run.clients);
-        // The clients are answered after the last change.
-        let (first, last) =
+        let clients = std::mem::take(&mut self.retention_schedule.clients);
+        // The clients are answered after the first change of marks.
+        let (mark_clients, unmark_clients) =
             if plan.mark.is_empty() { (Vec::new(), clients) } else { (clients, Vec::new()) };
-        self.set_deletion_due(plan.mark, Some(plan.due), first);
-        self.set_deletion_due(plan.unmark, None, last);
+        self.set_deletion_due(plan.mark, Some(plan.due), mark_clients);
+        self.set_deletion_due(plan.unmark, None, unmark_clients);
         for customer in plan.delete {
             self.forget(customer, Origin::Retention);
         }
-        // If the clock is ahead, messages would expire too early.
+        // An unconfirmed clock may be ahead; messages would then expire too early.
         if is_clock_confirmed {
             self.remove_expired_messages();
             self.resend_outbox();
@@ -129,7 +129,7 @@ impl Controller {
             || self.present.contains(&customer)
     }
 
-    /// Stores the marks of customers. Without customers, answers the clients at once.
+    /// Stores or removes the marks of customers. Without customers, answers the clients at once. Without customers, answers the clients at once.
     fn set_deletion_due(
         &mut self,
         customers: Vec<CustomerId>,
@@ -156,7 +156,9 @@ impl Controller {
                 self.log_marked(customers.len(), due);
                 self.publish_state();
             }
-            Err(error) => tracing::error!("cannot mark inactive customers: {error}"),
+            Err(error) => tracing::error!(
+                "cannot change the deletion marks of customers, retrying at the next retention run: {error}"
+            ),
         }
         clients.into_iter().for_each(|client| self.respond_with_retention(client));
     }
@@ -169,7 +171,9 @@ impl Controller {
     ) {
         match result {
             Ok(()) => self.retention.confirm_times(customers, at),
-            Err(error) => tracing::error!("cannot correct the times of visits: {error}"),
+            Err(error) => tracing::error!(
+                "cannot confirm the times of visits, retrying at the next retention run: {error}"
+            ),
         }
     }
 

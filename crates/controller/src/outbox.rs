@@ -11,7 +11,7 @@ use crate::store::{StoreRequest, StoreResult, StoredMessage};
 pub(super) struct OutboxReader {
     /// Highest number of a message that was published.
     position: u64,
-    /// Position of the failed read that starts at the lowest number.
+    /// Lowest start position of the failed reads. The next tick reads from it.
     failed_after: Option<u64>,
 }
 
@@ -68,7 +68,7 @@ impl Controller {
     }
 }
 
-/// Logs a message that stays in the outbox.
+/// Logs a failure to remove a delivered message.
 pub(super) fn log_removal(result: StoreResult<()>) {
     if let Err(error) = result {
         tracing::warn!("a delivered message stays in the outbox and will be sent again: {error}");

@@ -38,8 +38,8 @@ impl Controller {
         }
     }
 
-    /// Performs an action for the customer that a buyer reference names. A till's customer is known to
-    /// the controller; the vault knows the others.
+    /// Performs an action for the customer that a buyer reference names. The controller contains the customers
+    /// at the tills, the vault the others.
     pub(super) fn find_buyer(
         &mut self,
         buyer: BuyerRef,

@@ -5,9 +5,9 @@
 //! Rules:
 //! 1. Nobody is marked or deleted unless the clock is confirmed and agrees with the newest visit.
 //! 2. A customer is deleted only after they were marked for the grace period without a visit.
-//! 3. A time that was recorded while the clock was not confirmed counts for nothing: the storage period
+//! 3. A time that was recorded while the clock was not confirmed is ignored: the storage period
 //!    begins when the clock is confirmed.
-//! 4. If the number of customers who fall due within a day exceeds a limit, nobody is marked or deleted
+//! 4. If the number of customers who fall due within a day exceeds a limit, empty_plan is marked or deleted
 //!    until the operator confirms it.
 
 use std::collections::BTreeMap;
@@ -18,10 +18,10 @@ use jiff::{SignedDuration, Span, Timestamp};
 
 /// Months that stand for a longer retention than the calendar can represent (10,000 years).
 const MONTHS_MAX: i64 = 120_000;
-/// Maximum time since the newest visit with which the clock agrees. A shop that was closed for longer
+/// Maximum age of the newest visit at which the clock counts as plausible. A shop that was closed for longer
 /// continues its retention with the first visit.
 const IDLE_MAX: SignedDuration = SignedDuration::from_hours(60 * 24);
-/// Time by which the newest visit may be in the future, because the clock was corrected meanwhile.
+/// Visits further in the future than this are ignored: a clock that was ahead recorded them, because the clock was corrected meanwhile.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Customers who may fall due in a day: the larger of this number and of this share of all customers.
@@ -46,10 +46,10 @@ pub(super) struct RetentionPlan {
     pub mark: Vec<CustomerId>,
     /// Time of the deletion of the customers in `mark`.
     pub due: Timestamp,
-    /// Customers whose marks are removed, because they have visited or a wrong clock marked them.
+    /// Customers whose marks are removed, because a wrong clock marked them or the storage period was extended.
     pub unmark: Vec<CustomerId>,
     /// Customers whose last visit has an unconfirmed time. Their storage period begins now.
-    pub confirm: Vec<CustomerId>,
+    pub unconfirmed_times: Vec<CustomerId>,
     /// Customers to delete.
     pub delete: Vec<CustomerId>,
     /// Number of customers who fall due; with [`RetentionStatus::TooManyDue`] they are not marked.
@@ -70,7 +70,7 @@ struct Activity {
 pub(super) struct Retention {
     customers: BTreeMap<CustomerId, Activity>,
     /// Time at which the operator confirmed that many customers are due.
-    confirmed: Option<Timestamp>,
+    due_confirmed: Option<Timestamp>,
 }
 
 impl Retention {
@@ -98,8 +98,8 @@ impl Retention {
     }
 
     /// Permits more due customers than the limit, for a day from `now`.
-    pub fn confirm(&mut self, now: Timestamp) {
-        self.confirmed = Some(now);
+    pub fn confirm_due(&mut self, now: Timestamp) {
+        self.due_confirmed = Some(now);
     }
 
     /// Sets or removes the marks of customers, as they were stored.
@@ -129,31 +129,34 @@ impl Retention {
         policy: RetentionPolicy,
     ) -> RetentionPlan {
         let due = now.checked_add(policy.grace).unwrap_or(Timestamp::MAX);
-        let nobody = |status| RetentionPlan {
+        let empty_plan = |status| RetentionPlan {
             status,
             mark: Vec::new(),
             due,
             unmark: Vec::new(),
-            confirm: Vec::new(),
+            unconfirmed_times: Vec::new(),
             delete: Vec::new(),
             new_due: 0,
         };
         if policy.months == 0 {
-            return nobody(RetentionStatus::Off);
+            return empty_plan(RetentionStatus::Off);
         }
         if self.customers.is_empty() {
-            return nobody(RetentionStatus::Running);
+            return empty_plan(RetentionStatus::Running);
         }
         if !is_clock_confirmed {
-            return nobody(RetentionStatus::ClockNotConfirmed);
+            return empty_plan(RetentionStatus::ClockNotConfirmed);
         }
         let unconfirmed = self.customers.iter().filter(|(_, activity)| activity.is_unconfirmed);
-        let confirm: Vec<_> = unconfirmed.map(|(id, _)| *id).collect();
-        if confirm.len() < self.customers.len() && !self.is_plausible(now) {
-            return RetentionPlan { confirm, ..nobody(RetentionStatus::ClockImplausible) };
+        let unconfirmed_times: Vec<_> = unconfirmed.map(|(id, _)| *id).collect();
+        if unconfirmed_times.len() < self.customers.len() && !self.is_plausible(now) {
+            return RetentionPlan {
+                unconfirmed_times,
+                ..empty_plan(RetentionStatus::ClockImplausible)
+            };
         }
         let cutoff = retention_cutoff(now, policy.months);
-        let mut plan = RetentionPlan { confirm, ..nobody(RetentionStatus::Running) };
+        let mut plan = RetentionPlan { unconfirmed_times, ..empty_plan(RetentionStatus::Running) };
         for (id, activity) in self.customers.iter().filter(|(_, a)| !a.is_unconfirmed) {
             match (activity.last <= cutoff, activity.due) {
                 (true, None) => plan.mark.push(*id),
@@ -163,7 +166,7 @@ impl Retention {
             }
         }
         plan.new_due = plan.mark.len();
-        if plan.new_due > 0 && self.is_alarming(now, due, plan.new_due) {
+        if plan.new_due > 0 && self.exceeds_daily_limit(now, due, plan.new_due) {
             let status = RetentionStatus::TooManyDue;
             return RetentionPlan { status, mark: Vec::new(), delete: Vec::new(), ..plan };
         }
@@ -179,8 +182,8 @@ impl Retention {
     }
 
     /// Returns true if `new` further customers would exceed the number who may fall due in a day.
-    fn is_alarming(&self, now: Timestamp, due: Timestamp, new: usize) -> bool {
-        if self.confirmed.is_some_and(|confirmed| now.duration_since(confirmed) <= DAY) {
+    fn exceeds_daily_limit(&self, now: Timestamp, due: Timestamp, new: usize) -> bool {
+        if self.due_confirmed.is_some_and(|confirmed| now.duration_since(confirmed) <= DAY) {
             return false;
         }
         let is_of_last_day = |mark: Timestamp| due.duration_since(mark) < DAY;
@@ -193,7 +196,7 @@ impl Retention {
 /// Returns the time up to which the last visit of an inactive customer was.
 pub fn retention_cutoff(now: Timestamp, months: u32) -> Timestamp {
     let span = Span::new().try_months(months).unwrap_or(Span::new().months(MONTHS_MAX));
-    // Before the first representable date nobody is inactive.
+    // Before the first representable date empty_plan is inactive.
     now.to_zoned(TimeZone::UTC).checked_sub(span).map_or(Timestamp::MIN, |date| date.timestamp())
 }
 
@@ -275,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn marked_customer_who_visits_is_spared() {
+    fn marked_customer_who_visits_is_unmarked() {
         let mut retention = retention(1, 365);
         let plan = retention.plan(day(365), true, POLICY);
         apply(&mut retention, &plan);
@@ -302,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn mark_of_wrong_clock_is_removed_when_it_is_right() {
+    fn mark_of_wrong_clock_is_removed_after_correction() {
         let mut retention = retention(3, 10);
         // The clock is 13 months ahead, and somebody visits.
         retention.update(&customer(0, day(0), Some(day(405))));
@@ -320,10 +323,10 @@ mod tests {
         let unconfirmed =
             Customer { has_unconfirmed_time: true, ..customer(9, Timestamp::UNIX_EPOCH, None) };
         retention.update(&unconfirmed);
-        assert!(retention.plan(day(11), false, POLICY).confirm.is_empty());
+        assert!(retention.plan(day(11), false, POLICY).unconfirmed_times.is_empty());
         let plan = retention.plan(day(11), true, POLICY);
-        assert_eq!((&plan.confirm[..], plan.mark.len()), (&[id(9)][..], 0));
-        retention.confirm_times(&plan.confirm, day(11));
+        assert_eq!((&plan.unconfirmed_times[..], plan.mark.len()), (&[id(9)][..], 0));
+        retention.confirm_times(&plan.unconfirmed_times, day(11));
         retention.update(&customer(0, day(0), Some(day(370))));
         assert_eq!(retention.plan(day(375), true, POLICY).mark, [id(1)]);
         assert_eq!(retention.plan(day(376), true, POLICY).mark, [id(1), id(9)]);
@@ -335,7 +338,7 @@ mod tests {
         let alarm = retention.plan(day(365), true, POLICY);
         assert_eq!((alarm.status, alarm.new_due), (RetentionStatus::TooManyDue, 11));
         assert!(alarm.mark.is_empty() && alarm.delete.is_empty());
-        retention.confirm(day(365));
+        retention.confirm_due(day(365));
         let plan = retention.plan(day(365), true, POLICY);
         assert_eq!((plan.status, plan.mark.len()), (RetentionStatus::Running, 11));
         apply(&mut retention, &plan);

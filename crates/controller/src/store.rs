@@ -83,7 +83,7 @@ pub struct Greeting {
 pub struct StoredMessage {
     /// Number in the outbox. Numbers increase.
     pub number: u64,
-    /// Time of the fact that the message reports.
+    /// Time at which the message was stored.
     pub stored: Timestamp,
     /// Encoded message.
     pub message: Vec<u8>,
@@ -93,7 +93,8 @@ pub struct StoredMessage {
 #[derive(Debug)]
 #[allow(missing_docs, reason = "the fields are described where their types are")]
 pub enum StoreRequest {
-    /// Counts a visit, and reads the customer and at most `orders_shown` orders. `arrival` is returned.
+    /// Counts a visit, and reads the customer and at most `orders_shown` orders. The response contains
+    /// `arrival`, the number of the arrival.
     RecordVisit {
         customer: CustomerId,
         at: Timestamp,
@@ -101,7 +102,7 @@ pub enum StoreRequest {
         orders_shown: usize,
         arrival: u64,
     },
-    /// Reads the customer and at most `orders_shown` orders. `arrival` is returned.
+    /// Reads the customer and at most `orders_shown` orders. `arrival` is `None` for a refresh.
     ReadGreeting { customer: CustomerId, orders_shown: usize, arrival: Option<u64> },
     /// Stores an enrolment, and its message in the outbox.
     Enrol(Box<NewCustomer>),
@@ -141,7 +142,7 @@ pub enum StoreRequest {
     },
     /// Adds or changes products, and removes others.
     ChangeCatalogue { products: Vec<Product>, removed: Vec<String>, at: Timestamp, origin: Origin },
-    /// Marks customers for deletion, or removes their marks. `clients` is returned.
+    /// Marks customers for deletion, or removes their marks. The response contains `clients`.
     SetDeletionDue {
         customers: Vec<CustomerId>,
         due: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! Tests of single sequences of events. The package `tests/simulated` walks through random ones.
+//! Tests of single sequences of events. The package `tests/simulated` tests random sequences.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl Fixture {
         self.handle(Event::Recognition { event, delivered: Duration::ZERO })
     }
 
-    /// Handles an event whose only operation on the vault is returned.
+    /// Handles an event that causes one operation on the vault. Returns this operation.
     fn request(&mut self, event: Event) -> StoreRequest {
         let effects = self.handle(event);
         let requests = effects.into_iter().filter_map(|effect| match effect {

@@ -39,7 +39,7 @@ impl Walk {
             .retain(|id, promises| promises.deletion == Deletion::None && listed.contains_key(id));
         let finished = self.test_box.run(self.backup_arguments("backup", &file))?;
         if self.check_success("vault backup", &finished)? {
-            // A backup is decrypted with its own keys, and signed with the key of its time.
+            // A backup is decrypted with its own keys, and signed with the key of that moment.
             let key = self.test_box.json(&["keys", "show", "--json"])?;
             let key_id = key["key_id"].as_str().context("a key without id")?.to_owned();
             self.backup = Some(Backup { file, key_id, customers });

@@ -1,7 +1,7 @@
 //! Execution of an operation.
 
 use anyhow::Result;
-use instored_controller::{Event, OperatorRequest};
+use instored_controller::{Event, OperatorRequest, StoreRequest};
 use instored_domain::{BuyerRef, Command, HistoryView, Page};
 use instored_panel::ButtonEvent;
 use jiff::SignedDuration;
@@ -33,6 +33,13 @@ impl World {
                 self.press()?;
             }
             Operation::Hold => {
+                // A hold permits only the deletion that it causes.
+                let requests = &self.process.requests;
+                self.vault.permits.held.retain(|held| {
+                    requests.iter().any(|request| {
+                        matches!(request, StoreRequest::Forget { customer, .. } if customer == held)
+                    })
+                });
                 // If several customers are in view, the customer at the button is unknown.
                 if let [customer] = *self.reported_present {
                     self.vault.permits.held.insert(customer);
@@ -57,8 +64,11 @@ impl World {
             }
             Operation::Forget { customer } => {
                 let customer = self.vault.choose(customer);
-                self.vault.permits.requested.insert(customer);
+                let waiting = self.process.commands.len();
                 self.send(Command::Forget { customer });
+                if self.process.commands.len() > waiting {
+                    self.vault.permits.requested.insert(customer);
+                }
             }
             Operation::NotMe { customer } => {
                 let customer = self.vault.choose(customer);
@@ -125,6 +135,8 @@ impl World {
             Operation::Reject { is_retried } => {
                 if std::mem::take(&mut self.process.is_in_flight) {
                     self.faults.has_rejected |= !is_retried;
+                    // A rejected departure leaves a greeting on the display until it expires.
+                    self.broker.received.last_visits.clear();
                     self.process.connection.reject(is_retried);
                 }
             }
@@ -141,6 +153,20 @@ impl World {
             Operation::CorrectClock => self.clock_offset = SignedDuration::ZERO,
         }
         Ok(())
+    }
+
+    /// Returns true if an operation is a fault and changes something.
+    pub(super) fn is_effective_fault(&self, operation: &Operation) -> bool {
+        match operation {
+            Operation::Cut { .. } => self.process.is_connected,
+            Operation::StopBroker => self.broker.is_running,
+            Operation::Reject { .. } => self.process.is_in_flight,
+            Operation::FillDisk => !self.vault.is_full,
+            Operation::FailRead => !self.vault.fails_next_read,
+            Operation::LoseCamera => self.camera.is_streaming,
+            Operation::Kill { .. } | Operation::WrongClock { .. } => true,
+            _ => false,
+        }
     }
 
     fn press(&mut self) -> Result<()> {
