@@ -40,7 +40,8 @@ fn forget(
     require_customer(customer, vault.forget_and_announce(customer, context, &withdrawn))
 }
 
-/// Executes a request on the vault of the box `box_id`. If `currency` is set, orders in other currencies are rejected.
+/// Executes a request on the vault of the box `box_id`. If `currency` is set, orders in other currencies are
+/// rejected.
 ///
 /// # Errors
 /// Returns a failure if the customer does not exist, an order or a product is not valid, the vault
@@ -247,7 +248,8 @@ pub(super) fn history_page(
 /// Adds or changes products in the catalogue and removes others.
 ///
 /// # Errors
-/// Returns a failure if a product is not valid, or if the vault returns an error. If a product is not valid, nothing changes.
+/// Returns a failure if a product is not valid, or if the vault returns an error. If a product is not valid,
+/// nothing changes.
 pub(super) fn change_catalogue(
     vault: &Vault,
     products: &[Product],

@@ -26,7 +26,8 @@ const SHORT_POLL_INTERVAL: Duration = Duration::from_millis(5);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time in which a session without an acknowledgement ends, and the next one begins.
 const NEXT_SESSION_TIMEOUT: Duration = Duration::from_secs(15);
-/// Maximum time from the end of an outage until everything promised has arrived. If the broker closes its connections repeatedly, the box waits up to 300 seconds.
+/// Maximum time from the end of an outage until everything promised has arrived. If the broker closes its
+/// connections repeatedly, the box waits up to 300 seconds.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(330);
 /// Topics whose retained messages do not change in an outage.
 const RETAINED: [&str; 2] = ["instored/entrance/key", "homeassistant/#"];

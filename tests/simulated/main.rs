@@ -1,5 +1,6 @@
 //! Random walk through the state machines of the box: controller, outbox and MQTT session run with a
-//! simulated clock, vault, broker, camera, button and till. No operation takes real time, so a walk executes thousands per second.
+//! simulated clock, vault, broker, camera, button and till. No operation takes real time, so a walk executes
+//! thousands per second.
 //!
 //! | module | contents |
 //! |---|---|

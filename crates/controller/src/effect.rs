@@ -55,7 +55,8 @@ pub enum Message {
     Visit(VisitEvent),
     Enrolment(EnrolmentEvent),
     List(ListEvent),
-    /// Message of the outbox. [`Event::Delivered`](crate::Event::Delivered) follows when the broker acknowledges it.
+    /// Message of the outbox. [`Event::Delivered`](crate::Event::Delivered) follows when the broker
+    /// acknowledges it.
     Stored(StoredMessage),
 }
 

@@ -129,7 +129,7 @@ impl Controller {
             || self.present.contains(&customer)
     }
 
-    /// Stores or removes the marks of customers. Without customers, answers the clients at once. Without customers, answers the clients at once.
+    /// Stores or removes the marks of customers. Without customers, answers the clients at once.
     fn set_deletion_due(
         &mut self,
         customers: Vec<CustomerId>,

@@ -7,7 +7,7 @@
 //! 2. A customer is deleted only after they were marked for the grace period without a visit.
 //! 3. A time that was recorded while the clock was not confirmed is ignored: the storage period
 //!    begins when the clock is confirmed.
-//! 4. If the number of customers who fall due within a day exceeds a limit, empty_plan is marked or deleted
+//! 4. If the number of customers who fall due within a day exceeds a limit, nobody is marked or deleted
 //!    until the operator confirms it.
 
 use std::collections::BTreeMap;
@@ -16,12 +16,12 @@ use instored_domain::{Customer, CustomerId, RetentionStatus};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
-/// Months that stand for a longer retention than the calendar can represent (10,000 years).
+/// Replaces a number of months that [`Span`] cannot represent (10,000 years).
 const MONTHS_MAX: i64 = 120_000;
 /// Maximum age of the newest visit at which the clock counts as plausible. A shop that was closed for longer
 /// continues its retention with the first visit.
 const IDLE_MAX: SignedDuration = SignedDuration::from_hours(60 * 24);
-/// Visits further in the future than this are ignored: a clock that was ahead recorded them, because the clock was corrected meanwhile.
+/// Visits further in the future than this are ignored: they were recorded by a clock that was ahead.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Customers who may fall due in a day: the larger of this number and of this share of all customers.
@@ -196,7 +196,7 @@ impl Retention {
 /// Returns the time up to which the last visit of an inactive customer was.
 pub fn retention_cutoff(now: Timestamp, months: u32) -> Timestamp {
     let span = Span::new().try_months(months).unwrap_or(Span::new().months(MONTHS_MAX));
-    // Before the first representable date empty_plan is inactive.
+    // Before the first representable date nobody is inactive.
     now.to_zoned(TimeZone::UTC).checked_sub(span).map_or(Timestamp::MIN, |date| date.timestamp())
 }
 

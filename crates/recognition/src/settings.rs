@@ -29,8 +29,9 @@ pub enum PadMode {
 /// Settings of recognition and enrolment.
 #[derive(Debug, Clone, confique::Config, serde::Serialize)]
 pub struct Settings {
-    /// Faces to recognise. "entrance": everyone who enters and looks at the camera; customers are greeted. "on-request": only the
-    /// person who presses the button briefly; a second press enrols a person who was not recognised.
+    /// Faces to recognise. "entrance": everyone who enters and looks at the camera; customers are greeted.
+    /// "on-request": only the person who presses the button briefly; a second press enrols a person who was
+    /// not recognised.
     #[config(default = "entrance", env = "INSTORED_RECOGNITION_MODE")]
     pub mode: Mode,
 

@@ -168,8 +168,8 @@ impl<'t> WriteTransaction<'t> {
         Ok(())
     }
 
-    /// Deletes every row of a customer, and inserts a tombstone unless the retention deletes. Returns the numbers of deleted
-    /// templates and orders, or `None` if the customer has no rows.
+    /// Deletes every row of a customer, and inserts a tombstone unless the retention deletes. Returns the
+    /// numbers of deleted templates and orders, or `None` if the customer has no rows.
     pub(crate) fn erase(&mut self, id: CustomerId) -> Result<Option<(u64, u64)>, TransactionError> {
         let tx = self.tx();
         let element = match self.account(id) {
