@@ -24,7 +24,9 @@ impl Compaction {
         let vault = Arc::clone(vault);
         let compact = move || {
             if let Err(error) = vault.compact() {
-                tracing::error!("cannot compact the vault; retrying at the next start: {error}");
+                tracing::error!(
+                    "cannot compact the vault; retrying after the next deletion or at the next start of the daemon: {error}"
+                );
             }
         };
         self.thread = std::thread::Builder::new()

@@ -85,8 +85,8 @@ fn show_signals(
             Ok(signal) if signal.duration().is_some() => {
                 (current, started) = (signal, Instant::now());
             }
-            // A signal without a duration waits for the end of a signal with one. A repeated signal is not
-            // restarted.
+            // While a signal with a duration is shown, a signal without one only replaces `background`. A
+            // repetition of the current signal does not restart it.
             Ok(signal) if current.duration().is_some() || signal == current => background = signal,
             Ok(signal) => (background, current, started) = (signal, signal, Instant::now()),
             Err(RecvTimeoutError::Timeout) => {}

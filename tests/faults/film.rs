@@ -1,4 +1,4 @@
-//! Film of a shop in which customers come and go quickly, as pictures for a camera that repeats them.
+//! Writes JPEG frames of a shop with frequent visits, for a camera that plays them in a loop.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ const LONG_VISIT: Duration = Duration::from_secs(10);
 /// Time from the start of leaving to the next visit.
 const PAUSE: Duration = Duration::from_millis(2800);
 
-/// Writes the film into a new folder, with visits of the person of each portrait.
+/// Writes the film into `folder`. The person of each portrait visits the shop several times.
 pub fn render(folder: &Path, portraits: &[&str]) -> Result<()> {
     fs::create_dir_all(folder)?;
     let portrait_folder =

@@ -1,4 +1,4 @@
-//! Promises of the box: its responses and events.
+//! Promises of the box, and the messages that a subscriber received and verified.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,8 +37,8 @@ pub struct Received {
     trusted: Option<VerifyingKey>,
     /// Number of changes of the trusted key.
     pub rotations: u32,
-    /// Faults that the subscriber detected.
-    pub faults: Vec<String>,
+    /// Violations that the subscriber detected.
+    pub violations: Vec<String>,
     /// Event ids and claim codes of `done`, by customer.
     pub done: BTreeMap<String, BTreeMap<String, String>>,
     /// Event ids of `withdrawn`, by customer.
@@ -55,7 +55,7 @@ pub struct Received {
     pub arrivals: u64,
     /// Number of the last marker message.
     pub marker: u64,
-    /// Number of verified events.
+    /// Number of messages with a valid signature.
     pub verified: u64,
 }
 
@@ -74,12 +74,15 @@ impl Received {
             "state" | "visit" | "enrolment" | "list" => {
                 if !self.verify_signature(topic, payload, message) {
                     let key = &message["properties"]["user-properties"]["key"];
-                    self.faults.push(format!(
+                    self.violations.push(format!(
                         "{topic} is not signed with the trusted key: {key} {payload}"
                     ));
                 }
-                if let Some(id) = json["id"].as_str() {
-                    self.repeated += u64::from(!self.event_ids.insert(id.to_owned()));
+                if let Some(id) = json["id"].as_str()
+                    && !self.event_ids.insert(id.to_owned())
+                {
+                    self.repeated += 1;
+                    return;
                 }
                 self.record_event(&json);
             }
@@ -110,10 +113,11 @@ impl Received {
         }
     }
 
-    /// Follows the endorsements of an announcement from the trusted key.
+    /// Follows the endorsements from the trusted key to the announced key, and trusts the announced key.
+    /// Records a violation if none leads to it.
     fn follow(&mut self, announcement: &Value) {
         let Some(announced) = key(&announcement["ed25519"]) else {
-            return self.faults.push(format!("not a key: {announcement}"));
+            return self.violations.push(format!("not a key: {announcement}"));
         };
         let Some(mut current) = self.trusted else {
             self.trusted = Some(announced);
@@ -133,7 +137,8 @@ impl Received {
             self.rotations += u32::from(self.trusted != Some(announced));
             self.trusted = Some(announced);
         } else {
-            self.faults.push(format!("no endorsement leads to the announced key: {announcement}"));
+            self.violations
+                .push(format!("no endorsement leads to the announced key: {announcement}"));
         }
     }
 

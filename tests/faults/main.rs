@@ -5,16 +5,16 @@
 //! | `operation` | operations and faults, and their random choice |
 //! | `walk` | execution of the operations |
 //! | `checker` | comparison of the promises with vault and broker |
-//! | `journal` | promises: responses and events of the box |
+//! | `journal` | promises of the box, and the verified messages that a subscriber received |
 //! | `test_box` | folders, daemon and command line of the box |
 //! | `full_disk` | small file system that can be filled |
 //! | `proxy` | TCP proxy between box and broker that delays, drops and cuts |
-//! | `subscriber` | subscriber that trusts the first key of the box |
-//! | `till` | till that repeats its orders |
+//! | `subscriber` | subscriber that receives everything from the broker |
+//! | `till` | till that sends commands |
 //! | `outages` | outages of the broker and of the link to it |
 //! | `soak` | long run with many visits |
 //! | `load` | latency of a box with a large vault |
-//! | `film` | pictures of the visits of the long run and of the load |
+//! | `film` | frames of customer visits, for `soak` and `load` |
 //! | `resources` | memory, descriptors, threads and vault size of the box, and their curves |
 //!
 //! | variable | meaning |

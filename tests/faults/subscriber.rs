@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::journal::Received;
 use crate::test_box::ended_with_parent;
 
-/// Maximum time until the subscriber has received the walk's own message.
+/// Maximum time until the subscriber has received a marker message.
 const MARKER_TIMEOUT: Duration = Duration::from_secs(20);
-/// Time between two attempts to send the walk's own message.
+/// Time between two attempts to send a marker message.
 const MARKER_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Subscriber of one broker. After a restart of the broker, it has to be started again.
@@ -75,7 +75,7 @@ impl Subscriber {
     /// Records the messages that were received, and ends the subscription.
     pub fn stop(&mut self) {
         if let Some((mut child, reader)) = self.running.take() {
-            // Both fail only if the program has ended.
+            // Errors are ignored: the subscription ends in any case.
             let _ = child.kill();
             let _ = child.wait();
             let _ = reader.join();

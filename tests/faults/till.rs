@@ -1,4 +1,4 @@
-//! Till: sends commands to the box through the broker, and repeats orders until they are answered.
+//! Till: sends commands to the box through the broker, and receives the responses.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Till {
     }
 }
 
-/// Creates an order of a buyer.
+/// Creates an order. `buyer` is the JSON object that identifies the customer in the command.
 pub fn order(id: &str, customer: &str, buyer: &Value) -> PendingOrder {
     let mut payload = buyer.clone();
     payload["order"] = json!({

@@ -342,7 +342,7 @@ impl Walk {
     /// Adds the announced customers. Fails on a recorded violation.
     pub fn add_announced_customers(&mut self) -> Result<()> {
         let received = self.subscriber.received();
-        if let Some(fault) = received.faults.first() {
+        if let Some(fault) = received.violations.first() {
             bail!("{fault}");
         }
         for (customer, events) in &received.done {

@@ -56,7 +56,7 @@ pub enum Operation {
     },
     Preferences {
         customer: usize,
-        has_history: Option<bool>,
+        can_show_history: Option<bool>,
     },
     History {
         customer: usize,
@@ -89,23 +89,25 @@ pub enum Operation {
         customer: usize,
     },
     ConfirmDue,
-    Rotate,
-    Reload,
+    RotateKey,
+    ReloadSettings,
     Wait {
         duration: SignedDuration,
     },
     // Faults:
-    /// Loses the connection to the broker. The next message still arrives, or is lost.
+    /// Loses the connection to the broker. If no message is in flight, the next one is sent first,
+    /// and arrives or is lost.
     Cut {
-        has_arrived: bool,
+        next_arrives: bool,
     },
     /// Stops the broker until `StartBroker`, which keeps or clears its retained messages.
     StopBroker,
     StartBroker {
-        has_memory: bool,
+        keeps_retained: bool,
     },
     /// The broker rejects the message in flight.
     Reject {
+        /// True if the box sends the message again.
         is_retried: bool,
     },
     FillDisk,
@@ -157,9 +159,10 @@ impl Operation {
             109..112 => Self::Forget { customer },
             112 => Self::NotMe { customer },
             113..115 => Self::Rename { customer },
-            115..117 => {
-                Self::Preferences { customer, has_history: random.bool().then(|| random.bool()) }
-            }
+            115..117 => Self::Preferences {
+                customer,
+                can_show_history: random.bool().then(|| random.bool()),
+            },
             117 => Self::History { customer },
             118..120 => Self::AtTill { customer, by_claim_code: random.bool() },
             120..128 => Self::Order {
@@ -173,12 +176,12 @@ impl Operation {
             135 => Self::OperatorOrders { customer },
             136 => Self::OperatorVoid { customer },
             137 => Self::ConfirmDue,
-            138..140 => Self::Rotate,
-            140 => Self::Reload,
+            138..140 => Self::RotateKey,
+            140 => Self::ReloadSettings,
             141..156 => Self::Wait { duration: random_duration(random) },
-            156..163 => Self::Cut { has_arrived: random.bool() },
+            156..163 => Self::Cut { next_arrives: random.bool() },
             163..166 => Self::StopBroker,
-            166..170 => Self::StartBroker { has_memory: random.bool() },
+            166..170 => Self::StartBroker { keeps_retained: random.bool() },
             170..173 => Self::Reject { is_retried: random.u8(..4) > 0 },
             173..175 => Self::FillDisk,
             175..179 => Self::FreeDisk,

@@ -15,6 +15,7 @@ pub struct Process {
     pub controller: Controller,
     pub publisher: Publisher,
     pub connection: SimulatedConnection,
+    /// Numbers of the messages of the outbox that the broker has acknowledged.
     pub delivered: UnboundedReceiver<u64>,
     pub is_connected: bool,
     /// True while a message has no acknowledgement.

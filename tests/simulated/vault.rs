@@ -257,8 +257,8 @@ impl Vault {
 
     fn greeting(&self, id: CustomerId, orders_shown: usize) -> Option<Greeting> {
         let account = self.accounts.get(&id)?;
-        let has_history = account.customer.preferences.can_show_history;
-        let shown = if has_history { orders_shown } else { 0 };
+        let can_show_history = account.customer.preferences.can_show_history;
+        let shown = if can_show_history { orders_shown } else { 0 };
         let orders = account.orders.iter().rev().take(shown).cloned().collect();
         Some(Greeting { customer: account.customer.clone(), orders })
     }

@@ -41,6 +41,7 @@ pub struct World {
     pub clock_offset: SignedDuration,
     pub settings: Settings,
     box_id: BoxId,
+    /// True in the mode `on-request`.
     pub is_on_request: bool,
     pub key: u64,
     pub process: Process,
@@ -295,13 +296,14 @@ impl World {
         });
     }
 
-    /// Loses the connection. If no message is in flight, the next one still arrives, or is lost.
-    fn cut(&mut self, has_arrived: bool) -> Result<()> {
+    /// Loses the connection. If no message is in flight, the next one is sent first; it arrives if
+    /// `next_arrives`, otherwise it is lost.
+    fn cut(&mut self, next_arrives: bool) -> Result<()> {
         if !self.process.is_connected {
             return Ok(());
         }
         if !self.process.is_in_flight {
-            if has_arrived {
+            if next_arrives {
                 self.transmit()?;
             } else {
                 // The message is lost on its way.
@@ -314,16 +316,17 @@ impl World {
         Ok(())
     }
 
-    pub fn start_broker(&mut self, has_memory: bool) {
+    pub fn start_broker(&mut self, keeps_retained: bool) {
         if !self.broker.is_running {
             self.broker.is_running = true;
-            if !has_memory {
+            if !keeps_retained {
                 self.broker.retained.clear();
             }
         }
     }
 
-    /// Kills the daemon and starts it again. Before, the vault executes some of the waiting requests.
+    /// Kills the daemon and starts it again. The vault first executes at most `executed`
+    /// waiting requests.
     fn kill(&mut self, executed: usize) -> Result<()> {
         self.run_vault(executed)?;
         self.uptime = Duration::ZERO;
@@ -403,11 +406,11 @@ impl World {
                 let is_enrolling = std::mem::take(&mut self.is_enrolling);
                 ensure!(is_enrolling, "an enrolment succeeds after it has failed");
             }
-            VisionCommand::RemoveCustomer(customer) | VisionCommand::DismissCustomer(customer) => {
-                if self.reported_present.contains(customer) {
-                    self.reported_present.retain(|present| present != customer);
-                    self.hidden.push(*customer);
-                }
+            VisionCommand::RemoveCustomer(customer) | VisionCommand::DismissCustomer(customer)
+                if self.reported_present.contains(customer) =>
+            {
+                self.reported_present.retain(|present| present != customer);
+                self.hidden.push(*customer);
             }
             _ => {}
         }

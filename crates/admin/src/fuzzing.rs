@@ -26,7 +26,8 @@ const FIELDS: [&str; 13] = [
     "duration",
 ];
 
-/// Parses a request, see [`json`], and a response to one. Returns true if the request is valid.
+/// Builds a line with [`json`], and parses it as a request and as a response. Returns true if the request is
+/// valid.
 pub fn admin_request(data: &[u8]) -> bool {
     let data = json(&FIELDS, data);
     // The daemon reads a line of text.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 /// Request of the command line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "each variant is the command of the same name")]
+#[allow(missing_docs, reason = "the names of the variants describe the requests")]
 pub enum Request {
     Customers,
     Customer {
@@ -110,7 +110,7 @@ pub enum Response {
         history: History,
         rejected: Vec<String>,
     },
-    /// One outcome per order, in the same sequence as in the request.
+    /// One outcome per order, in the same sequence as in the request. A void has one outcome.
     Added(Vec<AddOrderOutcome>),
     /// Catalogue, and the error of each rejected product.
     Products {

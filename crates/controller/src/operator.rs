@@ -1,4 +1,4 @@
-//! Requests of the command line that change data in memory too.
+//! Requests of the command line that need the controller's data in memory.
 
 use instored_domain::{
     AddOrderOutcome, CatalogueChange, CommandFailure, Customer, CustomerId, CustomerName,
@@ -43,7 +43,7 @@ pub enum OperatorRequest {
     },
     /// Returns the state of the deletion of inactive customers.
     Retention,
-    /// Lifts the limit on due customers for a day.
+    /// Lifts, for one day, the limit on customers who fall due for deletion.
     ConfirmDue,
 }
 
@@ -54,7 +54,7 @@ pub enum OperatorResponse {
     Customer(Customer),
     /// Numbers of deleted records.
     Forgotten(ForgetSummary),
-    /// One outcome per order, in the same sequence as in the request.
+    /// One outcome per order, in the same sequence as in the request. A void has one outcome.
     Added(Vec<AddOrderOutcome>),
     /// Change of the catalogue.
     Catalogue(CatalogueChange),

@@ -46,7 +46,8 @@ impl Recommendations {
         self.recommender.add_order(order);
     }
 
-    /// Removes a deleted customer and discards the model that was trained on their orders.
+    /// Removes a deleted customer's orders, and marks the ranker for retraining. The result of a running
+    /// training is discarded.
     pub fn remove_customer(&mut self, customer: CustomerId) {
         self.recommender.remove_customer(customer);
         self.is_stale = true;

@@ -78,12 +78,12 @@ impl World {
                 let (customer, name) = (self.vault.choose(customer), "Ada".parse().ok());
                 self.send(Command::Rename { customer, name });
             }
-            Operation::Preferences { customer, has_history } => {
+            Operation::Preferences { customer, can_show_history } => {
                 let customer = self.vault.choose(customer);
                 self.send(Command::Preferences {
                     customer,
                     can_recommend: None,
-                    can_show_history: has_history,
+                    can_show_history,
                     allergens: None,
                 });
             }
@@ -120,18 +120,20 @@ impl World {
             }
             Operation::OperatorVoid { customer } => self.void_order(customer)?,
             Operation::ConfirmDue => self.request(OperatorRequest::ConfirmDue)?,
-            Operation::Rotate => {
+            Operation::RotateKey => {
                 self.key += 1;
                 self.process.publisher.rotate_key(process::signer(self.key));
             }
-            Operation::Reload => self.handle(Event::SettingsChanged(self.settings.clone()))?,
+            Operation::ReloadSettings => {
+                self.handle(Event::SettingsChanged(self.settings.clone()))?
+            }
             Operation::Wait { duration } => self.wait(duration)?,
-            Operation::Cut { has_arrived } => self.cut(has_arrived)?,
+            Operation::Cut { next_arrives } => self.cut(next_arrives)?,
             Operation::StopBroker => {
                 self.cut(false)?;
                 self.broker.is_running = false;
             }
-            Operation::StartBroker { has_memory } => self.start_broker(has_memory),
+            Operation::StartBroker { keeps_retained } => self.start_broker(keeps_retained),
             Operation::Reject { is_retried } => {
                 if std::mem::take(&mut self.process.is_in_flight) {
                     self.faults.has_rejected |= !is_retried;
