@@ -264,3 +264,23 @@ fn customer_in_the_shop_is_not_deleted_by_retention() {
     fixture.recognise(RecognitionEvent::Left(ADA));
     assert!(is_deleted(&mut fixture));
 }
+
+#[test]
+fn dismissed_customer_is_not_present_until_they_leave() {
+    let mut fixture = Fixture::with_customers(vec![customer(ADA)]);
+    fixture.recognise(RecognitionEvent::Arrived(ADA));
+    fixture.handle(recorded(1, greeting()));
+    let present = |fixture: &mut Fixture| {
+        fixture.handle(Event::PresentCustomersChanged(vec![ADA]));
+        let command = Command::Present { republishes_greetings: false };
+        match fixture.request(Event::Command { command, address: None }) {
+            StoreRequest::ReadNames { customers, .. } => customers,
+            request => panic!("{request:?}"),
+        }
+    };
+    assert_eq!(present(&mut fixture), [ADA]);
+    fixture.handle(Event::Command { command: Command::NotMe { customer: ADA }, address: None });
+    assert_eq!(present(&mut fixture), []);
+    fixture.handle(Event::PresentCustomersChanged(Vec::new()));
+    assert_eq!(present(&mut fixture), [ADA]);
+}
