@@ -22,7 +22,7 @@ const CLOCK_DRIFT_MAX: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Default)]
 pub(super) struct RetentionSchedule {
     /// Uptime of the last scheduled clock check.
-    last: Option<Duration>,
+    last_check: Option<Duration>,
     /// True while a clock check is in progress.
     is_check_pending: bool,
     /// Clients who wait for the next run.
@@ -38,10 +38,10 @@ impl Controller {
         }
         self.refresh_counters();
         self.retry_outbox();
-        let last = self.retention_schedule.last;
+        let last = self.retention_schedule.last_check;
         let is_due = last.is_none_or(|last| uptime.saturating_sub(last) >= RETENTION_INTERVAL);
         if is_due || !self.is_clock_confirmed() {
-            self.retention_schedule.last = Some(uptime);
+            self.retention_schedule.last_check = Some(uptime);
             self.check_clock();
         }
     }
