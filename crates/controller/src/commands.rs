@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use instored_domain::{
-    Allergen, CatalogueChange, Command, CommandFailure, CommandResponse, ConsentMethod, Customer,
-    CustomerId, CustomerRef, Preferences, Product, ResponseAddress,
+    Allergen, CatalogueChange, Command, CommandFailure, CommandResponse, Customer, CustomerId,
+    CustomerRef, Preferences, Product, ResponseAddress,
 };
 
 use crate::controller::Controller;
@@ -21,10 +21,13 @@ impl Controller {
             Command::Present { republishes_greetings } => {
                 self.list_present_customers(republishes_greetings, address);
             }
-            Command::Enrol { language, is_another_person } => {
-                let begun =
-                    self.begin_enrolment(ConsentMethod::Command, language, is_another_person);
-                self.respond_to_command(address, begun.map(|()| CommandResponse::Enrolling {}));
+            Command::Enrol { language } => {
+                let response = self.offer_by_command(language, address.as_ref());
+                self.respond_to_command(address, response);
+            }
+            Command::Agree { code } => {
+                let response = self.agree_by_command(code);
+                self.respond_to_command(address, response);
             }
             Command::Forget { customer } => self.forget(customer, Origin::Command(address)),
             Command::NotMe { customer } => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use instored_consent::{Confirmation, ConsentTexts};
 use instored_domain::{
     BoxId, BoxState, CameraState, CommandFailure, CommandResponse, Customer, CustomerId,
     EmbeddingCount, EnrolmentEvent, EnrolmentFailure, EnrolmentStep, EventId, FaceCount, ListEvent,
@@ -19,6 +20,7 @@ use crate::effect::{Effect, Message, VisionCommand};
 use crate::enrolment::Enrolment;
 use crate::event::{Event, Readings};
 use crate::maintenance::RetentionSchedule;
+use crate::offer::{Offer, OfferedCodes};
 use crate::outbox::{self, OutboxReader};
 use crate::recommendations::Recommendations;
 use crate::retention::Retention;
@@ -64,8 +66,22 @@ pub struct Controller {
     has_face_in_view: bool,
     /// Uptime at which a hold was aborted while a customer was in view.
     pub(super) hold_aborted: Option<Duration>,
-    /// Time until which a press starts an enrolment, after a face was not recognised.
-    pub(super) enrolment_offer_expires: Option<Timestamp>,
+    /// Act by which a person agrees to an enrolment.
+    pub(super) confirmation: Confirmation,
+    pub(super) consent_texts: ConsentTexts,
+    /// Offered enrolment.
+    pub(super) offer: Option<Offer>,
+    pub(super) offered_codes: OfferedCodes,
+}
+
+/// Rules of the box that need a restart to change.
+pub struct Rules {
+    /// True if the box recognises customers only after a press.
+    pub is_on_request: bool,
+    /// Act by which a person agrees to an enrolment.
+    pub confirmation: Confirmation,
+    /// Texts that a person can read before they agree.
+    pub consent_texts: ConsentTexts,
 }
 
 /// Data of the vault at the start.
@@ -89,7 +105,7 @@ impl Controller {
     pub fn start(
         settings: Settings,
         box_id: BoxId,
-        is_on_request: bool,
+        rules: Rules,
         data: InitialData,
         uuids: impl FnMut() -> Uuid + Send + 'static,
         readings: Readings,
@@ -104,7 +120,7 @@ impl Controller {
         let mut controller = Self {
             settings,
             box_id,
-            is_on_request,
+            is_on_request: rules.is_on_request,
             uuids: Box::new(uuids),
             readings,
             effects: Vec::new(),
@@ -125,7 +141,10 @@ impl Controller {
             confirmed_clock: None,
             has_face_in_view: false,
             hold_aborted: None,
-            enrolment_offer_expires: None,
+            confirmation: rules.confirmation,
+            consent_texts: rules.consent_texts,
+            offer: None,
+            offered_codes: OfferedCodes::default(),
         };
         controller.read_outbox();
         controller.set_idle();
@@ -136,6 +155,7 @@ impl Controller {
     /// Handles an event, and returns its effects in the sequence of their execution.
     pub fn handle(&mut self, event: Event, readings: Readings) -> Vec<Effect> {
         self.readings = readings;
+        self.end_expired_offer();
         match event {
             Event::Recognition { event, delivered } => {
                 self.handle_recognition_event(event, delivered);
@@ -227,7 +247,7 @@ impl Controller {
             RecognitionEvent::Arrived(customer) => return self.begin_visit(customer, delivered),
             RecognitionEvent::RecognisedAgain(customer) => self.repeat_greeting(customer),
             RecognitionEvent::Left(customer) => self.end_visit(customer),
-            RecognitionEvent::NotRecognised => self.offer_enrolment(),
+            RecognitionEvent::NotRecognised => self.offer_after_failed_recognition(),
             RecognitionEvent::PresentationAttackSuspected => {
                 tracing::warn!("presentation attack suspected: a face may be a photo or a screen");
                 self.state.suspected_attacks += 1;
@@ -311,6 +331,7 @@ impl Controller {
         if self.enrolment.is_none() {
             self.show(match self.state.camera {
                 CameraState::Unavailable => LedSignal::OutOfOrder,
+                _ if self.has_offer() => LedSignal::Offered,
                 _ if self.has_face_in_view => LedSignal::Capturing,
                 _ => LedSignal::Idle,
             });

@@ -36,6 +36,8 @@ pub enum Effect {
     Show(LedSignal),
     /// Passes a command to recognition.
     Vision(VisionCommand),
+    /// Requests [`Event::Tick`](crate::Event::Tick) after this time.
+    TickAfter(Duration),
     /// Finds out whether a time server has set the clock.
     /// [`Event::ClockChecked`](crate::Event::ClockChecked) follows.
     CheckClock,

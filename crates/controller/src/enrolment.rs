@@ -3,32 +3,35 @@
 use std::time::Duration;
 
 use instored_domain::{
-    CameraState, ClaimCode, CommandFailure, Consent, ConsentMethod, ConsentReceipt, Customer,
-    CustomerId, CustomerRef, Embedding, EnrolmentEvent, EnrolmentFailure, EnrolmentStep, Mode,
-    TrackId,
+    CameraState, ClaimCode, CommandFailure, Consent, ConsentMethod, ConsentReceipt, ConsentText,
+    ConsentTextHash, Customer, CustomerId, CustomerRef, Embedding, EnrolmentEvent,
+    EnrolmentFailure, EnrolmentStep, Mode, TrackId,
 };
 use instored_panel::{ButtonEvent, LedSignal};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::controller::Controller;
 use crate::effect::{Effect, VisionCommand};
+use crate::offer::OfferedCodes;
 use crate::store::{NewCustomer, Origin, StoreError, StoreRequest, StoreResult};
 
-/// Time after a face was not recognised in which a press starts an enrolment.
-const ENROLMENT_OFFER_DURATION: SignedDuration = SignedDuration::from_secs(15);
 /// Maximum number of attempts to find unused random codes. A second attempt is needed about once in
 /// a billion enrolments.
 const CODE_ATTEMPTS_MAX: u32 = 4;
 /// Maximum time between `HoldAborted` and the `ShortPress` of the same release.
 const RELEASE_TIME: Duration = Duration::from_secs(1);
-const CAMERA_UNAVAILABLE: &str = "the camera delivers no pictures; run `instored doctor`";
+pub(super) const CAMERA_UNAVAILABLE: &str =
+    "the camera delivers no pictures; run `instored doctor`";
+
+/// Act of consent: what the person did, and the text that they could read before.
+pub(super) struct ConsentAct {
+    pub method: ConsentMethod,
+    pub text: ConsentText,
+}
 
 /// Enrolment in progress.
 pub(super) struct Enrolment {
-    /// Act by which the consent is given.
-    method: ConsentMethod,
-    /// Language of the consent text.
-    language: String,
+    consent: ConsentAct,
     /// True while the vault stores the captured views. The enrolment cannot be cancelled then.
     is_being_stored: bool,
 }
@@ -57,36 +60,32 @@ impl Controller {
         self.hold_aborted.take().is_some_and(|at| uptime.saturating_sub(at) <= RELEASE_TIME)
     }
 
-    /// Starts recognition or an enrolment.
+    /// Starts recognition, or offers or starts an enrolment.
     fn handle_short_press(&mut self) {
-        let has_offer = self.take_offer();
-        let result = if self.is_recognition_request(has_offer) {
+        let result = if self.is_recognition_request() {
             self.open_recognition_window()
         } else {
-            self.begin_enrolment(ConsentMethod::Button, None, false)
+            self.press_to_enrol()
         };
         if let Err(failure) = result {
-            tracing::info!(
-                "cannot start recognition or an enrolment after a button press: {failure}"
-            );
+            if self.state.camera != CameraState::Streaming {
+                self.show(LedSignal::OutOfOrder);
+            }
+            tracing::info!("a button press had no effect: {failure}");
         }
     }
 
-    /// Ends an offer of an enrolment. Returns true if it was valid.
-    fn take_offer(&mut self) -> bool {
-        let expires = self.enrolment_offer_expires.take();
-        expires.is_some_and(|expires| self.now() < expires)
-    }
-
     /// Returns true if a press requests recognition, and false if it requests an enrolment.
-    fn is_recognition_request(&self, has_offer: bool) -> bool {
-        self.is_on_request && self.state.customers > 0 && !has_offer && self.enrolment.is_none()
+    fn is_recognition_request(&self) -> bool {
+        self.is_on_request
+            && self.state.customers > 0
+            && !self.has_offer()
+            && self.enrolment.is_none()
     }
 
     /// Opens the window in which faces are recognised, in the mode `on-request`.
     fn open_recognition_window(&mut self) -> Result<(), CommandFailure> {
         if self.state.camera != CameraState::Streaming {
-            self.show(LedSignal::OutOfOrder);
             return Err(CommandFailure::conflict(CAMERA_UNAVAILABLE));
         }
         self.effects.push(Effect::Vision(VisionCommand::OpenRecognitionWindow));
@@ -96,23 +95,10 @@ impl Controller {
         Ok(())
     }
 
-    /// Offers an enrolment after a face was not recognised: the next press starts it.
-    pub(super) fn offer_enrolment(&mut self) {
-        if self.enrolment.is_some() {
-            return;
-        }
-        self.enrolment_offer_expires = self.now().checked_add(ENROLMENT_OFFER_DURATION).ok();
-        self.show(LedSignal::Failed);
-        self.publish_step(EnrolmentStep::Offered);
-        self.set_idle();
-        self.show_idle_signal();
-    }
-
-    /// Starts an enrolment of the person in view.
+    /// Starts an enrolment of the person in view, who has agreed.
     pub(super) fn begin_enrolment(
         &mut self,
-        method: ConsentMethod,
-        language: Option<String>,
+        consent: ConsentAct,
         is_another_person: bool,
     ) -> Result<(), CommandFailure> {
         if self.enrolment.is_some() {
@@ -124,8 +110,9 @@ impl Controller {
             return Err(CommandFailure::conflict(CAMERA_UNAVAILABLE));
         }
         self.effects.push(Effect::Vision(VisionCommand::BeginEnrolment { is_another_person }));
-        let language = language.unwrap_or_else(|| self.settings.language.clone());
-        self.enrolment = Some(Enrolment { method, language, is_being_stored: false });
+        self.enrolment = Some(Enrolment { consent, is_being_stored: false });
+        // Another display may still show the text.
+        self.offered_codes = OfferedCodes::default();
         self.state.mode = Mode::Enrolling;
         self.show(LedSignal::LookHere);
         self.publish_step(EnrolmentStep::Started);
@@ -151,7 +138,7 @@ impl Controller {
             return;
         };
         enrolment.is_being_stored = true;
-        let (method, language) = (enrolment.method, enrolment.language.clone());
+        let (method, text) = (enrolment.consent.method, enrolment.consent.text.clone());
         let given = self.now();
         let claim_lifetime = SignedDuration::from_hours(24 * i64::from(self.settings.claim_days));
         let customer = CustomerId(self.new_uuid());
@@ -162,12 +149,14 @@ impl Controller {
             method,
             box_id: self.box_id.clone(),
             text_version: self.settings.consent_text_version.clone(),
-            language,
+            language: text.language,
+            text_hash: Some(ConsentTextHash::of(&text.text)),
             receipt,
         };
         let new = NewCustomer {
             announcement: self.announcement(&consent, claim, resembles),
             consent,
+            consent_text: text.text,
             model: self.state.model.clone(),
             embeddings,
             claim,

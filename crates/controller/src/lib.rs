@@ -9,7 +9,8 @@
 //! | `controller` | state, and dispatch of the events |
 //! | `event`, `effect`, `store` | inputs, outputs, operations on the vault |
 //! | `visits` | arrival, greeting, departure and deletion of customers |
-//! | `enrolment` | button, and the steps from a request to opt in to a stored enrolment |
+//! | `offer` | offer of an enrolment, and the acts by which a person agrees |
+//! | `enrolment` | button, and the steps from the agreement to a stored enrolment |
 //! | `commands`, `purchases` | MQTT commands |
 //! | `operator` | requests of the command line |
 //! | `outbox` | messages that wait in the vault until the broker acknowledges them |
@@ -25,7 +26,9 @@
 //!    greeted even if the visit cannot be stored. Till assignments and shopping lists exist only in memory.
 //! 4. The daemon passes one [`Event::Stored`] for each [`Effect::Store`], in the same sequence.
 //! 5. Each command and each request of the operator is answered once.
-//! 6. No log line at the level info or above contains a customer's id, name or purchase.
+//! 6. An enrolment starts only after an act of consent: a press of the button, or the code that a display
+//!    received with the consent text. A command alone only offers it.
+//! 7. No log line at the level info or above contains a customer's id, name or purchase.
 
 #![forbid(unsafe_code)]
 
@@ -36,6 +39,7 @@ mod effect;
 mod enrolment;
 mod event;
 mod maintenance;
+mod offer;
 mod operator;
 mod outbox;
 mod purchases;
@@ -49,7 +53,7 @@ mod visits;
 mod tests;
 
 pub use commands::PreferenceChanges;
-pub use controller::{Controller, InitialData};
+pub use controller::{Controller, InitialData, Rules};
 pub use effect::{Effect, Message, VisionCommand};
 pub use event::{Counters, Event, Readings};
 pub use operator::{ClientId, OperatorRequest, OperatorResponse};

@@ -41,6 +41,11 @@ pub enum OperatorRequest {
         /// SKUs of products to remove.
         removed: Vec<String>,
     },
+    /// Offers an enrolment.
+    OfferEnrolment {
+        /// True if the person is not enrolled, although they resemble a customer.
+        is_another_person: bool,
+    },
     /// Returns the state of the deletion of inactive customers.
     Retention,
     /// Lifts, for one day, the limit on customers who fall due for deletion.
@@ -50,6 +55,8 @@ pub enum OperatorRequest {
 /// Response to an [`OperatorRequest`].
 #[derive(Debug)]
 pub enum OperatorResponse {
+    /// The enrolment is offered.
+    Offered,
     /// The renamed customer.
     Customer(Customer),
     /// Numbers of deleted records.
@@ -83,6 +90,14 @@ impl Controller {
             }
             OperatorRequest::ChangeCatalogue { products, removed } => {
                 self.change_catalogue(products, removed, Origin::Operator(client));
+            }
+            OperatorRequest::OfferEnrolment { is_another_person } => {
+                let offered = if is_another_person {
+                    self.offer_to_another_person()
+                } else {
+                    self.offer_to_person_at_button()
+                };
+                self.respond_to_client(client, offered.map(|()| OperatorResponse::Offered));
             }
             OperatorRequest::Retention => self.respond_with_retention(client),
             OperatorRequest::ConfirmDue => self.confirm_due(client),

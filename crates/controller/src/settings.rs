@@ -44,6 +44,10 @@ pub struct Settings {
     #[config(default = 12, env = "INSTORED_SHOP_RETENTION_MONTHS")]
     pub retention_months: u32,
 
+    /// Time in months after which an order is deleted; 0 keeps orders as long as the customer.
+    #[config(default = 24, env = "INSTORED_SHOP_ORDER_MONTHS")]
+    pub order_months: u32,
+
     /// Time in days between the mark of a customer who has not visited and the deletion. A visit in
     /// this time removes the mark.
     #[config(default = 7, env = "INSTORED_SHOP_RETENTION_GRACE_DAYS")]

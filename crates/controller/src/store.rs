@@ -49,6 +49,8 @@ pub enum Origin {
 pub struct NewCustomer {
     /// Consent, with the receipt.
     pub consent: Consent,
+    /// Text that the person could read before, whose hash the consent contains.
+    pub consent_text: String,
     /// Model of the templates.
     pub model: ModelId,
     /// Templates.

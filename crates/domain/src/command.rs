@@ -10,8 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::text::check_text;
 use super::{
-    Allergen, CatalogueChange, ClaimCode, CustomerId, CustomerName, CustomerRef, History,
-    HistoryView, OrderId, Page, Preferences, Product, ShoppingList, TillOrder,
+    AgreementCode, Allergen, CatalogueChange, ClaimCode, CustomerId, CustomerName, CustomerRef,
+    EnrolmentOffer, History, HistoryView, OrderId, Page, Preferences, Product, ShoppingList,
+    TillOrder,
 };
 
 /// A command from a till, a display or Home Assistant on topic `cmd/<verb>`. The topic contains the
@@ -26,15 +27,17 @@ pub enum Command {
         #[serde(rename = "greetings", default, skip_serializing_if = "std::ops::Not::not")]
         republishes_greetings: bool,
     },
-    /// Starts an enrolment, like a press of the button.
+    /// Offers an enrolment, like a first press of the button. The person agrees with a second press, or
+    /// on the display that sent this command, with the code in its response.
     Enrol {
-        /// Language of the displayed consent text, a BCP 47 tag.
+        /// Language of the consent text in the response, a BCP 47 tag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
-        /// True if the shop's staff confirms that the person is not enrolled, although they
-        /// resemble a customer.
-        #[serde(rename = "another_person", default)]
-        is_another_person: bool,
+    },
+    /// Starts an enrolment: the person has read the consent text on a display and agrees.
+    Agree {
+        /// The code of the response to `enrol`.
+        code: AgreementCode,
     },
     /// Deletes a customer.
     Forget {
@@ -124,9 +127,10 @@ pub enum Command {
 
 impl Command {
     /// All verbs, in the order of the variants.
-    pub const VERBS: [&str; 11] = [
+    pub const VERBS: [&str; 12] = [
         "present",
         "enrol",
+        "agree",
         "forget",
         "not-me",
         "rename",
@@ -174,6 +178,8 @@ pub struct ResponseAddress {
 pub enum CommandResponse {
     /// The customers who are present.
     Present(Vec<CustomerRef>),
+    /// An enrolment is offered. Only this response contains the code.
+    Offered(EnrolmentOffer),
     /// The enrolment has started. Its steps are published on topic `enrolment`.
     Enrolling {},
     /// The deleted customer.
@@ -238,8 +244,8 @@ pub enum CommandFailureCode {
     Malformed,
     /// The customer, claim code, visit, till assignment or replaced order does not exist.
     NotFound,
-    /// The command conflicts with the current state: an enrolment in progress, or a stored order
-    /// with the same id and other content.
+    /// The command conflicts with the current state: an enrolment in progress, an expired offer, or a
+    /// stored order with the same id and other content.
     Conflict,
     /// The customer has switched off the purchase history.
     SwitchedOff,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BoxId, ClaimCode, ClaimCodeError, CustomerId};
+use super::{BoxId, ClaimCode, ClaimCodeError, ConsentTextHash, CustomerId};
 
 /// A person's consent to be recognised. Nothing about a person is stored without a consent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Consent {
     pub text_version: String,
     /// Language of the consent text, a BCP 47 tag.
     pub language: String,
+    /// Hash of the consent text; `None` in a consent of a version that did not store the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_hash: Option<ConsentTextHash>,
     /// The receipt that the customer received.
     pub receipt: ConsentReceipt,
 }
@@ -57,6 +60,8 @@ impl FromStr for ConsentReceipt {
 pub enum ConsentMethod {
     /// A press of the button at the entrance.
     Button,
-    /// The `enrol` command, sent by a display with its own button.
+    /// A touch of "I agree" on a display that showed the consent text.
+    Display,
+    /// The `enrol` command of a version in which the command started an enrolment.
     Command,
 }

@@ -122,10 +122,10 @@ impl EnrolmentEvent {
 #[derive(Clone, PartialEq, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EnrolmentStep {
-    /// A person requested recognition and is not enrolled. Another press of the button starts an
-    /// enrolment.
+    /// An enrolment is offered: after a press of the button, after the command `enrol`, or to a person who
+    /// requested recognition and is not enrolled. Another press of the button starts the enrolment.
     Offered,
-    /// The button was pressed and the enrolment starts.
+    /// The person has agreed, and the enrolment starts.
     Started,
     /// No face is clearly visible. The person has to look at the camera.
     LookHere,

@@ -3,7 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | `ids` | ids of customers, events, models, orders, boxes and tracks; claim codes |
-//! | `customer`, `consent`, `template` | an enrolled customer, their consent, their face templates |
+//! | `customer`, `consent`, `consent_text`, `template` | an enrolled customer, their consent, its text, their face templates |
 //! | `catalogue`, `order`, `order_time`, `currency`, `unit` | products and orders, with their validation rules |
 //! | `history`, `recommendation`, `shopping_lists` | data that a customer sees |
 //! | `till_assignments` | assignments of customers to tills |
@@ -26,6 +26,7 @@ mod catalogue;
 mod change_result;
 mod command;
 mod consent;
+mod consent_text;
 mod currency;
 mod customer;
 mod event;
@@ -51,6 +52,9 @@ pub use command::{
     BuyerRef, Command, CommandFailure, CommandFailureCode, CommandResponse, ResponseAddress,
 };
 pub use consent::{Consent, ConsentMethod, ConsentReceipt};
+pub use consent_text::{
+    AgreementCode, ConsentText, ConsentTextHash, ConsentTextHashError, EnrolmentOffer,
+};
 pub use currency::Currency;
 pub use customer::{Customer, CustomerName, CustomerNameError, Preferences};
 pub use event::{

@@ -143,6 +143,20 @@ fn records(lines: &mut Lines) {
             box_id: "entrance".parse().unwrap(),
             text_version: "1".into(),
             language: "de".into(),
+            text_hash: None,
+            receipt: ConsentReceipt(code()),
+        },
+    );
+    lines.add(
+        "consent_with_text",
+        &Consent {
+            customer: customer(),
+            given: time(0),
+            method: ConsentMethod::Display,
+            box_id: "entrance".parse().unwrap(),
+            text_version: "1".into(),
+            language: "de".into(),
+            text_hash: Some(ConsentTextHash::of("text")),
             receipt: ConsentReceipt(code()),
         },
     );
@@ -250,7 +264,8 @@ fn commands(lines: &mut Lines) {
     for command in [
         Command::Present { republishes_greetings: false },
         Command::Present { republishes_greetings: true },
-        Command::Enrol { language: Some("de".into()), is_another_person: true },
+        Command::Enrol { language: Some("de".into()) },
+        Command::Agree { code: AgreementCode(Uuid::from_u128(7)) },
         Command::Forget { customer },
         Command::NotMe { customer },
         Command::Rename { customer, name: customer_reference().name },
@@ -278,6 +293,11 @@ fn commands(lines: &mut Lines) {
     }
     for response in [
         CommandResponse::Present(vec![customer_reference()]),
+        CommandResponse::Offered(EnrolmentOffer {
+            code: AgreementCode(Uuid::from_u128(7)),
+            expires: time(120),
+            consent: ConsentText { language: "de".into(), text: "text".into() },
+        }),
         CommandResponse::Enrolling {},
         CommandResponse::Forgotten(customer),
         CommandResponse::Dismissed(customer),

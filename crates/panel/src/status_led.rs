@@ -3,6 +3,7 @@
 //! | signal | LED | meaning |
 //! |---|---|---|
 //! | `idle` | on 0.06 s, off 2.94 s, repeated | ready: press the button to opt in |
+//! | `offered` | on 0.4 s, off 0.2 s, repeated | an enrolment is offered: press again to agree |
 //! | `look_here` | on 0.5 s, off 0.5 s, repeated | please look at the camera |
 //! | `capturing` | on 0.12 s, off 0.12 s, repeated | hold still, views are being captured |
 //! | `succeeded` | on 2 s, then off | enrolled, recognised or deleted |
@@ -17,6 +18,8 @@ use std::time::Duration;
 pub enum LedSignal {
     /// Ready for a press of the button.
     Idle,
+    /// Offer of an enrolment: another press agrees.
+    Offered,
     /// Request to look at the camera.
     LookHere,
     /// Capture of views in progress.
@@ -41,8 +44,9 @@ struct Pattern {
 }
 
 /// Patterns of all signals.
-const PATTERNS: [Pattern; 7] = [
+const PATTERNS: [Pattern; 8] = [
     Pattern { signal: LedSignal::Idle, segments: &[60, 2940], is_repeated: true },
+    Pattern { signal: LedSignal::Offered, segments: &[400, 200], is_repeated: true },
     Pattern { signal: LedSignal::LookHere, segments: &[500, 500], is_repeated: true },
     Pattern { signal: LedSignal::Capturing, segments: &[120, 120], is_repeated: true },
     Pattern { signal: LedSignal::Succeeded, segments: &[2000], is_repeated: false },
@@ -103,8 +107,9 @@ mod tests {
 
     use super::*;
 
-    const SIGNALS: [(LedSignal, &str); 7] = [
+    const SIGNALS: [(LedSignal, &str); 8] = [
         (LedSignal::Idle, "idle"),
+        (LedSignal::Offered, "offered"),
         (LedSignal::LookHere, "look_here"),
         (LedSignal::Capturing, "capturing"),
         (LedSignal::Succeeded, "succeeded"),
@@ -161,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn led_changes_exactly_at_predicted_time(index in 0usize..7, ns in 0u64..10_000_000_000) {
+        fn led_changes_exactly_at_predicted_time(index in 0usize..8, ns in 0u64..10_000_000_000) {
             let (signal, elapsed) = (SIGNALS[index].0, Duration::from_nanos(ns));
             let is_on = signal.is_on(elapsed);
             if let Some(remaining) = signal.time_to_change(elapsed) {

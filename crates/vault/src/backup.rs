@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use instored_domain::{BoxId, CustomerId, Product};
+use instored_domain::{BoxId, ConsentTextHash, CustomerId, Product};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ use crate::encrypted_file::{EncryptingWriter, Passphrase};
 use crate::error::{TransactionError, VaultError};
 use crate::record::cbor;
 use crate::record_key::{RecordKind, RecordName, record_key};
-use crate::schema::{PRODUCTS, RECORDS, Rows, TOMBSTONES, aad};
+use crate::schema::{CONSENT_TEXTS, PRODUCTS, RECORDS, Rows, TOMBSTONES, aad};
 use crate::vault::Vault;
 use crate::verified::Rejected;
 
@@ -24,13 +24,14 @@ pub(crate) const FORMAT: u8 = 1;
 pub(crate) const SIGNATURE_AAD: &[u8] = b"backup\0";
 
 /// Item of a backup, stored with its length as a prefix. The order of items is: header, tombstones,
-/// products, each customer followed by the customer's records, end.
+/// products, consent texts, each customer followed by the customer's records, end.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Item {
     #[serde(rename = "Head")]
     Header(Header),
     Tombstone(RecordName),
     Product(Product),
+    ConsentText(String),
     Customer(CustomerId),
     Record {
         #[serde(rename = "slot")]
@@ -138,6 +139,15 @@ impl<W: Write> BackupWriter<'_, W> {
             match catalogue::decode(&reader.derived_keys.catalogue, key, row) {
                 Ok(product) => self.write_item(&Item::Product(product))?,
                 Err(rejected) => self.left_out.push(rejected.to_string()),
+            }
+            Ok(())
+        })?;
+        reader.rows.rows(CONSENT_TEXTS, &[], None, &mut |hash, text| {
+            // A changed text has another hash.
+            if let Ok(text) = str::from_utf8(text)
+                && ConsentTextHash::of(text).as_bytes() == hash
+            {
+                self.write_item(&Item::ConsentText(text.to_owned()))?;
             }
             Ok(())
         })?;

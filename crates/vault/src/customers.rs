@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::audit::{Actor, AuditAction, AuditContext};
 use crate::codes;
+use crate::consent_texts;
 use crate::error::{TransactionError, VaultError};
 use crate::record::Claim;
 use crate::record_key::{RecordKind, numbered_name};
@@ -19,6 +20,8 @@ use crate::write_transaction::WriteTransaction;
 pub struct NewEnrolment<'a> {
     /// Consent of the customer; its time is the time of the enrolment.
     pub consent: &'a Consent,
+    /// Text that the person could read before. It is stored once for all customers.
+    pub consent_text: &'a str,
     /// Model that computed the embeddings.
     pub model: &'a ModelId,
     /// Embeddings of the customer's face, one per view. At least one is needed.
@@ -56,7 +59,7 @@ impl Vault {
         };
         let actor = match new.consent.method {
             ConsentMethod::Button => Actor::Button,
-            ConsentMethod::Command => Actor::Command,
+            ConsentMethod::Display | ConsentMethod::Command => Actor::Command,
         };
         self.write(AuditContext { at: given, actor }, |transaction| {
             if transaction.has_account(id)? {
@@ -65,6 +68,7 @@ impl Vault {
             transaction.create_account(id)?;
             transaction.put(id, RecordKind::Customer, &numbered_name(0), &customer)?;
             codes::put_receipt(transaction, new.consent)?;
+            consent_texts::put(transaction, new.consent_text)?;
             for (sequence, embedding) in (0..).zip(new.embeddings) {
                 let template = Template {
                     customer: id,

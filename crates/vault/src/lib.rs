@@ -26,6 +26,7 @@ mod audit;
 mod backup;
 mod catalogue;
 mod codes;
+mod consent_texts;
 mod customers;
 mod derived_keys;
 mod encrypted_file;

@@ -23,7 +23,7 @@ use crate::record::Signers;
 use crate::record_key::leading_customer;
 use crate::rollback_guard::{GuardedCount, RollbackGuard};
 use crate::schema::{self, ACCOUNTS, FORMAT_2, Identity, MANIFEST_KEY, META, ROOT_KEY, Rows};
-use crate::storage::{Opener, Storage, create_database, file_opener};
+use crate::storage::{Commit, Opener, Storage, create_database, file_opener};
 use crate::symmetric_key::SymmetricKey;
 use crate::vault::{Sidecars, Vault};
 use crate::verified::Rejected;
@@ -113,6 +113,12 @@ impl Vault {
         }
         if identity.format == FORMAT_2 {
             migrate(&storage, &derived_keys, key)?;
+        }
+        if !storage.read(schema::has_all_tables)? {
+            storage.write(|tx| {
+                schema::upgrade(tx.redb())?;
+                Ok(((), Commit::Yes))
+            })?;
         }
         let manifest = storage.read(|txn| Manifest::read(txn, &derived_keys.manifest))?;
         key_encryption_keys.overwrite_others(number, &keys.current.vault)?;

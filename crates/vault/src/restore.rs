@@ -16,6 +16,7 @@ use crate::audit::{AuditAction, AuditContext};
 use crate::backup::{FORMAT, Header, Item, SIGNATURE_AAD};
 use crate::catalogue;
 use crate::codes;
+use crate::consent_texts;
 use crate::encrypted_file::{DecryptingReader, Passphrase};
 use crate::error::{TransactionError, VaultError};
 use crate::record::{Claim, ReplacedOrder, SignedMessage, SignedRecord, TrustedSigners};
@@ -85,6 +86,7 @@ impl Vault {
                         restore.transaction.insert_tombstone(&tombstone)?;
                     }
                     Item::Product(product) => restore.restore_product(&product)?,
+                    Item::ConsentText(text) => consent_texts::put(restore.transaction, &text)?,
                     Item::Customer(id) => restore.restore_customer(id)?,
                     Item::Record { kind, name, signed } => {
                         restore.restore_record(kind, &name, &signed)?
@@ -133,7 +135,11 @@ pub fn check_backup(from: impl Read, passphrase: &Passphrase) -> Result<(), Vaul
                 };
             }
             Item::Header(_) => return Err(VaultError::BackupDamaged),
-            Item::Tombstone(_) | Item::Product(_) | Item::Customer(_) | Item::Record { .. } => {}
+            Item::Tombstone(_)
+            | Item::Product(_)
+            | Item::ConsentText(_)
+            | Item::Customer(_)
+            | Item::Record { .. } => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Tables of the database, and the header rows in `meta`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use instored_domain::BoxId;
@@ -29,11 +30,13 @@ pub(crate) const TOMBSTONES: Bytes = TableDefinition::new("tombstones");
 pub(crate) const AUDIT: Bytes = TableDefinition::new("audit");
 /// Number → customer whose records contain an outgoing message, or an encrypted message.
 pub(crate) const OUTBOX: Bytes = TableDefinition::new("outbox");
+/// SHA-256 of a consent text → the text.
+pub(crate) const CONSENT_TEXTS: Bytes = TableDefinition::new("consent_texts");
 /// Field name → header, root or manifest.
 pub(crate) const META: Bytes = TableDefinition::new("meta");
 
-pub(crate) const TABLES: [Bytes; 9] =
-    [ACCOUNTS, RECORDS, CODES, ORDER_IDS, PRODUCTS, TOMBSTONES, AUDIT, OUTBOX, META];
+pub(crate) const TABLES: [Bytes; 10] =
+    [ACCOUNTS, RECORDS, CODES, ORDER_IDS, PRODUCTS, TOMBSTONES, AUDIT, OUTBOX, CONSENT_TEXTS, META];
 
 /// Format that this version writes. `migration` brings a vault of [`FORMAT_2`] to it.
 const FORMAT: u8 = 3;
@@ -166,8 +169,14 @@ impl Identity {
     }
 }
 
+/// Returns true if all tables exist. Early vaults of format 3 lack `consent_texts`.
+pub(crate) fn has_all_tables(txn: &ReadTransaction) -> Result<bool, TransactionError> {
+    let names: BTreeSet<_> = txn.list_tables()?.map(|table| table.name().to_owned()).collect();
+    Ok(TABLES.iter().all(|table| names.contains(table.name())))
+}
+
 /// Sets the format of a vault to the one that this version writes, and creates the tables that older
-/// formats lack.
+/// vaults lack.
 pub(crate) fn upgrade(txn: &WriteTransaction) -> Result<(), TransactionError> {
     for table in TABLES {
         txn.open_table(table)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use instored_domain::{Consent, Customer, CustomerId, Order, Template};
+use instored_domain::{Consent, ConsentTextHash, Customer, CustomerId, Order, Template};
 use redb::TableHandle;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,9 @@ use crate::record_error::RecordError;
 use crate::record_key::{
     RecordKind, RecordName, customer_key, leading_customer, record_parts, record_range,
 };
-use crate::schema::{ACCOUNTS, CODES, ORDER_IDS, PRODUCTS, RECORDS, Rows, TOMBSTONES};
+use crate::schema::{
+    ACCOUNTS, CODES, CONSENT_TEXTS, ORDER_IDS, PRODUCTS, RECORDS, Rows, TOMBSTONES,
+};
 use crate::templates::check_hash;
 use crate::vault::Vault;
 use crate::verified::Rejected;
@@ -81,6 +83,7 @@ impl Vault {
     /// - encryption, signature and row of each record,
     /// - the record indexes and the lookup tables against the records,
     /// - the manifest against the record indexes,
+    /// - the consent texts against their hashes and the consents,
     /// - the MACs of the catalogue and the chain of the audit log.
     ///
     /// # Errors
@@ -130,7 +133,8 @@ fn verify_customers(
 ) -> Result<(), TransactionError> {
     let mut hash = MultisetHash::default();
     let mut has_unreadable = false;
-    let mut verifier = RecordVerifier { batch: BatchVerifier::new(), report };
+    let mut verifier =
+        RecordVerifier { batch: BatchVerifier::new(), text_hashes: BTreeSet::new(), report };
     let mut codes = BTreeSet::new();
     let mut order_ids = BTreeSet::new();
     reader.accounts(|account| {
@@ -153,7 +157,8 @@ fn verify_customers(
         }
         verifier.verify(reader, &account)
     })?;
-    verifier.verify_pending();
+    let text_hashes = verifier.verify_pending();
+    verify_consent_texts(reader, text_hashes, report)?;
     if let Some(rejected) = check_hash(reader, hash, has_unreadable)? {
         report.reject(rejected);
     }
@@ -178,6 +183,8 @@ fn verify_customers(
 /// Verifier of customers' records in batches.
 struct RecordVerifier<'r> {
     batch: BatchVerifier<(CustomerId, RecordKind, RecordName)>,
+    /// Hashes of the texts of all consents.
+    text_hashes: BTreeSet<ConsentTextHash>,
     report: &'r mut VerificationReport,
 }
 
@@ -202,6 +209,11 @@ impl RecordVerifier<'_> {
                 .and_then(|signed| check_body(reader, account, kind, &signed).map(|()| signed));
             match read {
                 Ok(signed) => {
+                    if kind == RecordKind::Consent {
+                        let trusted = &reader.derived_keys.signers.trusted;
+                        let consent = trusted.decode::<Consent>(account.id, &signed);
+                        self.text_hashes.extend(consent.ok().and_then(|c| c.text_hash));
+                    }
                     self.batch.push(signed, (account.id, kind, name), &mut |result, record| {
                         report.count(result, record);
                     });
@@ -216,10 +228,36 @@ impl RecordVerifier<'_> {
         Ok(())
     }
 
-    fn verify_pending(mut self) {
+    /// Verifies the rest of the records, and returns the hashes of the texts of all consents.
+    fn verify_pending(mut self) -> BTreeSet<ConsentTextHash> {
         let report = &mut *self.report;
         self.batch.verify_pending(&mut |result, record| report.count(result, record));
+        self.text_hashes
     }
+}
+
+/// Checks each stored text against its hash, and that the text of each consent is stored.
+fn verify_consent_texts(
+    reader: &Reader<'_, impl Rows>,
+    mut missing: BTreeSet<ConsentTextHash>,
+    report: &mut VerificationReport,
+) -> Result<(), TransactionError> {
+    let mut invalid = 0u64;
+    reader.rows.rows(CONSENT_TEXTS, &[], None, &mut |key, row| {
+        let hash = str::from_utf8(row).ok().map(ConsentTextHash::of);
+        match hash.filter(|hash| hash.as_bytes() == key) {
+            Some(hash) => drop(missing.remove(&hash)),
+            None => invalid += 1,
+        }
+        Ok(())
+    })?;
+    if invalid > 0 || !missing.is_empty() {
+        report.reject(Rejected::vault(
+            "the consent texts",
+            format!("{} of them are missing and {invalid} are invalid", missing.len()),
+        ));
+    }
+    Ok(())
 }
 
 /// Checks that the payload is a record of its kind.

@@ -68,6 +68,8 @@ fn lost_vault_is_restored_completely() {
     }
     let vault = fixture.open();
     let restored = restore(&vault, &file, None).unwrap();
+    let text = vault.consent_text(&ConsentTextHash::of(CONSENT_TEXT)).unwrap();
+    assert_eq!(text.as_deref(), Some(CONSENT_TEXT));
     let expected =
         RestoreSummary { customers: 2, orders: 8, products: 1, ..RestoreSummary::default() };
     assert_eq!(restored, expected);

@@ -7,7 +7,7 @@ use redb::TableHandle;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::schema::{OUTBOX, Rows, TABLES};
+use crate::schema::{CONSENT_TEXTS, OUTBOX, Rows, TABLES};
 
 /// Files of the fixture that are copied beside the database. The keys are test data.
 const FILES: [&str; 4] = ["signing.key", "vault.key", "vault.redb.wrap", "vault.redb.seen"];
@@ -48,8 +48,9 @@ fn write_database(path: &Path) {
         ciborium::from_reader(fs::File::open(fixture_path("rows.cbor")).unwrap()).unwrap();
     let database = redb::Database::create(path).unwrap();
     let transaction = database.begin_write().unwrap();
-    // Format 2 has no outbox.
-    for definition in TABLES.into_iter().filter(|table| table.name() != OUTBOX.name()) {
+    // Format 2 has neither outbox nor consent texts.
+    let new = [OUTBOX.name(), CONSENT_TEXTS.name()];
+    for definition in TABLES.into_iter().filter(|table| !new.contains(&table.name())) {
         let mut table = transaction.open_table(definition).unwrap();
         for (_, key, value) in rows.iter().filter(|(name, ..)| name == definition.name()) {
             table.insert(&**key.as_bytes().unwrap(), &**value.as_bytes().unwrap()).unwrap();

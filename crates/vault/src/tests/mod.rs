@@ -1,6 +1,7 @@
 //! Tests of the vault's API, and of its files under attacks and failures.
 
 mod backup;
+mod consent_texts;
 mod crash;
 mod forgetting;
 mod format;
@@ -17,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 use instored_domain::{
-    AddOrderOutcome, BoxId, ClaimCode, Consent, ConsentMethod, ConsentReceipt, Customer,
-    CustomerId, Embedding, ForgetSummary, LineItem, ModelId, Order, OrderId, Unit,
+    AddOrderOutcome, BoxId, ClaimCode, Consent, ConsentMethod, ConsentReceipt, ConsentTextHash,
+    Customer, CustomerId, Embedding, ForgetSummary, LineItem, ModelId, Order, OrderId, Unit,
     parse_order_time,
 };
 use jiff::Timestamp;
@@ -115,6 +116,8 @@ fn bytes(embedding: &Embedding) -> Vec<u8> {
     embedding.values().iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
+const CONSENT_TEXT: &str = "We recognise you when you come again.";
+
 fn consent(n: u128) -> Consent {
     Consent {
         customer: customer(n),
@@ -123,6 +126,7 @@ fn consent(n: u128) -> Consent {
         box_id: box_id(),
         text_version: "2026-01".into(),
         language: "en".into(),
+        text_hash: Some(ConsentTextHash::of(CONSENT_TEXT)),
         receipt: receipt(u32::try_from(n).unwrap()),
     }
 }
@@ -131,6 +135,7 @@ fn try_enrol(vault: &Vault, n: u32) -> Result<Customer, VaultError> {
     let id = u128::from(n);
     vault.enrol(&NewEnrolment {
         consent: &consent(id),
+        consent_text: CONSENT_TEXT,
         model: &ModelId("sface".into()),
         embeddings: &[embedding(id, 0), embedding(id, 1), embedding(id, 2)],
         claim: code(n),

@@ -6,6 +6,7 @@ fn enrol_and_announce(vault: &Vault, n: u32, announcement: &[u8]) -> CustomerId 
     let id = u128::from(n);
     let enrolled = vault.enrol(&NewEnrolment {
         consent: &consent(id),
+        consent_text: CONSENT_TEXT,
         model: &ModelId("sface".into()),
         embeddings: &[embedding(id, 0)],
         claim: code(n),

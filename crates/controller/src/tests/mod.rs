@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use confique::Config as _;
+use instored_consent::{Confirmation, ConsentTexts};
 use instored_domain::{
-    CameraState, Command, Customer, CustomerId, Embedding, EnrolmentFailure, EnrolmentStep,
-    ModelId, Preferences, RecognitionEvent, TrackId, VisitKind,
+    CameraState, Command, CommandFailure, CommandResponse, Customer, CustomerId, Embedding,
+    EnrolmentFailure, EnrolmentStep, ModelId, Preferences, RecognitionEvent, ResponseAddress,
+    TrackId, VisitKind,
 };
 use instored_panel::ButtonEvent;
 use jiff::tz::TimeZone;
@@ -13,6 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::*;
+
+mod consent;
 
 const ADA: CustomerId = CustomerId(Uuid::from_u128(1));
 
@@ -29,6 +33,14 @@ impl Fixture {
     }
 
     fn with_customers(customers: Vec<Customer>) -> Self {
+        Self::with(customers, Confirmation::SecondPressOrTouch)
+    }
+
+    fn with_confirmation(confirmation: Confirmation) -> Self {
+        Self::with(Vec::new(), confirmation)
+    }
+
+    fn with(customers: Vec<Customer>, confirmation: Confirmation) -> Self {
         let now = start();
         let settings = Settings::builder().load().unwrap();
         let data = InitialData {
@@ -45,7 +57,13 @@ impl Fixture {
         };
         let box_id = "entrance".parse().unwrap();
         let readings = readings(now, Duration::ZERO);
-        let (controller, _) = Controller::start(settings, box_id, false, data, uuids, readings);
+        let consent = instored_consent::Settings::builder().load().unwrap();
+        let rules = Rules {
+            is_on_request: false,
+            confirmation,
+            consent_texts: ConsentTexts::load(&consent).unwrap(),
+        };
+        let (controller, _) = Controller::start(settings, box_id, rules, data, uuids, readings);
         let mut fixture = Self { controller, now, uptime: Duration::ZERO };
         fixture.handle(Event::CameraStateChanged(CameraState::Streaming));
         fixture
@@ -70,9 +88,36 @@ impl Fixture {
         request
     }
 
+    fn press(&mut self) -> Vec<Effect> {
+        self.handle(Event::Button(ButtonEvent::ShortPress))
+    }
+
+    /// Sends a command, and returns the response.
+    fn send(&mut self, command: Command) -> Result<CommandResponse, CommandFailure> {
+        let topic = "instored/entrance/reply/display".to_owned();
+        let address = Some(ResponseAddress { topic, correlation_data: None });
+        let effects = self.handle(Event::Command { command, address });
+        let response = effects.into_iter().find_map(|effect| match effect {
+            Effect::Respond { response, .. } => Some(response),
+            _ => None,
+        });
+        response.unwrap()
+    }
+
     /// Starts an enrolment and captures its views. Returns the enrolment to store.
     fn capture(&mut self) -> Box<NewCustomer> {
-        self.handle(Event::Button(ButtonEvent::ShortPress));
+        self.press();
+        self.capture_after_press()
+    }
+
+    /// Starts an offered enrolment by a press, and captures its views.
+    fn capture_after_press(&mut self) -> Box<NewCustomer> {
+        self.press();
+        self.captured()
+    }
+
+    /// Captures the views of an enrolment. Returns the enrolment to store.
+    fn captured(&mut self) -> Box<NewCustomer> {
         let embeddings = vec![Embedding::normalised(vec![1.0, 2.0]).unwrap()];
         let event = RecognitionEvent::Enrolled { embeddings, track: TrackId(7), resembles: None };
         let request = self.request(Event::Recognition { event, delivered: Duration::ZERO });
@@ -198,16 +243,10 @@ fn camera_lost_during_storing_does_not_fail_enrolment() {
 fn second_enrolment_is_rejected_until_first_is_stored() {
     let mut fixture = Fixture::new();
     let new = fixture.capture();
-    let enrol = || Command::Enrol { language: None, is_another_person: false };
-    let is_accepted = |effects: Vec<Effect>| {
-        effects.iter().any(|effect| matches!(effect, Effect::Respond { response: Ok(_), .. }))
-    };
-    let command = Event::Command { command: enrol(), address: None };
-    assert!(!is_accepted(fixture.handle(command)));
+    assert!(fixture.send(Command::Enrol { language: None }).is_err());
     let result = Ok(customer(new.consent.customer));
     fixture.handle(Event::Stored(StoreResponse::Enrolled { new, result }));
-    let command = Event::Command { command: enrol(), address: None };
-    assert!(is_accepted(fixture.handle(command)));
+    assert!(fixture.send(Command::Enrol { language: None }).is_ok());
 }
 
 #[test]
