@@ -18,7 +18,7 @@ const HOLD_SECONDS: std::ops::RangeInclusive<f64> = 0.1..=60.0;
 /// Actions of the simulated button.
 #[derive(clap::Subcommand)]
 pub(super) enum Action {
-    /// Press the button once: opt in, or ask to be recognised
+    /// Press the button once: request an enrolment or agree to it, or request recognition
     Press,
     /// Hold the button: withdraw, if it is held for panel.hold_seconds (default: 5)
     Hold {

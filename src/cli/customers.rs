@@ -4,14 +4,16 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use instored_controller::{retention_cutoff, retention_status_text};
-use instored_domain::{ClaimCode, Customer, CustomerId, CustomerName, RetentionStatus};
+use instored_domain::{
+    ClaimCode, ConsentMethod, Customer, CustomerId, CustomerName, RetentionStatus,
+};
 use jiff::Timestamp;
 
 use super::table::{left, right, table};
 use super::vault_client::{self, UNEXPECTED_RESPONSE};
 use super::{exit, print_record_errors};
 use crate::config::Config;
-use crate::daemon::admin_api::{Request, Response};
+use crate::daemon::admin_api::{Request, Response, StoredConsent};
 use crate::output::{print, print_json, print_line};
 
 /// Actions on customers.
@@ -60,6 +62,33 @@ pub(super) enum Action {
         #[arg(value_parser = parse_selector)]
         customer: CustomerSelector,
     },
+}
+
+/// Customer with their consents, for `show --json`.
+#[derive(serde::Serialize)]
+struct CustomerWithConsents {
+    #[serde(flatten)]
+    customer: Customer,
+    consents: Vec<StoredConsent>,
+}
+
+/// Returns a description of a consent, with its text.
+fn consent_text(StoredConsent { consent, text }: &StoredConsent) -> String {
+    let act = match consent.method {
+        ConsentMethod::Button => "press of the button",
+        ConsentMethod::Display => "touch of \"I agree\" on a display",
+        ConsentMethod::Command => "MQTT command",
+    };
+    let hash = consent.text_hash.map_or("not stored".to_owned(), |hash| hash.to_string());
+    let given = consent.given.strftime("%F %T UTC");
+    let head = format!(
+        "\nconsent of {given}: {act}\nlanguage of the text: {}\ntext: {hash}",
+        consent.language
+    );
+    match text {
+        Some(text) => format!("{head}\n\n{text}"),
+        None => head,
+    }
 }
 
 /// Argument that selects a customer.
@@ -117,7 +146,18 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             let Response::Customer(customer) = vault_client::send(config, request)? else {
                 bail!(UNEXPECTED_RESPONSE);
             };
-            if json { print_json(&customer)? } else { print(customer_table(&[customer]))? }
+            let request = Request::Consents { customer: customer.id };
+            let Response::Consents(consents) = vault_client::send(config, request)? else {
+                bail!(UNEXPECTED_RESPONSE);
+            };
+            if json {
+                print_json(&CustomerWithConsents { customer, consents })?;
+            } else {
+                print(customer_table(&[customer]))?;
+                for consent in &consents {
+                    print_line(consent_text(consent))?;
+                }
+            }
         }
         Action::Rename { customer, name } => {
             let customer = customer.resolve(config)?;

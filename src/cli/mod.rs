@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `run`, `demo`, `display` | long-running commands |
 //! | `customers`, `orders`, `catalogue`, `keys`, `vault` | commands on the vault, through `vault_client` |
-//! | `button` | presses of the simulated button |
+//! | `button`, `consent` | presses of the simulated button, consent texts and offers |
 //! | `doctor`, `evaluate`, `bench` | checks and measurements |
 //! | `config`, `manual` | generated configuration, documentation and completions |
 //! | `exit`, `import`, `log`, `table` | functions for several commands |
@@ -13,6 +13,7 @@ mod bench;
 mod button;
 mod catalogue;
 mod config;
+mod consent;
 mod customers;
 mod demo;
 mod display;
@@ -69,9 +70,12 @@ enum Command {
     ///
     /// To try a box without hardware, set camera.device = "scene:/path/to/portrait.jpg" and
     /// panel.driver = "simulated", start `instored run`, and enrol the visitor with `instored button
-    /// press`. `instored button hold 6` withdraws while the visitor is greeted.
+    /// press` twice: the first press offers, the second one agrees. `instored button hold 6` withdraws while the visitor is greeted.
     #[command(subcommand)]
     Button(button::Action),
+    /// Print the consent text, or offer an enrolment
+    #[command(subcommand)]
+    Consent(consent::Action),
     /// List, show, rename, export or delete enrolled customers
     #[command(subcommand)]
     Customers(customers::Action),
@@ -128,6 +132,7 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
         Command::Display(arguments) => display::run(&arguments, &load()?),
         Command::Doctor(arguments) => doctor::run(&arguments, &load()?),
         Command::Button(action) => button::run(&action, &load()?),
+        Command::Consent(action) => consent::run(action, &load()?),
         Command::Customers(action) => customers::run(action, &load()?),
         Command::Orders(action) => orders::run(action, &load()?),
         Command::Catalogue(action) => catalogue::run(action, &load()?),

@@ -45,6 +45,10 @@ pub struct Config {
     #[config(nested)]
     pub shop: instored_controller::Settings,
 
+    /// Consent of a person who wants to be recognised.
+    #[config(nested)]
+    pub enrolment: instored_consent::Settings,
+
     /// Camera at the entrance.
     #[config(nested)]
     pub camera: instored_camera::Settings,

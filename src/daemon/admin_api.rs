@@ -5,16 +5,16 @@ use std::io;
 use std::path::Path;
 
 use instored_domain::{
-    AddOrderOutcome, BoxId, CatalogueChange, CommandFailure, ConsentReceipt, Currency, CustomerId,
-    EnrolmentEvent, EnrolmentStep, EventId, ForgetSummary, History, HistoryView, Order, OrderId,
-    Page, Product,
+    AddOrderOutcome, BoxId, CatalogueChange, CommandFailure, Consent, ConsentReceipt, Currency,
+    CustomerId, EnrolmentEvent, EnrolmentStep, EventId, ForgetSummary, History, HistoryView, Order,
+    OrderId, Page, Product,
 };
 use instored_mqtt::{KeyEndorsement, PublicKey, PublicKeyAnnouncement};
 use instored_vault::{Actor, AuditContext, Passphrase, SigningKey, Vault, VaultError, Verified};
 use jiff::{Timestamp, tz::TimeZone};
 use uuid::Uuid;
 
-pub use instored_admin::{Request, Response};
+pub use instored_admin::{Request, Response, StoredConsent};
 
 /// Prefix of the name of a backup in the state folder. The command line moves the file to its target.
 const BACKUP_PREFIX: &str = "backup.";
@@ -91,6 +91,18 @@ pub fn execute(
             let export = require_customer(customer, vault.export(customer))?;
             Response::Export(serde_json::to_value(export).map_err(CommandFailure::internal)?)
         }
+        Request::Consents { customer } => {
+            let export = require_customer(customer, vault.export(customer))?;
+            let with_text = |consent: Consent| {
+                let text = match &consent.text_hash {
+                    Some(hash) => vault.consent_text(hash).map_err(CommandFailure::internal)?,
+                    None => None,
+                };
+                Ok(StoredConsent { consent, text })
+            };
+            let consents = export.consents.into_iter().map(with_text);
+            Response::Consents(consents.collect::<Result<_, CommandFailure>>()?)
+        }
         Request::History { customer, view, page } => {
             require_customer(customer, vault.customer(customer))?;
             let (history, rejected) = history_page(vault, customer, view, page, context.at)?;
@@ -142,6 +154,9 @@ pub fn execute(
             return Err(CommandFailure::internal(
                 "only the running daemon deletes inactive customers",
             ));
+        }
+        Request::OfferEnrolment { .. } => {
+            return Err(CommandFailure::internal("only the running daemon can offer an enrolment"));
         }
         Request::HoldButton { .. } => {
             return Err(CommandFailure::internal(

@@ -49,6 +49,9 @@ impl Daemon {
             Request::RemoveProducts { skus } => {
                 OperatorRequest::ChangeCatalogue { products: Vec::new(), removed: skus }
             }
+            Request::OfferEnrolment { is_another_person } => {
+                OperatorRequest::OfferEnrolment { is_another_person }
+            }
             Request::Retention => OperatorRequest::Retention,
             Request::ConfirmDue => OperatorRequest::ConfirmDue,
             request if request.is_long_running() => {
@@ -116,6 +119,7 @@ pub(super) fn admin_response(response: OperatorResponse) -> Response {
         OperatorResponse::Forgotten(ForgetSummary { templates, orders }) => {
             Response::Forgotten { templates, orders }
         }
+        OperatorResponse::Offered => Response::Offered,
         OperatorResponse::Customer(customer) => Response::Customer(customer),
         OperatorResponse::Added(outcomes) => Response::Added(outcomes),
         OperatorResponse::Catalogue(change) => Response::Catalogue(change),

@@ -1,5 +1,7 @@
 //! Execution of the controller's effects.
 
+use std::time::Duration;
+
 use instored_controller::{Effect, Event, Message};
 use instored_recommend::Recommender;
 use jiff::Timestamp;
@@ -38,6 +40,7 @@ impl Daemon {
             }
             Effect::Show(signal) => self.led.show(signal),
             Effect::Vision(command) => self.vision.send(command),
+            Effect::TickAfter(duration) => self.tick_after(duration),
             Effect::CheckClock => self.check_clock(),
             Effect::Train(recommender) => self.train(recommender),
             Effect::Compact => self.compaction.request(&self.vault),
@@ -58,6 +61,15 @@ impl Daemon {
                 self.publisher.publish_stored(stored.number, stored.stored, &stored.message);
             }
         }
+    }
+
+    fn tick_after(&self, duration: Duration) {
+        let results = self.results.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(duration).await;
+            // Fails if the daemon has stopped.
+            let _ = results.send(TaskResult::Event(Event::Tick));
+        });
     }
 
     fn check_clock(&self) {

@@ -54,6 +54,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use instored_consent::ConsentTextError;
 use instored_controller::{
     ClientId, Controller, Counters, Event, Readings, Settings, StoreResponse,
 };
@@ -110,6 +111,8 @@ pub struct Parts {
 pub enum DaemonError {
     #[error(transparent)]
     Vault(#[from] VaultError),
+    #[error(transparent)]
+    ConsentText(#[from] ConsentTextError),
     #[error(transparent)]
     Vision(#[from] VisionError),
     #[error(transparent)]

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use instored_controller::{Controller, Counters, InitialData, Readings, VisionCommand};
+use instored_consent::ConsentTexts;
+use instored_controller::{Controller, Counters, InitialData, Readings, Rules, VisionCommand};
 use instored_domain::{CustomerId, Embedding, ModelId};
 use instored_mqtt::{BoxConnection, Signer};
 use instored_recognition::{Mode, Recogniser};
@@ -115,15 +116,13 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
     let started = Instant::now();
     let readings =
         Readings { now: Zoned::now(), uptime: Duration::ZERO, counters: Counters::default() };
-    let is_on_request = config.recognition.mode == Mode::OnRequest;
-    let (controller, effects) = Controller::start(
-        config.shop.clone(),
-        box_id.clone(),
-        is_on_request,
-        data,
-        Uuid::new_v4,
-        readings,
-    );
+    let rules = Rules {
+        is_on_request: config.recognition.mode == Mode::OnRequest,
+        confirmation: config.enrolment.confirm,
+        consent_texts: ConsentTexts::load(&config.enrolment)?,
+    };
+    let (controller, effects) =
+        Controller::start(config.shop.clone(), box_id.clone(), rules, data, Uuid::new_v4, readings);
     let (result_sender, results) = mpsc::unbounded_channel();
     let mut daemon = Daemon {
         controller,

@@ -161,6 +161,7 @@ fn enrol(vault: &Vault, box_id: &BoxId, new: &NewCustomer) -> StoreResult<Custom
     let announcement = encode(box_id, &new.announcement)?;
     let new = NewEnrolment {
         consent: &new.consent,
+        consent_text: &new.consent_text,
         model: &new.model,
         embeddings: &new.embeddings,
         claim: new.claim,

@@ -72,9 +72,9 @@ fn sentence(event: &BoxEvent) -> Option<String> {
         },
         BoxEvent::Enrolment(_, event) => match &event.step {
             EnrolmentStep::Offered => {
-                "The box: we do not know you yet; press once more to opt in.".to_owned()
+                "The box: please read what you agree to, and press again.".to_owned()
             }
-            EnrolmentStep::Started => "The box: welcome!".to_owned(),
+            EnrolmentStep::Started => "The box: thank you!".to_owned(),
             EnrolmentStep::LookHere => "The box: please look here.".to_owned(),
             EnrolmentStep::Captured { count, of } => format!("The box: view {count} of {of}."),
             EnrolmentStep::Done { claim_code, .. } => {

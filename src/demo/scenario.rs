@@ -49,6 +49,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Duration of a hold, above the default of `panel.hold_seconds`.
 const HOLD_DURATION: Duration = Duration::from_secs(6);
 const PRESS_DURATION: Duration = Duration::from_millis(250);
+/// Time in the scene for which a person reads the notice, below the time in which a press agrees.
+const READING_DURATION: Duration = Duration::from_secs(2);
 /// Real time without an event after which all pending events have been received.
 const QUIET_DURATION: Duration = Duration::from_millis(300);
 
@@ -94,6 +96,16 @@ impl Scenario<'_> {
     async fn enrol(&mut self, person: &Person) -> Result<CustomerId> {
         self.output.print_scene(format_args!("{} comes in and presses the button.", person.name));
         let id = self.enter(person, 0).await?;
+        self.harness.button.hold(PRESS_DURATION);
+        let offered = |event: &BoxEvent| match event {
+            BoxEvent::Enrolment(_, event) => (event.step == EnrolmentStep::Offered).then_some(()),
+            _ => None,
+        };
+        self.wait_for(person, "the consent text", offered).await?;
+        self.wait_in_scene(READING_DURATION).await?;
+        let name = person.name;
+        self.output
+            .print_scene(format_args!("{name} reads the notice, and agrees with a second press."));
         self.harness.button.hold(PRESS_DURATION);
         let outcome = |event: &BoxEvent| match event {
             BoxEvent::Enrolment(_, event) => match &event.step {

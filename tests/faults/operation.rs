@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Operation {
     /// Waits.
     Pause { ms: u64 },
-    /// Presses the button, which enrols a person in view who is not a customer, and waits for the end of
+    /// Presses the button twice, which enrols a person in view who is not a customer, and waits for the end of
     /// the enrolment, at most for this time.
     Press { ms: u64 },
     /// Starts an enrolment by command, for a person who is known to be another one, and waits in the same

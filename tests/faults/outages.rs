@@ -22,8 +22,6 @@ const ENROLMENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time between two calls of the program.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const SHORT_POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// Time that a till waits for a response to `enrol`.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time in which a session without an acknowledgement ends, and the next one begins.
 const NEXT_SESSION_TIMEOUT: Duration = Duration::from_secs(15);
 /// Maximum time from the end of an outage until everything promised has arrived. If the broker closes its
@@ -96,12 +94,9 @@ impl Shop {
         Ok(messages)
     }
 
-    /// Starts an enrolment by command, of a person who may resemble a customer.
+    /// Starts an enrolment of a person who may resemble a customer.
     fn begin_enrolment_of_another(&mut self) -> Result<()> {
-        let payload = json!({ "another_person": true }).to_string();
-        let response = self.walk.till.send("enrol", &payload, RESPONSE_TIMEOUT)?;
-        let response = response.context("no response to `enrol`")?;
-        ensure!(response["error"].is_null(), "no enrolment: {response}");
+        ensure!(self.walk.begin_enrolment_of_another()?, "no enrolment is offered");
         Ok(())
     }
 

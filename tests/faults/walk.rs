@@ -160,19 +160,36 @@ impl Walk {
         *self.skipped.entry(reason).or_default() += 1;
     }
 
+    /// Offers an enrolment by a press, and agrees by another one. Both may fail without a camera or during an
+    /// enrolment.
+    pub fn press_twice(&mut self) -> Result<()> {
+        self.expect_success(&["button", "press"])?;
+        self.expect_success(&["button", "press"])?;
+        Ok(())
+    }
+
+    /// Offers an enrolment to a person who may resemble a customer, who agrees by a press. Returns false if
+    /// the box cannot enrol now.
+    pub fn begin_enrolment_of_another(&mut self) -> Result<bool> {
+        let offered = self.test_box.run(["consent", "offer", "--another-person"])?;
+        if offered.code == Some(0) {
+            self.expect_success(&["button", "press"])?;
+        }
+        Ok(offered.code == Some(0))
+    }
+
     pub fn perform(&mut self, operation: &Operation) -> Result<()> {
         match *operation {
             Operation::Pause { ms } => thread::sleep(Duration::from_millis(ms)),
             Operation::Press { ms } => {
                 if self.has_room() {
-                    self.expect_success(&["button", "press"])?;
+                    self.press_twice()?;
                     self.wait_for_enrolment(Duration::from_millis(ms));
                 }
             }
             Operation::Enrol { ms } => {
                 if self.has_room() {
-                    let payload = json!({ "another_person": true }).to_string();
-                    self.till.send("enrol", &payload, REPEATED_RESPONSE_TIMEOUT)?;
+                    self.begin_enrolment_of_another()?;
                     self.wait_for_enrolment(Duration::from_millis(ms));
                 }
             }

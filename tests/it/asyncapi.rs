@@ -109,6 +109,7 @@ fn commands_and_responses_conform_to_document() {
         ("catalogue", json!({ "products": [{ "sku": "1", "name": "Salt" }] })),
         ("not-me", json!({ "customer": "7d444840-9dc0-11d1-b245-5ffdce74fad2" })),
         ("enrol", json!({ "language": "de" })),
+        ("agree", json!({ "code": "7d444840-9dc0-11d1-b245-5ffdce74fad2" })),
         ("forget", json!({ "customer": customer })),
     ] {
         let topic = format!("instored/entrance/cmd/{verb}");

@@ -1,5 +1,7 @@
 //! `instored button` on a box with a rendered scene and a simulated panel.
 
+use serde_json::json;
+
 use crate::support::assert_contains;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::test_box::TestBox;
@@ -9,7 +11,7 @@ use crate::support::test_box::TestBox;
 const VISITS_MAX: usize = 4;
 
 #[test]
-fn button_press_enrols_and_hold_withdraws() {
+fn two_presses_enrol_and_hold_withdraws() {
     let broker = Mosquitto::start();
     let mut subscriber = broker.subscribe();
     let mut test_box = TestBox::with_visitor(&broker);
@@ -17,13 +19,21 @@ fn button_press_enrols_and_hold_withdraws() {
     let daemon = test_box.start();
     subscriber.state("streaming", |s| s["camera"] == "streaming");
 
-    let pressed = test_box.run(["button", "press"]);
-    assert_eq!(pressed.code, Some(0), "{}", pressed.stderr);
-    subscriber.enrolment("started");
+    for step in ["offered", "started"] {
+        let pressed = test_box.run(["button", "press"]);
+        assert_eq!(pressed.code, Some(0), "{}", pressed.stderr);
+        subscriber.enrolment(step);
+    }
     let customer = subscriber.enrolled()["customer"]["id"].clone();
     let export = test_box.run(["customers", "export", customer.as_str().unwrap()]);
     let export: serde_json::Value = serde_json::from_str(&export.stdout).unwrap();
-    assert_eq!(export["consents"][0]["how"], "button");
+    let consent = &export["consents"][0];
+    assert_eq!((&consent["how"], &consent["language"]), (&json!("button"), &json!("en")));
+    let shown = test_box.run(["customers", "show", customer.as_str().unwrap()]);
+    let text = test_box.run(["consent", "text"]).stdout;
+    let (text, hash) = text.trim_end().rsplit_once("\n\n(en, ").unwrap();
+    assert_eq!(hash.trim_end_matches(')'), consent["text_hash"]);
+    assert_contains(&shown.stdout, &["press of the button", hash.trim_end_matches(')'), text]);
 
     let is_withdrawn = (0..VISITS_MAX).any(|_| {
         subscriber.visit("arrived");

@@ -211,6 +211,18 @@ async fn page_enrols_greets_and_deletes_in_german() {
     browser.client.goto(&page).await.unwrap();
     browser.wait_for("German", "return document.documentElement.lang === 'de'").await;
 
+    for (width, height, screen) in
+        [(390, 844, "small"), (800, 480, "low"), (1080, 1920, "upright"), (1280, 800, "wide")]
+    {
+        let browser = Browser::start(width, height).await;
+        browser.client.goto(&page).await.unwrap();
+        assert!(click(&browser, &["#read-consent"]).await);
+        let agree = "return document.querySelector('dialog .strong')?.textContent";
+        assert_eq!(browser.wait_for("the consent", agree).await, "Ich willige ein");
+        browser.wait_for("the page at rest", IS_AT_REST).await;
+        browser.screenshot(&format!("{screen}-consent.png")).await;
+        assert_accessible(&browser, &format!("{screen} consent")).await;
+    }
     assert!(click(&browser, &["#read-consent", "button|Ich willige ein"]).await);
     let done = subscriber.enrolment("done");
     let code = done["claim_code"].as_str().unwrap();
@@ -218,12 +230,9 @@ async fn page_enrols_greets_and_deletes_in_german() {
     browser.wait_for("the claim code", &shown).await;
     let id = done["customer"]["id"].as_str().unwrap();
     let record = test_box.run(["customers", "export", id]);
-    assert!(
-        record.stdout.contains("\"language\":\"de\"")
-            || record.stdout.contains("\"language\": \"de\""),
-        "{}",
-        record.stdout
-    );
+    let record: serde_json::Value = serde_json::from_str(&record.stdout).unwrap();
+    let consent = &record["consents"][0];
+    assert_eq!((&consent["how"], &consent["language"]), (&json!("display"), &json!("de")));
 
     let visit = subscriber.visit("arrived").json();
     assert_eq!(visit["customer"]["id"], id);

@@ -41,10 +41,6 @@ async fn views_are_accessible_and_fit_on_three_screens() {
             assert_accessible(&browser, &format!("{screen} {view}")).await;
         };
         check("quiet").await;
-        browser.run_script("document.querySelector('#read-consent').click()").await;
-        browser.wait_for("the consent", "return document.querySelector('dialog').open").await;
-        check("consent").await;
-        browser.run_script("document.querySelector('#sheet-close').click()").await;
 
         shop.publish(
             "enrolment",

@@ -26,7 +26,7 @@ pub enum Operation {
     Leave {
         person: usize,
     },
-    /// Everybody else leaves. This person presses the button and looks at the camera.
+    /// Everybody else leaves. This person presses the button twice and looks at the camera.
     PressAlone {
         person: usize,
     },
@@ -41,7 +41,12 @@ pub enum Operation {
         times_out: bool,
     },
     SuspectAttack,
+    /// Requests the consent text and a code, as a display does.
     Enrol,
+    /// Sends a code, which may be used, expired or wrong.
+    Agree {
+        code: usize,
+    },
     Present {
         republishes_greetings: bool,
     },
@@ -154,7 +159,8 @@ impl Operation {
             93 => Self::AbortHold { is_released: random.bool() },
             94..102 => Self::Capture { times_out: random.u8(..5) == 0 },
             102 => Self::SuspectAttack,
-            103..107 => Self::Enrol,
+            103..105 => Self::Enrol,
+            105..107 => Self::Agree { code: random.usize(..1000) },
             107..109 => Self::Present { republishes_greetings: random.bool() },
             109..112 => Self::Forget { customer },
             112 => Self::NotMe { customer },

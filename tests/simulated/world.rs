@@ -10,11 +10,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use confique::Config as _;
 use fastrand::Rng;
+use instored_consent::ConsentTexts;
 use instored_controller::{
-    Controller, Counters, Effect, Event, InitialData, Message, Readings, Settings, VisionCommand,
+    Controller, Counters, Effect, Event, InitialData, Message, Readings, Rules, Settings,
+    VisionCommand,
 };
 use instored_domain::{
-    BoxId, Command, CustomerId, EnrolmentEvent, EnrolmentStep, ModelId, OrderId,
+    AgreementCode, BoxId, Command, CommandResponse, CustomerId, EnrolmentEvent, EnrolmentFailure,
+    EnrolmentStep, ModelId, OrderId,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +59,10 @@ pub struct World {
     is_consent: bool,
     /// True from the start of an enrolment until it fails or succeeds.
     is_enrolling: bool,
+    /// Uptime of the last offer since the start of the last enrolment.
+    offered_at: Option<Duration>,
+    /// Codes that the box gave to displays since the last enrolment.
+    offered_codes: Vec<AgreementCode>,
     pub faults: Faults,
     pub pending_orders: Vec<PendingOrder>,
     /// Orders that the box confirmed, with their customers.
@@ -79,7 +86,7 @@ impl World {
         let (controller, effects) = Controller::start(
             settings.clone(),
             box_id.clone(),
-            is_on_request,
+            rules(is_on_request),
             data(&vault),
             uuids,
             readings,
@@ -102,6 +109,8 @@ impl World {
             hidden: Vec::new(),
             is_consent: false,
             is_enrolling: false,
+            offered_at: None,
+            offered_codes: Vec::new(),
             faults: Faults::default(),
             pending_orders: Vec::new(),
             confirmed_orders: BTreeMap::new(),
@@ -210,7 +219,10 @@ impl World {
             && let Some((command, address)) = self.process.commands.pop_front()
         {
             self.process.is_command_in_progress = true;
-            let is_consent = matches!(command, Command::Enrol { .. });
+            let is_consent = match &command {
+                Command::Agree { code } => self.offered_codes.contains(code),
+                _ => false,
+            };
             self.act(is_consent, Event::Command { command, address })?;
         }
         Ok(())
@@ -330,6 +342,8 @@ impl World {
     fn kill(&mut self, executed: usize) -> Result<()> {
         self.run_vault(executed)?;
         self.uptime = Duration::ZERO;
+        self.offered_at = None;
+        self.offered_codes.clear();
         self.reported_present.clear();
         self.hidden.clear();
         (self.is_enrolling, self.vault.permits.has_consent) = (false, false);
@@ -342,7 +356,7 @@ impl World {
         let (controller, effects) = Controller::start(
             self.settings.clone(),
             self.box_id.clone(),
-            self.is_on_request,
+            rules(self.is_on_request),
             data(&self.vault),
             uuids,
             readings(self.box_now(), self.uptime),
@@ -374,6 +388,9 @@ impl World {
                 Effect::Respond { address, response } => {
                     let is_expected = std::mem::take(&mut self.process.is_command_in_progress);
                     ensure!(is_expected, "a command is answered twice: {response:?}");
+                    if let Ok(CommandResponse::Offered(offer)) = &response {
+                        self.offered_codes.push(offer.code);
+                    }
                     if let Some(address) = address {
                         let now = self.box_now();
                         self.process.publisher.respond(address, &response, now);
@@ -389,7 +406,10 @@ impl World {
                 }
                 Effect::CheckClock => self.process.clock_checks += 1,
                 Effect::Train(_) => self.process.trainings += 1,
-                Effect::Show(_) | Effect::Compact | Effect::RecordLatency(_) => {}
+                Effect::TickAfter(_)
+                | Effect::Show(_)
+                | Effect::Compact
+                | Effect::RecordLatency(_) => {}
             }
         }
         Ok(())
@@ -401,6 +421,7 @@ impl World {
             VisionCommand::BeginEnrolment { .. } => {
                 ensure!(self.is_consent, "an enrolment starts without an act of consent");
                 self.vault.permits.has_consent = true;
+                self.offered_codes.clear();
             }
             VisionCommand::AddCustomer { .. } => {
                 let is_enrolling = std::mem::take(&mut self.is_enrolling);
@@ -420,7 +441,11 @@ impl World {
     fn publish(&mut self, message: &Message) -> Result<()> {
         if let Message::Enrolment(EnrolmentEvent { step, .. }) = message {
             match step {
-                EnrolmentStep::Started => self.is_enrolling = true,
+                EnrolmentStep::Offered => self.offered_at = Some(self.uptime),
+                EnrolmentStep::Started => (self.is_enrolling, self.offered_at) = (true, None),
+                // Nothing is offered without camera.
+                EnrolmentStep::Failed { reason: EnrolmentFailure::NoCamera }
+                    if !self.is_enrolling => {}
                 EnrolmentStep::Failed { .. } => {
                     ensure!(self.is_enrolling, "an enrolment failed, but none is in progress");
                     (self.is_enrolling, self.vault.permits.has_consent) = (false, false);
@@ -439,6 +464,16 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+fn rules(is_on_request: bool) -> Rules {
+    let settings =
+        instored_consent::Settings::builder().load().expect("all settings have defaults");
+    Rules {
+        is_on_request,
+        confirmation: settings.confirm,
+        consent_texts: ConsentTexts::load(&settings).expect("the shipped texts are valid"),
     }
 }
 

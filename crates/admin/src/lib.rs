@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use instored_domain::{
-    AddOrderOutcome, CatalogueChange, ClaimCode, CommandFailure, Customer, CustomerId,
+    AddOrderOutcome, CatalogueChange, ClaimCode, CommandFailure, Consent, Customer, CustomerId,
     CustomerName, History, HistoryView, Order, OrderId, Page, Product, RetentionStatus,
 };
 use instored_mqtt::{PublicKeyAnnouncement, Statistics};
@@ -75,6 +75,15 @@ pub enum Request {
     HoldButton {
         duration: Duration,
     },
+    /// Offers an enrolment to the person at the entrance.
+    OfferEnrolment {
+        /// True if the person is not enrolled, although they resemble a customer.
+        is_another_person: bool,
+    },
+    /// Consents of a customer, with their texts.
+    Consents {
+        customer: CustomerId,
+    },
     /// State of the deletion of inactive customers.
     Retention,
     /// Lifts, for one day, the limit on customers who fall due for deletion.
@@ -130,11 +139,23 @@ pub enum Response {
         backup: BackupSummary,
     },
     ButtonHeld,
+    Offered,
+    Consents(Vec<StoredConsent>),
     /// Status, and number of customers who are marked for deletion.
     Retention {
         status: RetentionStatus,
         due: u64,
     },
+}
+
+/// Consent of a customer, with its text.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StoredConsent {
+    /// The consent.
+    #[serde(flatten)]
+    pub consent: Consent,
+    /// Text that the person could read; `None` if it is not stored.
+    pub text: Option<String>,
 }
 
 /// Parses a line of the admin socket.

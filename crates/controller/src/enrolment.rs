@@ -68,9 +68,6 @@ impl Controller {
             self.press_to_enrol()
         };
         if let Err(failure) = result {
-            if self.state.camera != CameraState::Streaming {
-                self.show(LedSignal::OutOfOrder);
-            }
             tracing::info!("a button press had no effect: {failure}");
         }
     }
@@ -86,6 +83,7 @@ impl Controller {
     /// Opens the window in which faces are recognised, in the mode `on-request`.
     fn open_recognition_window(&mut self) -> Result<(), CommandFailure> {
         if self.state.camera != CameraState::Streaming {
+            self.show(LedSignal::OutOfOrder);
             return Err(CommandFailure::conflict(CAMERA_UNAVAILABLE));
         }
         self.effects.push(Effect::Vision(VisionCommand::OpenRecognitionWindow));
@@ -101,14 +99,7 @@ impl Controller {
         consent: ConsentAct,
         is_another_person: bool,
     ) -> Result<(), CommandFailure> {
-        if self.enrolment.is_some() {
-            return Err(CommandFailure::conflict("an enrolment is in progress"));
-        }
-        if self.state.camera != CameraState::Streaming {
-            self.publish_step(EnrolmentStep::Started);
-            self.fail_enrolment(EnrolmentFailure::NoCamera);
-            return Err(CommandFailure::conflict(CAMERA_UNAVAILABLE));
-        }
+        self.check_can_enrol()?;
         self.effects.push(Effect::Vision(VisionCommand::BeginEnrolment { is_another_person }));
         self.enrolment = Some(Enrolment { consent, is_being_stored: false });
         // Another display may still show the text.

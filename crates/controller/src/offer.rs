@@ -9,7 +9,7 @@ use std::time::Duration;
 use instored_consent::{Confirmation, StoragePeriods};
 use instored_domain::{
     AgreementCode, CameraState, CommandFailure, CommandResponse, ConsentMethod, ConsentText,
-    EnrolmentOffer, EnrolmentStep, ResponseAddress,
+    EnrolmentFailure, EnrolmentOffer, EnrolmentStep, ResponseAddress,
 };
 use instored_panel::LedSignal;
 
@@ -167,11 +167,13 @@ impl Controller {
         self.effects.push(Effect::TickAfter(PRESS_TIME));
     }
 
-    fn check_can_enrol(&self) -> Result<(), CommandFailure> {
+    /// Returns an error, and publishes it, if nobody can enrol now.
+    pub(super) fn check_can_enrol(&mut self) -> Result<(), CommandFailure> {
         if self.enrolment.is_some() {
             return Err(CommandFailure::conflict("an enrolment is in progress"));
         }
         if self.state.camera != CameraState::Streaming {
+            self.fail_enrolment(EnrolmentFailure::NoCamera);
             return Err(CommandFailure::conflict(CAMERA_UNAVAILABLE));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Commands that customers send from the page.
 //!
-//! The page can send only commands about a customer whom it shows, and the command that starts an
-//! enrolment. Pages of other sites cannot send commands. The server rejects a request whose
+//! The page can send only commands about a customer whom it shows, and the commands that offer an
+//! enrolment and agree to it. Pages of other sites cannot send commands. The server rejects a request whose
 //! `Origin` header names another site; a browser adds this header. The server also rejects a body
 //! without the content type of JSON, which a form cannot set.
 //!
@@ -71,7 +71,8 @@ fn required_permission(command: &Command) -> Permission {
         | Command::List { buyer: BuyerRef::Customer(customer), .. } => {
             Permission::CustomerIsShown(*customer)
         }
-        Command::Enrol { is_another_person: false, .. } => Permission::Always,
+        // The box checks the code.
+        Command::Enrol { .. } | Command::Agree { .. } => Permission::Always,
         _ => Permission::Never,
     }
 }

@@ -97,7 +97,7 @@ mod tests {
         );
         assert_eq!(
             parse("enrol", br#"{"language":"de"}"#),
-            Ok(Command::Enrol { language: Some("de".into()), is_another_person: false })
+            Ok(Command::Enrol { language: Some("de".into()) })
         );
         assert_eq!(error_code("present", br#"{"verb":"forget"}"#), CommandFailureCode::Malformed);
     }

@@ -1,5 +1,5 @@
-//! Discovery message for Home Assistant: one device with its sensors, an event for visits and a button
-//! that starts an enrolment. Format:
+//! Discovery message for Home Assistant: one device with its sensors, an event for visits and, if
+//! configured, a button that offers an enrolment. Format:
 //! [MQTT discovery](https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload).
 //!
 //! Home Assistant stores all values that its templates read. Therefore no template reads a name, an
@@ -18,6 +18,8 @@ pub(super) struct HomeAssistant {
     pub prefix: String,
     /// True if the box is announced.
     pub is_enabled: bool,
+    /// True if the box has a button that offers an enrolment.
+    pub has_button: bool,
 }
 
 impl HomeAssistant {
@@ -29,7 +31,7 @@ impl HomeAssistant {
     /// Returns the retained message that adds the box to Home Assistant or removes the box.
     pub fn discovery(&self, box_id: &BoxId) -> OutgoingMessage {
         let payload = if self.is_enabled {
-            device(box_id).to_string().into_bytes()
+            device(box_id, self.has_button).to_string().into_bytes()
         } else {
             // An empty payload deletes the retained message.
             Vec::new()
@@ -39,7 +41,7 @@ impl HomeAssistant {
     }
 }
 
-fn device(box_id: &BoxId) -> Value {
+fn device(box_id: &BoxId, has_button: bool) -> Value {
     let topic = |leaf: &str| box_topic(box_id, leaf);
     let id = |component: &str| format!("instored_{box_id}_{component}");
     let sensor = |field: &str, name: &str, icon: &str, properties: Value| {
@@ -56,7 +58,7 @@ fn device(box_id: &BoxId) -> Value {
         }
         sensor
     };
-    json!({
+    let mut device = json!({
         "device": {
             "identifiers": [format!("instored_{box_id}")],
             "name": format!("instored {box_id}"),
@@ -107,16 +109,19 @@ fn device(box_id: &BoxId) -> Value {
                 "value_template": "{% if value_json.event in ['arrived', 'left'] %}\
                      {{ {'event_type': value_json.event} | to_json }}{% endif %}",
             },
-            "enrol": {
-                "platform": "button",
-                "unique_id": id("enrol"),
-                "name": "Begin an enrolment",
-                "icon": "mdi:account-plus",
-                "command_topic": topic("cmd/enrol"),
-                "payload_press": "{}",
-            },
         },
-    })
+    });
+    if has_button {
+        device["components"]["enrol"] = json!({
+            "platform": "button",
+            "unique_id": id("enrol"),
+            "name": "Offer an enrolment",
+            "icon": "mdi:account-plus",
+            "command_topic": topic("cmd/enrol"),
+            "payload_press": "{}",
+        });
+    }
+    device
 }
 
 #[cfg(test)]
@@ -124,7 +129,12 @@ mod tests {
     use super::*;
 
     fn discovery(is_enabled: bool) -> OutgoingMessage {
-        let home_assistant = HomeAssistant { prefix: "homeassistant".into(), is_enabled };
+        discovery_with_button(is_enabled, false)
+    }
+
+    fn discovery_with_button(is_enabled: bool, has_button: bool) -> OutgoingMessage {
+        let home_assistant =
+            HomeAssistant { prefix: "homeassistant".into(), is_enabled, has_button };
         home_assistant.discovery(&"door-1".parse().unwrap())
     }
 
@@ -134,13 +144,23 @@ mod tests {
         assert_eq!(added.topic, "homeassistant/device/instored_door-1/config");
         let device: Value = serde_json::from_slice(&added.payload).unwrap();
         let components = device["components"].as_object().unwrap();
-        assert_eq!(components.len(), 7);
+        assert_eq!(components.len(), 6);
         for (name, component) in components {
             assert_eq!(component["unique_id"], format!("instored_door-1_{name}"));
         }
         let removed = discovery(false);
         let fields = (removed.topic, removed.payload, removed.is_retained);
         assert_eq!(fields, (added.topic, vec![], true));
+    }
+
+    #[test]
+    fn button_is_announced_only_if_configured() {
+        for has_button in [false, true] {
+            let payload = discovery_with_button(true, has_button).payload;
+            let device: Value = serde_json::from_slice(&payload).unwrap();
+            let button = &device["components"]["enrol"];
+            assert_eq!(button["platform"] == "button", has_button, "{button}");
+        }
     }
 
     #[test]

@@ -106,6 +106,7 @@ pub fn connect(
     let home_assistant = HomeAssistant {
         prefix: settings.home_assistant_prefix.clone(),
         is_enabled: settings.home_assistant,
+        has_button: settings.home_assistant_button,
     };
     if !topics::is_publishable(&home_assistant.prefix) {
         let message = "home_assistant_prefix must be a topic without + and #";

@@ -53,6 +53,11 @@ pub struct Settings {
     #[config(default = true, env = "INSTORED_MQTT_HOME_ASSISTANT")]
     pub home_assistant: bool,
 
+    /// True to add a button to Home Assistant that offers an enrolment to the person at the entrance, like a
+    /// first press of the button there.
+    #[config(default = false, env = "INSTORED_MQTT_HOME_ASSISTANT_BUTTON")]
+    pub home_assistant_button: bool,
+
     /// Topic prefix of Home Assistant's MQTT discovery.
     #[config(default = "homeassistant", env = "INSTORED_MQTT_HOME_ASSISTANT_PREFIX")]
     pub home_assistant_prefix: String,

@@ -200,8 +200,10 @@ impl Subscriber {
     }
 }
 
-/// Enrols the person in view with a command. Returns the event `done`.
+/// Enrols the person in view, who agrees on a display. Returns the event `done`.
 pub fn enrol(broker: &Mosquitto, subscriber: &mut Subscriber) -> Value {
-    assert_eq!(broker.command("enrol", ""), json!({ "enrolling": {} }));
+    let offered = broker.command("enrol", "");
+    let agreement = json!({ "code": offered["offered"]["code"] }).to_string();
+    assert_eq!(broker.command("agree", &agreement), json!({ "enrolling": {} }), "{offered}");
     subscriber.enrolled()
 }

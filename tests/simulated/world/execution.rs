@@ -1,8 +1,10 @@
 //! Execution of an operation.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use instored_controller::{Event, OperatorRequest, StoreRequest};
-use instored_domain::{BuyerRef, Command, HistoryView, Page};
+use instored_domain::{AgreementCode, BuyerRef, Command, HistoryView, Page};
 use instored_panel::ButtonEvent;
 use jiff::SignedDuration;
 
@@ -11,6 +13,9 @@ use super::commands::{new_product, till};
 use crate::camera::PEOPLE;
 use crate::operation::Operation;
 use crate::process;
+
+/// Time in which a press agrees to an offer.
+const OFFER_TIME: Duration = Duration::from_secs(15);
 
 impl World {
     /// Executes an operation.
@@ -25,6 +30,7 @@ impl World {
             Operation::PressAlone { person } => {
                 (0..PEOPLE).filter(|n| *n != person % PEOPLE).for_each(|n| self.camera.leave(n));
                 self.camera.enter(person);
+                self.press()?;
                 self.press()?;
                 self.camera.run();
                 self.camera.capture(false);
@@ -57,7 +63,14 @@ impl World {
             Operation::Capture { times_out } => self.camera.capture(times_out),
             Operation::SuspectAttack => self.camera.suspect_attack(),
             Operation::Enrol => {
-                self.send(Command::Enrol { language: None, is_another_person: false });
+                self.send(Command::Enrol { language: None });
+            }
+            Operation::Agree { code } => {
+                let code = match self.offered_codes.len() {
+                    0 => AgreementCode(uuid::Uuid::nil()),
+                    count => self.offered_codes[code % count],
+                };
+                self.send(Command::Agree { code });
             }
             Operation::Present { republishes_greetings } => {
                 self.send(Command::Present { republishes_greetings });
@@ -171,8 +184,10 @@ impl World {
         }
     }
 
+    /// Presses the button. Within 15 seconds after an offer this is an act of consent.
     fn press(&mut self) -> Result<()> {
-        self.act(true, Event::Button(ButtonEvent::ShortPress))
+        let is_consent = self.offered_at.is_some_and(|at| self.uptime - at < OFFER_TIME);
+        self.act(is_consent, Event::Button(ButtonEvent::ShortPress))
     }
 
     /// Passes an event of a person, which is an act of consent or not.

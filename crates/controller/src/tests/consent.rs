@@ -163,7 +163,8 @@ fn nothing_is_offered_without_camera_or_during_an_enrolment() {
     fixture.handle(Event::CameraStateChanged(CameraState::Unavailable));
     assert!(fixture.send(Command::Enrol { language: None }).is_err());
     let effects = fixture.press();
-    assert_eq!(steps(&effects), []);
+    let failed = EnrolmentStep::Failed { reason: EnrolmentFailure::NoCamera };
+    assert_eq!(steps(&effects), [failed]);
     assert!(shows(&effects, LedSignal::OutOfOrder));
     fixture.handle(Event::CameraStateChanged(CameraState::Streaming));
     let offer = fixture.request_offer("de");

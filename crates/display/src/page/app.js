@@ -6,7 +6,7 @@ import { byId, element } from "./dom.js";
 import { showEnrolment } from "./enrolment.js";
 import { clock, loadCurrencies, today } from "./format.js";
 import { showGuests } from "./guests.js";
-import { closeSheet, keepSheet } from "./sheet.js";
+import { closeSheet, isConsentOpen, keepSheet } from "./sheet.js";
 import { speak, text } from "./words.js";
 
 const MOST_GUESTS = 4;
@@ -34,6 +34,8 @@ let retryTimer;
 let faultTimer;
 let hasFault = false;
 let expiryTimer;
+// The offer whose text was opened last.
+let offerId;
 let languageTimer;
 let spoken = "en";
 // Chosen by a customer; null while nobody has.
@@ -98,7 +100,12 @@ function show() {
   byId("status").textContent = statusText();
   const step = showEnrolment(enrolment);
   const names = showGuests(guests, situation.curtain);
-  keepSheet(guests, state === "quiet");
+  const isOffered = enrolment?.event === "offered";
+  keepSheet(guests, state === "quiet" || isOffered);
+  if (isOffered && enrolment.id !== offerId) {
+    offerId = enrolment.id;
+    if (!isConsentOpen()) openConsent(spoken);
+  }
   announce(enrolment ? step : guests.length > 0 ? [text("welcome_back"), ...names].join(", ") : "");
   document.body.dataset.state = state;
 

@@ -122,10 +122,18 @@ export async function openOptions(customer, turn) {
   if (!isKnown) fault();
 }
 
-// What somebody agrees to who wants to be known, and the way to begin without the button.
-export function openConsent(language) {
-  opening({});
-  const paragraphs = text("consent_text").split("\n").map((paragraph) => element("p", "", paragraph));
-  const begin = button("pill strong", text("agree"), () => askAndClose("enrol", { language }));
-  show(text("read_consent"), ...paragraphs, choices(button("pill", text("no_thanks"), closeSheet), begin));
+// Shows the consent text of the box, and sends the agreement with the code that only this page received.
+export async function openConsent(language) {
+  const isWanted = opening({ isConsent: true });
+  const refuse = button("pill", text("no_thanks"), closeSheet);
+  show(text("read_consent"), choices(refuse));
+  let offer;
+  const isOffered = await attempt(async () => {
+    offer = (await ask("enrol", { language })).offered;
+  });
+  if (!isOffered || !isWanted()) return;
+  const paragraphs = offer.consent.text.split("\n\n").map((paragraph) => element("p", "", paragraph));
+  for (const paragraph of paragraphs) paragraph.lang = offer.consent.language;
+  const agree = button("pill strong", text("agree"), () => askAndClose("agree", { code: offer.code }));
+  show(text("read_consent"), ...paragraphs, choices(refuse, agree));
 }

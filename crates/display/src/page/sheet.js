@@ -87,7 +87,10 @@ export function fault() {
   byId("sheet-fault").textContent = text("went_wrong");
 }
 
-// The situation has changed: what is open about somebody who has left is closed.
+export const isConsentOpen = () => open?.isConsent === true;
+
+// The situation has changed: what is open about somebody who has left is closed. The consent text stays
+// open until somebody agrees.
 export function keepSheet(present, quiet) {
   guests = present;
   if (open === null) return;

@@ -58,7 +58,7 @@ async fn too_many_commands_of_a_verb_are_rejected_and_counted() {
     let response: serde_json::Value = responses.next().json();
     assert_eq!(response["error"]["code"], "too_many");
     mosquitto_pub(broker.port(), "instored/door-1/cmd/enrol", "", &RESPONSE_TOPIC);
-    let enrol = Command::Enrol { language: None, is_another_person: false };
+    let enrol = Command::Enrol { language: None };
     while test_box.next_command().await.command != enrol {}
     assert!(test_box.publisher.statistics().rejected_commands > 0);
 }
@@ -160,7 +160,7 @@ async fn response_has_correlation_data_of_command() {
     let arguments = [&RESPONSE_TOPIC[..], &["-D", "publish", "correlation-data", "c-1"]].concat();
     mosquitto_pub(broker.port(), "instored/door-1/cmd/enrol", r#"{"language":"de"}"#, &arguments);
     let received = test_box.next_command().await;
-    let enrol = Command::Enrol { language: Some("de".into()), is_another_person: false };
+    let enrol = Command::Enrol { language: Some("de".into()) };
     assert_eq!(received.command, enrol);
     test_box.publisher.respond(
         received.response_address.unwrap(),
