@@ -53,6 +53,12 @@ pub(super) fn execute(vault: &Vault, box_id: &BoxId, request: StoreRequest) -> S
             let result = void_and_read_orders(vault, customer, order, at);
             StoreResponse::OrderVoided { customer, client, result }
         }
+        StoreRequest::RemoveOrders { customer, until, at } => {
+            let context = AuditContext { at, actor: Actor::Retention };
+            let removed = vault.remove_orders_until(customer, until, context);
+            let result = removed.map(|(count, orders)| (count, log_rejected(orders)));
+            StoreResponse::OrdersRemoved { customer, result: result.map_err(store_error) }
+        }
         StoreRequest::ReadNames { customers, address } => {
             StoreResponse::NamesRead { address, result: read_names(vault, &customers) }
         }

@@ -20,6 +20,9 @@ use crate::camera::person_of;
 /// months of different lengths.
 const RETENTION: SignedDuration = SignedDuration::from_hours(24 * (365 + 7 - 1));
 
+/// Shortest time from an order to its deletion: 24 months, less a day for the rounding of months.
+const ORDER_RETENTION: SignedDuration = SignedDuration::from_hours(24 * (730 - 1));
+
 /// Records of a customer.
 pub struct Account {
     pub customer: Customer,
@@ -60,7 +63,7 @@ pub struct Vault {
     last_number: u64,
     box_id: BoxId,
     pub permits: Permits,
-    /// Orders that the operator has voided.
+    /// Orders that the operator has voided, or that expired.
     pub voided: BTreeSet<OrderId>,
     /// Customers who were deleted.
     pub deleted: BTreeSet<CustomerId>,
@@ -131,6 +134,10 @@ impl Vault {
             StoreRequest::VoidOrder { customer, order, client, .. } => {
                 let result = self.void(customer, &order);
                 StoreResponse::OrderVoided { customer, client, result }
+            }
+            StoreRequest::RemoveOrders { customer, until, .. } => {
+                let result = self.remove_orders(customer, until);
+                StoreResponse::OrdersRemoved { customer, result: result? }
             }
             StoreRequest::ReadNames { customers, address } => {
                 let known = customers.iter().filter_map(|id| self.accounts.get(id));
@@ -381,6 +388,28 @@ impl Vault {
         account.orders.retain(|stored| stored.id != *order);
         self.voided.insert(order.clone());
         Ok((AddOrderOutcome::Added, account.orders.clone()))
+    }
+
+    /// Deletes old orders. Fails if they are not old in true time.
+    fn remove_orders(
+        &mut self,
+        customer: CustomerId,
+        until: Timestamp,
+    ) -> Result<StoreResult<(u64, Vec<Order>)>> {
+        let age = self.now.duration_since(until);
+        ensure!(age >= ORDER_RETENTION, "orders are deleted after {age:#}");
+        if let Err(error) = self.check_writable() {
+            return Ok(Err(error));
+        }
+        let Some(account) = self.accounts.get_mut(&customer) else {
+            return Ok(Ok((0, Vec::new())));
+        };
+        let is_old = |order: &Order| order.placed.timestamp() <= until;
+        let old: Vec<_> = account.orders.iter().filter(|order| is_old(order)).collect();
+        let count = old.len() as u64;
+        self.voided.extend(old.into_iter().map(|order| order.id.clone()));
+        account.orders.retain(|order| !is_old(order));
+        Ok(Ok((count, account.orders.clone())))
     }
 
     fn alter(

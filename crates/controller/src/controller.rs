@@ -214,6 +214,9 @@ impl Controller {
             StoreResponse::OrderVoided { customer, client, result } => {
                 self.complete_void(customer, client, result);
             }
+            StoreResponse::OrdersRemoved { customer, result } => {
+                self.complete_order_removal(customer, result);
+            }
             StoreResponse::NamesRead { address, result } => {
                 let response = result.map(CommandResponse::Present).map_err(CommandFailure::from);
                 self.respond_to_command(address, response);

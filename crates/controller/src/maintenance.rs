@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use instored_domain::{CustomerId, RetentionStatus};
+use instored_domain::{CustomerId, Order, RetentionStatus};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::controller::Controller;
 use crate::effect::Effect;
 use crate::operator::ClientId;
-use crate::retention::{RetentionPlan, RetentionPolicy, retention_status_text};
+use crate::retention::{RetentionPlan, RetentionPolicy, retention_cutoff, retention_status_text};
 use crate::store::{Origin, StoreRequest, StoreResult};
 
 /// Time between two retention runs while the clock is confirmed.
@@ -17,6 +17,10 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(3600);
 /// Maximum deviation of the clock from the uptime. A larger one means that the clock was changed. Time
 /// servers correct smaller errors.
 const CLOCK_DRIFT_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+/// Maximum number of customers whose old orders one retention run deletes. The vault executes other
+/// operations afterwards.
+const ORDER_REMOVALS_MAX: usize = 200;
 
 /// Schedule of the retention runs.
 #[derive(Default)]
@@ -97,6 +101,7 @@ impl Controller {
         plan.mark.retain(|customer| !self.is_here(*customer));
         plan.delete.retain(|customer| !self.is_here(*customer));
         self.log_retention(&plan);
+        let plan_status = plan.status;
         let has_new_status = plan.status != self.state.retention;
         self.state.retention = plan.status;
         if has_new_status {
@@ -115,10 +120,45 @@ impl Controller {
         for customer in plan.delete {
             self.forget(customer, Origin::Retention);
         }
+        let is_clock_plausible =
+            is_clock_confirmed && plan_status != RetentionStatus::ClockImplausible;
+        if is_clock_plausible {
+            self.remove_old_orders();
+        }
         // An unconfirmed clock may be ahead; messages would then expire too early.
         if is_clock_confirmed {
             self.remove_expired_messages();
             self.resend_outbox();
+        }
+    }
+
+    /// Deletes orders at the end of their storage period, of some customers at a time.
+    fn remove_old_orders(&mut self) {
+        if self.settings.order_months == 0 {
+            return;
+        }
+        let at = self.now();
+        let until = retention_cutoff(at, self.settings.order_months);
+        let customers = self.recommendations.customers_with_orders_until(until);
+        for customer in customers.into_iter().take(ORDER_REMOVALS_MAX) {
+            self.store(StoreRequest::RemoveOrders { customer, until, at });
+        }
+    }
+
+    pub(super) fn complete_order_removal(
+        &mut self,
+        customer: CustomerId,
+        result: StoreResult<(u64, Vec<Order>)>,
+    ) {
+        match result {
+            Ok((count, orders)) => {
+                self.recommendations.replace_orders(customer, &orders);
+                self.refresh_greeting(customer);
+                tracing::debug!(%customer, count, "old orders deleted");
+            }
+            Err(error) => tracing::warn!(
+                "cannot delete the old orders of a customer, retrying at the next retention run: {error}"
+            ),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use instored_domain::{Customer, CustomerId, Order, Product, Recommendation};
 use instored_recommend::{Catalogue, Ranker, Recommender};
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 
 /// Minimum growth factor of the number of orders for another training. With fewer new orders, the
 /// model would hardly change.
@@ -20,8 +20,8 @@ pub(super) struct Recommendations {
     is_training: bool,
     /// Number of orders at the start of the last training, and the uptime of this start.
     last_training: Option<(u64, Duration)>,
-    /// True if a customer was deleted after the last training started: the trained model may still
-    /// contain the purchases of this customer.
+    /// True if a customer or orders were deleted after the last training started: the trained model may
+    /// still contain these purchases.
     is_stale: bool,
 }
 
@@ -53,9 +53,14 @@ impl Recommendations {
         self.is_stale = true;
     }
 
-    /// Replaces a customer's orders after an order was voided.
+    /// Returns the customers with an order that was placed at `time` or before.
+    pub fn customers_with_orders_until(&self, time: Timestamp) -> Vec<CustomerId> {
+        self.recommender.customers_with_orders_until(time)
+    }
+
+    /// Replaces a customer's orders after some were deleted.
     pub fn replace_orders(&mut self, customer: CustomerId, orders: &[Order]) {
-        self.recommender.remove_customer(customer);
+        self.remove_customer(customer);
         orders.iter().for_each(|order| self.add_order(order));
     }
 

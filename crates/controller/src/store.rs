@@ -123,6 +123,8 @@ pub enum StoreRequest {
     AddOrders { orders: Vec<Order>, at: Timestamp, client: ClientId },
     /// Replaces an order with an empty one, and reads the remaining orders.
     VoidOrder { customer: CustomerId, order: OrderId, at: Timestamp, client: ClientId },
+    /// Deletes the customer's orders that were placed at `until` or before, and reads the remaining ones.
+    RemoveOrders { customer: CustomerId, until: Timestamp, at: Timestamp },
     /// Reads the names of customers. A customer who was deleted is left out.
     ReadNames { customers: Vec<CustomerId>, address: Option<ResponseAddress> },
     /// Sets or deletes a customer's name.
@@ -205,6 +207,11 @@ pub enum StoreResponse {
         customer: CustomerId,
         client: ClientId,
         result: Result<(AddOrderOutcome, Vec<Order>), CommandFailure>,
+    },
+    /// Number of deleted orders, and the remaining orders of the customer.
+    OrdersRemoved {
+        customer: CustomerId,
+        result: StoreResult<(u64, Vec<Order>)>,
     },
     NamesRead {
         address: Option<ResponseAddress>,

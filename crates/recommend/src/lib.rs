@@ -44,7 +44,7 @@ mod training;
 use std::sync::Arc;
 
 use instored_domain::{CustomerId, Order, Preferences, Reason, Recommendation};
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 
 pub use catalogue::Catalogue;
 pub use ranker::Ranker;
@@ -81,6 +81,11 @@ impl Recommender {
     /// Removes a customer's orders. The ranker may still reflect them until it is trained again.
     pub fn remove_customer(&mut self, customer: CustomerId) {
         Arc::make_mut(&mut self.index).remove_customer(customer);
+    }
+
+    /// Returns the customers with an order that was placed at `time` or before.
+    pub fn customers_with_orders_until(&self, time: Timestamp) -> Vec<CustomerId> {
+        self.index.customers_with_baskets_until(time.as_second())
     }
 
     /// Returns the number of orders.

@@ -322,6 +322,14 @@ impl PurchaseIndex {
     }
 
     /// Returns the histories of all customers. Unused elements have no baskets.
+    /// Returns the customers whose oldest basket is from this second or before, in seconds since 1970.
+    pub fn customers_with_baskets_until(&self, second: i64) -> Vec<CustomerId> {
+        let is_old = |basket: &Basket| basket.time.second <= second;
+        let customers = self.customers.iter();
+        let customers = customers.filter(|history| history.baskets.first().is_some_and(is_old));
+        customers.map(|history| history.customer).collect()
+    }
+
     pub fn customers(&self) -> &[CustomerHistory] {
         &self.customers
     }

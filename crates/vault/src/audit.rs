@@ -82,6 +82,8 @@ named_variants! {
         Preferences = "preferences",
         /// Orders were added.
         Orders = "orders",
+        /// Orders were deleted at the end of their storage period.
+        OrdersExpired = "orders-expired",
         /// Products were added, changed or removed.
         Products = "products",
         /// A customer was forgotten.

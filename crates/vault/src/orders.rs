@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use instored_domain::{AddOrderOutcome, CustomerId, Order};
+use jiff::Timestamp;
 
 use crate::account::{Account, Reader};
 use crate::audit::{AuditAction, AuditContext};
@@ -71,6 +72,34 @@ impl Vault {
                 transaction.audit(AuditAction::Orders, added, customer);
             }
             Ok(outcomes)
+        })
+    }
+
+    /// Deletes a customer's orders and voids that were placed at `time` or before. Returns the number of
+    /// deleted ones, and the remaining orders, newest first.
+    ///
+    /// # Errors
+    /// If the vault cannot be written, or the customer's records cannot be read.
+    pub fn remove_orders_until(
+        &self,
+        id: CustomerId,
+        time: Timestamp,
+        context: AuditContext,
+    ) -> Result<(u64, Verified<Order>), VaultError> {
+        self.write(context, |transaction| {
+            let Some(account) = transaction.account(id)? else {
+                return Ok((0, Verified::default()));
+            };
+            let expired: Vec<_> = account.index.orders_until(time.as_microsecond()).collect();
+            for name in &expired {
+                transaction.remove(id, RecordKind::Order, name)?;
+                transaction.tx().remove(ORDER_IDS, name)?;
+            }
+            let count = expired.len() as u64;
+            if count > 0 {
+                transaction.audit(AuditAction::OrdersExpired, count, Some(id));
+            }
+            Ok((count, transaction.newest_orders(id, usize::MAX)?))
         })
     }
 

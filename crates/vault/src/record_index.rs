@@ -98,6 +98,12 @@ impl RecordIndex {
         std::iter::from_fn(move || orders.pop().map(|(_, name)| name))
     }
 
+    /// Returns the names of the orders whose time is at most `time`, in microseconds since 1970.
+    pub(crate) fn orders_until(&self, time: i64) -> impl Iterator<Item = RecordName> {
+        let orders = self.of_kind(RecordKind::Order);
+        orders.filter(move |(_, entry)| entry.time <= time).map(|(name, _)| name)
+    }
+
     /// Returns every listed kind and name in key order.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (RecordKind, RecordName)> {
         self.0.iter().map(|(key, _)| *key)

@@ -5,9 +5,9 @@ use std::time::Duration;
 use confique::Config as _;
 use instored_consent::{Confirmation, ConsentTexts};
 use instored_domain::{
-    CameraState, Command, CommandFailure, CommandResponse, Customer, CustomerId, Embedding,
-    EnrolmentFailure, EnrolmentStep, ModelId, Preferences, RecognitionEvent, ResponseAddress,
-    TrackId, VisitKind,
+    AddOrderOutcome, CameraState, Command, CommandFailure, CommandResponse, Customer, CustomerId,
+    Embedding, EnrolmentFailure, EnrolmentStep, ModelId, Order, Preferences, RecognitionEvent,
+    ResponseAddress, TrackId, VisitKind,
 };
 use instored_panel::ButtonEvent;
 use jiff::tz::TimeZone;
@@ -305,6 +305,7 @@ fn customer_in_the_shop_is_not_deleted_by_retention() {
 }
 
 #[test]
+
 fn dismissed_customer_is_not_present_until_they_leave() {
     let mut fixture = Fixture::with_customers(vec![customer(ADA)]);
     fixture.recognise(RecognitionEvent::Arrived(ADA));
@@ -322,4 +323,37 @@ fn dismissed_customer_is_not_present_until_they_leave() {
     assert_eq!(present(&mut fixture), []);
     fixture.handle(Event::PresentCustomersChanged(Vec::new()));
     assert_eq!(present(&mut fixture), [ADA]);
+}
+
+#[test]
+fn old_orders_are_deleted_while_the_clock_is_confirmed() {
+    let ada = Customer { last_visit: Some(start()), ..customer(ADA) };
+    let mut fixture = Fixture::with_customers(vec![ada]);
+    let order = |id: &str, days: i64| -> Order {
+        let placed = fixture.now - SignedDuration::from_hours(24 * days);
+        serde_json::from_value(serde_json::json!({
+            "id": id, "customer": ADA, "placed": format!("{placed}[UTC]"), "currency": "EUR",
+            "total": 120,
+            "lines": [{ "sku": "1", "name": "Milk", "quantity": 1, "unit_price": 120 }],
+        }))
+        .unwrap()
+    };
+    let orders = vec![order("new", 700), order("old", 740)];
+    let client = ClientId(1);
+    let result = Ok(vec![AddOrderOutcome::Added; 2]);
+    fixture.handle(Event::Stored(StoreResponse::OrdersAdded { orders, client, result }));
+    let removal = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Store(StoreRequest::RemoveOrders { customer, until, at }) => {
+                Some((customer, at.duration_since(until).as_hours() / 24))
+            }
+            _ => None,
+        })
+    };
+    assert_eq!(removal(fixture.handle(Event::ClockChecked(false))), None);
+    let (customer, days) = removal(fixture.handle(Event::ClockChecked(true))).unwrap();
+    assert!(customer == ADA && (729..=732).contains(&days), "{days}");
+    let result = Ok((1, vec![]));
+    fixture.handle(Event::Stored(StoreResponse::OrdersRemoved { customer, result }));
+    assert_eq!(removal(fixture.handle(Event::ClockChecked(true))), None);
 }

@@ -521,3 +521,24 @@ fn compactions_at_the_same_time_lose_no_change() {
     drop(vault);
     assert_valid(&fixture.open());
 }
+
+#[test]
+fn orders_are_removed_until_a_time() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    enrol(&vault, 1);
+    enrol(&vault, 2);
+    for (customer, name, hour) in [(1, "A", 8), (1, "B", 9), (1, "C", 10), (2, "D", 8)] {
+        vault.add_order(&order(customer, name, hour), context(5)).unwrap();
+    }
+    let until = order(1, "B", 9).placed.timestamp();
+    let (count, remaining) = vault.remove_orders_until(customer(1), until, context(6)).unwrap();
+    let ids: Vec<_> = remaining.records.iter().map(|order| order.id.0.as_str()).collect();
+    assert_eq!((count, ids), (2, vec!["C"]));
+    assert_eq!(vault.orders(customer(2), 9).unwrap().records.len(), 1);
+    assert_valid(&vault);
+    // The ids are free again.
+    let outcome = vault.add_order(&order(1, "A", 8), context(7)).unwrap();
+    assert_eq!(outcome, AddOrderOutcome::Added);
+    assert_eq!(vault.remove_orders_until(customer(9), until, context(8)).unwrap().0, 0);
+}
