@@ -276,10 +276,8 @@ pub(super) fn change_catalogue(
             CommandFailure::malformed(format!("product {}: {error}", product.sku))
         })?;
     }
-    let put = vault.put_products(products, context).map_err(CommandFailure::internal)?;
-    let removed = vault.remove_products(removed_skus, context).map_err(CommandFailure::internal)?;
-    let (added, changed, unchanged) = (put.added, put.changed, put.unchanged);
-    Ok(CatalogueChange { added, changed, unchanged, removed })
+    let changed = vault.change_products(products, removed_skus, context);
+    changed.map_err(CommandFailure::internal)
 }
 
 /// Returns the verified records, and the error of each rejected record.

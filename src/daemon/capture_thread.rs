@@ -58,7 +58,7 @@ impl CaptureThread {
                 .unwrap_or(Err(CameraError::ReaderPanicked));
             match result {
                 Ok(()) => return,
-                Err(error) if error.is_end() => return self.send(VisionEvent::CameraEnded),
+                Err(error) if error.is_end() => return self.worker.slot.put_end(),
                 Err(error) => self.wait_to_reopen(&error),
             }
         }

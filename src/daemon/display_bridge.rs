@@ -91,10 +91,7 @@ async fn request_greetings(client: CommandClient, box_id: BoxId) {
             Ok(_) => return,
             Err(CommandError::NoResponse) => {}
             Err(error) => {
-                return tracing::warn!(
-                    "customers who are present already are not shown: {error}; install the same \
-                     version on box and display"
-                );
+                return tracing::warn!("customers who are present already are not shown: {error}");
             }
         }
     }

@@ -25,6 +25,8 @@ pub(super) struct FrameSlot<C> {
 struct Content<C> {
     frame: Option<(Frame, Instant)>,
     commands: VecDeque<C>,
+    /// True after the last frame of a replay was put.
+    has_ended: bool,
     is_closed: bool,
 }
 
@@ -34,6 +36,8 @@ pub(super) enum SlotItem<C> {
     Command(C),
     /// Frame, and the time at which the capture thread delivered it.
     Frame(Frame, Instant),
+    /// The replay has ended; only commands follow.
+    Ended,
     /// The slot is closed; nothing follows.
     Closed,
 }
@@ -41,7 +45,8 @@ pub(super) enum SlotItem<C> {
 impl<C> FrameSlot<C> {
     /// Creates an empty slot.
     pub fn new(delivery: Delivery) -> Self {
-        let content = Content { frame: None, commands: VecDeque::new(), is_closed: false };
+        let content =
+            Content { frame: None, commands: VecDeque::new(), has_ended: false, is_closed: false };
         Self { content: Mutex::new(content), changed: Condvar::new(), delivery }
     }
 
@@ -55,6 +60,12 @@ impl<C> FrameSlot<C> {
         content.frame = Some((frame, Instant::now()));
         self.changed.notify_all();
         !content.is_closed
+    }
+
+    /// Reports that no further frame follows. It is taken after the last frame.
+    pub fn put_end(&self) {
+        self.lock().has_ended = true;
+        self.changed.notify_all();
     }
 
     /// Queues a command. It is taken before any frame.
@@ -76,6 +87,9 @@ impl<C> FrameSlot<C> {
             if let Some((frame, delivered)) = content.frame.take() {
                 self.changed.notify_all();
                 return SlotItem::Frame(frame, delivered);
+            }
+            if std::mem::take(&mut content.has_ended) {
+                return SlotItem::Ended;
             }
             content = self.changed.wait(content).unwrap_or_else(PoisonError::into_inner);
         }
@@ -144,6 +158,15 @@ mod tests {
         slot.put_frame(frame(1));
         slot.send("stop");
         assert!(matches!(slot.take(), SlotItem::Command("stop")));
+    }
+
+    #[test]
+    fn end_follows_the_last_frame() {
+        let slot = FrameSlot::<()>::new(Delivery::EveryFrame);
+        slot.put_frame(frame(1));
+        slot.put_end();
+        assert_eq!(frame_ms(slot.take()), Some(1));
+        assert!(matches!(slot.take(), SlotItem::Ended));
     }
 
     #[test]

@@ -202,11 +202,13 @@ fn load_data(
         }
     })?;
     let products = vault.products()?;
-    for rejected in rejected_orders.iter().chain(&products.rejected) {
+    let customers = vault.customers()?;
+    for rejected in rejected_orders.iter().chain(&products.rejected).chain(&customers.rejected) {
         tracing::error!("{rejected}");
     }
     let catalogue: Catalogue = products.records.into_iter().collect();
-    let customers = vault.customers()?.records;
+    let rejected_records = rejected_records + customers.rejected.len() as u64;
+    let customers = customers.records;
     Ok(InitialData { model, customers, rejected_records, recommender, catalogue })
 }
 

@@ -157,6 +157,7 @@ impl VisionWorker {
             let mut recognised = Vec::new();
             match self.slot.take() {
                 SlotItem::Closed => return,
+                SlotItem::Ended => recognised.push(VisionEvent::CameraEnded),
                 SlotItem::Command(WorkerCommand::Heartbeat) => {
                     recogniser.set_idle();
                     report_alive();

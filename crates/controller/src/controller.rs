@@ -336,6 +336,8 @@ impl Controller {
                 CameraState::Unavailable => LedSignal::OutOfOrder,
                 _ if self.has_offer() => LedSignal::Offered,
                 _ if self.has_face_in_view => LedSignal::Capturing,
+                // The recognition window is open.
+                _ if self.is_on_request && self.state.mode == Mode::Watching => LedSignal::LookHere,
                 _ => LedSignal::Idle,
             });
         }

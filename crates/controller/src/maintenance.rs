@@ -112,9 +112,9 @@ impl Controller {
             self.store(StoreRequest::ConfirmTimes { customers, at });
         }
         let clients = std::mem::take(&mut self.retention_schedule.clients);
-        // The clients are answered after the first change of marks.
+        // The clients are answered after the last change of marks.
         let (mark_clients, unmark_clients) =
-            if plan.mark.is_empty() { (Vec::new(), clients) } else { (clients, Vec::new()) };
+            if plan.unmark.is_empty() { (clients, Vec::new()) } else { (Vec::new(), clients) };
         self.set_deletion_due(plan.mark, Some(plan.due), mark_clients);
         self.set_deletion_due(plan.unmark, None, unmark_clients);
         for customer in plan.delete {

@@ -120,8 +120,8 @@ impl Controller {
         };
         if is_new {
             self.recommendations.add_order(&order);
+            self.remove_bought_items(&order);
         }
-        self.remove_bought_items(&order);
         if let Some(till) = till {
             let now = self.now();
             self.till_assignments.record_payment(&till, &order.id, order.customer, now);

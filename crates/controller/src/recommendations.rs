@@ -23,11 +23,23 @@ pub(super) struct Recommendations {
     /// True if a customer or orders were deleted after the last training started: the trained model may
     /// still contain these purchases.
     is_stale: bool,
+    /// Value of `is_stale` at the start of the last training.
+    was_stale: bool,
+    /// True if the last training failed.
+    has_failed: bool,
 }
 
 impl Recommendations {
     pub fn new(recommender: Recommender, catalogue: Catalogue) -> Self {
-        Self { recommender, catalogue, is_training: false, last_training: None, is_stale: false }
+        Self {
+            recommender,
+            catalogue,
+            is_training: false,
+            last_training: None,
+            is_stale: false,
+            was_stale: false,
+            has_failed: false,
+        }
     }
 
     /// Returns at most `limit` products for a customer, best first.
@@ -75,7 +87,8 @@ impl Recommendations {
         if self.is_training || !self.is_training_due(uptime) {
             return None;
         }
-        (self.is_training, self.is_stale) = (true, false);
+        self.is_training = true;
+        self.was_stale = std::mem::take(&mut self.is_stale);
         self.last_training = Some((self.recommender.order_count(), uptime));
         Some(self.recommender.clone())
     }
@@ -84,6 +97,8 @@ impl Recommendations {
     /// training.
     pub fn finish_training(&mut self, ranker: Option<Ranker>) {
         self.is_training = false;
+        self.has_failed = ranker.is_none();
+        self.is_stale |= self.has_failed && self.was_stale;
         if let Some(ranker) = ranker.filter(|_| !self.is_stale) {
             self.recommender.set_ranker(ranker);
         }
@@ -93,10 +108,10 @@ impl Recommendations {
         let orders = self.recommender.order_count();
         match self.last_training {
             None => orders > 0,
-            Some(_) if self.is_stale => true,
+            Some(_) if self.is_stale && !self.has_failed => true,
             Some((trained_orders, started)) => {
-                orders as f64 > trained_orders as f64 * TRAINING_GROWTH_MIN
-                    && uptime.saturating_sub(started) >= TRAINING_INTERVAL
+                let has_grown = orders as f64 > trained_orders as f64 * TRAINING_GROWTH_MIN;
+                (has_grown || self.is_stale) && uptime.saturating_sub(started) >= TRAINING_INTERVAL
             }
         }
     }

@@ -3,8 +3,7 @@
 //! Products are not personal data, so they are neither signed nor encrypted. Each has a MAC that
 //! detects changes, because customers rely on the listed allergens.
 
-use instored_domain::Product;
-use serde::{Deserialize, Serialize};
+use instored_domain::{CatalogueChange, Product};
 
 use crate::audit::{AuditAction, AuditContext};
 use crate::error::VaultError;
@@ -19,29 +18,20 @@ use crate::verified::{Rejected, Verified};
 const FORMAT: u8 = 3;
 const MAC_LENGTH: usize = 16;
 
-/// Outcome of putting products into the catalogue.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct CatalogueUpdate {
-    /// Number of new products.
-    pub added: u64,
-    /// Number of products that replaced a different version.
-    pub changed: u64,
-    /// Number of products that were already stored in the same version.
-    pub unchanged: u64,
-}
-
 impl Vault {
-    /// Stores products in one commit. A product replaces the stored product with the same SKU.
+    /// Stores products, and removes those with the SKUs in `removed_skus`, in one commit. A product
+    /// replaces the stored product with the same SKU.
     ///
     /// # Errors
     /// If the vault cannot be written. Nothing is changed then.
-    pub fn put_products(
+    pub fn change_products(
         &self,
         products: &[Product],
+        removed_skus: &[String],
         context: AuditContext,
-    ) -> Result<CatalogueUpdate, VaultError> {
+    ) -> Result<CatalogueChange, VaultError> {
         self.write(context, |transaction| {
-            let mut update = CatalogueUpdate::default();
+            let mut update = CatalogueChange::default();
             for product in products {
                 let key = product.sku.as_bytes();
                 let row = encode(&transaction.reader.derived_keys.catalogue, product)?;
@@ -55,32 +45,15 @@ impl Vault {
                 }
                 transaction.tx().put(PRODUCTS, key, &row)?;
             }
-            if update.added + update.changed > 0 {
-                let products = update.added + update.changed;
+            for sku in removed_skus {
+                let is_removed = transaction.tx().remove(PRODUCTS, sku.as_bytes())?;
+                update.removed += u64::from(is_removed);
+            }
+            let products = update.added + update.changed + update.removed;
+            if products > 0 {
                 transaction.audit(AuditAction::Products, products, None);
             }
             Ok(update)
-        })
-    }
-
-    /// Removes the products with these SKUs and returns the number of removed products.
-    ///
-    /// # Errors
-    /// If the vault cannot be written. Nothing is removed then.
-    pub fn remove_products(
-        &self,
-        skus: &[String],
-        context: AuditContext,
-    ) -> Result<u64, VaultError> {
-        self.write(context, |transaction| {
-            let mut removed = 0;
-            for sku in skus {
-                removed += u64::from(transaction.tx().remove(PRODUCTS, sku.as_bytes())?);
-            }
-            if removed > 0 {
-                transaction.audit(AuditAction::Products, removed, None);
-            }
-            Ok(removed)
         })
     }
 

@@ -66,7 +66,6 @@ mod write_transaction;
 
 pub use audit::{Actor, AuditAction, AuditContext, AuditEntry};
 pub use backup::BackupSummary;
-pub use catalogue::CatalogueUpdate;
 pub use customers::NewEnrolment;
 pub use encrypted_file::Passphrase;
 pub use error::VaultError;

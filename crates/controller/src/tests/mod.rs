@@ -104,6 +104,22 @@ impl Fixture {
         response.unwrap()
     }
 
+    /// Changes the list of a customer, and returns the number of its items.
+    fn change_list(&mut self, command: Command) -> usize {
+        let address = None;
+        let request = self.request(Event::Command { command, address });
+        let StoreRequest::FindBuyer { action, address, .. } = request else {
+            panic!("{request:?}")
+        };
+        let found = StoreResponse::BuyerFound { action, address, result: Ok(ADA) };
+        let effects = self.handle(Event::Stored(found));
+        let response = effects.into_iter().find_map(|effect| match effect {
+            Effect::Respond { response: Ok(CommandResponse::List(list)), .. } => Some(list),
+            _ => None,
+        });
+        response.unwrap().items.len()
+    }
+
     /// Starts an enrolment and captures its views. Returns the enrolment to store.
     fn capture(&mut self) -> Box<NewCustomer> {
         self.press();
@@ -145,6 +161,16 @@ fn customer(id: CustomerId) -> Customer {
         has_unconfirmed_time: false,
         preferences: Preferences::default(),
     }
+}
+
+/// Returns an order of Ada that was placed this number of days ago.
+fn order(fixture: &Fixture, id: &str, days: i64) -> Order {
+    let placed = fixture.now - SignedDuration::from_hours(24 * days);
+    serde_json::from_value(serde_json::json!({
+        "id": id, "customer": ADA, "placed": format!("{placed}[UTC]"), "currency": "EUR", "total": 120,
+        "lines": [{ "sku": "1", "name": "Milk", "quantity": 1, "unit_price": 120 }],
+    }))
+    .unwrap()
 }
 
 /// Returns the kinds of the published visits.
@@ -329,16 +355,7 @@ fn dismissed_customer_is_not_present_until_they_leave() {
 fn old_orders_are_deleted_while_the_clock_is_confirmed() {
     let ada = Customer { last_visit: Some(start()), ..customer(ADA) };
     let mut fixture = Fixture::with_customers(vec![ada]);
-    let order = |id: &str, days: i64| -> Order {
-        let placed = fixture.now - SignedDuration::from_hours(24 * days);
-        serde_json::from_value(serde_json::json!({
-            "id": id, "customer": ADA, "placed": format!("{placed}[UTC]"), "currency": "EUR",
-            "total": 120,
-            "lines": [{ "sku": "1", "name": "Milk", "quantity": 1, "unit_price": 120 }],
-        }))
-        .unwrap()
-    };
-    let orders = vec![order("new", 700), order("old", 740)];
+    let orders = vec![order(&fixture, "new", 700), order(&fixture, "old", 740)];
     let client = ClientId(1);
     let result = Ok(vec![AddOrderOutcome::Added; 2]);
     fixture.handle(Event::Stored(StoreResponse::OrdersAdded { orders, client, result }));
@@ -356,4 +373,45 @@ fn old_orders_are_deleted_while_the_clock_is_confirmed() {
     let result = Ok((1, vec![]));
     fixture.handle(Event::Stored(StoreResponse::OrdersRemoved { customer, result }));
     assert_eq!(removal(fixture.handle(Event::ClockChecked(true))), None);
+}
+
+#[test]
+fn failed_training_after_a_deletion_is_repeated_after_an_hour() {
+    let mut fixture = Fixture::with_customers(vec![customer(ADA)]);
+    let is_trained = |effects: Vec<Effect>| effects.iter().any(|e| matches!(e, Effect::Train(_)));
+    let orders = vec![order(&fixture, "1", 1), order(&fixture, "2", 2)];
+    let result = Ok(vec![AddOrderOutcome::Added; 2]);
+    let client = ClientId(1);
+    fixture.handle(Event::Stored(StoreResponse::OrdersAdded { orders, client, result }));
+    assert!(is_trained(fixture.handle(Event::Tick)));
+    fixture.handle(Event::Trained(Some(Default::default())));
+    let removed = StoreResponse::OrdersRemoved { customer: ADA, result: Ok((1, vec![])) };
+    fixture.handle(Event::Stored(removed));
+    assert!(is_trained(fixture.handle(Event::Tick)));
+    fixture.handle(Event::Trained(None));
+    assert!(!is_trained(fixture.handle(Event::Tick)));
+    fixture.uptime += Duration::from_secs(3600);
+    assert!(is_trained(fixture.handle(Event::Tick)));
+}
+
+#[test]
+fn repeated_order_leaves_the_list_unchanged() {
+    let mut fixture = Fixture::with_customers(vec![customer(ADA)]);
+    let list = |add: &[&str]| Command::List {
+        buyer: instored_domain::BuyerRef::Customer(ADA),
+        add: add.iter().map(ToString::to_string).collect(),
+        remove: Vec::new(),
+    };
+    let orders = vec![order(&fixture, "1", 1)];
+    let result = Ok(vec![AddOrderOutcome::Added]);
+    let client = ClientId(1);
+    let added = StoreResponse::OrdersAdded { orders, client, result };
+    fixture.handle(Event::Stored(added));
+    fixture.change_list(list(&["1"]));
+    for (outcome, expected) in [(AddOrderOutcome::AlreadyKnown, 1), (AddOrderOutcome::Added, 0)] {
+        let (order, till, address) = (order(&fixture, "2", 0), None, None);
+        let stored = StoreResponse::OrderAdded { order, till, address, result: Ok(outcome) };
+        fixture.handle(Event::Stored(stored));
+        assert_eq!(fixture.change_list(list(&[])), expected, "{outcome:?}");
+    }
 }

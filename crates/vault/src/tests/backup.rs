@@ -59,7 +59,7 @@ fn lost_vault_is_restored_completely() {
     vault.add_order(&correction, context(6)).unwrap();
     vault.forget(customer(3), context(7)).unwrap();
     let product = serde_json::from_str(r#"{"sku":"1","name":"Milk"}"#).unwrap();
-    vault.put_products(&[product], context(3)).unwrap();
+    vault.change_products(&[product], &[], context(3)).unwrap();
     let before = export(&vault);
     let file = backup(&vault);
     drop(vault);

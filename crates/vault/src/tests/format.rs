@@ -105,7 +105,7 @@ fn write_fixture() {
     let correction = Order { replaces: Some(OrderId("T2-0-".into())), ..order(2, "R", 12) };
     vault.add_order(&correction, context(5)).unwrap();
     let product = serde_json::from_value(json!({ "sku": "1", "name": "Milk" })).unwrap();
-    vault.put_products(&[product], context(6)).unwrap();
+    vault.change_products(&[product], &[], context(6)).unwrap();
     vault.forget(customer(3), context(7)).unwrap();
     vault.compact().unwrap();
     let mut backup = Vec::new();

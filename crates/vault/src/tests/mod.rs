@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 use instored_domain::{
-    AddOrderOutcome, BoxId, ClaimCode, Consent, ConsentMethod, ConsentReceipt, ConsentTextHash,
-    Customer, CustomerId, Embedding, ForgetSummary, LineItem, ModelId, Order, OrderId, Unit,
-    parse_order_time,
+    AddOrderOutcome, BoxId, CatalogueChange, ClaimCode, Consent, ConsentMethod, ConsentReceipt,
+    ConsentTextHash, Customer, CustomerId, Embedding, ForgetSummary, LineItem, ModelId, Order,
+    OrderId, Unit, parse_order_time,
 };
 use jiff::Timestamp;
 use uuid::Uuid;

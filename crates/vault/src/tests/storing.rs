@@ -105,7 +105,7 @@ fn operation_without_effect_counts_no_change() {
     vault.add_order(&order(1, "A-1", 9), context(1)).unwrap();
     vault.rename(customer(9), None, context(4)).unwrap();
     vault.forget(customer(9), context(4)).unwrap();
-    vault.remove_products(&["none".into()], context(4)).unwrap();
+    vault.change_products(&[], &["none".into()], context(4)).unwrap();
     assert_eq!(change_count(&vault), before);
     vault.rename(customer(1), None, context(4)).unwrap();
     assert_eq!(change_count(&vault), before + 1);
@@ -269,12 +269,16 @@ fn catalogue_adds_changes_and_removes_products() {
     let fixture = Fixture::new();
     let vault = fixture.open();
     let first = [product("1", "Milk"), product("2", "Rye")];
-    let put = vault.put_products(&first, context(1)).unwrap();
-    assert_eq!(put, CatalogueUpdate { added: 2, changed: 0, unchanged: 0 });
-    let put =
-        vault.put_products(&[product("1", "Oat milk"), product("2", "Rye")], context(1)).unwrap();
-    assert_eq!(put, CatalogueUpdate { added: 0, changed: 1, unchanged: 1 });
-    assert_eq!(vault.remove_products(&["2".into(), "3".into()], context(1)).unwrap(), 1);
+    let put = vault.change_products(&first, &[], context(1)).unwrap();
+    assert_eq!(put, CatalogueChange { added: 2, ..CatalogueChange::default() });
+    let put = vault
+        .change_products(&[product("1", "Oat milk"), product("2", "Rye")], &[], context(1))
+        .unwrap();
+    assert_eq!(put, CatalogueChange { changed: 1, unchanged: 1, ..CatalogueChange::default() });
+    let changed = [product("4", "Jam")];
+    let put = vault.change_products(&changed, &["2".into(), "3".into()], context(1)).unwrap();
+    assert_eq!(put, CatalogueChange { added: 1, removed: 1, ..CatalogueChange::default() });
+    vault.change_products(&[], &["4".into()], context(1)).unwrap();
     drop(vault);
     assert_eq!(fixture.open().products().unwrap().records, [product("1", "Oat milk")]);
 }

@@ -45,7 +45,7 @@ fn populated_vault(fixture: &Fixture) -> (Vault, Vec<Row>) {
     let vault = fixture.open();
     add_customers(&vault, CUSTOMERS + 1);
     let product = serde_json::from_str(r#"{"sku":"1","name":"Milk"}"#).unwrap();
-    vault.put_products(&[product], context(3)).unwrap();
+    vault.change_products(&[product], &[], context(3)).unwrap();
     let rows_before = rows(&vault);
     for n in 1..=CUSTOMERS {
         let n = u128::from(n);
