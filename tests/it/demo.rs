@@ -108,7 +108,7 @@ fn stopped_demo_leaves_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let (demo, url) = start_demo(folder.path());
     assert_contains(&url, &["http://127.0.0.1:"]);
-    demo.stdout.wait_for("The box: welcome!");
+    demo.stdout.wait_for("The box: thank you!");
     let finished = demo.terminate();
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
