@@ -5,8 +5,9 @@ use instored_controller::{
     StoredMessage,
 };
 use instored_domain::{
-    AddOrderOutcome, BoxId, BuyerRef, CommandFailure, CommandResponse, Customer, CustomerId,
-    CustomerRef, EnrolmentEvent, History, HistoryView, Order, OrderId, Page, ResponseAddress,
+    AddOrderOutcome, BoxId, BuyerRef, ClaimCode, CommandFailure, CommandResponse, ConsentReceipt,
+    Customer, CustomerId, CustomerRef, EnrolmentEvent, History, HistoryView, Order, OrderId, Page,
+    ResponseAddress,
 };
 use instored_vault::{Actor, AuditContext, NewEnrolment, OutboxEntry, Vault, VaultError, Verified};
 use jiff::Timestamp;
@@ -30,9 +31,10 @@ pub(super) fn execute(vault: &Vault, box_id: &BoxId, request: StoreRequest) -> S
             let result = enrol(vault, box_id, &new);
             StoreResponse::Enrolled { new, result }
         }
-        StoreRequest::Forget { customer, at, announcement, origin } => {
+        StoreRequest::Forget { customer, code, at, announcement, origin } => {
             let context = AuditContext { at, actor: actor(&origin) };
-            let result = encode(box_id, &announcement).and_then(|announcement| {
+            let result = check_code(vault, customer, code, at).and_then(|()| {
+                let announcement = encode(box_id, &announcement)?;
                 vault.forget_and_announce(customer, context, &announcement).map_err(store_error)
             });
             StoreResponse::Forgotten { customer, origin, result }
@@ -117,6 +119,22 @@ fn store_error(error: VaultError) -> StoreError {
     match error {
         VaultError::CodeTaken => StoreError::CodeTaken,
         error => StoreError::Failed(error.to_string()),
+    }
+}
+
+/// Fails if a code is given that is not the receipt or a valid claim code of the customer.
+fn check_code(
+    vault: &Vault,
+    customer: CustomerId,
+    code: Option<ClaimCode>,
+    at: Timestamp,
+) -> StoreResult<()> {
+    let Some(code) = code else { return Ok(()) };
+    let by_receipt = vault.customer_by_receipt(&ConsentReceipt(code)).map_err(store_error)?;
+    let by_claim_code = vault.customer_by_claim_code(&code, at).map_err(store_error)?;
+    match [by_receipt, by_claim_code].contains(&Some(customer)) {
+        true => Ok(()),
+        false => Err(StoreError::WrongCode),
     }
 }
 

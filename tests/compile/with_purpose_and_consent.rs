@@ -13,6 +13,7 @@ pub fn enrol(vault: &Vault, model: &ModelId, consent: &Consent, claim: ClaimCode
     let claim_expires = consent.given;
     let _ = vault.enrol(&NewEnrolment {
         consent,
+        consent_text: "",
         model,
         embeddings: &[face],
         claim,

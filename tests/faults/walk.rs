@@ -433,8 +433,10 @@ impl Walk {
 
     fn forget_by_command(&mut self, number: usize) -> Result<()> {
         let Some(customer) = self.choose(number) else { return Ok(()) };
+        let code = self.subscriber.received().claim_code(&customer);
+        let Some(code) = code else { return Ok(()) };
         let was_requested = self.request_deletion(&customer);
-        let payload = json!({ "customer": customer }).to_string();
+        let payload = json!({ "customer": customer, "code": code }).to_string();
         let Some(response) = self.till.send("forget", &payload, FIRST_RESPONSE_TIMEOUT)? else {
             return Ok(());
         };

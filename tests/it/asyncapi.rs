@@ -110,7 +110,7 @@ fn commands_and_responses_conform_to_document() {
         ("not-me", json!({ "customer": "7d444840-9dc0-11d1-b245-5ffdce74fad2" })),
         ("enrol", json!({ "language": "de" })),
         ("agree", json!({ "code": "7d444840-9dc0-11d1-b245-5ffdce74fad2" })),
-        ("forget", json!({ "customer": customer })),
+        ("forget", json!({ "customer": customer, "code": done["receipt"] })),
     ] {
         let topic = format!("instored/entrance/cmd/{verb}");
         assert_eq!(document.violations(Some(&topic), &payload), [""; 0], "{verb}");

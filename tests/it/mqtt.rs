@@ -118,10 +118,15 @@ fn customer_is_enrolled_greeted_and_deleted() {
     assert_eq!(broker.command("not-me", &customer), json!({ "dismissed": id }));
     assert_eq!(subscriber.visit("left").json()["customer"]["id"], *id);
 
-    assert_eq!(broker.command("forget", &customer), json!({ "forgotten": id }));
+    // A face alone does not delete a customer.
+    assert_eq!(broker.command_error("forget", &customer).0, "malformed");
+    let deletion = |code: &Value| json!({ "customer": id, "code": code }).to_string();
+    assert_eq!(broker.command_error("forget", &deletion(&json!("0000-0000"))).0, "not_found");
+    let deletion = deletion(&done["receipt"]);
+    assert_eq!(broker.command("forget", &deletion), json!({ "forgotten": id }));
     assert_eq!(subscriber.enrolment("withdrawn")["customer"], *id);
     subscriber.state("nobody is enrolled", |s| s["customers"] == 0);
-    assert_eq!(broker.command_error("forget", &customer).0, "not_found");
+    assert_eq!(broker.command_error("forget", &deletion).0, "not_found");
     assert_eq!(broker.command_error("order", &order_payload(&buyer, "T2-78", 1)).0, "not_found");
 
     for event in
@@ -150,7 +155,7 @@ fn invalid_command_is_rejected_with_code_and_reason() {
         ("forget", r#"{"customer":"nobody"}"#, "malformed", "forget"),
         ("present", r#"{"room":1}"#, "malformed", "room"),
         ("order", r#"{"claim_code":"K7QM-3DXV"}"#, "malformed", "order"),
-        ("forget", &format!(r#"{{"customer":"{unknown}"}}"#), "not_found", unknown),
+        ("not-me", &format!(r#"{{"customer":"{unknown}"}}"#), "not_found", unknown),
         ("not-me", &format!(r#"{{"customer":"{unknown}"}}"#), "not_found", unknown),
         (
             "order",

@@ -64,7 +64,8 @@ fn run_session(environment: &[(&str, &str)]) -> Session {
     broker.command("not-me", &payload);
     let export = test_box.run(["customers", "export", &customer]);
     let export: Value = serde_json::from_str(&export.stdout).expect("an export is JSON");
-    broker.command("forget", &payload);
+    let deletion = json!({ "customer": customer, "code": claim_code });
+    broker.command("forget", &deletion.to_string());
     subscriber.enrolment("withdrawn");
     let log = daemon.stop().stderr;
     Session { log, messages: subscriber.received(), customer, claim_code, export }

@@ -52,6 +52,8 @@ pub enum Operation {
     },
     Forget {
         customer: usize,
+        /// True if the code is a code of the customer.
+        has_code: bool,
     },
     NotMe {
         customer: usize,
@@ -162,7 +164,7 @@ impl Operation {
             103..105 => Self::Enrol,
             105..107 => Self::Agree { code: random.usize(..1000) },
             107..109 => Self::Present { republishes_greetings: random.bool() },
-            109..112 => Self::Forget { customer },
+            109..112 => Self::Forget { customer, has_code: random.u8(..4) > 0 },
             112 => Self::NotMe { customer },
             113..115 => Self::Rename { customer },
             115..117 => Self::Preferences {

@@ -115,8 +115,14 @@ impl Vault {
                 let result = self.enrol(&new)?;
                 StoreResponse::Enrolled { new, result }
             }
-            StoreRequest::Forget { customer, at, announcement, origin } => {
-                let result = self.forget(customer, at, &announcement, &origin)?;
+            StoreRequest::Forget { customer, code, at, announcement, origin } => {
+                let account = self.accounts.get(&customer);
+                let is_wrong = code.is_some_and(|code| account.is_none_or(|a| a.claim != code));
+                let result = if is_wrong {
+                    Err(StoreError::WrongCode)
+                } else {
+                    self.forget(customer, at, &announcement, &origin)?
+                };
                 StoreResponse::Forgotten { customer, origin, result }
             }
             StoreRequest::FindBuyer { buyer, at, action, address } => {

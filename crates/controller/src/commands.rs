@@ -29,7 +29,9 @@ impl Controller {
                 let response = self.agree_by_command(code);
                 self.respond_to_command(address, response);
             }
-            Command::Forget { customer } => self.forget(customer, Origin::Command(address)),
+            Command::Forget { customer, code } => {
+                self.forget_with_code(customer, Some(code), Origin::Command(address));
+            }
             Command::NotMe { customer } => {
                 let dismissed = self.dismiss(customer);
                 self.respond_to_command(address, dismissed);

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// A code of a new customer is already in use.
     #[error("a code is already in use")]
     CodeTaken,
+    /// The code that should confirm a deletion is not a code of the customer.
+    #[error("the code is not the receipt or a valid claim code of this customer")]
+    WrongCode,
     /// The vault failed.
     #[error("{0}")]
     Failed(String),
@@ -24,7 +27,10 @@ pub enum StoreError {
 
 impl From<StoreError> for CommandFailure {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match error {
+            StoreError::WrongCode => Self::not_found(error.to_string()),
+            error => Self::internal(error),
+        }
     }
 }
 
@@ -108,8 +114,15 @@ pub enum StoreRequest {
     ReadGreeting { customer: CustomerId, orders_shown: usize, arrival: Option<u64> },
     /// Stores an enrolment, and its message in the outbox.
     Enrol(Box<NewCustomer>),
-    /// Deletes a customer, and stores the message about it in the outbox.
-    Forget { customer: CustomerId, at: Timestamp, announcement: EnrolmentEvent, origin: Origin },
+    /// Deletes a customer, and stores the message about it in the outbox. If `code` is set, it must be the
+    /// receipt or a valid claim code of the customer.
+    Forget {
+        customer: CustomerId,
+        code: Option<ClaimCode>,
+        at: Timestamp,
+        announcement: EnrolmentEvent,
+        origin: Origin,
+    },
     /// Finds a customer by id or claim code.
     FindBuyer {
         buyer: BuyerRef,

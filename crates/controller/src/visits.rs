@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use instored_domain::{
-    CommandResponse, CustomerId, CustomerRef, EnrolmentEvent, EnrolmentStep, ForgetSummary,
-    OrderSummary, VisitEvent, VisitKind,
+    ClaimCode, CommandResponse, CustomerId, CustomerRef, EnrolmentEvent, EnrolmentStep,
+    ForgetSummary, OrderSummary, VisitEvent, VisitKind,
 };
 use instored_panel::LedSignal;
 use jiff::Timestamp;
@@ -198,11 +198,21 @@ impl Controller {
         }
     }
 
-    /// Deletes a customer from the vault.
+    /// Deletes a customer from the vault, on a hold of the button or on request of the operator.
     pub(super) fn forget(&mut self, customer: CustomerId, origin: Origin) {
+        self.forget_with_code(customer, None, origin);
+    }
+
+    /// Deletes a customer from the vault, if `code` is theirs or not needed.
+    pub(super) fn forget_with_code(
+        &mut self,
+        customer: CustomerId,
+        code: Option<ClaimCode>,
+        origin: Origin,
+    ) {
         let (id, at) = (self.new_event_id(), self.now());
         let announcement = EnrolmentEvent::stored(id, EnrolmentStep::Withdrawn { customer }, at);
-        self.store(StoreRequest::Forget { customer, at, announcement, origin });
+        self.store(StoreRequest::Forget { customer, code, at, announcement, origin });
     }
 
     /// Removes a deleted customer from memory, and responds to the request.

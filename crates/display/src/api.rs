@@ -63,7 +63,7 @@ enum Permission {
 
 fn required_permission(command: &Command) -> Permission {
     match command {
-        Command::Forget { customer }
+        Command::Forget { customer, .. }
         | Command::NotMe { customer }
         | Command::Rename { customer, .. }
         | Command::Preferences { customer, .. }
@@ -108,7 +108,7 @@ pub(super) async fn send_command(
         let message = "the page may not send this command, or does not show its customer";
         return error_response(StatusCode::FORBIDDEN, CommandFailureCode::NotFound, message);
     }
-    if let Command::NotMe { customer } | Command::Forget { customer } = &command {
+    if let Command::NotMe { customer } | Command::Forget { customer, .. } = &command {
         // Without this, the customer would be shown as long as they use the page.
         let _ = gateway.uses.try_send(PageUse::Ended(*customer));
     }

@@ -97,7 +97,7 @@ fn post(path: &str, headers: &[u8], body: &[u8]) -> Vec<u8> {
 
 fn is_allowed(command: &Command) -> bool {
     let customer = match command {
-        Command::Forget { customer }
+        Command::Forget { customer, .. }
         | Command::NotMe { customer }
         | Command::Rename { customer, .. }
         | Command::Preferences { customer, .. }

@@ -39,10 +39,13 @@ pub enum Command {
         /// The code of the response to `enrol`.
         code: AgreementCode,
     },
-    /// Deletes a customer.
+    /// Deletes a customer. The code proves that the customer wants it: a face alone may be recognised
+    /// wrongly, and a bystander may touch a display.
     Forget {
         /// The customer.
         customer: CustomerId,
+        /// The receipt of the customer's consent, or a valid claim code.
+        code: ClaimCode,
     },
     /// Ends a visit, because the person in view is not the customer who was greeted.
     NotMe {

@@ -266,7 +266,7 @@ fn commands(lines: &mut Lines) {
         Command::Present { republishes_greetings: true },
         Command::Enrol { language: Some("de".into()) },
         Command::Agree { code: AgreementCode(Uuid::from_u128(7)) },
-        Command::Forget { customer },
+        Command::Forget { customer, code: code() },
         Command::NotMe { customer },
         Command::Rename { customer, name: customer_reference().name },
         Command::Preferences {

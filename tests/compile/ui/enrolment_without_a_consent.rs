@@ -3,7 +3,7 @@ use instored_vault::{NewEnrolment, Vault};
 
 fn enrol(vault: &Vault, model: &ModelId, customer: &Customer, claim: ClaimCode, face: Embedding) {
     let claim_expires = customer.enrolled;
-    let _ = vault.enrol(&NewEnrolment { model, embeddings: &[face], claim, claim_expires, announcement: b"", is_clock_confirmed: true });
+    let _ = vault.enrol(&NewEnrolment { model, embeddings: &[face], claim, claim_expires, consent_text: "", announcement: b"", is_clock_confirmed: true });
 }
 
 fn main() {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use instored_controller::{Event, OperatorRequest, StoreRequest};
-use instored_domain::{AgreementCode, BuyerRef, Command, HistoryView, Page};
+use instored_domain::{AgreementCode, BuyerRef, ClaimCode, Command, HistoryView, Page};
 use instored_panel::ButtonEvent;
 use jiff::SignedDuration;
 
@@ -75,11 +75,13 @@ impl World {
             Operation::Present { republishes_greetings } => {
                 self.send(Command::Present { republishes_greetings });
             }
-            Operation::Forget { customer } => {
+            Operation::Forget { customer, has_code } => {
                 let customer = self.vault.choose(customer);
                 let waiting = self.process.commands.len();
-                self.send(Command::Forget { customer });
-                if self.process.commands.len() > waiting {
+                let code = self.vault.accounts.get(&customer).map(|account| account.claim);
+                let code = code.filter(|_| has_code).unwrap_or(ClaimCode::from_random([1; 8]));
+                self.send(Command::Forget { customer, code });
+                if has_code && self.process.commands.len() > waiting {
                     self.vault.permits.requested.insert(customer);
                 }
             }

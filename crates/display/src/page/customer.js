@@ -3,7 +3,7 @@
 import { ask } from "./box.js";
 import { button, element } from "./dom.js";
 import { openHistory } from "./history.js";
-import { offerKeys } from "./keyboard.js";
+import { CODE_KEYS, offerKeys } from "./keyboard.js";
 import { askAndClose, attempt, choices, closeSheet, fault, guestOf, opening, show } from "./sheet.js";
 import { text } from "./words.js";
 
@@ -77,14 +77,27 @@ function openAvoided(customer, avoided) {
   show(text("avoid"), form);
 }
 
-// Asked twice: what it means, and whether that is what they want.
-function openForget(customer, sure = false) {
+// Says what the deletion means and how the customer confirms it: with the button at the entrance, or with
+// a code. A face alone does not delete anybody.
+function openForget(customer) {
   opening({ customer });
+  const form = element("form");
+  const field = element("input");
+  field.id = "receipt-code";
+  field.maxLength = 12;
+  field.autocomplete = "off";
+  field.setAttribute("autocapitalize", "characters");
+  const label = element("label", "", text("forget_code"));
+  label.htmlFor = field.id;
   const keep = button("pill", text("keep_me"), closeSheet);
-  const next = sure
-    ? button("pill danger", text("forget_yes"), () => askAndClose("forget", { customer }))
-    : button("pill danger", text("forget_me"), () => openForget(customer, true));
-  show(text("forget_me"), element("p", "", text(sure ? "forget_sure" : "forget_text")), choices(keep, next));
+  form.append(label, field, choices(keep, element("button", "pill danger", text("forget_yes"))));
+  offerKeys(field, form, CODE_KEYS);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (field.value.trim()) askAndClose("forget", { customer, code: field.value.trim() });
+  });
+  const paragraphs = ["forget_text", "forget_hold"].map((key) => element("p", "", text(key)));
+  show(text("forget_me"), ...paragraphs, form);
   keep.focus();
 }
 

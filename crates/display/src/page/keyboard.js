@@ -8,6 +8,9 @@ const ROOM = matchMedia("(min-width: 44rem)");
 // The letters of other European languages' names; a language's own are among its words.
 const ACCENTS = "àáâäãåąæçćčđ èéêëęěğíîïıł ñńòóôöőøœřśš şßùúûüűůýžźż";
 
+// The digits and letters of receipts and claim codes (Crockford's base 32).
+export const CODE_KEYS = "0123456789 ABCDEFGHJK MNPQRSTVWX YZ";
+
 // Whether what was done last was done by a finger.
 let touching = false;
 addEventListener("pointerdown", (event) => { touching = event.pointerType === "touch"; }, true);
@@ -18,7 +21,7 @@ function capital(letter) {
   return large.length === letter.length ? large : letter;
 }
 
-function keysFor(field) {
+function keysFor(field, letters) {
   const keys = byId("keys").content.firstElementChild.cloneNode(true);
   const rows = keys.querySelector(".letters");
   const { shift, accents, space, erase } = Object.fromEntries(
@@ -71,7 +74,7 @@ function keysFor(field) {
   accents.addEventListener("click", () => {
     const pressed = accents.getAttribute("aria-pressed") !== "true";
     accents.setAttribute("aria-pressed", String(pressed));
-    lay(pressed ? ACCENTS : text("keys"));
+    lay(pressed ? ACCENTS : letters);
   });
   space.addEventListener("click", () => put(" "));
   erase.addEventListener("click", () => {
@@ -82,17 +85,18 @@ function keysFor(field) {
   // The field keeps the focus, and with it its caret.
   keys.addEventListener("mousedown", (event) => event.preventDefault());
   for (const event of ["input", "keyup", "click"]) field.addEventListener(event, look);
-  lay(text("keys"));
+  accents.hidden = letters === CODE_KEYS;
+  lay(letters);
   return keys;
 }
 
 // Lays letters below a field when a finger asks for it.
-export function offerKeys(field, place) {
+export function offerKeys(field, place, letters = text("keys")) {
   const offer = () => {
     if (!touching || !ROOM.matches || place.querySelector(".keys")) return;
     // No second keyboard, where the system has one.
     field.inputMode = "none";
-    place.append(keysFor(field));
+    place.append(keysFor(field, letters));
   };
   for (const event of ["focus", "click"]) field.addEventListener(event, offer);
 }

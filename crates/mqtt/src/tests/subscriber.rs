@@ -143,7 +143,8 @@ async fn command_client_returns_response_failure_or_timeout() {
     assert_eq!(result, present.map_err(CommandError::Rejected));
 
     let failure = CommandFailure::new(CommandFailureCode::NotFound, "no such customer");
-    let forget = Command::Forget { customer: CustomerId(Uuid::from_u128(9)) };
+    let code = "K7QM-3DXV".parse().unwrap();
+    let forget = Command::Forget { customer: CustomerId(Uuid::from_u128(9)), code };
     let (result, ()) = tokio::join!(send(forget), respond(Err(failure.clone()), &mut test_box));
     assert_eq!(result, Err(CommandError::Rejected(failure)));
 
