@@ -55,6 +55,7 @@ impl Daemon {
         match message {
             Message::State(state) => self.publisher.publish_state(state),
             Message::Visit(event) => self.publisher.publish_visit(event),
+            Message::Presence(event) => self.publisher.publish_presence(event),
             Message::Enrolment(event) => self.publisher.publish_enrolment(event),
             Message::List(event) => self.publisher.publish_list(event),
             Message::Stored(stored) => {

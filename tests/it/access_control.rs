@@ -131,17 +131,20 @@ fn sample_rules_limit_each_account_to_its_topics() {
         ("till-entrance", "instored/entrance/cmd/forget", false),
         ("till-entrance", "instored/entrance/visit", false),
         ("till-entrance", "homeassistant/device/instored_entrance/config", false),
-        ("homeassistant", "instored/entrance/cmd/enrol", true),
+        ("display-entrance", "instored/entrance/cmd/agree", true),
+        ("till-entrance", "instored/entrance/cmd/agree", false),
+        ("homeassistant", "instored/entrance/cmd/enrol", false),
+        ("homeassistant", "instored/entrance/cmd/agree", false),
         ("homeassistant", "instored/entrance/cmd/present", false),
         ("box-elsewhere", "instored/entrance/visit", false),
     ] {
         assert_eq!(can_publish(&broker, account, topic), is_allowed, "{account} {topic}");
     }
 
-    // A till receives responses on the topic with its name.
+    // A till receives responses on the topics with its name, and nobody else's.
     let mut request = client(&broker, "mosquitto_rr", "till-entrance");
     request.args(["-t", "instored/entrance/cmd/present", "-n", "-W", "30"]);
-    request.args(["-e", "instored/entrance/reply/till-entrance"]);
+    request.args(["-e", "instored/entrance/reply/till-entrance/orders"]);
     let response = Process::start(&mut request, "mosquitto-clients").wait();
     let response: Value = serde_json::from_str(&response.stdout).expect("a response");
     assert!(response["present"].is_array(), "{response}");

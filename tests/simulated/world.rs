@@ -457,6 +457,7 @@ impl World {
         match message {
             Message::State(state) => publisher.publish_state(state),
             Message::Visit(event) => publisher.publish_visit(event),
+            Message::Presence(event) => publisher.publish_presence(event),
             Message::Enrolment(event) => publisher.publish_enrolment(event),
             Message::List(event) => publisher.publish_list(event),
             Message::Stored(stored) => {

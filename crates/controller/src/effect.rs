@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use instored_domain::{
     BoxState, CommandFailure, CommandResponse, CustomerId, Embedding, EnrolmentEvent, ListEvent,
-    ResponseAddress, TrackId, VisitEvent,
+    PresenceEvent, ResponseAddress, TrackId, VisitEvent,
 };
 use instored_panel::LedSignal;
 use instored_recommend::Recommender;
@@ -55,6 +55,7 @@ pub enum Effect {
 pub enum Message {
     State(BoxState),
     Visit(VisitEvent),
+    Presence(PresenceEvent),
     Enrolment(EnrolmentEvent),
     List(ListEvent),
     /// Message of the outbox. [`Event::Delivered`](crate::Event::Delivered) follows when the broker

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use instored_domain::{
     ClaimCode, CommandResponse, CustomerId, CustomerRef, EnrolmentEvent, EnrolmentStep,
-    ForgetSummary, OrderSummary, VisitEvent, VisitKind,
+    ForgetSummary, OrderSummary, PresenceEvent, VisitEvent, VisitKind,
 };
 use instored_panel::LedSignal;
 use jiff::Timestamp;
@@ -162,7 +162,7 @@ impl Controller {
             recommendations,
             ..self.visit_event(event, &greeted, issued)
         };
-        self.effects.push(Effect::Publish(Message::Visit(visit)));
+        self.publish_visit(visit);
         self.greeted.insert(id, greeted);
     }
 
@@ -176,7 +176,17 @@ impl Controller {
         tracing::info!("a customer left");
         tracing::debug!(customer = %id, "left");
         let event = self.visit_event(VisitKind::Left, &greeted, self.now());
-        self.effects.push(Effect::Publish(Message::Visit(event)));
+        self.publish_visit(event);
+    }
+
+    /// Publishes a visit event, and anonymously that somebody arrived or left.
+    fn publish_visit(&mut self, visit: VisitEvent) {
+        let VisitEvent { event, issued, expires, .. } = visit;
+        self.effects.push(Effect::Publish(Message::Visit(visit)));
+        if event != VisitKind::Changed {
+            let presence = PresenceEvent { event, issued, expires };
+            self.effects.push(Effect::Publish(Message::Presence(presence)));
+        }
     }
 
     /// Returns a visit event without orders and recommendations.

@@ -43,6 +43,18 @@ pub enum VisitKind {
     Left,
 }
 
+/// Event on topic `presence`: some customer arrived or left. It contains nothing about the customer, for home
+/// automation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct PresenceEvent {
+    /// `arrived` or `left`.
+    pub event: VisitKind,
+    /// Time of the event.
+    pub issued: Timestamp,
+    /// Time after which the event is of no use.
+    pub expires: Timestamp,
+}
+
 /// A customer as shown on displays.
 #[derive(Clone, PartialEq, Eq, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct CustomerRef {

@@ -59,8 +59,8 @@ pub use currency::Currency;
 pub use customer::{Customer, CustomerName, CustomerNameError, Preferences};
 pub use event::{
     BoxState, CameraState, CustomerRef, EmbeddingCount, EnrolmentEvent, EnrolmentFailure,
-    EnrolmentStep, FaceCount, ListEvent, Mode, OUTBOX_LIFETIME, OrderSummary, RetentionStatus,
-    VisitEvent, VisitKind,
+    EnrolmentStep, FaceCount, ListEvent, Mode, OUTBOX_LIFETIME, OrderSummary, PresenceEvent,
+    RetentionStatus, VisitEvent, VisitKind,
 };
 pub use history::{
     History, HistoryEntries, HistoryView, Page, PageError, PurchasedProduct, RepeatedProduct,

@@ -195,6 +195,7 @@ fn events(lines: &mut Lines) {
             },
         );
     }
+    lines.add("presence", &PresenceEvent { event: VisitKind::Left, issued, expires });
     let list = list();
     lines.add("list_event", &ListEvent { id, list, issued, expires });
     for step in [

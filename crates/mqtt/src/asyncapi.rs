@@ -2,7 +2,8 @@
 //! generated from the types that the program sends and parses.
 
 use instored_domain::{
-    BoxState, Command, CommandFailure, CommandResponse, EnrolmentEvent, ListEvent, VisitEvent,
+    BoxState, Command, CommandFailure, CommandResponse, EnrolmentEvent, ListEvent, PresenceEvent,
+    VisitEvent,
 };
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -23,6 +24,7 @@ pub fn asyncapi() -> Value {
         .into_generator();
     let mut document = Document { generator, channels: Map::new(), operations: Map::new() };
     document.add_event::<VisitEvent>(topics::VISIT, "Arrival, change or end of a customer's visit");
+    document.add_event::<PresenceEvent>(topics::PRESENCE, "Arrival or departure of some customer");
     document.add_event::<EnrolmentEvent>(topics::ENROLMENT, "Step of an enrolment");
     document.add_event::<ListEvent>(topics::LIST, "Current content of a customer's shopping list");
     document.add_event::<BoxState>(topics::STATE, "State of the box; retained");
@@ -180,13 +182,13 @@ mod tests {
         let channels = document["channels"].as_object().unwrap();
         let addresses: Vec<_> =
             channels.values().filter_map(|channel| channel["address"].as_str()).collect();
-        for leaf in ["visit", "enrolment", "list", "state", "key", "availability"] {
+        for leaf in ["visit", "presence", "enrolment", "list", "state", "key", "availability"] {
             assert!(addresses.contains(&format!("instored/{{box}}/{leaf}").as_str()), "{leaf}");
         }
         for verb in Command::VERBS {
             assert!(addresses.contains(&format!("instored/{{box}}/cmd/{verb}").as_str()), "{verb}");
         }
-        assert_eq!(addresses.len(), 6 + Command::VERBS.len());
+        assert_eq!(addresses.len(), 7 + Command::VERBS.len());
     }
 
     #[test]

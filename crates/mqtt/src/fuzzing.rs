@@ -84,7 +84,7 @@ fn check_topic(topic: &str) {
     if let Some((box_id, leaf)) = &parts {
         assert_eq!(box_topic(box_id, leaf), topic);
     }
-    if topics::is_response_topic(topic) {
+    if topics::is_response_topic(&box_id(), topic) {
         assert!(topics::is_publishable(topic));
         assert!(parts.is_none_or(|(_, leaf)| leaf.starts_with(topics::REPLY_PREFIX)));
     }
@@ -125,7 +125,7 @@ pub fn box_message(data: &[u8]) -> bool {
     let trust = if is_pinned { Trust::Pinned(public_key(0)) } else { Trust::FirstUse };
     let (events, mut delivered) = mpsc::channel(EVENTS_MAX);
     let requests = Arc::new(Requests {
-        client_id: "display".to_owned(),
+        response_leaf: "reply/display".to_owned(),
         queue: Mutex::new(SendQueue::default()),
         queue_notify: Arc::new(Notify::new()),
         pending: Mutex::default(),

@@ -105,7 +105,7 @@ fn device(box_id: &BoxId, has_button: bool) -> Value {
                 "name": "Visit",
                 "icon": "mdi:hand-wave",
                 "event_types": ["arrived", "left"],
-                "state_topic": topic(topics::VISIT),
+                "state_topic": topic(topics::PRESENCE),
                 "value_template": "{% if value_json.event in ['arrived', 'left'] %}\
                      {{ {'event_type': value_json.event} | to_json }}{% endif %}",
             },

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use instored_domain::{
     BoxId, BoxState, Command, CommandFailure, CommandFailureCode, CommandResponse, EnrolmentEvent,
-    ListEvent, ResponseAddress, VisitEvent,
+    ListEvent, PresenceEvent, ResponseAddress, VisitEvent,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -166,6 +166,11 @@ impl Publisher {
             self.0.queue().set_state(OutgoingMessage { is_retained: true, ..message });
             self.0.queue_notify.notify_one();
         }
+    }
+
+    /// Publishes the arrival or departure of some customer.
+    pub fn publish_presence(&self, event: &PresenceEvent) {
+        self.publish_event(topics::PRESENCE, event, event.expires);
     }
 
     /// Publishes the arrival, change or end of a visit.
@@ -402,7 +407,7 @@ impl SessionHandler for BoxSession {
         }
         let response_address = message
             .response_topic
-            .filter(|topic| topics::is_response_topic(topic))
+            .filter(|topic| topics::is_response_topic(&self.shared.box_id, topic))
             .map(|topic| ResponseAddress { topic, correlation_data: message.correlation_data });
         if let Err(failure) =
             self.deliver_command(verb, &message.payload, response_address.clone(), now)

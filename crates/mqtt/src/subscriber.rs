@@ -81,7 +81,8 @@ pub enum CommandError {
 
 /// Commands that are queued, and commands that wait for a response.
 pub(super) struct Requests {
-    pub client_id: String,
+    /// Leaf of the topic for responses.
+    pub response_leaf: String,
     pub queue: Mutex<SendQueue>,
     pub queue_notify: Arc<Notify>,
     /// Channels for the response payloads, by correlation data.
@@ -117,7 +118,7 @@ pub fn subscribe(
 ) -> Result<(mpsc::Receiver<BoxEvent>, CommandClient, Connection), MqttError> {
     let queue_notify = Arc::new(Notify::new());
     let client_id = format!("instored-display-{}", &Uuid::new_v4().simple().to_string()[..12]);
-    let response_leaf = format!("{}{client_id}", topics::REPLY_PREFIX);
+    let response_leaf = response_leaf(settings.username.as_deref(), &client_id);
     // The key comes first, because it verifies the retained state. State and availability come last:
     // when they arrive, the box's events are already subscribed.
     let leaves = [
@@ -136,22 +137,25 @@ pub fn subscribe(
             includes_retained: true,
         })
         .collect();
-    let config = SessionConfig::new(
-        settings,
-        client_id.clone(),
-        None,
-        subscriptions,
-        Arc::clone(&queue_notify),
-    )?;
+    let config =
+        SessionConfig::new(settings, client_id, None, subscriptions, Arc::clone(&queue_notify))?;
     let (sender, events) = mpsc::channel(EVENT_QUEUE_LENGTH);
     let requests = Arc::new(Requests {
-        client_id,
+        response_leaf,
         queue: Mutex::default(),
         queue_notify,
         pending: Mutex::default(),
     });
     let subscriber = Subscriber::new(trust, sender, Arc::clone(&requests));
     Ok((events, CommandClient(requests), Connection::new(config, subscriber)))
+}
+
+/// Returns the leaf of the topic for responses. It begins with the name of the account, so that the broker's
+/// access rules can give it to this account only.
+fn response_leaf(username: Option<&str>, client_id: &str) -> String {
+    let account = username.filter(|name| topics::is_publishable(name) && !name.contains('/'));
+    let account = account.map(|name| format!("{name}/")).unwrap_or_default();
+    format!("{}{account}{client_id}", topics::REPLY_PREFIX)
 }
 
 impl CommandClient {
@@ -177,7 +181,7 @@ impl CommandClient {
         let expires = SignedDuration::try_from(timeout)
             .ok()
             .and_then(|timeout| now.checked_add(timeout).ok());
-        let response_leaf = format!("{}{}", topics::REPLY_PREFIX, self.0.client_id);
+        let response_leaf = self.0.response_leaf.clone();
         let message = OutgoingMessage {
             topic: box_topic(box_id, &format!("{}{verb}", topics::COMMAND_PREFIX)),
             payload,

@@ -7,9 +7,10 @@
 //! | `state` | 1, retained, signed | [`instored_domain::BoxState`] |
 //! | `visit` | 1, expires, signed | [`instored_domain::VisitEvent`] |
 //! | `enrolment` | 1, expires, signed | [`instored_domain::EnrolmentEvent`] |
+//! | `presence` | 1, expires, signed | [`instored_domain::PresenceEvent`]: anonymous |
 //! | `list` | 1, expires, signed | [`instored_domain::ListEvent`] |
 //! | `cmd/<verb>` | 1, response on the response topic | [`instored_domain::Command`] without its verb |
-//! | `reply/<client>` | 1, expires | responses to the commands of a display of this program |
+//! | `reply/<client>`, `reply/<client>/…` | 1, expires | responses to the commands of a client |
 
 use instored_domain::BoxId;
 
@@ -25,6 +26,7 @@ pub(super) const AVAILABILITY: &str = "availability";
 pub(super) const KEY: &str = "key";
 pub(super) const STATE: &str = "state";
 pub(super) const VISIT: &str = "visit";
+pub(super) const PRESENCE: &str = "presence";
 pub(super) const LIST: &str = "list";
 pub(super) const ENROLMENT: &str = "enrolment";
 pub(super) const COMMAND_PREFIX: &str = "cmd/";
@@ -54,13 +56,13 @@ pub(super) fn is_publishable(topic: &str) -> bool {
         && !topic.contains(|c: char| c.is_control() || c == '+' || c == '#')
 }
 
-/// Returns true if a response may be published to the topic. Below `instored/`, only the topics
-/// `reply/<client>` are allowed. A client therefore cannot make the box publish a response on the topic
-/// of an event or a command.
-pub(super) fn is_response_topic(topic: &str) -> bool {
-    let is_reserved = topic.strip_prefix(ROOT).is_some_and(|rest| rest.starts_with('/'));
-    let is_for_responses = split(topic).is_some_and(|(_, leaf)| leaf.starts_with(REPLY_PREFIX));
-    is_publishable(topic) && (is_for_responses || !is_reserved)
+/// Returns true if the box may publish a response to the topic: `reply/<client>` of this box, or a topic
+/// below. The broker's access rules give each account the topics of its own name. A client therefore cannot
+/// make the box publish on the topic of an event, of a command or of another program.
+pub(super) fn is_response_topic(box_id: &BoxId, topic: &str) -> bool {
+    let client = topic.strip_prefix(&box_topic(box_id, REPLY_PREFIX));
+    is_publishable(topic)
+        && client.is_some_and(|client| client.split('/').all(|part| !part.is_empty()))
 }
 
 #[cfg(test)]
@@ -80,23 +82,28 @@ mod tests {
     }
 
     #[test]
-    fn event_or_command_topic_is_no_response_topic() {
-        for valid in ["instored/door-1/reply/display-7", "homeassistant/responses", "x"] {
-            assert!(is_response_topic(valid), "{valid}");
+    fn only_reply_topics_of_the_box_are_response_topics() {
+        let box_id: BoxId = "door-1".parse().unwrap();
+        for valid in ["instored/door-1/reply/display-7", "instored/door-1/reply/till-2/orders"] {
+            assert!(is_response_topic(&box_id, valid), "{valid}");
         }
-        let too_long = "x".repeat(TOPIC_BYTES_MAX + 1);
+        let too_long = format!("instored/door-1/reply/{}", "x".repeat(TOPIC_BYTES_MAX));
         for invalid in [
             "",
             "instored/door-1/visit",
             "instored/door-1/cmd/forget",
+            "instored/door-1/reply/",
+            "instored/door-1/reply//a",
+            "instored/door-2/reply/display-7",
+            "homeassistant/responses",
+            "x",
             "instored/x",
-            "a/+",
-            "a/#",
-            "$SYS/a",
-            "a\0b",
+            "instored/door-1/reply/+",
+            "instored/door-1/reply/#",
+            "instored/door-1/reply/a\0b",
             &too_long,
         ] {
-            assert!(!is_response_topic(invalid), "{invalid}");
+            assert!(!is_response_topic(&box_id, invalid), "{invalid}");
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 
-const RESPONSE_TOPIC: [&str; 4] = ["-D", "publish", "response-topic", "till/7"];
+const RESPONSE_TOPIC: [&str; 4] =
+    ["-D", "publish", "response-topic", "instored/door-1/reply/till-7"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn availability_is_online_until_box_stops() {
@@ -45,7 +46,7 @@ async fn home_assistant_start_repeats_discovery_message() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_commands_of_a_verb_are_rejected_and_counted() {
     let broker = Broker::start().unwrap();
-    let responses = MosquittoSub::start(broker.port(), "till/7");
+    let responses = MosquittoSub::start(broker.port(), "instored/door-1/reply/till-7");
     let limited = Settings { commands_per_second: 1, ..settings(broker.port()) };
     let mut test_box = TestBox::start_with(&limited);
     let online = MosquittoSub::start(broker.port(), "instored/+/availability");
@@ -167,7 +168,7 @@ async fn response_has_correlation_data_of_command() {
         &Ok(CommandResponse::Enrolling {}),
         Timestamp::now(),
     );
-    let response = subscription.next_on("till/7");
+    let response = subscription.next_on("instored/door-1/reply/till-7");
     assert_eq!(response.correlation_data, "c-1");
     assert_eq!(response.payload, r#"{"enrolling":{}}"#);
 }
@@ -188,7 +189,8 @@ async fn invalid_command_is_rejected() {
     for (verb, payload, code) in cases {
         let topic = format!("instored/door-1/cmd/{verb}");
         mosquitto_pub(broker.port(), &topic, payload, &RESPONSE_TOPIC);
-        let response: serde_json::Value = subscription.next_on("till/7").json();
+        let response: serde_json::Value =
+            subscription.next_on("instored/door-1/reply/till-7").json();
         assert_eq!(response["error"]["code"], code, "{verb} {response}");
         assert!(response["error"]["message"].as_str().is_some_and(|text| !text.is_empty()));
     }
