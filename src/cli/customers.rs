@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use anyhow::bail;
 use instored_controller::{retention_cutoff, retention_status_text};
 use instored_domain::{
-    ClaimCode, ConsentMethod, Customer, CustomerId, CustomerName, RetentionStatus,
+    ClaimCode, ConsentMethod, Customer, CustomerId, CustomerName, History, HistoryEntries,
+    HistoryView, Page, RetentionStatus,
 };
 use jiff::Timestamp;
 
 use super::table::{left, right, table};
 use super::vault_client::{self, UNEXPECTED_RESPONSE};
-use super::{exit, print_record_errors};
+use super::{exit, export_page, print_record_errors};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response, StoredConsent};
 use crate::output::{print, print_json, print_line};
@@ -50,11 +51,22 @@ pub(super) enum Action {
         /// New name; omit it to remove the name
         name: Option<CustomerName>,
     },
+    /// Find a customer who has neither receipt nor claim code, by name and last order
+    ///
+    /// Compare the last order and the last visit with what the person says before you show or delete
+    /// anything.
+    Find {
+        /// Name, or a part of it
+        name: String,
+    },
     /// Print all data stored about a customer as JSON, including face templates
     Export {
         /// Customer id, or the customer's receipt or claim code
         #[arg(value_parser = parse_selector)]
         customer: CustomerSelector,
+        /// Print a page (HTML) to read and to print, without the numbers of the templates
+        #[arg(long)]
+        page: bool,
     },
     /// Delete a customer with all data: templates, consents and orders
     Forget {
@@ -168,14 +180,19 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
             };
             print(customer_table(&[customer]))?;
         }
-        Action::Export { customer } => {
+        Action::Find { name } => find(config, &name)?,
+        Action::Export { customer, page } => {
             let customer = customer.resolve(config)?;
             let Response::Export(export) =
                 vault_client::send(config, Request::Export { customer })?
             else {
                 bail!(UNEXPECTED_RESPONSE);
             };
-            print_line(serde_json::to_string_pretty(&export)?)?;
+            if page {
+                print_line(export_page::page(&export))?;
+            } else {
+                print_line(serde_json::to_string_pretty(&export)?)?;
+            }
         }
         Action::Forget { customer } => {
             let customer = customer.resolve(config)?;
@@ -190,6 +207,52 @@ pub(super) fn run(action: Action, config: &Config) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the customers whose name contains `name`, with their last order.
+fn find(config: &Config, name: &str) -> anyhow::Result<()> {
+    let Response::Customers { customers, .. } = vault_client::send(config, Request::Customers)?
+    else {
+        bail!(UNEXPECTED_RESPONSE);
+    };
+    let wanted = name.to_lowercase();
+    let mut rows = Vec::new();
+    for customer in customers {
+        let Some(name) = &customer.name else { continue };
+        if !name.as_str().to_lowercase().contains(&wanted) {
+            continue;
+        }
+        let page = Page { page: 1, limit: 1 };
+        let request = Request::History { customer: customer.id, view: HistoryView::Time, page };
+        let Response::History { history, .. } = vault_client::send(config, request)? else {
+            bail!(UNEXPECTED_RESPONSE);
+        };
+        let last_visit = customer.last_visit.map(|time| time.strftime("%F %R").to_string());
+        rows.push([
+            customer.id.to_string(),
+            name.as_str().to_owned(),
+            last_visit.unwrap_or_else(|| "-".to_owned()),
+            last_order(&history),
+        ]);
+    }
+    if rows.is_empty() {
+        bail!("no customer has a name that contains {name:?}");
+    }
+    print(table([left("id"), left("name"), left("last visit"), left("last order")], rows))?;
+    Ok(())
+}
+
+/// Returns date, total and products of the newest order, or a dash.
+fn last_order(history: &History) -> String {
+    match &history.entries {
+        HistoryEntries::Orders(orders) => orders.first().map_or("-".to_owned(), |order| {
+            let products: Vec<_> = order.lines.iter().map(|line| line.name.as_str()).collect();
+            let (placed, total) =
+                (order.placed.strftime("%F"), order.currency.display(order.total));
+            format!("{placed}, {total}: {}", products.join(", "))
+        }),
+        _ => "-".to_owned(),
+    }
 }
 
 /// Prints the customers, and the errors of rejected records.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use instored_domain::BoxId;
 use instored_mqtt::{PublicKey, Trust};
 
@@ -19,8 +20,8 @@ pub(super) struct Arguments {
     /// Box whose customers are shown [default: box_name of the configuration]
     #[arg(long = "box", value_name = "NAME")]
     box_id: Option<BoxId>,
-    /// Public key of the box, as `instored keys show` prints it; without it, the display trusts the
-    /// first key that the box publishes
+    /// Public key of the box, as `instored keys show` prints it [default: display.box_key of the
+    /// configuration, else the first key that the box publishes]
     #[arg(long, value_name = "KEY")]
     key: Option<PublicKey>,
 }
@@ -31,7 +32,9 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     let mut settings = config.display.clone();
     settings.listen = arguments.listen.unwrap_or(settings.listen);
     let box_id = arguments.box_id.as_ref().unwrap_or(&config.box_name);
-    let trust = arguments.key.map_or(Trust::FirstUse, Trust::Pinned);
+    let configured = config.display.box_key.as_deref().map(str::parse::<PublicKey>).transpose();
+    let configured = configured.context("[display] box_key")?;
+    let trust = arguments.key.or(configured).map_or(Trust::FirstUse, Trust::Pinned);
     runtime()?.block_on(async {
         let listener = instored_display::bind(&settings).await?;
         tracing::info!("the page of `{box_id}` is at http://{}/", listener.local_addr()?);

@@ -7,7 +7,7 @@
 //! | `button`, `consent` | presses of the simulated button, consent texts and offers |
 //! | `doctor`, `evaluate`, `bench` | checks and measurements |
 //! | `config`, `manual` | generated configuration, documentation and completions |
-//! | `exit`, `import`, `log`, `table` | functions for several commands |
+//! | `exit`, `export_page`, `import`, `log`, `table` | functions for several commands |
 
 mod bench;
 mod button;
@@ -20,6 +20,7 @@ mod display;
 mod doctor;
 mod evaluate;
 mod exit;
+mod export_page;
 mod import;
 mod keys;
 mod log;

@@ -29,6 +29,9 @@ const CODES_MAX: usize = 8;
 pub(super) struct Offer {
     /// Uptime until which a press agrees.
     press_until: Duration,
+    /// True if nobody at the box has acted yet: home automation sent the command. The next press is then
+    /// a first one.
+    needs_first_press: bool,
     /// True if the operator has confirmed that the person is not enrolled, although they resemble a
     /// customer.
     is_another_person: bool,
@@ -88,6 +91,8 @@ impl Controller {
         // A display requests the text of an existing offer too.
         if !self.has_offer() {
             self.offer(false);
+            let needs_first_press = address.is_none();
+            self.offer.iter_mut().for_each(|offer| offer.needs_first_press = needs_first_press);
         }
         let text = self.consent_text(language.as_deref());
         let code = AgreementCode(self.new_uuid());
@@ -121,7 +126,7 @@ impl Controller {
 
     /// Handles a press of the button by a person who wants to enrol.
     pub(super) fn press_to_enrol(&mut self) -> Result<(), CommandFailure> {
-        let offer = self.take_offer();
+        let offer = self.take_offer().filter(|offer| !offer.needs_first_press);
         if offer.is_none() && self.confirmation == Confirmation::SecondPressOrTouch {
             return self.offer_to_person_at_button();
         }
@@ -161,7 +166,8 @@ impl Controller {
 
     fn offer(&mut self, is_another_person: bool) {
         let press_until = self.readings.uptime + PRESS_TIME;
-        self.offer = Some(Offer { press_until, is_another_person, shown: None });
+        self.offer =
+            Some(Offer { press_until, needs_first_press: false, is_another_person, shown: None });
         self.publish_step(EnrolmentStep::Offered);
         self.show_idle_signal();
         self.effects.push(Effect::TickAfter(PRESS_TIME));

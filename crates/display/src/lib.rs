@@ -75,6 +75,11 @@ pub struct Settings {
     #[config(default = false, env = "INSTORED_DISPLAY_CURTAIN")]
     pub curtain: bool,
 
+    /// Public key of the box, as `instored keys show` prints it. The display then trusts only this key and keys
+    /// that it endorses. Without it, the display trusts the first key that the box announces after each start.
+    #[config(env = "INSTORED_DISPLAY_BOX_KEY")]
+    pub box_key: Option<String>,
+
     /// File with an access token: at least 16 characters of letters, digits, - and _. A browser has
     /// access after it has opened the page's address once with `?token=` and the token appended.
     #[config(env = "INSTORED_DISPLAY_TOKEN_FILE")]

@@ -76,6 +76,19 @@ fn command_without_agreement_enrols_nobody() {
 }
 
 #[test]
+fn press_after_a_command_of_home_automation_is_a_first_press() {
+    let mut fixture = Fixture::new();
+    let command = Command::Enrol { language: None };
+    fixture.handle(Event::Command { command, address: None });
+    assert_eq!(steps(&fixture.press()), [EnrolmentStep::Offered]);
+    assert_eq!(steps(&fixture.press()), [EnrolmentStep::Started]);
+    fixture.recognise(RecognitionEvent::EnrolmentFailed(EnrolmentFailure::TimedOut));
+    // A display shows the text, and the person touched it.
+    fixture.request_offer("de");
+    assert_eq!(steps(&fixture.press()), [EnrolmentStep::Started]);
+}
+
+#[test]
 fn code_of_a_display_starts_one_enrolment() {
     let mut fixture = Fixture::new();
     let (first, second) = (fixture.request_offer("de"), fixture.request_offer("fr"));
