@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use instored_domain::{
-    Allergen, CatalogueChange, Command, CommandFailure, CommandResponse, Customer, CustomerId,
-    CustomerRef, Preferences, Product, ResponseAddress,
+    Allergen, CatalogueChange, Command, CommandFailure, CommandFailureCode, CommandResponse,
+    Customer, CustomerId, CustomerRef, Preferences, Product, ResponseAddress,
 };
 
 use crate::controller::Controller;
 use crate::effect::{Effect, VisionCommand};
 use crate::operator::OperatorResponse;
 use crate::purchases::BuyerAction;
+use crate::settings::FaceOpens;
 use crate::store::{Origin, StoreRequest, StoreResult};
 
 impl Controller {
@@ -43,6 +44,11 @@ impl Controller {
             Command::Preferences { customer, can_recommend, can_show_history, allergens } => {
                 let changes = PreferenceChanges { can_recommend, can_show_history, allergens };
                 self.store(StoreRequest::ChangePreferences { customer, changes, at, address });
+            }
+            Command::History { .. } if self.settings.face_opens == FaceOpens::Greeting => {
+                let message = "the shop shows no past orders to a face alone (shop.face_opens)";
+                let failure = CommandFailure::new(CommandFailureCode::SwitchedOff, message);
+                self.respond_to_command(address, Err(failure));
             }
             Command::History { customer, view, page } => match page.check() {
                 Ok(()) => {

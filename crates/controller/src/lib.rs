@@ -59,7 +59,7 @@ pub use event::{Counters, Event, Readings};
 pub use operator::{ClientId, OperatorRequest, OperatorResponse};
 pub use purchases::{BuyerAction, order_rejection};
 pub use retention::{retention_cutoff, retention_status_text};
-pub use settings::Settings;
+pub use settings::{FaceOpens, Settings};
 pub use store::{
     Greeting, NewCustomer, Origin, StoreError, StoreRequest, StoreResponse, StoreResult,
     StoredMessage,

@@ -1,6 +1,17 @@
 //! Configuration section `[shop]`.
 
 use instored_domain::Currency;
+use serde::{Deserialize, Serialize};
+
+/// Data that a recognised face alone opens on a display.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaceOpens {
+    /// Name, recommendations and past orders.
+    History,
+    /// Name and recommendations.
+    Greeting,
+}
 
 /// Content of greetings, consent and storage periods.
 #[derive(Debug, Clone, confique::Config, serde::Serialize)]
@@ -16,6 +27,11 @@ pub struct Settings {
     /// Number of past orders in a greeting.
     #[config(default = 3, env = "INSTORED_SHOP_ORDERS_SHOWN")]
     pub orders_shown: usize,
+
+    /// Data that a recognised face alone opens on a display: "history" (name, recommendations and past
+    /// orders, unless the customer hides them) or "greeting" (name and recommendations).
+    #[config(default = "history", env = "INSTORED_SHOP_FACE_OPENS")]
+    pub face_opens: FaceOpens,
 
     /// Number of recommendations in a greeting.
     #[config(default = 5, env = "INSTORED_SHOP_RECOMMENDATIONS_SHOWN")]
@@ -61,4 +77,14 @@ pub struct Settings {
     /// Time in days for which the claim code of an enrolment links orders to the customer.
     #[config(default = 30, env = "INSTORED_SHOP_CLAIM_DAYS")]
     pub claim_days: u32,
+}
+
+impl Settings {
+    /// Returns the number of past orders in a greeting, 0 if a face alone does not open them.
+    pub fn greeting_orders(&self) -> usize {
+        match self.face_opens {
+            FaceOpens::History => self.orders_shown,
+            FaceOpens::Greeting => 0,
+        }
+    }
 }

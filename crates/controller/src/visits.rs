@@ -39,7 +39,7 @@ impl Controller {
         self.last_arrival_number += 1;
         let number = self.last_arrival_number;
         self.arrivals.insert(customer, Arrival { number, delivered, has_left: false });
-        let (at, orders_shown) = (self.now(), self.settings.orders_shown);
+        let (at, orders_shown) = (self.now(), self.settings.greeting_orders());
         self.store(StoreRequest::RecordVisit {
             customer,
             at,
@@ -67,7 +67,7 @@ impl Controller {
             Ok(None) => drop(self.take_arrival(customer, number)),
             Err(error) => {
                 tracing::error!("cannot store a visit: {error}");
-                let orders_shown = self.settings.orders_shown;
+                let orders_shown = self.settings.greeting_orders();
                 let arrival = Some(number);
                 self.store(StoreRequest::ReadGreeting { customer, orders_shown, arrival });
             }
@@ -110,7 +110,7 @@ impl Controller {
     /// Republishes the greeting of a present customer whose data changed.
     pub(super) fn refresh_greeting(&mut self, customer: CustomerId) {
         if self.greeted.contains_key(&customer) {
-            let orders_shown = self.settings.orders_shown;
+            let orders_shown = self.settings.greeting_orders();
             self.store(StoreRequest::ReadGreeting { customer, orders_shown, arrival: None });
         }
     }

@@ -415,3 +415,21 @@ fn repeated_order_leaves_the_list_unchanged() {
         assert_eq!(fixture.change_list(list(&[])), expected, "{outcome:?}");
     }
 }
+
+#[test]
+fn face_alone_opens_no_history_if_the_shop_decides_so() {
+    let mut fixture = Fixture::with_customers(vec![customer(ADA)]);
+    let mut read_orders = |face_opens| {
+        let settings = Settings { face_opens, ..Settings::builder().load().unwrap() };
+        fixture.handle(Event::SettingsChanged(settings));
+        let event = RecognitionEvent::Arrived(ADA);
+        let request = fixture.request(Event::Recognition { event, delivered: Duration::ZERO });
+        let StoreRequest::RecordVisit { orders_shown, .. } = request else { panic!("{request:?}") };
+        orders_shown
+    };
+    assert_eq!([FaceOpens::History, FaceOpens::Greeting].map(&mut read_orders), [3, 0]);
+    let page = instored_domain::Page { page: 1, limit: 20 };
+    let view = instored_domain::HistoryView::Time;
+    let failure = fixture.send(Command::History { customer: ADA, view, page }).unwrap_err();
+    assert_eq!(failure.code, instored_domain::CommandFailureCode::SwitchedOff);
+}
