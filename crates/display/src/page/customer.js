@@ -7,6 +7,8 @@ import { CODE_KEYS, offerKeys } from "./keyboard.js";
 import { askAndClose, attempt, choices, closeSheet, fault, guestOf, opening, show } from "./sheet.js";
 import { text } from "./words.js";
 
+const TITLE_LENGTH = 80;
+
 const ALLERGENS = [
   "gluten", "crustaceans", "eggs", "fish", "peanuts", "soybeans", "milk",
   "nuts", "celery", "mustard", "sesame", "sulphites", "lupin", "molluscs",
@@ -145,8 +147,11 @@ export async function openConsent(language) {
     offer = (await ask("enrol", { language })).offered;
   });
   if (!isOffered || !isWanted()) return;
-  const paragraphs = offer.consent.text.split("\n\n").map((paragraph) => element("p", "", paragraph));
+  const texts = offer.consent.text.split("\n\n");
+  // A short first paragraph is a title.
+  const title = texts[0].length <= TITLE_LENGTH ? texts.shift() : text("read_consent");
+  const paragraphs = texts.map((paragraph) => element("p", "", paragraph));
   for (const paragraph of paragraphs) paragraph.lang = offer.consent.language;
   const agree = button("pill strong", text("agree"), () => askAndClose("agree", { code: offer.code }));
-  show(text("read_consent"), ...paragraphs, choices(refuse, agree));
+  show(title, ...paragraphs, choices(refuse, agree));
 }
