@@ -331,7 +331,6 @@ fn customer_in_the_shop_is_not_deleted_by_retention() {
 }
 
 #[test]
-
 fn dismissed_customer_is_not_present_until_they_leave() {
     let mut fixture = Fixture::with_customers(vec![customer(ADA)]);
     fixture.recognise(RecognitionEvent::Arrived(ADA));
