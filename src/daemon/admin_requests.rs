@@ -58,8 +58,7 @@ impl Daemon {
                 return self.start_background_request(request, responder);
             }
             request => {
-                let currency = self.controller.settings().currency;
-                return self.store.send(StoreJob::Admin { request, currency, responder });
+                return self.store.send(StoreJob::Admin { request, responder });
             }
         };
         self.last_client += 1;

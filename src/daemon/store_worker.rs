@@ -6,7 +6,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
 use instored_controller::{StoreRequest, StoreResponse};
-use instored_domain::{BoxId, Currency};
+use instored_domain::BoxId;
 use instored_vault::{Actor, Vault};
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,12 +19,7 @@ pub(super) enum StoreJob {
     /// Operation of the controller.
     Controller(StoreRequest),
     /// Request of the command line that changes no data in memory.
-    Admin {
-        request: Request,
-        /// Currency in which orders are accepted; `None` stands for all.
-        currency: Option<Currency>,
-        responder: oneshot::Sender<AdminResult>,
-    },
+    Admin { request: Request, responder: oneshot::Sender<AdminResult> },
 }
 
 /// Handle to the store thread. When it is dropped, the thread executes the waiting jobs and ends.
@@ -47,10 +42,10 @@ impl StoreWorker {
                         // Fails if the daemon has stopped.
                         let _ = responses.send(response);
                     }
-                    StoreJob::Admin { request, currency, responder } => {
+                    StoreJob::Admin { request, responder } => {
                         let context = audit_context(Actor::Operator);
-                        let result =
-                            admin_api::execute(&vault, &box_id, request, context, currency);
+                        // None of these requests adds orders, so the currency does not matter.
+                        let result = admin_api::execute(&vault, &box_id, request, context, None);
                         // Fails if the client has disconnected.
                         let _ = responder.send(result);
                     }
