@@ -106,7 +106,7 @@ fn act(walk: &mut Walk, actions: &mut Actions, number: u64) -> Result<()> {
     walk.add_announced_customers()?;
     if customers.len() < PORTRAITS.len() {
         // Without an effect while an enrolment runs; an enrolled person in view ends it.
-        walk.expect_success(&["button", "press"])?;
+        walk.press_twice()?;
         actions.presses += 1;
     }
     let Some(customer) = customers.into_keys().find(|id| walk.customers.contains_key(id)) else {

@@ -38,7 +38,7 @@ fn customers_are_greeted_during_command_flood() {
     let before = daemon.process.memory_kib();
 
     // The flood has valid commands, invalid JSON and wrong types, each with a response topic.
-    let arguments = ["-D", "publish", "response-topic", "till/flooded", "-l"];
+    let arguments = ["-D", "publish", "response-topic", "instored/entrance/reply/flooded", "-l"];
     let mut flood = start_publisher(broker.port, "instored/entrance/cmd/present", &arguments);
     let pipe = flood.stdin.as_mut().expect("stdin is piped");
     let start = Instant::now();

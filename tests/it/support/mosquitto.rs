@@ -54,7 +54,8 @@ impl Mosquitto {
     /// Sends a command to the box `entrance`, as a till does, and returns the response.
     pub fn command(&self, verb: &str, payload: &str) -> Value {
         static SENT: AtomicU32 = AtomicU32::new(0);
-        let responses = format!("till/responses/{}", SENT.fetch_add(1, Ordering::Relaxed));
+        let responses =
+            format!("instored/entrance/reply/till/{}", SENT.fetch_add(1, Ordering::Relaxed));
         let mut command = client("mosquitto_rr", self.port);
         let topic = format!("instored/entrance/cmd/{verb}");
         command.args(["-t", &topic, "-e", &responses, "-W", "60"]);

@@ -79,9 +79,12 @@ async function choose(language) {
     return option;
   });
   byId("language").replaceChildren(...options);
+  // The texts of an open dialog are in the language before.
+  const isReading = isConsentOpen();
   closeSheet();
   showTime();
   show();
+  if (isReading && !isConsentOpen()) openConsent(spoken);
 }
 
 const tryToChoose = (language) => choose(language).catch(() => dispatchEvent(new Event("fault")));
