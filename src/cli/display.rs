@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use instored_domain::BoxId;
-use instored_mqtt::{PublicKey, Trust};
+use instored_mqtt::{PublicKey, Trust, TrustStore};
 
 use super::run::{runtime, stop_signal};
 use crate::config::Config;
@@ -35,6 +35,10 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     let configured = config.display.box_key.as_deref().map(str::parse::<PublicKey>).transpose();
     let configured = configured.context("[display] box_key")?;
     let trust = arguments.key.or(configured).map_or(Trust::FirstUse, Trust::Pinned);
+    let trust = match &config.display.trust_file {
+        Some(path) => TrustStore::load(trust, path)?,
+        None => TrustStore::from(trust),
+    };
     runtime()?.block_on(async {
         let listener = instored_display::bind(&settings).await?;
         tracing::info!("the page of `{box_id}` is at http://{}/", listener.local_addr()?);

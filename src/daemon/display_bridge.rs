@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use instored_display::{CommandRequest, DisplayError, DisplayEvent};
 use instored_domain::{BoxId, Command, CommandFailure, CommandFailureCode};
-use instored_mqtt::{BoxEvent, CommandClient, CommandError, MqttError, Trust};
+use instored_mqtt::{BoxEvent, CommandClient, CommandError, MqttError, TrustStore};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,7 +40,7 @@ pub async fn serve(
     settings: &instored_display::Settings,
     mqtt_settings: &instored_mqtt::Settings,
     box_id: &BoxId,
-    trust: Trust,
+    trust: TrustStore,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), DisplayBridgeError> {
     let (mut box_events, client, connection) =

@@ -86,7 +86,12 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
     }
 
     let BoxConnection { publisher, commands, delivered, connection } =
-        instored_mqtt::connect(&config.mqtt, &config.box_name, signer(&vault)?)?;
+        instored_mqtt::connect(
+            &config.mqtt,
+            &config.box_name,
+            signer(&vault)?,
+            block_in_place(|| start_number(&vault)),
+        )?;
     let (stop_mqtt, mqtt_stopped) = oneshot::channel::<()>();
     let mqtt_task = tokio::spawn(connection.run(async {
         // The signal is that `stop_mqtt` is dropped. The receiver then returns an error.
@@ -233,6 +238,19 @@ fn load_gallery(vault: &Vault, model: &ModelId) -> Result<(Gallery, u64), Daemon
         );
     }
     Ok((gallery, (rejected.len() + vault.warnings().len()) as u64))
+}
+
+/// Returns the number of this start. If it cannot be stored, because the disk is full or damaged, the clock
+/// alone determines it.
+fn start_number(vault: &Vault) -> u32 {
+    let now = Timestamp::now();
+    vault.next_start_number(now).unwrap_or_else(|error| {
+        tracing::warn!(
+            "displays ignore the messages of this box if its clock was set back since the last start: \
+             the number of this start cannot be stored ({error})"
+        );
+        instored_vault::lowest_start_number(now)
+    })
 }
 
 /// Returns a signer with the vault's current signing key. A later rotation does not change the key of

@@ -186,8 +186,17 @@ fn is_endorsed(old: &VerifyingKey, new: &VerifyingKey, endorsement: &Value) -> b
 /// Returns true if `key` signed a message.
 fn is_signed(key: &VerifyingKey, topic: &str, payload: &str, message: &Value) -> bool {
     let length = u32::try_from(topic.len()).expect("a topic is short").to_be_bytes();
-    let signed = [b"instored-event-v1\0".as_slice(), &length, topic.as_bytes(), payload.as_bytes()];
-    let signature = decode(&message["properties"]["user-properties"]["sig"]);
+    let properties = &message["properties"]["user-properties"];
+    let sequence: Option<u64> = properties["seq"].as_str().and_then(|text| text.parse().ok());
+    let Some(sequence) = sequence else { return false };
+    let signed = [
+        b"instored-event-v2\0".as_slice(),
+        &length,
+        topic.as_bytes(),
+        &sequence.to_be_bytes(),
+        payload.as_bytes(),
+    ];
+    let signature = decode(&properties["sig"]);
     let signature = signature.map(|bytes| Signature::from_bytes(&bytes));
     signature.is_some_and(|signature| key.verify_strict(&signed.concat(), &signature).is_ok())
 }

@@ -25,7 +25,7 @@ fn order_payload(buyer: &Value, order: &str, milk: u32) -> String {
 #[track_caller]
 fn assert_signed(message: &Message) {
     let user = &message.properties["user-properties"];
-    for name in ["sig", "key"] {
+    for name in ["sig", "key", "seq"] {
         assert!(user[name].as_str().is_some_and(|v| !v.is_empty()), "no {name}: {message:?}");
     }
 }

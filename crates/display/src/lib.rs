@@ -76,9 +76,15 @@ pub struct Settings {
     pub curtain: bool,
 
     /// Public key of the box, as `instored keys show` prints it. The display then trusts only this key and keys
-    /// that it endorses. Without it, the display trusts the first key that the box announces after each start.
+    /// that it endorses. Without it, the display trusts the first key that the box announces.
     #[config(env = "INSTORED_DISPLAY_BOX_KEY")]
     pub box_key: Option<String>,
+
+    /// File in which the display stores the trusted key of the box and the sequence numbers of the messages that
+    /// it received, so that a restarted display trusts no other key and ignores repeated messages. The packaged
+    /// unit sets it. Without it, a restarted display trusts the first key again.
+    #[config(env = "INSTORED_DISPLAY_TRUST_FILE")]
+    pub trust_file: Option<PathBuf>,
 
     /// File with an access token: at least 16 characters of letters, digits, - and _. A browser has
     /// access after it has opened the page's address once with `?token=` and the token appended.

@@ -9,7 +9,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::signature::{KEY_PROPERTY, SIGNATURE_PROPERTY};
+use super::signature::{KEY_PROPERTY, SEQUENCE_PROPERTY, SIGNATURE_PROPERTY};
 use super::{PublicKeyAnnouncement, VERSION, Versioned, topics};
 
 const SCHEMAS: &str = "/components/schemas";
@@ -67,8 +67,12 @@ impl Document {
             "summary": summary,
             "headers": {
                 "type": "object",
-                "required": [SIGNATURE_PROPERTY, KEY_PROPERTY],
-                "properties": { SIGNATURE_PROPERTY: string, KEY_PROPERTY: string },
+                "required": [SIGNATURE_PROPERTY, KEY_PROPERTY, SEQUENCE_PROPERTY],
+                "properties": {
+                    SIGNATURE_PROPERTY: string,
+                    KEY_PROPERTY: string,
+                    SEQUENCE_PROPERTY: string,
+                },
             },
             "payload": schema,
         });

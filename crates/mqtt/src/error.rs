@@ -26,6 +26,14 @@ pub enum MqttError {
         /// Error of the operating system.
         source: std::io::Error,
     },
+    /// The file of a [`super::TrustStore`] cannot be read or written.
+    #[error("[display] trust_file: cannot use {}: {source}", path.display())]
+    TrustFile {
+        /// Path of the file.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: std::io::Error,
+    },
     /// The certificates or keys are unusable.
     #[error("[mqtt] cannot set up TLS: {0}")]
     Tls(String),

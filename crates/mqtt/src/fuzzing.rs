@@ -116,7 +116,8 @@ fn check_response(payload: &[u8]) {
 }
 
 /// Passes messages of a box to a display, separated by [`SEPARATOR`]. Of each message, the first byte
-/// selects the topic and the second one the signature; the rest is the payload. The display trusts the
+/// selects the topic, the second one the signature, and the third one is the sequence number; the rest is the
+/// payload. The display trusts the
 /// first key if the first byte of the data is even, and otherwise the first announced key. Returns true
 /// if an event or a state is delivered.
 pub fn box_message(data: &[u8]) -> bool {
@@ -130,14 +131,14 @@ pub fn box_message(data: &[u8]) -> bool {
         queue_notify: Arc::new(Notify::new()),
         pending: Mutex::default(),
     });
-    let mut display = Subscriber::new(trust, events, requests);
+    let mut display = Subscriber::new(trust.into(), events, requests);
     let now: Timestamp = "2026-05-01T10:00:00Z".parse().expect("a time");
     let mut signers = HashSet::new();
     let mut event_ids = HashSet::new();
-    let mut newest_state = Timestamp::MIN;
+    let mut newest_state = 0;
     let mut has_delivered = false;
     for message in messages.split(|byte| *byte == SEPARATOR).take(EVENTS_MAX / 4) {
-        let [kind, signature, payload @ ..] = message else { continue };
+        let [kind, signature, sequence, payload @ ..] = message else { continue };
         let leaf = LEAVES[usize::from(*kind) % LEAVES.len()];
         let signer = usize::from(*signature) % (KEYS + 1);
         let payload = if leaf == topics::KEY && *kind >= b'a' {
@@ -147,7 +148,9 @@ pub fn box_message(data: &[u8]) -> bool {
         };
         let topic = box_topic(&box_id(), leaf);
         let user_properties =
-            key(signer).map(|key| properties(key, &topic, &payload)).unwrap_or_default();
+            key(signer)
+            .map(|key| properties(key, &topic, u64::from(*sequence), &payload))
+            .unwrap_or_default();
         let message = IncomingMessage {
             topic,
             payload,
@@ -162,9 +165,9 @@ pub fn box_message(data: &[u8]) -> bool {
                 BoxEvent::Visit(_, event) => (event.expires, event.id),
                 BoxEvent::Enrolment(_, event) => (event.expires, event.id),
                 BoxEvent::List(_, event) => (event.expires, event.id),
-                BoxEvent::State(_, state) => {
-                    assert!(state.issued >= newest_state, "a replayed state is delivered");
-                    newest_state = state.issued.min(now);
+                BoxEvent::State(..) => {
+                    assert!(*sequence >= newest_state, "a replayed state is delivered");
+                    newest_state = *sequence;
                     has_delivered = true;
                     continue;
                 }
@@ -216,14 +219,19 @@ fn public_key(index: usize) -> PublicKey {
     PublicKey::from_bytes(key.as_bytes()).expect("a point of the curve")
 }
 
-fn properties(key: &'static SigningKey, topic: &str, payload: &[u8]) -> Vec<(String, String)> {
+fn properties(
+    key: &'static SigningKey,
+    topic: &str,
+    sequence: u64,
+    payload: &[u8],
+) -> Vec<(String, String)> {
     let announcement = PublicKeyAnnouncement {
         key_id: "key".to_owned(),
         ed25519: public_key(0),
         endorsements: Vec::new(),
     };
     Signer::new(announcement, Arc::new(|bytes| key.sign(bytes).to_bytes()))
-        .properties(topic, payload)
+        .properties(topic, sequence, payload)
 }
 
 /// Returns the announcement of the key `index`, with an endorsement for each byte of `selectors`. The
@@ -259,7 +267,7 @@ pub fn stored_message(data: &[u8]) -> bool {
             endorsements: Vec::new(),
         };
         let signer = Signer::new(announcement, Arc::new(|_| [0; 64]));
-        connect(&settings, &box_id(), signer).expect("valid settings").publisher
+        connect(&settings, &box_id(), signer, 1).expect("valid settings").publisher
     });
     let data = &json(&["topic", "payload", "response"], data);
     let now = Timestamp::now();

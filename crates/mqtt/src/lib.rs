@@ -17,6 +17,7 @@
 //! | `simulated_connection` | the box's side without a network, for simulations |
 //! | `outbox` | messages that the box stores until the broker has acknowledged them |
 //! | `subscriber` | the display's side of the connection |
+//! | `trust` | trusted keys and sequence numbers of a subscriber |
 //! | `rate_limit` | rate limiter for commands |
 //! | `home_assistant` | discovery message for Home Assistant |
 //! | `asyncapi` | AsyncAPI document of the interface |
@@ -27,7 +28,7 @@
 //! 1. Publishing does not block and does not fail. A message that cannot be sent waits in the send queue,
 //!    which is bounded.
 //! 2. Events are signed, and a subscriber delivers only events with a valid signature that have not
-//!    expired.
+//!    expired and were not delivered before, also before its restart.
 //! 3. A payload is never logged.
 //! 4. Only this crate depends on the MQTT client `rumqttc`. Only its modules `session`,
 //!    `session_config`, `tls` and `error` use the client.
@@ -55,6 +56,7 @@ mod simulated_connection;
 mod subscriber;
 mod tls;
 mod topics;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -68,7 +70,8 @@ pub use publisher::{BoxConnection, Publisher, ReceivedCommand, Statistics, conne
 pub use settings::Settings;
 pub use signature::{KeyEndorsement, PublicKey, PublicKeyAnnouncement, SignatureError, Signer};
 pub use simulated_connection::{SentMessage, SimulatedConnection};
-pub use subscriber::{BoxEvent, CommandClient, CommandError, Trust, subscribe};
+pub use subscriber::{BoxEvent, CommandClient, CommandError, subscribe};
+pub use trust::{Trust, TrustStore};
 
 /// Version of the event format. It is raised when the meaning of a field changes, not when a field is
 /// added.

@@ -67,6 +67,8 @@ struct Shared {
     connections: AtomicU64,
     rejected_commands: AtomicU64,
     signer: RwLock<Signer>,
+    /// Sequence number of the next signed message.
+    sequence: AtomicU64,
     queue: Mutex<SendQueue>,
     queue_notify: Arc<Notify>,
 }
@@ -91,7 +93,8 @@ pub struct BoxConnection {
     pub connection: Connection,
 }
 
-/// Prepares the connection of a box. [`Connection::run`] connects to the broker.
+/// Prepares the connection of a box. [`Connection::run`] connects to the broker. `start_number` rises with each
+/// start of the box. It forms the upper half of the sequence numbers of signed messages.
 ///
 /// # Errors
 /// A setting is invalid, or a file named by a setting cannot be read.
@@ -99,6 +102,7 @@ pub fn connect(
     settings: &Settings,
     box_id: &BoxId,
     signer: Signer,
+    start_number: u32,
 ) -> Result<BoxConnection, MqttError> {
     if !COMMANDS_PER_SECOND.contains(&settings.commands_per_second) {
         return Err(MqttError::InvalidSetting("commands_per_second must be 1 to 1000"));
@@ -133,6 +137,7 @@ pub fn connect(
         connections: AtomicU64::new(0),
         rejected_commands: AtomicU64::new(0),
         signer: RwLock::new(signer),
+        sequence: AtomicU64::new(u64::from(start_number) << 32),
         queue: Mutex::default(),
         queue_notify,
     });
@@ -362,12 +367,13 @@ impl SessionHandler for BoxSession {
 
     fn next_message(&mut self, now: Timestamp) -> Option<OutgoingMessage> {
         // The lock stays until the message is signed, so that `Publisher::rotate_key` cannot replace
-        // the key in between.
+        // the key in between, and sequence numbers rise in the order of sending.
         let mut queue = self.shared.queue();
         let mut message = queue.next(now)?;
         if message.is_signed {
+            let sequence = self.shared.sequence.fetch_add(1, Ordering::Relaxed);
             message.user_properties =
-                self.shared.signer().properties(&message.topic, &message.payload);
+                self.shared.signer().properties(&message.topic, sequence, &message.payload);
         }
         Some(message)
     }

@@ -1,12 +1,10 @@
 //! Event signatures (ed25519), which let a display detect events that are not from the box.
 //!
 //! The signature covers the bytes of [`signed_bytes`]. They include the topic, so that an event of one
-//! box is not valid for another box. The MQTT 5 user property `sig` contains the signature, and the user
-//! property `key` contains the id of the key. The payload remains plain JSON.
-//!
-//! A display gets the public key from its configuration ([`super::Trust::Pinned`]), or it uses the first
-//! key of the retained topic `key` until it stops ([`super::Trust::FirstUse`]). `FirstUse` does not
-//! protect against an attacker who published a key before the display started.
+//! box is not valid for another box, and a sequence number, so that a subscriber detects a repeated message.
+//! The number rises with each signed message, over restarts of the box too. The MQTT 5 user properties `sig`,
+//! `key` and `seq` contain the signature, the id of the key and the sequence number. The payload remains plain
+//! JSON.
 //!
 //! During a key rotation, the old key signs an endorsement of the new key. The announcement contains
 //! the endorsements of past rotations. A display that trusts any earlier key can therefore verify the
@@ -23,7 +21,7 @@ use instored_domain::{BoxId, key_endorsement_message};
 use serde::{Deserialize, Serialize};
 
 /// Prefix for domain separation: the signature of an event is not valid for any other data.
-const DOMAIN: &[u8] = b"instored-event-v1\0";
+const DOMAIN: &[u8] = b"instored-event-v2\0";
 
 /// Maximum number of endorsements that a display verifies.
 const ENDORSEMENTS_MAX: usize = 64;
@@ -32,6 +30,8 @@ const ENDORSEMENTS_MAX: usize = 64;
 pub(super) const SIGNATURE_PROPERTY: &str = "sig";
 /// User property with the id of the key.
 pub(super) const KEY_PROPERTY: &str = "key";
+/// User property with the sequence number, decimal.
+pub(super) const SEQUENCE_PROPERTY: &str = "seq";
 
 /// Function that signs bytes with ed25519.
 pub(super) type SignFn = dyn Fn(&[u8]) -> [u8; 64] + Send + Sync;
@@ -82,33 +82,34 @@ pub enum SignatureError {
         "not an ed25519 public key: expected 32 bytes as base64url, as `instored keys show` prints"
     )]
     InvalidPublicKey,
-    /// The user property `sig` is missing.
-    #[error("the event is not signed")]
+    /// The user property `sig` or `seq` is missing, or `seq` is not a number.
+    #[error("the event is not signed; install the same version on box and display")]
     Missing,
     /// The signature is not 64 bytes as base64url.
     #[error("the signature is not 64 bytes as base64url")]
     Malformed,
     /// The event was changed, sent on another topic, or signed with another key.
-    #[error("the signature does not match the box's key, the topic and the payload")]
+    #[error("the signature does not match the box's key, the topic, the sequence number and the payload")]
     Mismatch,
 }
 
-/// Returns the signed bytes of an event: `instored-event-v1`, a zero byte, the topic's length (32 bits,
-/// big endian), the topic, the payload.
-pub(super) fn signed_bytes(topic: &str, payload: &[u8]) -> Vec<u8> {
+/// Returns the signed bytes of an event: `instored-event-v2`, a zero byte, the topic's length (32 bits,
+/// big endian), the topic, the sequence number (64 bits, big endian), the payload.
+pub(super) fn signed_bytes(topic: &str, sequence: u64, payload: &[u8]) -> Vec<u8> {
     // An MQTT topic has at most 65,535 bytes.
     let length = u32::try_from(topic.len()).unwrap_or(u32::MAX).to_be_bytes();
-    [DOMAIN, &length, topic.as_bytes(), payload].concat()
+    [DOMAIN, &length, topic.as_bytes(), &sequence.to_be_bytes(), payload].concat()
 }
 
-/// Verifies the signature (base64url) of a topic and payload.
+/// Verifies the signature (base64url) of a topic, a sequence number and a payload.
 pub(super) fn verify(
     key: &PublicKey,
     topic: &str,
+    sequence: u64,
     payload: &[u8],
     signature: &str,
 ) -> Result<(), SignatureError> {
-    verify_bytes(key, &signed_bytes(topic, payload), signature)
+    verify_bytes(key, &signed_bytes(topic, sequence, payload), signature)
 }
 
 fn verify_bytes(key: &PublicKey, bytes: &[u8], signature: &str) -> Result<(), SignatureError> {
@@ -153,12 +154,18 @@ impl Signer {
         Self { announcement, sign }
     }
 
-    /// Returns the user properties of an event: signature and key id.
-    pub(super) fn properties(&self, topic: &str, payload: &[u8]) -> Vec<(String, String)> {
-        let signature = URL_SAFE_NO_PAD.encode((self.sign)(&signed_bytes(topic, payload)));
+    /// Returns the user properties of an event: signature, key id and sequence number.
+    pub(super) fn properties(
+        &self,
+        topic: &str,
+        sequence: u64,
+        payload: &[u8],
+    ) -> Vec<(String, String)> {
+        let signature = (self.sign)(&signed_bytes(topic, sequence, payload));
         vec![
-            (SIGNATURE_PROPERTY.to_owned(), signature),
+            (SIGNATURE_PROPERTY.to_owned(), URL_SAFE_NO_PAD.encode(signature)),
             (KEY_PROPERTY.to_owned(), self.announcement.key_id.clone()),
+            (SEQUENCE_PROPERTY.to_owned(), sequence.to_string()),
         ]
     }
 
@@ -226,27 +233,36 @@ mod tests {
             PublicKeyAnnouncement { key_id: "k1".into(), ed25519: key, endorsements: vec![] };
         let signer =
             Signer::new(announcement, Arc::new(move |bytes| private_key.sign(bytes).to_bytes()));
-        let properties = signer.properties("instored/a/visit", b"{}");
+        let properties = signer.properties("instored/a/visit", 7, b"{}");
         assert_eq!(properties[1], ("key".into(), "k1".into()));
+        assert_eq!(properties[2], ("seq".into(), "7".into()));
         let signature = properties[0].1.as_str();
 
         let topic = "instored/a/visit";
-        for (key, topic, payload, signature, result) in [
-            (&key, topic, &b"{}"[..], signature, Ok(())),
-            (&key, "instored/b/visit", b"{}", signature, Err(SignatureError::Mismatch)),
-            (&key, topic, b"{ }", signature, Err(SignatureError::Mismatch)),
-            (&other_key, topic, b"{}", signature, Err(SignatureError::Mismatch)),
-            (&key, topic, b"{}", "AAAA", Err(SignatureError::Malformed)),
-            (&key, topic, b"{}", "!", Err(SignatureError::Malformed)),
+        for (key, topic, sequence, payload, signature, result) in [
+            (&key, topic, 7, &b"{}"[..], signature, Ok(())),
+            (&key, "instored/b/visit", 7, b"{}", signature, Err(SignatureError::Mismatch)),
+            (&key, topic, 8, b"{}", signature, Err(SignatureError::Mismatch)),
+            (&key, topic, 7, b"{ }", signature, Err(SignatureError::Mismatch)),
+            (&other_key, topic, 7, b"{}", signature, Err(SignatureError::Mismatch)),
+            (&key, topic, 7, b"{}", "AAAA", Err(SignatureError::Malformed)),
+            (&key, topic, 7, b"{}", "!", Err(SignatureError::Malformed)),
         ] {
-            assert_eq!(verify(key, topic, payload, signature), result, "{topic} {signature}");
+            assert_eq!(
+                verify(key, topic, sequence, payload, signature),
+                result,
+                "{topic} {sequence} {signature}"
+            );
         }
     }
 
     #[test]
     fn signed_bytes_separate_topic_and_payload() {
-        assert_ne!(signed_bytes("ab", b"c"), signed_bytes("a", b"bc"));
-        assert_eq!(signed_bytes("t", b"p"), b"instored-event-v1\0\0\0\0\x01tp");
+        assert_ne!(signed_bytes("ab", 1, b"c"), signed_bytes("a", 1, b"bc"));
+        assert_eq!(
+            signed_bytes("t", 2, b"p"),
+            b"instored-event-v2\0\0\0\0\x01t\0\0\0\0\0\0\0\x02p"
+        );
     }
 
     #[test]

@@ -18,22 +18,23 @@ use super::connection::Connection;
 use super::send_queue::{OutgoingMessage, SendQueue};
 use super::session::{IncomingMessage, SessionHandler};
 use super::session_config::{SessionConfig, Subscription};
-use super::signature::{SIGNATURE_PROPERTY, verify};
+use super::signature::{SEQUENCE_PROPERTY, SIGNATURE_PROPERTY, verify};
 use super::topics::{self, box_topic};
+use super::trust::{BOXES_MAX, TrustStore};
 use super::{
     MqttError, PublicKey, PublicKeyAnnouncement, Settings, SignatureError, VERSION, Versioned,
 };
 
 /// Maximum number of events that wait for the display.
 const EVENT_QUEUE_LENGTH: usize = 256;
-/// Maximum number of boxes whose keys are stored. It limits the memory that a client of the broker can
-/// occupy.
-const BOXES_MAX: usize = 64;
+
+/// Leaves of the signed topics that a subscriber receives.
+const SIGNED_LEAVES: [&str; 4] = [topics::VISIT, topics::ENROLMENT, topics::LIST, topics::STATE];
 
 /// Verified message from a box, or a change of the connection.
 ///
-/// An event has a valid signature, has not expired, and is delivered once. A state is not older than
-/// the previously delivered state of the same box.
+/// An event or state has a valid signature and was sent after the previously delivered one of the same box
+/// and topic. An event has not expired, and is delivered once.
 #[derive(Clone, PartialEq, Debug)]
 pub enum BoxEvent {
     /// A visit started, changed or ended.
@@ -50,15 +51,6 @@ pub enum BoxEvent {
     BrokerConnection(bool),
     /// The broker has been silent for up to 1.5 keep-alive intervals. Events may have been missed.
     BrokerSilent,
-}
-
-/// Source of the public keys that a subscriber trusts.
-#[derive(Clone, Debug)]
-pub enum Trust {
-    /// The given key, and keys that it endorses directly or through other keys.
-    Pinned(PublicKey),
-    /// The first key that each box announces, and keys that it endorses, until the subscriber stops.
-    FirstUse,
 }
 
 /// Client that sends commands to boxes and waits for the responses.
@@ -90,17 +82,13 @@ pub(super) struct Requests {
 }
 
 pub(super) struct Subscriber {
-    trust: Trust,
-    /// Trusted keys of the boxes that announced a key.
-    keys: HashMap<BoxId, PublicKey>,
+    trust: TrustStore,
     /// Boxes whose announced key is not trusted. They count as offline.
     untrusted_boxes: HashSet<BoxId>,
     /// States that arrived before the key of their box.
     unverified_states: HashMap<BoxId, IncomingMessage>,
     /// Ids of delivered events until they expire.
     recent_event_ids: HashMap<EventId, Timestamp>,
-    /// Issue time of the newest state of each box.
-    newest_state_times: HashMap<BoxId, Timestamp>,
     is_connected: Option<bool>,
     events: mpsc::Sender<BoxEvent>,
     requests: Arc<Requests>,
@@ -114,7 +102,7 @@ pub(super) struct Subscriber {
 pub fn subscribe(
     settings: &Settings,
     box_id: Option<&BoxId>,
-    trust: Trust,
+    trust: impl Into<TrustStore>,
 ) -> Result<(mpsc::Receiver<BoxEvent>, CommandClient, Connection), MqttError> {
     let queue_notify = Arc::new(Notify::new());
     let client_id = format!("instored-display-{}", &Uuid::new_v4().simple().to_string()[..12]);
@@ -146,7 +134,7 @@ pub fn subscribe(
         queue_notify,
         pending: Mutex::default(),
     });
-    let subscriber = Subscriber::new(trust, sender, Arc::clone(&requests));
+    let subscriber = Subscriber::new(trust.into(), sender, Arc::clone(&requests));
     Ok((events, CommandClient(requests), Connection::new(config, subscriber)))
 }
 
@@ -225,14 +213,12 @@ impl Requests {
 
 impl Subscriber {
     /// Creates a subscriber without any key of a box.
-    pub fn new(trust: Trust, events: mpsc::Sender<BoxEvent>, requests: Arc<Requests>) -> Self {
+    pub fn new(trust: TrustStore, events: mpsc::Sender<BoxEvent>, requests: Arc<Requests>) -> Self {
         Self {
             trust,
-            keys: HashMap::new(),
             untrusted_boxes: HashSet::new(),
             unverified_states: HashMap::new(),
             recent_event_ids: HashMap::new(),
-            newest_state_times: HashMap::new(),
             is_connected: None,
             events,
             requests,
@@ -252,14 +238,6 @@ impl Subscriber {
         }
     }
 
-    /// Returns the key that has to sign the events of a box.
-    fn trusted_key(&self, box_id: &BoxId) -> Option<PublicKey> {
-        match self.trust {
-            Trust::Pinned(key) => Some(self.keys.get(box_id).copied().unwrap_or(key)),
-            Trust::FirstUse => self.keys.get(box_id).copied(),
-        }
-    }
-
     /// Stores the first key of a box. Accepts another key only if endorsements lead to it from the
     /// trusted key.
     fn handle_key(&mut self, box_id: BoxId, message: &IncomingMessage) {
@@ -268,30 +246,30 @@ impl Subscriber {
             return tracing::warn!("cannot read the key that {box_id} announces");
         };
         let announced = announcement.ed25519;
-        match self.trusted_key(&box_id) {
+        match self.trust.key(&box_id) {
             Some(trusted) if trusted == announced => {
                 self.untrusted_boxes.remove(&box_id);
             }
             Some(trusted) if announcement.is_trusted(&box_id, trusted) => {
                 tracing::info!("{box_id} now signs with the key {announced}");
                 self.untrusted_boxes.remove(&box_id);
-                self.keys.insert(box_id, announced);
+                self.trust.set_key(&box_id, announced);
             }
             Some(_) => {
                 tracing::warn!(
                     "{box_id} is ignored: it announces the key {announced}, \
-                     which the trusted key does not endorse. If the box has a new vault, restart the \
-                     display; a display with a configured key needs this new key"
+                     which the trusted key does not endorse. If the box has a new vault, set \
+                     display.box_key to this key, or delete the file display.trust_file, and restart the display"
                 );
                 self.untrusted_boxes.insert(box_id.clone());
                 self.deliver(BoxEvent::Availability(box_id, false));
             }
-            None if self.keys.len() >= BOXES_MAX => {
+            None if self.trust.is_full() => {
                 tracing::warn!("{box_id} is ignored: there are more than {BOXES_MAX} boxes");
             }
             None => {
                 tracing::info!("{box_id} signs with the key {announced}");
-                self.keys.insert(box_id.clone(), announced);
+                self.trust.set_key(&box_id, announced);
                 if let Some(state) = self.unverified_states.remove(&box_id) {
                     self.handle_event(box_id, state, Timestamp::now());
                 }
@@ -301,23 +279,32 @@ impl Subscriber {
 
     /// Verifies and delivers an event or a state.
     fn handle_event(&mut self, box_id: BoxId, message: IncomingMessage, now: Timestamp) {
-        let Some(key) = self.trusted_key(&box_id) else {
+        let Some(key) = self.trust.key(&box_id) else {
             return self.store_unverified_state(box_id, message);
         };
-        let event = match topics::split(&message.topic).map(|(_, leaf)| leaf) {
-            Some(topics::VISIT) => verified::<VisitEvent>(&key, &message)
+        let Some((_, leaf)) = topics::split(&message.topic) else { return };
+        if !SIGNED_LEAVES.contains(&leaf) {
+            return;
+        }
+        let Some(sequence) = verified_sequence(&key, &message) else { return };
+        if !self.trust.advance(&box_id, leaf, sequence) {
+            return tracing::warn!(
+                "a message on {} is ignored: its sequence number {sequence} was used already or is too \
+                 low, so the message was repeated or the vault of the box was restored",
+                message.topic
+            );
+        }
+        let event = match leaf {
+            topics::VISIT => parse::<VisitEvent>(&message)
                 .filter(|event| self.is_new_event(event.id, event.expires, now))
                 .map(|event| BoxEvent::Visit(box_id, event)),
-            Some(topics::ENROLMENT) => verified::<EnrolmentEvent>(&key, &message)
+            topics::ENROLMENT => parse::<EnrolmentEvent>(&message)
                 .filter(|event| self.is_new_event(event.id, event.expires, now))
                 .map(|event| BoxEvent::Enrolment(box_id, event)),
-            Some(topics::LIST) => verified::<ListEvent>(&key, &message)
+            topics::LIST => parse::<ListEvent>(&message)
                 .filter(|event| self.is_new_event(event.id, event.expires, now))
                 .map(|event| BoxEvent::List(box_id, event)),
-            Some(topics::STATE) => verified::<BoxState>(&key, &message)
-                .filter(|state| self.is_newest_state(&box_id, state.issued, now))
-                .map(|state| BoxEvent::State(box_id, state)),
-            _ => None,
+            _ => parse::<BoxState>(&message).map(|state| BoxEvent::State(box_id, state)),
         };
         if let Some(event) = event {
             self.deliver(event);
@@ -339,39 +326,27 @@ impl Subscriber {
         expires > now && self.recent_event_ids.insert(id, expires).is_none()
     }
 
-    /// Returns true if no newer state was delivered. An older state may be a replayed message.
-    fn is_newest_state(&mut self, box_id: &BoxId, issued: Timestamp, now: Timestamp) -> bool {
-        let newest = self.newest_state_times.entry(box_id.clone()).or_insert(issued);
-        if issued < *newest {
-            tracing::warn!("a state of {box_id} is ignored: it is older than {newest}");
-            return false;
-        }
-        // A time in the future counts as now. Otherwise a box whose clock was ahead would be ignored
-        // after the clock is corrected.
-        *newest = issued.min(now);
-        true
-    }
 }
 
-/// Returns true if a message has a valid signature of `key`.
-fn is_signed(key: &PublicKey, message: &IncomingMessage) -> bool {
+/// Returns the sequence number of a message, or `None` if the message has no valid signature of `key`.
+fn verified_sequence(key: &PublicKey, message: &IncomingMessage) -> Option<u64> {
     let topic = &message.topic;
-    let signature = message
-        .user_properties
-        .iter()
-        .find(|(name, _)| name == SIGNATURE_PROPERTY)
-        .ok_or(SignatureError::Missing);
-    signature
-        .and_then(|(_, signature)| verify(key, topic, &message.payload, signature))
+    let property = |name: &str| {
+        let found = message.user_properties.iter().find(|(candidate, _)| candidate == name);
+        found.map(|(_, value)| value.as_str()).ok_or(SignatureError::Missing)
+    };
+    let verify_signature = || {
+        let sequence = property(SEQUENCE_PROPERTY)?.parse().map_err(|_| SignatureError::Missing)?;
+        verify(key, topic, sequence, &message.payload, property(SIGNATURE_PROPERTY)?)?;
+        Ok::<u64, SignatureError>(sequence)
+    };
+    verify_signature()
         .inspect_err(|error| tracing::warn!("a message on {topic} is ignored: {error}"))
-        .is_ok()
+        .ok()
 }
 
-/// Parses an event if its signature and its version are valid.
-fn verified<T: DeserializeOwned>(key: &PublicKey, message: &IncomingMessage) -> Option<T> {
-    if !is_signed(key, message) {
-        return None;
-    }
+/// Parses an event, or returns `None` if its version is unknown.
+fn parse<T: DeserializeOwned>(message: &IncomingMessage) -> Option<T> {
     let parsed = serde_json::from_slice::<Versioned<T>>(&message.payload).ok();
     let event = parsed.filter(|event| event.v == VERSION).map(|parsed| parsed.event);
     if event.is_none() {

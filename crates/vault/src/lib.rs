@@ -2,7 +2,7 @@
 //!
 //! | area | modules |
 //! |---|---|
-//! | API of [`Vault`] | `vault`, `open`, `customers`, `codes`, `templates`, `orders`, `catalogue`, `forget`, `outbox`, `export`, `backup`, `restore`, `rotation`, `verification`, `audit` |
+//! | API of [`Vault`] | `vault`, `open`, `customers`, `codes`, `templates`, `orders`, `catalogue`, `forget`, `outbox`, `start_number`, `export`, `backup`, `restore`, `rotation`, `verification`, `audit` |
 //! | transactions | `storage` (redb file), `schema` (tables), `account` (reads), `write_transaction` (writes) |
 //! | records | `record` (signatures), `record_key`, `record_index`, `record_error`, `verified` |
 //! | integrity of the whole vault | `manifest`, `rollback_guard` |
@@ -54,6 +54,7 @@ mod rollback_guard;
 mod rotation;
 mod schema;
 mod signing_key;
+mod start_number;
 mod storage;
 mod symmetric_key;
 mod templates;
@@ -76,6 +77,7 @@ pub use outbox::OutboxEntry;
 pub use restore::{RestoreSummary, check_backup};
 pub use rotation::RotationSummary;
 pub use signing_key::SigningKey;
+pub use start_number::lowest_start_number;
 pub use vault::Vault;
 pub use verification::VerificationReport;
 pub use verified::{Rejected, Verified};

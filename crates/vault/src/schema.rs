@@ -55,6 +55,8 @@ pub(crate) const ROOT_KEY: &[u8] = b"root";
 pub(crate) const MANIFEST_KEY: &[u8] = b"manifest";
 /// Row with the number of the next outgoing message (u64).
 pub(crate) const OUTBOX_NEXT_KEY: &[u8] = b"outbox_next";
+/// Row with the number of the last start of the box (u32).
+pub(crate) const START_NUMBER_KEY: &[u8] = b"start_number";
 /// Row that is present while free pages may contain deleted data.
 pub(crate) const COMPACTION_DUE_KEY: &[u8] = b"sweep_due";
 

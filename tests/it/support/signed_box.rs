@@ -1,6 +1,7 @@
 //! Simulated box that signs and publishes any event.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -58,11 +59,14 @@ impl SignedBox {
 
     /// Publishes a payload on `topic` with the signature for `signed_topic`.
     pub fn publish_signed_for(&self, topic: &str, signed_topic: &str, payload: &str) {
+        static SEQUENCE: AtomicU64 = AtomicU64::new(1);
+        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let length = u32::try_from(signed_topic.len()).expect("a topic is short").to_be_bytes();
         let bytes = [
-            b"instored-event-v1\0".as_slice(),
+            b"instored-event-v2\0".as_slice(),
             &length,
             signed_topic.as_bytes(),
+            &sequence.to_be_bytes(),
             payload.as_bytes(),
         ];
         let signature = URL_SAFE_NO_PAD.encode(self.key.sign(&bytes.concat()).to_bytes());
@@ -71,6 +75,7 @@ impl SignedBox {
         command.args(["-t", topic, "-m", payload]);
         command.args(["-D", "publish", "user-property", "sig", &signature]);
         command.args(["-D", "publish", "user-property", "key", "test"]);
+        command.args(["-D", "publish", "user-property", "seq", &sequence.to_string()]);
         let finished = Process::start(&mut command, "mosquitto-clients").wait();
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     }

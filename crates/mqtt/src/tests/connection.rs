@@ -99,7 +99,7 @@ async fn two_boxes_with_same_name_are_reported_and_slowed_down() {
 async fn first_warning(settings: &Settings) -> String {
     let log = Log::default();
     let _guard = log.capture();
-    let BoxConnection { connection, .. } = connect(settings, &box_id(), signer(1)).unwrap();
+    let BoxConnection { connection, .. } = connect(settings, &box_id(), signer(1), 1).unwrap();
     let is_logged = async {
         while !log.text().contains("Trying again") {
             tokio::task::yield_now().await;
@@ -187,7 +187,7 @@ fn invalid_settings_are_rejected() {
     let connect_error = |change: fn(&mut Settings)| {
         let mut settings = settings(1883);
         change(&mut settings);
-        connect(&settings, &box_id(), signer(1)).err().map(|error| error.to_string())
+        connect(&settings, &box_id(), signer(1), 1).err().map(|error| error.to_string())
     };
     assert_eq!(connect_error(|_| {}), None);
     let assert_contains = |error: Option<String>, part: &str| {

@@ -100,7 +100,7 @@ impl ProxiedBox {
         display.wait_for(&BoxEvent::BrokerConnection(true)).await;
         let port = filtering_proxy(broker.port(), filter).await;
         let BoxConnection { publisher, commands, delivered, mut connection } =
-            connect(&settings(port), &box_id(), signer(1)).unwrap();
+            connect(&settings(port), &box_id(), signer(1), 1).unwrap();
         let delays = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(2))
             .with_max_delay(Duration::from_millis(20))
@@ -274,7 +274,7 @@ async fn repeatedly_rejected_announcement_does_not_block_events() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oldest_message_age_grows_until_acknowledgement() {
-    let publisher = connect(&settings(1), &box_id(), signer(1)).unwrap().publisher;
+    let publisher = connect(&settings(1), &box_id(), signer(1), 1).unwrap().publisher;
     assert_eq!(publisher.statistics().oldest_queued_seconds, 0);
     publisher.publish_visit(&visit(1, 600));
     tokio::time::sleep(Duration::from_millis(1100)).await;

@@ -115,8 +115,12 @@ impl TestBox {
     }
 
     fn start_with_signer(settings: &Settings, signer: Signer) -> Self {
+        Self::start_again(settings, signer, 1)
+    }
+
+    fn start_again(settings: &Settings, signer: Signer, start_number: u32) -> Self {
         let BoxConnection { publisher, commands, connection, .. } =
-            connect(settings, &box_id(), signer).unwrap();
+            connect(settings, &box_id(), signer, start_number).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(connection.run(async {
             let _ = stopped.await;
@@ -142,7 +146,7 @@ struct TestDisplay {
 }
 
 impl TestDisplay {
-    fn start(port: u16, trust: Trust) -> Self {
+    fn start(port: u16, trust: impl Into<TrustStore>) -> Self {
         let (events, client, connection) = subscribe(&settings(port), None, trust).unwrap();
         let task = tokio::spawn(connection.run(std::future::pending()));
         Self { events, client, task }

@@ -108,10 +108,13 @@ async fn event_is_signed_expires_and_is_not_retained() {
     let expiry: u32 = message.expiry_seconds.parse().unwrap();
     assert!((1..=90).contains(&expiry), "{expiry}");
     let properties: Vec<_> = message.user_properties.split_whitespace().collect();
-    let signature = properties.iter().find_map(|property| property.strip_prefix("sig:")).unwrap();
+    let property =
+        |name| properties.iter().find_map(|property| property.strip_prefix(name)).unwrap();
+    let (signature, sequence) = (property("sig:"), property("seq:").parse::<u64>().unwrap());
+    assert_eq!(sequence >> 32, 1u64, "the start number");
     assert!(properties.contains(&"key:key-1"), "{properties:?}");
     let payload = message.payload.as_bytes();
-    assert_eq!(verify(&public_key(1), &message.topic, payload, signature), Ok(()));
+    assert_eq!(verify(&public_key(1), &message.topic, sequence, payload, signature), Ok(()));
 
     let late = MosquittoSub::start(broker.port(), "instored/door-1/visit");
     mosquitto_pub(broker.port(), "instored/door-1/visit", "later", &[]);

@@ -83,7 +83,8 @@ async fn display_accepts_rotated_key_of_restarted_box() {
     let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
     display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     test_box.stop().await;
-    let test_box = TestBox::start_with_signer(&settings(broker.port()), rotated_signer(&[1, 2, 3]));
+    let signer = rotated_signer(&[1, 2, 3]);
+    let test_box = TestBox::start_again(&settings(broker.port()), signer, 2);
     display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
     assert_delivers(&test_box, &mut display, 1).await;
 }
@@ -153,7 +154,8 @@ async fn key_id_and_signature_match_during_rotations() {
             properties.find_map(|property| property.strip_prefix(name)).unwrap().to_owned()
         };
         let seed = property("key:key-").parse().unwrap();
-        let (signature, payload) = (property("sig:"), message.payload.as_bytes());
-        assert_eq!(verify(&public_key(seed), &message.topic, payload, &signature), Ok(()));
+        let (signature, sequence) = (property("sig:"), property("seq:").parse().unwrap());
+        let (key, payload) = (public_key(seed), message.payload.as_bytes());
+        assert_eq!(verify(&key, &message.topic, sequence, payload, &signature), Ok(()));
     }
 }

@@ -2,17 +2,20 @@
 
 use super::*;
 
-/// Returns the arguments of `mosquitto_pub` that add a signature of `payload` by the key of `seed`.
-fn signature_arguments(seed: u8, topic: &str, payload: &str) -> Vec<String> {
-    // Displays verify the first property, the signature, and do not need the second, the key id.
-    let [(name, value), _] = signer(seed).properties(topic, payload.as_bytes()).try_into().unwrap();
-    ["-D", "publish", "user-property", &name, &value].map(str::to_owned).to_vec()
-}
-
-fn publish_signed(broker: &Broker, seed: u8, topic: &str, payload: &str, arguments: &[&str]) {
-    let signature = signature_arguments(seed, topic, payload);
-    let arguments: Vec<_> =
-        arguments.iter().copied().chain(signature.iter().map(String::as_str)).collect();
+/// Publishes a message with a sequence number, signed by the key of `seed`.
+fn publish_signed(
+    broker: &Broker,
+    seed: u8,
+    topic: &str,
+    sequence: u64,
+    payload: &str,
+    arguments: &[&str],
+) {
+    let properties = signer(seed).properties(topic, sequence, payload.as_bytes());
+    let properties = properties
+        .iter()
+        .flat_map(|(name, value)| ["-D", "publish", "user-property", name.as_str(), value.as_str()]);
+    let arguments: Vec<_> = arguments.iter().copied().chain(properties).collect();
     mosquitto_pub(broker.port(), topic, payload, &arguments);
 }
 
@@ -27,7 +30,7 @@ async fn display_receives_each_valid_event_once() {
     // Five visits: unsigned, signed with another key, expired, valid, and a copy of the valid visit.
     let forged = serde_json::to_string(&versioned(visit(66, 60))).unwrap();
     mosquitto_pub(broker.port(), "instored/door-1/visit", &forged, &[]);
-    publish_signed(&broker, 2, "instored/door-1/visit", &forged, &[]);
+    publish_signed(&broker, 2, "instored/door-1/visit", u64::MAX, &forged, &[]);
     test_box.publisher.publish_visit(&visit(67, -1));
     let first = visit(1, 60);
     test_box.publisher.publish_visit(&first);
@@ -62,7 +65,7 @@ async fn box_with_untrusted_key_is_offline_until_it_has_trusted_key() {
     mosquitto_pub(broker.port(), "instored/door-1/availability", "online", &[]);
     assert_eq!(display.next().await, availability(false));
     let forged = serde_json::to_string(&versioned(visit(66, 60))).unwrap();
-    publish_signed(&broker, 2, "instored/door-1/visit", &forged, &[]);
+    publish_signed(&broker, 2, "instored/door-1/visit", u64::MAX, &forged, &[]);
     let valid = visit(3, 60);
     test_box.publisher.publish_visit(&valid);
     assert_eq!(display.next_visit_or_enrolment().await, BoxEvent::Visit(box_id(), valid));
@@ -79,30 +82,28 @@ async fn replayed_older_state_is_ignored() {
     let broker = Broker::start().unwrap();
     let mut display = TestDisplay::start(broker.port(), Trust::Pinned(public_key(1)));
     display.wait_for(&BoxEvent::BrokerConnection(true)).await;
-    let publish = |state: &BoxState| {
+    let publish = |sequence, state: &BoxState| {
         let payload = serde_json::to_string(&versioned(state)).unwrap();
-        publish_signed(&broker, 1, "instored/door-1/state", &payload, &["-r"]);
+        publish_signed(&broker, 1, "instored/door-1/state", sequence, &payload, &["-r"]);
     };
-    let state_at =
-        |time: &str, customers| BoxState { issued: time.parse().unwrap(), ..state(customers) };
-    let (first, second) =
-        (state_at("2026-03-29T09:15:00Z", 1), state_at("2026-03-29T09:15:00.5Z", 2));
-    let future = state_at("2126-03-29T09:15:00Z", 3);
-    for (state, is_delivered) in
-        [(&first, true), (&second, true), (&first, false), (&future, true), (&second, false)]
-    {
-        publish(state);
+    // The clock of the box is ahead at the second state; only the sequence number counts.
+    let ahead = BoxState { issued: "2126-03-29T09:15:00Z".parse().unwrap(), ..state(2) };
+    for (sequence, state, is_delivered) in [
+        (1 << 32, state(1), true),
+        ((1 << 32) + 1, ahead.clone(), true),
+        (1 << 32, state(1), false),
+        ((1 << 32) + 1, ahead, true),
+        (2 << 32, state(3), true),
+        ((1 << 32) + 2, state(4), false),
+    ] {
+        publish(sequence, &state);
         // The availability is always delivered and marks the end of this case.
         mosquitto_pub(broker.port(), "instored/door-1/availability", "online", &[]);
         if is_delivered {
-            assert_eq!(display.next().await, BoxEvent::State(box_id(), state.clone()));
+            assert_eq!(display.next().await, BoxEvent::State(box_id(), state));
         }
         assert_eq!(display.next().await, BoxEvent::Availability(box_id(), true));
     }
-    // After the box has corrected its clock, its states are delivered again.
-    let corrected = BoxState { issued: Timestamp::now(), ..state(4) };
-    publish(&corrected);
-    assert_eq!(display.next().await, BoxEvent::State(box_id(), corrected));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,4 +158,37 @@ async fn command_client_returns_response_failure_or_timeout() {
         )
         .await;
     assert_eq!(result, Err(CommandError::NoResponse));
+}
+
+/// A restarted display trusts the key that it stored, and ignores messages that it received before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restarted_display_ignores_repeated_events_and_other_keys() {
+    let broker = Broker::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trust.json");
+    let store = || TrustStore::load(Trust::FirstUse, &path).unwrap();
+    let topic = "instored/door-1/visit";
+    let announce = |seed| {
+        let payload = serde_json::to_string(&signer(seed).announcement()).unwrap();
+        mosquitto_pub(broker.port(), "instored/door-1/key", &payload, &["-r"]);
+    };
+    announce(1);
+    let mut display = TestDisplay::start(broker.port(), store());
+    let event = visit(1, 60);
+    let payload = serde_json::to_string(&versioned(&event)).unwrap();
+    display.wait_for(&BoxEvent::BrokerConnection(true)).await;
+    publish_signed(&broker, 1, topic, 7, &payload, &[]);
+    display.wait_for(&BoxEvent::Visit(box_id(), event)).await;
+    display.task.abort();
+
+    announce(2);
+    let mut display = TestDisplay::start(broker.port(), store());
+    display.wait_for(&BoxEvent::Availability(box_id(), false)).await;
+    // A copy of the event, an event of the other key, and a later event of the stored key.
+    publish_signed(&broker, 1, topic, 7, &payload, &[]);
+    let forged = serde_json::to_string(&versioned(visit(66, 60))).unwrap();
+    publish_signed(&broker, 2, topic, 9, &forged, &[]);
+    let later = visit(2, 60);
+    publish_signed(&broker, 1, topic, 8, &serde_json::to_string(&versioned(&later)).unwrap(), &[]);
+    assert_eq!(display.next_visit_or_enrolment().await, BoxEvent::Visit(box_id(), later));
 }

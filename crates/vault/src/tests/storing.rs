@@ -29,6 +29,21 @@ fn enrolled_customer_is_read_after_restart() {
 }
 
 #[test]
+fn start_number_rises_with_each_start_and_any_clock() {
+    let fixture = Fixture::new();
+    let vault = fixture.open();
+    assert_eq!(vault.next_start_number(second(1000)).unwrap(), lowest_start_number(second(1000)));
+    let ahead = second(1_000_000);
+    assert_eq!(vault.next_start_number(ahead).unwrap(), lowest_start_number(ahead));
+    drop(vault);
+    let vault = fixture.open();
+    assert_eq!(vault.next_start_number(second(0)).unwrap(), lowest_start_number(ahead) + 1);
+    assert_valid(&vault);
+    assert_eq!(lowest_start_number(Timestamp::MIN), 0);
+    assert_eq!(lowest_start_number(Timestamp::MAX), u32::MAX);
+}
+
+#[test]
 fn every_file_has_mode_0600() {
     let fixture = Fixture::new();
     let vault = fixture.open();
