@@ -18,7 +18,15 @@ mod demo;
 mod hardware;
 mod output;
 
+use std::alloc::System;
 use std::process::ExitCode;
+
+use zeroizing_alloc::ZeroAlloc;
+
+/// Overwrites each block of memory when it is freed or moved, in all threads and libraries: embeddings, names,
+/// orders, keys and passphrases.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Runs the command line.
 fn main() -> ExitCode {

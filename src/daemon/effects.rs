@@ -43,7 +43,10 @@ impl Daemon {
             Effect::TickAfter(duration) => self.tick_after(duration),
             Effect::CheckClock => self.check_clock(),
             Effect::Train(recommender) => self.train(recommender),
-            Effect::Compact => self.compaction.request(&self.vault),
+            Effect::EraseTraces => {
+                self.compaction.request(&self.vault);
+                self.publisher.renew_session();
+            }
             Effect::RecordLatency(delivered) => {
                 let latency = self.started.elapsed().saturating_sub(delivered);
                 self.metrics.observe_event_latency(latency);

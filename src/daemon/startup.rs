@@ -85,13 +85,12 @@ pub(super) async fn start(config: &Config, parts: Parts) -> Result<Daemon, Daemo
         vision.send(VisionCommand::AddCustomer { customer, templates, track: None });
     }
 
-    let BoxConnection { publisher, commands, delivered, connection } =
-        instored_mqtt::connect(
-            &config.mqtt,
-            &config.box_name,
-            signer(&vault)?,
-            block_in_place(|| start_number(&vault)),
-        )?;
+    let BoxConnection { publisher, commands, delivered, connection } = instored_mqtt::connect(
+        &config.mqtt,
+        &config.box_name,
+        signer(&vault)?,
+        block_in_place(|| start_number(&vault)),
+    )?;
     let (stop_mqtt, mqtt_stopped) = oneshot::channel::<()>();
     let mqtt_task = tokio::spawn(connection.run(async {
         // The signal is that `stop_mqtt` is dropped. The receiver then returns an error.

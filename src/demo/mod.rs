@@ -122,8 +122,15 @@ impl Display {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            display_bridge::serve(listener, display, mqtt, box_name, Trust::FirstUse.into(), shutdown)
-                .await
+            display_bridge::serve(
+                listener,
+                display,
+                mqtt,
+                box_name,
+                Trust::FirstUse.into(),
+                shutdown,
+            )
+            .await
         });
         Self { stop, server }
     }

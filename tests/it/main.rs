@@ -7,7 +7,7 @@
 //! | `admin_socket` | clients of the admin socket that misbehave |
 //! | `button`, `on_request` | the button, and recognition on request |
 //! | `orders` | command line, with and without a running box |
-//! | `privacy`, `tampering` | protection of customers' data |
+//! | `privacy`, `memory`, `tampering` | protection of customers' data |
 //! | `display`, `display_outage`, `customer_page`, `demo_page` | the page in a real browser |
 //! | `demo` | the demonstration |
 //! | `support` | program, servers, clients and browser |
@@ -22,6 +22,7 @@ mod demo_page;
 mod display;
 mod display_outage;
 mod errors;
+mod memory;
 mod mqtt;
 mod on_request;
 mod orders;

@@ -53,6 +53,7 @@ pub fn connection(
     key: u64,
 ) -> (Publisher, SimulatedConnection, UnboundedReceiver<u64>) {
     let settings = instored_mqtt::Settings::builder().load().expect("all settings have defaults");
-    let prepared = instored_mqtt::connect(&settings, box_id, signer(key), 1).expect("valid settings");
+    let prepared =
+        instored_mqtt::connect(&settings, box_id, signer(key), 1).expect("valid settings");
     (prepared.publisher, prepared.connection.simulate(), prepared.delivered)
 }

@@ -408,7 +408,7 @@ impl World {
                 Effect::Train(_) => self.process.trainings += 1,
                 Effect::TickAfter(_)
                 | Effect::Show(_)
-                | Effect::Compact
+                | Effect::EraseTraces
                 | Effect::RecordLatency(_) => {}
             }
         }

@@ -43,8 +43,9 @@ pub enum Effect {
     CheckClock,
     /// Trains a ranker. [`Event::Trained`](crate::Event::Trained) follows.
     Train(Recommender),
-    /// Rewrites the vault's file without deleted data, in the background.
-    Compact,
+    /// Rewrites the vault's file without deleted data, in the background, and frees the buffers of the MQTT
+    /// connection.
+    EraseTraces,
     /// Records the latency since this uptime, at which the frame was delivered.
     RecordLatency(Duration),
 }

@@ -234,7 +234,7 @@ impl Controller {
     ) {
         if let Ok(Some(_)) = result {
             self.remove_from_memory(customer);
-            self.effects.push(Effect::Compact);
+            self.effects.push(Effect::EraseTraces);
         }
         match origin {
             Origin::Command(address) => {

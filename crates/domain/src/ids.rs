@@ -84,7 +84,9 @@ impl fmt::Display for OrderId {
 }
 
 /// The name of a box: a segment of every topic, 1 to 32 characters of `a-z`, `0-9`, `-` and `_`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, JsonSchema, Serialize, Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct BoxId(String);
 

@@ -52,7 +52,7 @@ impl Extractor {
     /// # Errors
     /// If the picture cannot be read or a network fails.
     pub fn template(&mut self, path: &Path) -> Result<Option<Embedding>, EvaluateError> {
-        let Some((picture, face)) = self.detect(path)? else { return Ok(None) };
+        let Some((picture, face)) = self.subject(path)? else { return Ok(None) };
         let Some(aligned) = align(&picture, &face.landmarks) else { return Ok(None) };
         let purpose = Purpose::recognition(&self.detector);
         self.embedder.embed(&aligned, &purpose).map_err(extraction_error(path))
@@ -63,15 +63,18 @@ impl Extractor {
     /// # Errors
     /// Same as [`template`](Self::template).
     pub fn liveness(&mut self, path: &Path) -> Result<Option<f32>, EvaluateError> {
-        let Some((picture, face)) = self.detect(path)? else { return Ok(None) };
+        let Some((picture, face)) = self.subject(path)? else { return Ok(None) };
         self.liveness
             .bona_fide_probability(&picture, &face.bounds)
             .map(Some)
             .map_err(extraction_error(path))
     }
 
-    /// Reads a picture and detects the face of its subject.
-    fn detect(&mut self, path: &Path) -> Result<Option<(Picture, Face)>, EvaluateError> {
+    /// Reads a picture and detects the face of its subject: the large face that is nearest to the centre.
+    ///
+    /// # Errors
+    /// Same as [`template`](Self::template).
+    pub fn subject(&mut self, path: &Path) -> Result<Option<(Picture, Face)>, EvaluateError> {
         let picture = read_picture(path)
             .map_err(|e| EvaluateError::Picture { path: path.to_owned(), reason: e.to_string() })?;
         let faces = self.detector.detect(&picture).map_err(extraction_error(path))?;

@@ -5,6 +5,7 @@
 //! | [`verification`] | mated and non-mated comparisons: TMR at FMR |
 //! | [`identification`] | open-set identification: FNIR at FPIR |
 //! | [`liveness`] | presentation attack detection: APCER and BPCER |
+//! | [`passers_by`] | people who walk past: share whose faces are compared with customers |
 //! | [`calibration`] | thresholds by gallery size and target FPIR |
 //! | [`baskets`] | next-basket recommendation: Recall, NDCG and PHR |
 //! | [`speed`] | CPU time of each stage of a frame |
@@ -30,6 +31,7 @@ pub mod identification;
 pub mod liveness;
 pub mod metrics;
 mod parallel;
+pub mod passers_by;
 mod progress;
 pub mod protocol;
 pub mod report;

@@ -3,7 +3,8 @@
 //! Each session uses a new `rumqttc` client, because a client with the state of an earlier session would
 //! hang. At most one publish waits for its acknowledgement. Packet ids therefore cannot run out or
 //! collide. A session ends if an acknowledgement does not arrive in time; the next session sends the
-//! message again.
+//! message again. After a deletion, a new session replaces the present one: the buffers of `rumqttc`
+//! contain earlier messages until they are freed.
 
 use std::pin::pin;
 
@@ -45,12 +46,18 @@ impl Connection {
         let mut reconnection =
             Reconnection::new(self.config.timing.reconnect_delays, self.config.options.client_id());
         let mut outage = OutageLog::default();
+        let mut is_replacement = false;
         loop {
             let started = Instant::now();
-            let mut session = Session::new(&self.config, self.handler.as_mut(), &mut outage);
+            let handler = self.handler.as_mut();
+            let mut session = Session::new(&self.config, handler, &mut outage, is_replacement);
             let end = session.run(stop.as_mut()).await;
             let is_stopping = session.is_stopping();
             let was_ready = session.is_ready();
+            is_replacement = matches!(end, SessionEnd::Renewed);
+            if is_replacement {
+                continue;
+            }
             let was_silent = matches!(
                 end,
                 SessionEnd::Lost(OutageCause::NoResponse | OutageCause::NoAcknowledgement(_))

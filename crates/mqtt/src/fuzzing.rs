@@ -147,8 +147,7 @@ pub fn box_message(data: &[u8]) -> bool {
             payload.to_vec()
         };
         let topic = box_topic(&box_id(), leaf);
-        let user_properties =
-            key(signer)
+        let user_properties = key(signer)
             .map(|key| properties(key, &topic, u64::from(*sequence), &payload))
             .unwrap_or_default();
         let message = IncomingMessage {

@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::home_assistant::HomeAssistant;
 use super::rate_limit::RateLimiter;
 use super::send_queue::{OutgoingMessage, SendQueue};
-use super::session::{IncomingMessage, SessionHandler};
+use super::session::{IncomingMessage, RENEWAL_DELAY, SessionHandler};
 use super::session_config::{SessionConfig, Subscription};
 use super::topics::{self, box_topic};
 use super::{MqttError, Settings, Signer, versioned};
@@ -70,6 +70,8 @@ struct Shared {
     /// Sequence number of the next signed message.
     sequence: AtomicU64,
     queue: Mutex<SendQueue>,
+    /// Time from which a new session has to replace the present one; see [`SessionHandler::renewal_due`].
+    renewal_due: Mutex<Option<tokio::time::Instant>>,
     queue_notify: Arc<Notify>,
 }
 
@@ -139,6 +141,7 @@ pub fn connect(
         signer: RwLock::new(signer),
         sequence: AtomicU64::new(u64::from(start_number) << 32),
         queue: Mutex::default(),
+        renewal_due: Mutex::default(),
         queue_notify,
     });
     let (commands, received) = mpsc::channel(COMMAND_QUEUE_LENGTH);
@@ -238,6 +241,13 @@ impl Publisher {
         self.0.queue_notify.notify_one();
     }
 
+    /// Replaces the session with the broker soon, because a customer was deleted: the buffers of the present
+    /// one contain messages about them. Messages that wait are sent before.
+    pub fn renew_session(&self) {
+        *self.0.renewal_due() = Some(tokio::time::Instant::now() + RENEWAL_DELAY);
+        self.0.queue_notify.notify_one();
+    }
+
     /// Returns the counters of the connection.
     pub fn statistics(&self) -> Statistics {
         let queue = self.0.queue();
@@ -267,6 +277,10 @@ impl Publisher {
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, SendQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn renewal_due(&self) -> MutexGuard<'_, Option<tokio::time::Instant>> {
+        self.renewal_due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn signer(&self) -> RwLockReadGuard<'_, Signer> {
@@ -353,6 +367,7 @@ impl BoxSession {
 
 impl SessionHandler for BoxSession {
     fn on_connected(&mut self) {
+        *self.shared.renewal_due() = None;
         let dropped = self.shared.queue().take_dropped();
         if dropped > 0 {
             tracing::warn!("messages dropped since the last connection to the broker: {dropped}");
@@ -424,5 +439,9 @@ impl SessionHandler for BoxSession {
 
     fn final_message(&mut self) -> Option<OutgoingMessage> {
         self.final_message.take()
+    }
+
+    fn renewal_due(&self) -> Option<tokio::time::Instant> {
+        *self.shared.renewal_due()
     }
 }

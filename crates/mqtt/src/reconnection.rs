@@ -94,6 +94,7 @@ impl Reconnection {
 #[derive(Default)]
 pub(super) struct OutageLog {
     since: Option<Instant>,
+    has_connected: bool,
     logged_causes: Vec<OutageCause>,
 }
 
@@ -108,15 +109,17 @@ impl OutageLog {
         }
     }
 
-    /// Logs that the connection exists, and ends the outage.
+    /// Logs that the connection exists, and ends the outage. A session that replaces another one is not logged.
     pub fn end(&mut self, broker: &str) {
         match self.since.take() {
             Some(since) => {
                 let seconds = since.elapsed().as_secs();
                 tracing::info!("connected to the MQTT broker at {broker} again after {seconds} s");
             }
+            None if self.has_connected => {}
             None => tracing::info!("connected to the MQTT broker at {broker}"),
         }
+        self.has_connected = true;
         self.logged_causes.clear();
     }
 }

@@ -25,6 +25,9 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// expiry is sent again until it expires.
 const REJECTIONS_MAX: u32 = 5;
 
+/// Time from a deletion to a new session. The messages about the deletion are sent and received before.
+pub(super) const RENEWAL_DELAY: Duration = Duration::from_secs(2);
+
 /// Message from the broker.
 pub(super) struct IncomingMessage {
     pub topic: String,
@@ -54,6 +57,10 @@ pub(super) trait SessionHandler: Send {
     fn on_message(&mut self, message: IncomingMessage, now: Timestamp);
     /// Returns the last message before a clean disconnect. The next call has to return `None`.
     fn final_message(&mut self) -> Option<OutgoingMessage>;
+    /// Returns the time from which a new session has to replace this one as soon as no message waits, so that
+    /// the buffers of this one are freed; `None` if none has to. [`Self::on_connected`] follows, but no
+    /// [`Self::on_disconnected`].
+    fn renewal_due(&self) -> Option<Instant>;
 }
 
 #[derive(PartialEq)]
@@ -66,11 +73,15 @@ enum Phase {
     /// Stopping: sends the final message.
     SendingFinalMessage,
     Disconnecting,
+    /// Disconnecting, so that a new session replaces this one.
+    Renewing,
 }
 
 /// End of a session.
 pub(super) enum SessionEnd {
     Stopped,
+    /// A new session has to replace this one.
+    Renewed,
     Lost(OutageCause),
 }
 
@@ -86,6 +97,8 @@ pub(super) struct Session<'a> {
     handler: &'a mut dyn SessionHandler,
     outage: &'a mut OutageLog,
     phase: Phase,
+    /// True if this session replaces one that ended without an outage.
+    is_replacement: bool,
     /// Message that waits for its acknowledgement.
     in_flight: Option<InFlight>,
     /// Deadline of the next acknowledgement; `None` if no acknowledgement is due.
@@ -109,8 +122,10 @@ impl<'a> Session<'a> {
         config: &'a SessionConfig,
         handler: &'a mut dyn SessionHandler,
         outage: &'a mut OutageLog,
+        is_replacement: bool,
     ) -> Self {
         Self {
+            is_replacement,
             config,
             handler,
             outage,
@@ -159,6 +174,8 @@ impl<'a> Session<'a> {
             let acknowledgement_deadline = self.acknowledgement_deadline;
             let ping_deadline = self.ping_deadline;
             let retry_at = self.retry_at;
+            let can_renew = self.phase == Phase::Ready && self.can_publish();
+            let renewal_due = self.handler.renewal_due().filter(|_| can_renew);
             tokio::select! {
                 event = events.next() => match event {
                     Some(Ok(Event::Incoming(packet))) => {
@@ -168,15 +185,17 @@ impl<'a> Session<'a> {
                         }
                     }
                     Some(Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect))) => {
-                        return SessionEnd::Stopped;
+                        return self.clean_end();
                     }
                     Some(Ok(Event::Outgoing(rumqttc::Outgoing::PingReq))) => {
                         let timeout = self.config.timing.ping_timeout;
                         self.ping_deadline.get_or_insert(Instant::now() + timeout);
                     }
                     Some(Ok(Event::Outgoing(_))) => {}
-                    Some(Err(_)) | None if self.phase == Phase::Disconnecting => {
-                        return SessionEnd::Stopped;
+                    Some(Err(_)) | None
+                        if matches!(self.phase, Phase::Disconnecting | Phase::Renewing) =>
+                    {
+                        return self.clean_end();
                     }
                     Some(Err(error)) => return SessionEnd::Lost(OutageCause::from(error)),
                     None => return SessionEnd::Lost(OutageCause::Closed),
@@ -184,6 +203,7 @@ impl<'a> Session<'a> {
                 () = self.config.queue_notify.notified(),
                     if self.phase == Phase::Ready && self.can_publish() => {}
                 () = sleep_until_some(retry_at) => self.retry_at = None,
+                () = sleep_until_some(renewal_due) => {}
                 () = sleep_until_some(acknowledgement_deadline) => {
                     let timeout = self.config.timing.acknowledgement_timeout;
                     return SessionEnd::Lost(OutageCause::NoAcknowledgement(timeout));
@@ -191,16 +211,24 @@ impl<'a> Session<'a> {
                 () = sleep_until_some(ping_deadline) => {
                     return SessionEnd::Lost(OutageCause::NoResponse);
                 }
-                () = &mut stop, if stop_deadline.is_none() => {
-                    if self.phase != Phase::Ready {
-                        return SessionEnd::Stopped;
-                    }
-                    self.phase = Phase::Draining;
+                () = &mut stop, if stop_deadline.is_none() && self.phase != Phase::Renewing => {
                     self.stop_deadline = Some(Instant::now() + SHUTDOWN_TIMEOUT);
+                    match self.phase {
+                        Phase::Ready => self.phase = Phase::Draining,
+                        // The broker has published no will for the session before, so the final message has
+                        // to be sent.
+                        _ if self.is_replacement => {}
+                        _ => return SessionEnd::Stopped,
+                    }
                 }
                 () = sleep_until_some(stop_deadline) => return SessionEnd::Stopped,
             }
         }
+    }
+
+    /// Returns the end of a session that this side has ended.
+    fn clean_end(&self) -> SessionEnd {
+        if self.phase == Phase::Renewing { SessionEnd::Renewed } else { SessionEnd::Stopped }
     }
 
     /// Sends messages until a message waits for its acknowledgement or no message is left, and advances
@@ -210,7 +238,9 @@ impl<'a> Session<'a> {
             let next = match self.phase {
                 Phase::Ready | Phase::Draining => self.handler.next_message(Timestamp::now()),
                 Phase::SendingFinalMessage => self.handler.final_message(),
-                Phase::Connecting | Phase::Subscribing | Phase::Disconnecting => return Ok(()),
+                Phase::Connecting | Phase::Subscribing | Phase::Disconnecting | Phase::Renewing => {
+                    return Ok(());
+                }
             };
             match (next, &self.phase) {
                 (Some(message), _) => self.publish(message, client)?,
@@ -219,7 +249,13 @@ impl<'a> Session<'a> {
                     self.phase = Phase::Disconnecting;
                     client.try_disconnect().map_err(queue_full_cause)?;
                 }
-                (None, _) => return Ok(()),
+                (None, _) => {
+                    if self.handler.renewal_due().is_some_and(|due| due <= Instant::now()) {
+                        self.phase = Phase::Renewing;
+                        client.try_disconnect().map_err(queue_full_cause)?;
+                    }
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -378,7 +414,7 @@ impl<'a> Session<'a> {
     }
 
     fn set_ready(&mut self) {
-        self.phase = Phase::Ready;
+        self.phase = if self.is_stopping() { Phase::Draining } else { Phase::Ready };
         self.outage.end(&self.config.broker_address);
         self.handler.on_connected();
     }

@@ -89,7 +89,9 @@ pub enum SignatureError {
     #[error("the signature is not 64 bytes as base64url")]
     Malformed,
     /// The event was changed, sent on another topic, or signed with another key.
-    #[error("the signature does not match the box's key, the topic, the sequence number and the payload")]
+    #[error(
+        "the signature does not match the box's key, the topic, the sequence number and the payload"
+    )]
     Mismatch,
 }
 

@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use instored_domain::{
-    BoxId, BoxState, Command, CommandFailure, CommandResponse, EnrolmentEvent, EventId, ListEvent,
-    VisitEvent,
+    BoxId, BoxState, Command, CommandFailure, CommandResponse, EnrolmentEvent, EnrolmentStep,
+    EventId, ListEvent, VisitEvent,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::commands;
 use super::connection::Connection;
 use super::send_queue::{OutgoingMessage, SendQueue};
-use super::session::{IncomingMessage, SessionHandler};
+use super::session::{IncomingMessage, RENEWAL_DELAY, SessionHandler};
 use super::session_config::{SessionConfig, Subscription};
 use super::signature::{SEQUENCE_PROPERTY, SIGNATURE_PROPERTY, verify};
 use super::topics::{self, box_topic};
@@ -90,6 +91,8 @@ pub(super) struct Subscriber {
     /// Ids of delivered events until they expire.
     recent_event_ids: HashMap<EventId, Timestamp>,
     is_connected: Option<bool>,
+    /// Time from which a new session has to replace the present one; see [`SessionHandler::renewal_due`].
+    renewal_due: Option<Instant>,
     events: mpsc::Sender<BoxEvent>,
     requests: Arc<Requests>,
 }
@@ -220,6 +223,7 @@ impl Subscriber {
             unverified_states: HashMap::new(),
             recent_event_ids: HashMap::new(),
             is_connected: None,
+            renewal_due: None,
             events,
             requests,
         }
@@ -307,6 +311,11 @@ impl Subscriber {
             _ => parse::<BoxState>(&message).map(|state| BoxEvent::State(box_id, state)),
         };
         if let Some(event) = event {
+            if let BoxEvent::Enrolment(_, EnrolmentEvent { step, .. }) = &event
+                && matches!(step, EnrolmentStep::Withdrawn { .. })
+            {
+                self.renewal_due = Some(Instant::now() + RENEWAL_DELAY);
+            }
             self.deliver(event);
         }
     }
@@ -325,7 +334,6 @@ impl Subscriber {
         self.recent_event_ids.retain(|_, expires| *expires > now);
         expires > now && self.recent_event_ids.insert(id, expires).is_none()
     }
-
 }
 
 /// Returns the sequence number of a message, or `None` if the message has no valid signature of `key`.
@@ -360,6 +368,7 @@ fn parse<T: DeserializeOwned>(message: &IncomingMessage) -> Option<T> {
 
 impl SessionHandler for Subscriber {
     fn on_connected(&mut self) {
+        self.renewal_due = None;
         self.set_connected(true);
     }
 
@@ -410,5 +419,9 @@ impl SessionHandler for Subscriber {
 
     fn final_message(&mut self) -> Option<OutgoingMessage> {
         None
+    }
+
+    fn renewal_due(&self) -> Option<Instant> {
+        self.renewal_due
     }
 }

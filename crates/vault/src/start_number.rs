@@ -26,7 +26,8 @@ impl Vault {
         self.write(context, |transaction| {
             let row = transaction.tx().row(META, START_NUMBER_KEY)?;
             let last = row.and_then(|row| <[u8; 4]>::try_from(row).ok()).map(u32::from_be_bytes);
-            let number = last.map_or(0, |last| last.saturating_add(1)).max(lowest_start_number(now));
+            let number =
+                last.map_or(0, |last| last.saturating_add(1)).max(lowest_start_number(now));
             transaction.tx().put(META, START_NUMBER_KEY, &number.to_be_bytes())?;
             transaction.mark_changed();
             Ok(number)

@@ -4,6 +4,7 @@ mod baskets;
 mod calibrate;
 mod identification;
 mod liveness;
+mod passers_by;
 mod verification;
 
 use std::num::NonZeroUsize;
@@ -27,6 +28,8 @@ pub(in crate::cli) enum Action {
     Identification(identification::Arguments),
     /// Measure whether photographs held to the camera are detected: APCER and BPCER
     Liveness(liveness::Arguments),
+    /// Measure how many people who walk past are compared with customers
+    PassersBy(passers_by::Arguments),
     /// Measure whether the next purchase is predicted: Recall, NDCG and PHR, with known methods
     Baskets(baskets::Arguments),
     /// Fit the threshold to the number of customers, for a model manifest
@@ -39,6 +42,7 @@ pub(super) fn run(action: &Action, config: Config) -> anyhow::Result<ExitCode> {
         Action::Verification(arguments) => verification::run(arguments, config)?,
         Action::Identification(arguments) => identification::run(arguments, config)?,
         Action::Liveness(arguments) => liveness::run(arguments, config)?,
+        Action::PassersBy(arguments) => passers_by::run(arguments, config)?,
         Action::Baskets(arguments) => baskets::run(arguments)?,
         Action::Calibrate(arguments) => calibrate::run(arguments, config)?,
     }

@@ -2,6 +2,7 @@
 
 pub mod box_permit;
 pub mod browser;
+pub mod memory;
 pub mod mosquitto;
 pub mod output_reader;
 pub mod page;

@@ -26,7 +26,7 @@ class Costs:
         self.box.systemctl("start")
         self.subscriber.wait("state", lambda payload: payload["camera"] == "streaming", 20, since)
         self.camera.show("alex")
-        self.panel.tap()
+        self.panel.agree()
         self.subscriber.wait("enrolment", lambda payload: payload["event"] == "done", 30, since)
 
         moving = self.cost("alex")

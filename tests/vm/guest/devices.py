@@ -223,6 +223,12 @@ class Panel:
             self._pull(BUTTON, ends)
             time.sleep(0.1)
 
+    def agree(self) -> None:
+        """Presses twice: the first press offers the enrolment, the second one agrees."""
+        self.tap()
+        time.sleep(1)
+        self.tap()
+
     def is_lit(self) -> bool:
         return (self.lines / f"sim_gpio{LIGHT}/value").read_text().strip() == "1"
 

@@ -57,7 +57,7 @@ def chips_of(model: str, box: Box, subscriber: Subscriber) -> None:
     flash = wait_until("a flash of the LED", 10, lambda: panel.lit_durations(4))
     assert all(length < 0.2 for length in flash), flash
     since = subscriber.position()
-    panel.tap()
+    panel.agree()
     subscriber.wait("enrolment", lambda payload: payload["event"] == "started", 20, since)
     assert wait_until("the LED to ask for a look", 10, panel.is_lit)
 

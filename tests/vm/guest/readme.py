@@ -61,7 +61,7 @@ def main() -> None:
     subscriber.wait("state", lambda payload: state(payload) == "streaming", 20, 0)
     log(f"the page: {wait_until('the page', 20, page, every=1)} bytes")
     camera.show("alex")
-    panel.tap()
+    panel.agree()
     _, done = subscriber.wait("enrolment", lambda payload: payload["event"] == "done", 30, 0)
     log(f"the first customer: {done['claim_code']}")
 

@@ -63,15 +63,16 @@ class Scenario:
         assert os.stat(f"/proc/{self.box.property('MainPID')}").st_uid != 0, "it runs as root"
 
     def enrol(self) -> str:
-        log("a customer presses the bouncing button once")
+        log("a customer presses the bouncing button twice")
         self.camera.show("alex")
         time.sleep(1)
         since = self.subscriber.position()
-        self.panel.tap()
+        self.panel.agree()
+        self.subscriber.wait("enrolment", event("offered"), 5, since)
         _, done = self.subscriber.wait("enrolment", event("done"), 30, since)
         started = [payload for _, where, payload in self.subscriber.received[since:]
                    if where == "enrolment" and payload["event"] == "started"]
-        assert len(started) == 1, f"one press started {len(started)} enrolments"
+        assert len(started) == 1, f"two presses started {len(started)} enrolments"
         customer = done["customer"]["id"]
         order = {
             "claim_code": done["claim_code"],

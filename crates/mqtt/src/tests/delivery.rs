@@ -282,3 +282,53 @@ async fn oldest_message_age_grows_until_acknowledgement() {
     let statistics = publisher.statistics();
     assert_eq!((statistics.queued, statistics.oldest_queued_seconds), (2, 1));
 }
+
+/// After a deletion, box and display replace their sessions. Nothing is lost, and nobody sees the box offline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deletion_renews_sessions_without_an_outage() {
+    let broker = Broker::start_with("allow_anonymous true\nlog_type all", |_| {}).unwrap();
+    let test_box = TestBox::start(broker.port());
+    let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
+    display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
+    let issued = Timestamp::now();
+    let withdrawn = EnrolmentEvent {
+        id: EventId(Uuid::from_u128(2)),
+        step: EnrolmentStep::Withdrawn { customer: CustomerId(Uuid::from_u128(9)) },
+        issued,
+        expires: issued + SignedDuration::from_secs(60),
+    };
+    test_box.publisher.publish_enrolment(&withdrawn);
+    test_box.publisher.renew_session();
+    display.wait_for(&BoxEvent::Enrolment(box_id(), withdrawn)).await;
+    // The broker logs each acknowledged subscription of the display, which has seven.
+    let has_renewed = || {
+        let subscribed = broker.log().matches("Sending SUBACK to instored-display-").count();
+        subscribed == 2 * 7 && test_box.publisher.statistics().connections == 2
+    };
+    timeout(TIMEOUT, async {
+        while !has_renewed() {
+            assert_ne!(display.events.try_recv(), Ok(BoxEvent::BrokerConnection(false)));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("two new sessions");
+    let event = visit(1, 60);
+    test_box.publisher.publish_visit(&event);
+    assert_eq!(display.next_visit_or_enrolment().await, BoxEvent::Visit(box_id(), event));
+}
+
+/// A box that is stopped while its session is renewed still announces that it is offline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_during_renewal_announces_offline() {
+    for delay_ms in [1_990, 1_998, 2_000, 2_002, 2_004, 2_008, 2_016, 2_050] {
+        let broker = Broker::start().unwrap();
+        let test_box = TestBox::start(broker.port());
+        let mut display = TestDisplay::start(broker.port(), Trust::FirstUse);
+        display.wait_for(&BoxEvent::Availability(box_id(), true)).await;
+        test_box.publisher.renew_session();
+        tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        test_box.stop().await;
+        display.wait_for(&BoxEvent::Availability(box_id(), false)).await;
+    }
+}

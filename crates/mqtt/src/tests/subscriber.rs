@@ -12,9 +12,9 @@ fn publish_signed(
     arguments: &[&str],
 ) {
     let properties = signer(seed).properties(topic, sequence, payload.as_bytes());
-    let properties = properties
-        .iter()
-        .flat_map(|(name, value)| ["-D", "publish", "user-property", name.as_str(), value.as_str()]);
+    let properties = properties.iter().flat_map(|(name, value)| {
+        ["-D", "publish", "user-property", name.as_str(), value.as_str()]
+    });
     let arguments: Vec<_> = arguments.iter().copied().chain(properties).collect();
     mosquitto_pub(broker.port(), topic, payload, &arguments);
 }
