@@ -70,14 +70,20 @@ impl Extractor {
             .map_err(extraction_error(path))
     }
 
-    /// Reads a picture and detects the face of its subject: the large face that is nearest to the centre.
+    /// Reads a picture and detects its faces.
     ///
     /// # Errors
     /// Same as [`template`](Self::template).
-    pub fn subject(&mut self, path: &Path) -> Result<Option<(Picture, Face)>, EvaluateError> {
+    pub fn detect(&mut self, path: &Path) -> Result<(Picture, Vec<Face>), EvaluateError> {
         let picture = read_picture(path)
             .map_err(|e| EvaluateError::Picture { path: path.to_owned(), reason: e.to_string() })?;
         let faces = self.detector.detect(&picture).map_err(extraction_error(path))?;
+        Ok((picture, faces))
+    }
+
+    /// Reads a picture and detects the face of its subject.
+    fn subject(&mut self, path: &Path) -> Result<Option<(Picture, Face)>, EvaluateError> {
+        let (picture, faces) = self.detect(path)?;
         Ok(subject_face(&picture, faces).map(|face| (picture, face)))
     }
 }

@@ -85,9 +85,10 @@ pub struct Row {
 }
 
 impl Person {
-    /// Returns the person of a picture with one subject, or `None` if the face is neither frontal nor in
-    /// profile.
-    pub fn new(picture: Picture, face: &Face) -> Option<Self> {
+    /// Returns the person of a picture with these faces, or `None` if there is not exactly one face, or if it
+    /// is neither frontal nor in profile.
+    pub fn new(picture: Picture, faces: &[Face]) -> Option<Self> {
+        let [face] = faces else { return None };
         let yaw = Pose::from_landmarks(&face.landmarks).yaw.abs();
         let view = match yaw {
             _ if yaw <= FRONTAL_YAW_MAX => View::Frontal,

@@ -93,7 +93,7 @@ impl Recommender {
         self.index.basket_count()
     }
 
-    /// Returns the name of a product that is in the catalogue or was ever bought.
+    /// Returns the name of a product that is in the catalogue or in a stored order.
     pub fn product_name<'a>(&'a self, sku: &str, catalogue: &'a Catalogue) -> Option<&'a str> {
         catalogue.product_name(sku).or_else(|| self.index.product_name(sku))
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use instored_domain::{CustomerId, Order, Quantity};
+use uuid::Uuid;
 
 use super::time::VisitTime;
 
@@ -210,14 +211,19 @@ impl PurchaseIndex {
             baskets.remove(position);
         });
         for &product in products.iter() {
-            let purchases = &mut self.products[product as usize].purchases;
-            if let Ok(position) = purchases.binary_search(&(time.minute(), customer)) {
-                purchases.remove(position);
+            let stats = &mut self.products[product as usize];
+            if let Ok(position) = stats.purchases.binary_search(&(time.minute(), customer)) {
+                stats.purchases.remove(position);
+            }
+            // The name came from the removed orders.
+            if stats.purchases.is_empty() {
+                (stats.name, stats.named_at) = (Box::default(), i64::MIN);
             }
         }
-        let history = &self.customers[customer as usize];
+        let history = &mut self.customers[customer as usize];
         if history.baskets.is_empty() {
-            self.by_customer.remove(&history.customer);
+            let id = std::mem::replace(&mut history.customer, CustomerId(Uuid::nil()));
+            self.by_customer.remove(&id);
             self.unused_customers.push(customer);
         }
     }
@@ -311,9 +317,10 @@ impl PurchaseIndex {
         index
     }
 
-    /// Returns the latest name of a product that was ever bought.
+    /// Returns the latest name of a product that is in a basket.
     pub fn product_name(&self, sku: &str) -> Option<&str> {
-        self.by_sku.get(sku).map(|index| &*self.product(*index).name)
+        let name = self.by_sku.get(sku).map(|index| &*self.product(*index).name);
+        name.filter(|name| !name.is_empty())
     }
 
     /// Returns the index of a customer who has orders.

@@ -40,8 +40,8 @@ pub(super) fn run(arguments: &Arguments, config: Config) -> anyhow::Result<()> {
         .template(customer)?
         .with_context(|| format!("{} shows no face; choose another --seed", customer.display()))?;
     let found = arguments.extract(others, &config, |extractor, path| {
-        let subject = extractor.subject(path)?;
-        Ok(subject.and_then(|(picture, face)| Person::new(picture, &face)))
+        let (picture, faces) = extractor.detect(path)?;
+        Ok(Person::new(picture, &faces))
     })?;
     let mut counts = [0; 2];
     let people: Vec<_> = found

@@ -325,6 +325,17 @@ fn removed_customer_leaves_no_data() {
 }
 
 #[test]
+fn product_that_only_a_removed_customer_bought_has_no_name() {
+    let mut recommender =
+        recommender_of(&[order(1, DAY, &["milk", "curd"]), order(2, DAY, &["milk"])]);
+    let catalogue = Catalogue::default();
+    assert_eq!(recommender.product_name("curd", &catalogue), Some("the curd"));
+    recommender.remove_customer(id(1));
+    assert_eq!(recommender.product_name("curd", &catalogue), None);
+    assert_eq!(recommender.product_name("milk", &catalogue), Some("the milk"));
+}
+
+#[test]
 fn order_counts_once_and_correction_replaces_it() {
     let mut recommender = recommender_of(&[order(1, DAY, &["milk"]), order(1, 9 * DAY, &["tea"])]);
     assert!(!recommender.add_order(&order(1, DAY, &["milk"])));
