@@ -110,7 +110,10 @@ fn write(
     let changes: Vec<_> = planned.changes().into_iter().map(Path::to_owned).collect();
     let applied = planned.apply()?;
     // After an interrupted set-up, the files are complete, but the broker may not have read them.
-    let is_active = || changes.is_empty() && accepts_account(layout, config, ACTIVE_TIMEOUT).is_ok_and(|is_accepted| is_accepted);
+    let is_active = || {
+        changes.is_empty()
+            && accepts_account(layout, config, ACTIVE_TIMEOUT).is_ok_and(|is_accepted| is_accepted)
+    };
     if !services.are_managed() || is_active() {
         return Ok(changes);
     }

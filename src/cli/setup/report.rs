@@ -94,7 +94,8 @@ fn print_connection(layout: &Layout, request: &Request, plan: &Plan) -> anyhow::
     let is_display = |account: &&Account| account.role == Role::Display;
     // The last display is the one on another machine, if there are several.
     let Some(display) = plan.accounts().iter().rfind(is_display) else { return Ok(()) };
-    let key = plan.record().box_key.as_ref().map(|key| format!("\n  [display]\n  box_key = \"{key}\""));
+    let key =
+        plan.record().box_key.as_ref().map(|key| format!("\n  [display]\n  box_key = \"{key}\""));
     print_line(format_args!(
         "\nConfiguration of a display on another machine:\n  [mqtt]\n  host = \"{address}\"\n  port = {}\n  \
          tls = true\n  ca_file = \"/etc/instored/ca.pem\"\n  username = \"{}\"\n  password_file = \

@@ -54,7 +54,8 @@ impl Mosquitto {
     /// Sends a command to the box `entrance`, as a till does, and returns the response.
     pub fn command(&self, verb: &str, payload: &str) -> Value {
         static SENT: AtomicU32 = AtomicU32::new(0);
-        let responses = format!("till/responses/{}", SENT.fetch_add(1, Ordering::Relaxed));
+        let responses =
+            format!("instored/entrance/reply/till/{}", SENT.fetch_add(1, Ordering::Relaxed));
         let mut command = client("mosquitto_rr", self.port);
         let topic = format!("instored/entrance/cmd/{verb}");
         command.args(["-t", &topic, "-e", &responses, "-W", "60"]);
@@ -140,7 +141,12 @@ impl Subscriber {
     fn new(port: u16) -> Self {
         let mut command = client("mosquitto_sub", port);
         command.args(["-t", "instored/#", "--retain-as-published", "-F", "%j"]);
-        Self { process: Process::start(&mut command, CLIENTS), next_lines: HashMap::new() }
+        Self::start(&mut command)
+    }
+
+    /// Starts a `mosquitto_sub` that prints JSON (`-F %j`).
+    pub fn start(command: &mut Command) -> Self {
+        Self { process: Process::start(command, CLIENTS), next_lines: HashMap::new() }
     }
 
     /// Waits for the next message on a topic for which `check` returns a value. Skips the messages
