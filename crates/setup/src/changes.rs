@@ -33,6 +33,8 @@ pub(super) struct PlannedFile {
     pub path: PathBuf,
     pub content: Zeroizing<Vec<u8>>,
     pub readers: Readers,
+    /// Readers of the folder, if it does not exist yet.
+    pub folder_readers: Readers,
 }
 
 /// Written files, with their previous contents.
@@ -137,7 +139,7 @@ impl Applied {
         let mut temporaries = Vec::new();
         for file in files {
             let folder = file.path.parent().unwrap_or(Path::new("/"));
-            self.create_folder(folder, file.readers)?;
+            self.create_folder(folder, file.folder_readers)?;
             delete_left_over(folder)?;
         }
         for file in files {

@@ -84,7 +84,7 @@ pub fn plan(layout: &Layout, request: &Request, today: Date) -> Result<Plan, Set
         record.certificate_expires = files.add_certificates(&record, today)?;
     }
     let page_token = match request.has_page_token {
-        true => Some(files.add_secret(layout.page_token())?),
+        true => Some(files.add_secret(layout.page_token(), Readers::All)?),
         false => None,
     };
     let box_account = Role::Box.account(box_id, 1).name;
@@ -177,7 +177,12 @@ impl Plan {
 
     fn record_file(&self, record: &Record) -> Result<PlannedFile, SetupError> {
         let content = Zeroizing::new(record.to_text()?.into_bytes());
-        Ok(PlannedFile { path: self.layout.record(), content, readers: Readers::Owner })
+        Ok(PlannedFile {
+            path: self.layout.record(),
+            content,
+            readers: Readers::Owner,
+            folder_readers: Readers::All,
+        })
     }
 }
 
@@ -207,18 +212,24 @@ impl Files<'_> {
             }
             _ => {}
         }
-        self.planned.push(PlannedFile { path, content, readers });
+        let is_broker_file = path.parent() == self.layout.authority().parent();
+        let folder_readers = if is_broker_file { Readers::Broker } else { Readers::All };
+        self.planned.push(PlannedFile { path, content, readers, folder_readers });
         Ok(())
     }
 
     /// Plans a file with a secret. An existing file determines the secret.
-    fn add_secret(&mut self, path: PathBuf) -> Result<Zeroizing<String>, SetupError> {
+    fn add_secret(
+        &mut self,
+        path: PathBuf,
+        folder_readers: Readers,
+    ) -> Result<Zeroizing<String>, SetupError> {
         let secret = passwords::read_or_create(&path)?;
         let content = match read(&path)? {
             Some(existing) => existing,
             None => Zeroizing::new(format!("{}\n", *secret).into_bytes()),
         };
-        self.planned.push(PlannedFile { path, content, readers: Readers::Owner });
+        self.planned.push(PlannedFile { path, content, readers: Readers::Owner, folder_readers });
         Ok(secret)
     }
 
@@ -227,7 +238,7 @@ impl Files<'_> {
     fn add_passwords(&mut self, accounts: &[Account]) -> Result<(), SetupError> {
         let mut passwords = Vec::new();
         for account in accounts {
-            passwords.push(self.add_secret(self.layout.password(&account.name))?);
+            passwords.push(self.add_secret(self.layout.password(&account.name), Readers::Owner)?);
         }
         let are_passwords_known =
             self.planned.iter().all(|file| self.record.is_written(&file.path, &file.content));

@@ -105,6 +105,12 @@ fn files_with_secrets_are_private() {
         let is_private = mode & 0o007 == 0;
         assert_eq!(is_private, !public.contains(&name), "{} {mode:o}", path.display());
     }
+    let mode =
+        |path: &Path| path.parent().unwrap().metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&machine.layout.password("box-entrance")), 0o700);
+    assert_eq!(mode(&machine.layout.authority()), 0o750);
+    // Everybody may see that the machine is set up.
+    assert_eq!(mode(&machine.layout.record()), 0o755);
 }
 
 #[test]
