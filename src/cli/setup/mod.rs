@@ -18,9 +18,10 @@ use anyhow::{bail, ensure};
 use instored_setup::{Layout, Plan, Role, plan};
 use jiff::Zoned;
 
-use super::{broker_probe, vault_client};
+use super::broker_probe;
 use crate::config::Config;
 use crate::daemon::admin_api::{self, Response};
+use crate::daemon::send_admin_request;
 use crate::output::{print_error, print_line};
 pub(super) use options::access_policy;
 use services::Services;
@@ -77,17 +78,21 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
         "the broker mosquitto is not installed: run `sudo apt install mosquitto`"
     );
     let mut request = options::request(arguments, config)?;
-    // If the box has run before, its key is known.
-    request.box_key = known_key(config);
+    request.box_key = key_of_running_box(config);
     let today = Zoned::now().date();
     let mut planned = plan(&layout, &request, today)?;
     let mut changes = write(&planned, &layout, &services, config)?;
-    if services.are_managed() && request.has_box_key && request.box_key.is_none() {
+    if services.are_managed() && request.has_box_key && services.start("instored").is_ok() {
+        // A box that has just started may have a new vault, and so a new key.
         request.box_key = key_of_started_box(config);
         planned = plan(&layout, &request, today)?;
-        changes.extend(planned.changes().into_iter().map(Path::to_owned));
+        let added = planned.changes().into_iter().map(Path::to_owned).collect::<Vec<_>>();
         planned.apply()?;
-        services.reload_units()?;
+        if !added.is_empty() {
+            services.reload_units()?;
+        }
+        changes.extend(added);
+        changes.dedup();
     }
     if changes.iter().any(|path| *path == layout.drop_in("instored-display")) {
         services.restart_if_running("instored-display")?;
@@ -165,10 +170,10 @@ fn accepts_account(layout: &Layout, config: &Config, timeout: Duration) -> anyho
     broker_probe::connects(&settings, &config.box_name, timeout)
 }
 
-/// Returns the public key of a box that has a vault.
-fn known_key(config: &Config) -> Option<String> {
-    match vault_client::send(config, admin_api::Request::Key) {
-        Ok(Response::Key(key)) => Some(key.ed25519.to_string()),
+/// Returns the public key of the box, or `None` if the box does not run.
+fn key_of_running_box(config: &Config) -> Option<String> {
+    match send_admin_request(&config.socket_path(), &admin_api::Request::Key) {
+        Ok(Some(Ok(Response::Key(key)))) => Some(key.ed25519.to_string()),
         _ => None,
     }
 }
@@ -177,7 +182,7 @@ fn known_key(config: &Config) -> Option<String> {
 fn key_of_started_box(config: &Config) -> Option<String> {
     let start = Instant::now();
     loop {
-        let key = known_key(config);
+        let key = key_of_running_box(config);
         if key.is_some() || start.elapsed() > BOX_TIMEOUT {
             return key;
         }

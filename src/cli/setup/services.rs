@@ -35,6 +35,11 @@ impl Services {
         self.systemctl(&["restart", unit])
     }
 
+    /// Starts a service that does not run, and waits until it is ready.
+    pub fn start(&self, unit: &str) -> anyhow::Result<()> {
+        self.systemctl(&["start", unit])
+    }
+
     /// Restarts a service if it runs.
     pub fn restart_if_running(&self, unit: &str) -> anyhow::Result<()> {
         self.systemctl(&["try-restart", unit])
