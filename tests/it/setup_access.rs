@@ -213,6 +213,36 @@ fn pairs(
 }
 
 #[test]
+fn client_without_account_is_rejected() {
+    let set_up = SetUp::start(&["--remote", "127.0.0.1"]);
+    let authority = set_up.path("etc/mosquitto/instored/ca.pem").display().to_string();
+    let tls = ["-p", &set_up.tls_port.to_string(), "--cafile", &authority];
+    let right = set_up.password("till-entrance");
+    let wrong = set_up.password("display-entrance");
+    for (options, is_accepted) in [
+        (&["-u", "till-entrance", "-P", &right][..], true),
+        (&["-u", "till-entrance", "-P", &wrong], false),
+        (&["-u", "till-entrance", "-P", ""], false),
+        (&["-u", "till-entrance"], false),
+        (&["-u", "nobody", "-P", &right], false),
+        (&["-u", "nobody"], false),
+        (&["-i", "till-entrance"], false),
+        (&[], false),
+    ] {
+        for listener in [&[][..], &tls] {
+            let mut client = set_up.anonymous_client("mosquitto_sub");
+            client.args(["-t", "x", "-E"]).args(options).args(listener);
+            let finished = Process::start(&mut client, CLIENTS).wait();
+            assert_eq!(
+                finished.code == Some(0),
+                is_accepted,
+                "{options:?} {listener:?}: {finished:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn filters_match_as_in_mqtt() {
     for (filter, topic, is_match) in [
         ("a/b", "a/b", true),

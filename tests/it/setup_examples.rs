@@ -13,11 +13,12 @@ use crate::support::set_up::{CLIENTS, SetUp};
 /// Visit of a customer, as the box publishes it.
 const VISIT: &str = r#"{"event":"arrived","customer":{"id":"x","name":"Ada"},"recommendations":[{"name":"Bread"}]}"#;
 
-/// Returns the indented shell code of a section of the document.
+/// Returns the indented shell code of a section of the document, without fenced code.
 fn shell(heading: &str) -> String {
     let code = section(heading);
-    let lines = code.lines().filter(|line| line.starts_with("    ") || line.is_empty());
-    lines.map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect()
+    let outside_fences: String = code.split("```").step_by(2).collect();
+    let lines = outside_fences.lines().filter(|line| line.starts_with("    "));
+    lines.map(|line| format!("{}\n", line.trim_start_matches("    "))).collect()
 }
 
 fn section(heading: &str) -> String {
@@ -61,6 +62,12 @@ impl Workplace {
         command.env("HOME", self.folder.path()).env_remove("XDG_CONFIG_HOME");
         command.env("PATH", format!("{}:{path}", self.folder.path().display()));
         Process::start(&mut command, program)
+    }
+
+    /// Starts a program as [`Workplace::start`] does, and keeps the folder.
+    fn start_kept(self, set_up: &SetUp, program: &str, text: &str) -> (Self, Process) {
+        let process = self.start(set_up, program, text);
+        (self, process)
     }
 }
 
@@ -139,12 +146,4 @@ fn till_and_office_of_document_receive_responses() {
     let mode = options.metadata().expect("the options exist").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     daemon.stop();
-}
-
-impl Workplace {
-    /// Starts a program as [`Workplace::start`] does, and keeps the folder.
-    fn start_kept(self, set_up: &SetUp, program: &str, text: &str) -> (Self, Process) {
-        let process = self.start(set_up, program, text);
-        (self, process)
-    }
 }

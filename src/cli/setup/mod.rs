@@ -86,13 +86,13 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
         // A box that has just started may have a new vault, and so a new key.
         request.box_key = key_of_started_box(config);
         planned = plan(&layout, &request, today)?;
-        let added = planned.changes().into_iter().map(Path::to_owned).collect::<Vec<_>>();
+        let added: Vec<_> = planned.changes().into_iter().map(Path::to_owned).collect();
         planned.apply()?;
         if !added.is_empty() {
             services.reload_units()?;
         }
-        changes.extend(added);
-        changes.dedup();
+        changes
+            .extend(added.into_iter().filter(|path| !changes.contains(path)).collect::<Vec<_>>());
     }
     if changes.iter().any(|path| *path == layout.drop_in("instored-display")) {
         services.restart_if_running("instored-display")?;
