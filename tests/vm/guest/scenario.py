@@ -82,7 +82,7 @@ class Scenario:
             },
         }
         answer = sh("mosquitto_rr", "-V", "5", "-t", "instored/entrance/cmd/order",
-                    "-e", "till/answers", "-m", json.dumps(order), "-W", "20")
+                    "-e", "instored/entrance/reply/till", "-m", json.dumps(order), "-W", "20")
         assert "error" not in answer, answer
         # A customer who has enrolled counts as present, and has to leave before the next greeting.
         self.camera.show("nobody")
