@@ -17,7 +17,8 @@ DEMO_LISTEN ?= 127.0.0.1:8080
 # (broker, time zones of orders) and the tests (MQTT clients, browser).
 BUILD_PACKAGES := gcc libc6-dev libclang-dev
 DEMO_PACKAGES := mosquitto tzdata
-TEST_PACKAGES := $(DEMO_PACKAGES) mosquitto-clients chromium chromium-driver ffmpeg faketime
+TEST_PACKAGES := $(DEMO_PACKAGES) mosquitto-clients chromium chromium-driver ffmpeg faketime \
+  python3-paho-mqtt
 FUZZ_PACKAGES := g++
 # Debian packages for `make deb` and for the virtual machines of the tests.
 DEB_PACKAGES := dpkg-dev lintian lld-19
@@ -100,10 +101,13 @@ screenshots: demo-packages build
 	@./.ci/packages chromium chromium-driver
 	tests/screenshots $(BIN) docs/images
 
-# Generates the commented example file and the reference from the configuration's structs.
+# Generates the commented example file and the reference from the configuration's structs, and the broker's
+# sample files from the table of rights.
 config: build
 	$(BIN) config example > config/instored.toml
 	$(BIN) config reference > docs/configuration.md
+	$(BIN) --config /dev/null config acl > config/mosquitto/instored.acl
+	$(BIN) --config /dev/null config broker > config/mosquitto/instored.conf
 
 # Rebuilds the shipped models from the packages of the registries and compares them.
 models:

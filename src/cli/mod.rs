@@ -7,9 +7,11 @@
 //! | `button`, `consent` | presses of the simulated button, consent texts and offers |
 //! | `doctor`, `evaluate`, `bench` | checks and measurements |
 //! | `config`, `manual` | generated configuration, documentation and completions |
-//! | `exit`, `export_page`, `import`, `log`, `table` | functions for several commands |
+//! | `setup` | accounts of the broker and token of the page |
+//! | `broker_probe`, `exit`, `export_page`, `import`, `log`, `table` | functions for several commands |
 
 mod bench;
+mod broker_probe;
 mod button;
 mod catalogue;
 mod config;
@@ -28,6 +30,7 @@ mod manual;
 mod memory;
 mod orders;
 mod run;
+mod setup;
 mod table;
 mod vault;
 mod vault_client;
@@ -65,6 +68,13 @@ enum Command {
     Demo(demo::Arguments),
     /// Serve the web page of the customer display
     Display(Box<display::Arguments>),
+    /// Give each program an account at the broker and the page a token, or undo this
+    ///
+    /// Without it, the broker and the page trust every program on this machine. The command configures the
+    /// broker mosquitto of this machine: accounts with passwords for box, displays, tills, office and Home
+    /// Assistant, access rules, and TLS for other machines. It can be repeated: passwords and certificates
+    /// remain, and more displays, tills or addresses are added. Run it with sudo.
+    Setup(setup::Arguments),
     /// Check camera, button, broker, vault and models, and print what to fix
     Doctor(doctor::Arguments),
     /// Press the button of a running box with panel.driver = "simulated"
@@ -131,6 +141,7 @@ fn dispatch(path: Option<PathBuf>, command: Command) -> anyhow::Result<ExitCode>
         Command::Run => run::run(load),
         Command::Demo(arguments) => demo::run(&arguments, load()?),
         Command::Display(arguments) => display::run(&arguments, &load()?),
+        Command::Setup(arguments) => setup::run(&arguments, &load()?),
         Command::Doctor(arguments) => doctor::run(&arguments, &load()?),
         Command::Button(action) => button::run(&action, &load()?),
         Command::Consent(action) => consent::run(action, &load()?),

@@ -67,6 +67,11 @@ fn broken_links(documents: &[Document]) -> Vec<String> {
 }
 
 /// Returns the packaged documents: path in the repository, path in the package.
+fn packaged_documents() -> BTreeMap<PathBuf, PathBuf> {
+    packaged_files().into_iter().filter(|(_, target)| target.starts_with(PACKAGED)).collect()
+}
+
+/// Returns the packaged files: path in the repository, path in the package.
 fn packaged_files() -> BTreeMap<PathBuf, PathBuf> {
     let root = root();
     let manifest: toml::Table =
@@ -75,7 +80,7 @@ fn packaged_files() -> BTreeMap<PathBuf, PathBuf> {
     let mut files = BTreeMap::new();
     for asset in assets {
         let (source, target) = (asset[0].as_str().unwrap(), asset[1].as_str().unwrap());
-        if !target.starts_with(PACKAGED) {
+        if source.starts_with("target/") {
             continue;
         }
         let (folder, name) = source.rsplit_once('/').unwrap_or(("", source));
@@ -95,9 +100,26 @@ fn packaged_files() -> BTreeMap<PathBuf, PathBuf> {
     files
 }
 
+/// Returns the configuration files that packaged documents name and that the package does not contain.
+fn unpackaged_configuration(documents: &[Document]) -> Vec<String> {
+    let files = packaged_files();
+    let packaged = documents.iter().filter(|d| files.contains_key(Path::new(&d.path)));
+    let named = packaged.flat_map(|document| {
+        let links = relative_links(document).into_iter();
+        let links = links.map(|(line, path, _)| (line, resolve(&document.path, &path)));
+        let spans = document.code_spans().into_iter().map(|(line, span)| (line, span.into()));
+        links.chain(spans).map(|(line, path)| (document.path.as_str(), line, path))
+    });
+    named
+        .filter(|(_, _, path)| path.starts_with("config"))
+        .filter(|(_, _, path)| !files.keys().any(|file| file.starts_with(path)))
+        .map(|(document, line, path)| format!("{document}:{line}: {}", path.display()))
+        .collect()
+}
+
 /// Returns the links between packaged documents whose target is not in the package.
 fn broken_packaged_links(documents: &[Document]) -> Vec<String> {
-    let files = packaged_files();
+    let files = packaged_documents();
     let mut broken = Vec::new();
     for document in documents {
         let Some(installed) = files.get(Path::new(&document.path)) else { continue };
@@ -148,6 +170,12 @@ fn targets_of_packaged_links_are_packaged() {
 }
 
 #[test]
+fn named_configuration_files_are_packaged() {
+    let missing = unpackaged_configuration(&documents());
+    assert!(missing.is_empty(), "{} files:\n{}", missing.len(), missing.join("\n"));
+}
+
+#[test]
 fn paths_in_code_spans_exist() {
     let missing = missing_paths(&documents());
     assert!(missing.is_empty(), "{} paths:\n{}", missing.len(), missing.join("\n"));
@@ -169,4 +197,7 @@ fn planted_links_are_reported() {
     assert_eq!(broken_packaged_links(&planted_document(text)), expected);
     let expected = ["docs/security.md:2: `src/nowhere.rs` does not exist"];
     assert_eq!(missing_paths(&planted_document(text)), expected);
+    let text = "`config/instored.toml` `config/mosquitto/` [a](../config/b.conf) `config/c`";
+    let expected = ["docs/security.md:1: config/b.conf", "docs/security.md:1: config/c"];
+    assert_eq!(unpackaged_configuration(&planted_document(text)), expected);
 }

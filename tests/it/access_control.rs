@@ -1,4 +1,4 @@
-//! Sample access rules for mosquitto with TLS. Each account can access only the topics that it
+//! Access rules with client certificates, as documented. Each account can access only the topics that it
 //! needs.
 
 use std::path::Path;
@@ -41,13 +41,21 @@ fn write_certificates(folder: &Path, authority: &str) {
     }
 }
 
-/// Starts the broker with the sample configuration.
+/// Starts the broker with the documented configuration and the sample rules.
 fn start_broker() -> Mosquitto {
     let read =
         |file: &str| std::fs::read_to_string(repository_path(file)).expect("the file exists");
-    let lines = read("config/mosquitto/instored.conf")
+    let document = read("docs/integration.md");
+    let (_, section) = document.split_once("\n### Client certificates\n").expect("the section");
+    let lines: String = section
+        .lines()
+        .skip_while(|line| !line.starts_with("    "))
+        .take_while(|line| line.starts_with("    "))
+        .map(|line| format!("{}\n", line.trim()))
+        .collect();
+    let lines = lines
         .replace("listener 8883\n", "")
-        .replace("/etc/mosquitto/instored.acl", "DIR/instored.acl")
+        .replace("/etc/mosquitto/instored/acl", "DIR/instored.acl")
         .replace("/etc/mosquitto/instored/", "DIR/");
     let rules = read("config/mosquitto/instored.acl")
         // The accounts of the first box have no access to this second box.

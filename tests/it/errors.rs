@@ -299,13 +299,14 @@ fn doctor_reports_faults_and_passed_checks() {
         "camera",
         "panel",
         "broker",
+        "access",
         "disk",
         "memory",
         "clock",
         "power",
     ];
     assert_eq!(subjects, parts);
-    assert!(findings[..6].iter().all(|f| f["good"] == true), "{}", finished.stdout);
+    assert!(findings[..7].iter().all(|f| f["good"] == true), "{}", finished.stdout);
     let all_good = findings.iter().all(|f| f["good"] == true);
     assert_eq!(finished.code, Some(i32::from(!all_good)), "{}{}", finished.stdout, finished.stderr);
 }

@@ -13,7 +13,7 @@ pub struct Settings {
     #[config(default = 1883, env = "INSTORED_MQTT_PORT")]
     pub port: u16,
 
-    /// User name at the broker. Not needed if the broker accepts anonymous clients.
+    /// User name at the broker. `instored setup` sets it in the environment of the service.
     #[config(env = "INSTORED_MQTT_USERNAME")]
     pub username: Option<String>,
 

@@ -1,22 +1,24 @@
 //! `instored doctor`: checks of the installation, each with a remedy if it fails.
 
+mod access;
 mod camera;
 mod exposure;
 mod machine;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use instored_controller::retention_status_text;
 use instored_domain::RetentionStatus;
-use instored_mqtt::{BoxEvent, Statistics, Trust};
+use instored_mqtt::Statistics;
 use instored_recognition::Recogniser;
+use instored_setup::Layout;
 use instored_vault::Vault;
 use serde::Serialize;
 
-use super::exit;
-use super::run::runtime;
 use super::vault_client::{self, UNEXPECTED_RESPONSE};
+use super::{broker_probe, exit};
 use crate::config::Config;
 use crate::daemon::admin_api::{Request, Response};
 use crate::daemon::send_admin_request;
@@ -28,6 +30,9 @@ pub(super) struct Arguments {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Folder below which `instored setup` wrote its files
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    prefix: Option<PathBuf>,
 }
 
 /// Result of one check.
@@ -39,9 +44,20 @@ struct Finding {
     /// True if nothing has to be fixed.
     #[serde(rename = "good")]
     is_good: bool,
+    /// True if something should be changed, although the box works.
+    #[serde(rename = "warning", skip_serializing_if = "std::ops::Not::not")]
+    is_warning: bool,
     /// Observation, with the remedy if something has to be fixed.
     #[serde(rename = "says")]
     message: String,
+}
+
+/// Result of a check that did not fail.
+enum Assessment {
+    /// Nothing has to be changed.
+    Good(String),
+    /// The box works, but something should be changed.
+    Warning(String),
 }
 
 /// Maximum time for the connection to the broker.
@@ -53,13 +69,17 @@ const QUEUED_SECONDS_MAX: u64 = 60;
 pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<ExitCode> {
     let is_running = send_admin_request(&config.socket_path(), &Request::Customers)
         .is_ok_and(|response| response.is_some());
+    let layout = Layout::new(arguments.prefix.clone());
+    let broker = finding("broker", broker(config, &layout, is_running));
+    let access = access::check(config, &layout, broker.is_good);
     let findings = [
         finding("models", models(config)),
         finding("vault", vault(config)),
         finding("retention", retention(config)),
         finding("camera", camera(config, is_running)),
         finding("panel", instored_panel::check(&config.panel, is_running).map_err(Into::into)),
-        finding("broker", broker(config)),
+        broker,
+        assessed_finding("access", access),
         finding("disk", machine::disk(&config.state_dir)),
         finding("memory", machine::memory()),
         finding("clock", machine::clock(config.shop.trust_clock)),
@@ -68,8 +88,12 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
     if arguments.json {
         print_json(&findings)?;
     } else {
-        for Finding { check, is_good, message } in &findings {
-            let verdict = if *is_good { "good" } else { "fix this" };
+        for Finding { check, is_good, is_warning, message } in &findings {
+            let verdict = match (is_good, is_warning) {
+                (true, false) => "good",
+                (true, true) => "warning",
+                (false, _) => "fix this",
+            };
             print_line(format_args!("{check:9} {verdict:8}  {message}"))?;
         }
     }
@@ -78,10 +102,17 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> anyhow::Result<Exit
 
 /// Converts the result of a check.
 fn finding(check: &'static str, result: anyhow::Result<String>) -> Finding {
-    match result {
-        Ok(message) => Finding { check, is_good: true, message },
-        Err(error) => Finding { check, is_good: false, message: error_text(&error) },
-    }
+    assessed_finding(check, result.map(Assessment::Good))
+}
+
+/// Converts the result of a check that may warn.
+fn assessed_finding(check: &'static str, result: anyhow::Result<Assessment>) -> Finding {
+    let (is_good, is_warning, message) = match result {
+        Ok(Assessment::Good(message)) => (true, false, message),
+        Ok(Assessment::Warning(message)) => (true, true, message),
+        Err(error) => (false, false, error_text(&error)),
+    };
+    Finding { check, is_good, is_warning, message }
 }
 
 /// Loads the models.
@@ -129,20 +160,10 @@ fn camera(config: &Config, is_running: bool) -> anyhow::Result<String> {
 }
 
 /// Connects to the broker.
-fn broker(config: &Config) -> anyhow::Result<String> {
+fn broker(config: &Config, layout: &Layout, is_running: bool) -> anyhow::Result<String> {
     let address = format!("{}:{}", config.mqtt.host, config.mqtt.port);
-    let is_connected = runtime()?.block_on(async {
-        let (mut events, _client, connection) =
-            instored_mqtt::subscribe(&config.mqtt, Some(&config.box_name), Trust::FirstUse)?;
-        let connected = async {
-            while !matches!(events.recv().await, Some(BoxEvent::BrokerConnection(true)) | None) {}
-        };
-        let is_connected = tokio::select! {
-            () = connection.run(std::future::pending()) => false,
-            result = tokio::time::timeout(BROKER_TIMEOUT, connected) => result.is_ok(),
-        };
-        anyhow::Ok(is_connected)
-    })?;
+    let settings = access::broker_settings(config, layout, is_running)?;
+    let is_connected = broker_probe::connects(&settings, &config.box_name, BROKER_TIMEOUT)?;
     anyhow::ensure!(
         is_connected,
         "no connection to {address} within {} seconds; the log above contains the reason: start the \

@@ -2,11 +2,13 @@
 
 pub mod box_permit;
 pub mod browser;
+pub mod http;
 pub mod memory;
 pub mod mosquitto;
 pub mod output_reader;
 pub mod page;
 pub mod process;
+pub mod set_up;
 pub mod signed_box;
 pub mod tcp_proxy;
 pub mod test_box;

@@ -141,7 +141,12 @@ impl Subscriber {
     fn new(port: u16) -> Self {
         let mut command = client("mosquitto_sub", port);
         command.args(["-t", "instored/#", "--retain-as-published", "-F", "%j"]);
-        Self { process: Process::start(&mut command, CLIENTS), next_lines: HashMap::new() }
+        Self::start(&mut command)
+    }
+
+    /// Starts a `mosquitto_sub` that prints JSON (`-F %j`).
+    pub fn start(command: &mut Command) -> Self {
+        Self { process: Process::start(command, CLIENTS), next_lines: HashMap::new() }
     }
 
     /// Waits for the next message on a topic for which `check` returns a value. Skips the messages

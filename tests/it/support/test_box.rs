@@ -141,8 +141,17 @@ impl TestBox {
 
     /// Starts `instored run`.
     pub fn start(&self) -> Daemon {
+        self.start_with(std::iter::empty::<(&str, &str)>())
+    }
+
+    /// Starts `instored run` with additional environment variables.
+    pub fn start_with<N: AsRef<OsStr>, V: AsRef<OsStr>>(
+        &self,
+        environment: impl IntoIterator<Item = (N, V)>,
+    ) -> Daemon {
         let permit = acquire();
-        Daemon { process: start(&mut self.command(["run"])), _permit: permit }
+        let process = start(self.command(["run"]).envs(environment));
+        Daemon { process, _permit: permit }
     }
 }
 

@@ -250,11 +250,13 @@ class Panel:
 
 
 class Subscriber:
-    """Receives all messages of all boxes."""
+    """Receives all messages of all boxes, or those that an account may receive."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: str | None = None) -> None:
         self.received: list[tuple[float, str, Any]] = []
         command = ["mosquitto_sub", "-V", "5", "-q", "1", "-t", "instored/#", "-F", "%t %p"]
+        if account:
+            command += ["-u", account, "-P", Path("/etc/instored/accounts", account).read_text().strip()]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -33,8 +34,10 @@ def install_script(name: str, script: str) -> None:
 
 def page() -> int | None:
     """Returns the length of the display's page, or None while it is not served."""
+    token = Path("/etc/instored/page-token").read_text().strip()
+    request = urllib.request.Request("http://127.0.0.1:8080/", headers={"Cookie": f"token={token}"})
     try:
-        with urllib.request.urlopen("http://127.0.0.1:8080/", timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=20) as answer:
             return len(answer.read())
     except OSError:
         return None
@@ -42,7 +45,7 @@ def page() -> int | None:
 
 def main() -> None:
     panel = Panel()
-    camera, subscriber, box = Camera(), Subscriber(), Box(panel)
+    camera, box = Camera(), Box(panel)
     # The guest has no user but root, and no sudo.
     install_script("sudo", '#!/bin/sh\nexec "$@"\n')
     for command in commands():
@@ -58,12 +61,38 @@ def main() -> None:
         print(done.stdout[-3000:], done.stderr[-2000:], flush=True)
         # The doctor fails if it finds a fault, such as an unsynchronised clock.
         assert done.returncode == 0 or "doctor" in command, f"{command}: {done.returncode}"
+    # The display of the box uses the first account.
+    sh("instored", "setup", "--displays", "2")
+    subscriber = Subscriber("display-entrance-2")
     subscriber.wait("state", lambda payload: state(payload) == "streaming", 20, 0)
     log(f"the page: {wait_until('the page', 20, page, every=1)} bytes")
     camera.show("alex")
     panel.agree()
     _, done = subscriber.wait("enrolment", lambda payload: payload["event"] == "done", 30, 0)
     log(f"the first customer: {done['claim_code']}")
+    check_anonymous_access()
+    purge()
+
+
+def check_anonymous_access() -> None:
+    """Asserts that the broker and the page reject programs without an account and a token."""
+    client = ["mosquitto_sub", "-V", "5", "-t", "#", "-C", "1", "-W", "10"]
+    assert subprocess.run(client, capture_output=True).stdout == b"", "the broker accepts anonymous clients"
+    try:
+        urllib.request.urlopen("http://127.0.0.1:8080/", timeout=20)
+        raise AssertionError("the page needs no token")
+    except urllib.error.HTTPError as error:
+        assert error.code == 403, error
+
+
+def purge() -> None:
+    """Asserts that the purge of the package deletes what the set-up wrote."""
+    log("purge")
+    sh("apt-get", "-q", "-y", "purge", "instored")
+    for path in ("/etc/instored", "/etc/mosquitto/instored", "/etc/mosquitto/conf.d/instored.conf",
+                 "/etc/systemd/system/instored.service.d", "/etc/systemd/system/instored-display.service.d"):
+        assert not os.path.lexists(path), f"{path} still exists"
+    assert sh("systemctl", "is-active", "mosquitto").strip() == "active"
 
 
 if __name__ == "__main__":
