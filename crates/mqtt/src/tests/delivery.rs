@@ -283,7 +283,6 @@ async fn oldest_message_age_grows_until_acknowledgement() {
     assert_eq!((statistics.queued, statistics.oldest_queued_seconds), (2, 1));
 }
 
-/// After a deletion, box and display replace their sessions. Nothing is lost, and nobody sees the box offline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deletion_renews_sessions_without_an_outage() {
     let broker = Broker::start_with("allow_anonymous true\nlog_type all", |_| {}).unwrap();
@@ -318,7 +317,6 @@ async fn deletion_renews_sessions_without_an_outage() {
     assert_eq!(display.next_visit_or_enrolment().await, BoxEvent::Visit(box_id(), event));
 }
 
-/// A box that is stopped while its session is renewed still announces that it is offline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stop_during_renewal_announces_offline() {
     for delay_ms in [1_998, 2_001, 2_004, 2_010] {

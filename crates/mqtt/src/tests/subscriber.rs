@@ -160,7 +160,6 @@ async fn command_client_returns_response_failure_or_timeout() {
     assert_eq!(result, Err(CommandError::NoResponse));
 }
 
-/// A restarted display trusts the key that it stored, and ignores messages that it received before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restarted_display_ignores_repeated_events_and_other_keys() {
     let broker = Broker::start().unwrap();
