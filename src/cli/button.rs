@@ -36,7 +36,8 @@ fn hold_duration(text: &str) -> Result<Duration, String> {
     })
 }
 
-/// Presses the button and returns when it is released.
+/// Presses the button and returns when its release is accepted, after the debounce time. An earlier press would
+/// count as a bounce.
 pub(super) fn run(action: &Action, config: &Config) -> anyhow::Result<ExitCode> {
     let duration = match action {
         Action::Press => PRESS_DURATION,
@@ -45,7 +46,8 @@ pub(super) fn run(action: &Action, config: &Config) -> anyhow::Result<ExitCode> 
     let socket = config.socket_path();
     match send_admin_request(&socket, &Request::HoldButton { duration })? {
         Some(Ok(Response::ButtonHeld)) => {
-            std::thread::sleep(duration);
+            let debounce = Duration::from_millis(config.panel.debounce_ms);
+            std::thread::sleep(duration + 2 * debounce);
             Ok(ExitCode::SUCCESS)
         }
         Some(Ok(_)) => bail!(UNEXPECTED_RESPONSE),

@@ -94,7 +94,7 @@ async fn invalid_events_are_not_shown() {
     impostor.publish("visit", &impostor.visit("arrived", 1, "Forged", 600.0));
     shop.publish("visit", &shop.visit("arrived", 2, "Expired", -1.0));
     let moved = shop.visit("arrived", 3, "Moved", 600.0).to_string();
-    shop.publish_signed_for("instored/entrance/visit", "instored/elsewhere/visit", &moved);
+    shop.publish_signed_for("instored/entrance/visit", "instored/elsewhere/visit", 1 << 40, &moved);
     let mut newer = shop.visit("arrived", 4, "Newer", 600.0);
     newer["v"] = json!(2);
     shop.publish("visit", &newer);
@@ -127,13 +127,13 @@ async fn replayed_state_changes_nothing() {
     let (_display, page) = shop.start_display(&[]);
     browser.client.goto(&page).await.unwrap();
     let status = "return document.querySelector('#status').textContent";
-    let (before, after) = (now() - 60.0, now());
-    shop.publish("state", &shop.state("streaming", before));
-    shop.publish("state", &shop.state("trouble", after));
+    let streaming = shop.state("streaming", now());
+    let first = shop.publish("state", &streaming);
+    shop.publish("state", &shop.state("trouble", now()));
     browser
         .wait_for("the camera failure", &format!("{status} === 'The camera is not available'"))
         .await;
-    shop.publish("state", &shop.state("streaming", before));
+    shop.publish_numbered("state", &streaming, first);
     // This event was published last, so the page has received the replayed state.
     shop.publish("visit", &shop.visit("arrived", 1, "Ada", 600.0));
     wait_for_greeted(&browser, &["Ada"]).await;

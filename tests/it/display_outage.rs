@@ -71,7 +71,7 @@ async fn customers_disappear_5_seconds_after_box_is_offline() {
     let broker = Mosquitto::start();
     let shop = SignedBox::new(&broker, 1);
     let (browser, _display) = greet(&shop, &[]).await;
-    shop.publish_signed_for("instored/entrance/availability", "", "offline");
+    shop.publish_signed_for("instored/entrance/availability", "", 0, "offline");
     let elapsed = wait_for_nobody(&browser).await;
     assert!((4.0..7.0).contains(&elapsed.as_secs_f64()), "{elapsed:?}");
 }
@@ -181,7 +181,7 @@ async fn display_requests_greetings_of_present_customers() {
     let browser = Browser::start(1280, 800).await;
     let (_display, page) = shop.start_display(&[]);
     browser.client.goto(&page).await.unwrap();
-    shop.publish_signed_for("instored/entrance/availability", "", "online");
+    shop.publish_signed_for("instored/entrance/availability", "", 0, "online");
     assert_eq!(next_command(&mut subscriber, "present"), json!({ "greetings": true }));
     shop.publish("visit", &shop.visit("changed", 1, "Ada", 600.0));
     browser.wait_for("Ada", &is_greeted("Ada")).await;

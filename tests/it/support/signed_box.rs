@@ -51,16 +51,28 @@ impl SignedBox {
         (display, page)
     }
 
-    /// Publishes a signed event on a topic of the box.
-    pub fn publish(&self, leaf: &str, event: &Value) {
+    /// Publishes a signed event on a topic of the box. Returns its sequence number.
+    pub fn publish(&self, leaf: &str, event: &Value) -> u64 {
+        static SEQUENCE: AtomicU64 = AtomicU64::new(1);
+        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        self.publish_numbered(leaf, event, sequence);
+        sequence
+    }
+
+    /// Publishes a signed event with this sequence number.
+    pub fn publish_numbered(&self, leaf: &str, event: &Value, sequence: u64) {
         let topic = format!("instored/entrance/{leaf}");
-        self.publish_signed_for(&topic, &topic, &event.to_string());
+        self.publish_signed_for(&topic, &topic, sequence, &event.to_string());
     }
 
     /// Publishes a payload on `topic` with the signature for `signed_topic`.
-    pub fn publish_signed_for(&self, topic: &str, signed_topic: &str, payload: &str) {
-        static SEQUENCE: AtomicU64 = AtomicU64::new(1);
-        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+    pub fn publish_signed_for(
+        &self,
+        topic: &str,
+        signed_topic: &str,
+        sequence: u64,
+        payload: &str,
+    ) {
         let length = u32::try_from(signed_topic.len()).expect("a topic is short").to_be_bytes();
         let bytes = [
             b"instored-event-v2\0".as_slice(),
