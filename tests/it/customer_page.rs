@@ -216,6 +216,7 @@ async fn page_enrols_greets_and_deletes_in_german() {
     {
         let browser = Browser::start(width, height).await;
         browser.client.goto(&page).await.unwrap();
+        browser.wait_for("German", "return document.documentElement.lang === 'de'").await;
         // The text is open already if an offer to a page before is still valid.
         let read = "if (!document.querySelector('dialog[open]')) \
                     document.querySelector('#read-consent').click()";

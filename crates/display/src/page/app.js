@@ -37,7 +37,7 @@ let expiryTimer;
 // The offer whose text was opened last.
 let offerId;
 let languageTimer;
-let spoken = "en";
+let spoken;
 // Chosen by a customer; null while nobody has.
 let chosen = null;
 // The language that the shop set; undefined before it is known.
@@ -79,12 +79,9 @@ async function choose(language) {
     return option;
   });
   byId("language").replaceChildren(...options);
-  // The texts of an open dialog are in the language before.
-  const isReading = isConsentOpen();
   closeSheet();
   showTime();
   show();
-  if (isReading && !isConsentOpen()) openConsent(spoken);
 }
 
 const tryToChoose = (language) => choose(language).catch(() => dispatchEvent(new Event("fault")));
@@ -105,7 +102,7 @@ function show() {
   const names = showGuests(guests, situation.curtain);
   const isOffered = enrolment?.event === "offered";
   keepSheet(guests, state === "quiet" || isOffered);
-  if (isOffered && enrolment.id !== offerId) {
+  if (isOffered && enrolment.id !== offerId && spoken !== undefined) {
     offerId = enrolment.id;
     if (!isConsentOpen()) openConsent(spoken);
   }
@@ -178,7 +175,10 @@ function listen() {
 }
 
 byId("language").addEventListener("change", (event) => tryToChoose(event.target.value));
-byId("read-consent").addEventListener("click", () => openConsent(spoken));
+// Without a language, nothing can be read yet.
+byId("read-consent").addEventListener("click", () => {
+  if (spoken !== undefined) openConsent(spoken);
+});
 addEventListener("keydown", () => {
   if (document.body.dataset.keys) return;
   document.body.dataset.keys = "true";

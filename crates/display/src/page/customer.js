@@ -152,6 +152,13 @@ export async function openConsent(language) {
   const title = texts[0].length <= TITLE_LENGTH ? texts.shift() : text("read_consent");
   const paragraphs = texts.map((paragraph) => element("p", "", paragraph));
   for (const paragraph of paragraphs) paragraph.lang = offer.consent.language;
-  const agree = button("pill strong", text("agree"), () => askAndClose("agree", { code: offer.code }));
+  const agree = button("pill strong", text("agree"), async () => {
+    const isDone = await attempt(() => ask("agree", { code: offer.code }));
+    if (!isWanted()) return;
+    if (isDone) return closeSheet();
+    // The code has expired: the text is shown again, with a new one.
+    await openConsent(language);
+    fault();
+  });
   show(title, ...paragraphs, choices(refuse, agree));
 }
