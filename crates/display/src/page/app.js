@@ -37,6 +37,7 @@ let expiryTimer;
 // The offer whose text was opened last.
 let offerId;
 let languageTimer;
+// The language of the page, once it is loaded.
 let spoken;
 // Chosen by a customer; null while nobody has.
 let chosen = null;
