@@ -1,7 +1,7 @@
 //! Passers-by: share of the people who walk past the camera and whose faces are compared with customers.
 //!
 //! Each person is a picture that moves across the frame of a box in mode `entrance` with one customer. The
-//! speed on the frame follows from the width of the face: a face is [`FACE_METRES`] wide.
+//! speed on the frame follows from the width of the face: a face is 16 cm wide.
 
 use std::time::Duration;
 
