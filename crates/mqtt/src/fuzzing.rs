@@ -117,9 +117,8 @@ fn check_response(payload: &[u8]) {
 
 /// Passes messages of a box to a display, separated by [`SEPARATOR`]. Of each message, the first byte
 /// selects the topic, the second one the signature, and the third one is the sequence number; the rest is the
-/// payload. The display trusts the
-/// first key if the first byte of the data is even, and otherwise the first announced key. Returns true
-/// if an event or a state is delivered.
+/// payload. The display trusts the first key if the first byte of the data is even, and otherwise the first
+/// announced key. Returns true if an event or a state is delivered.
 pub fn box_message(data: &[u8]) -> bool {
     let Some((selector, messages)) = data.split_first() else { return false };
     let is_pinned = selector % 2 == 0;

@@ -120,7 +120,7 @@ pub fn plan(layout: &Layout, request: &Request, today: Date) -> Result<Plan, Set
 }
 
 impl Plan {
-    /// Returns the files that are to be written.
+    /// Returns the files that [`Self::apply`] writes.
     pub fn changes(&self) -> Vec<&Path> {
         self.outdated().map(|file| file.path.as_path()).collect()
     }
